@@ -1,0 +1,312 @@
+/**
+ * The error catalogue: every failure mQ reports has a code here, and the docs page is held equal to it by a test.
+ *
+ * E1. A message says what happened, with the names and numbers of this case; `action` says what to do.
+ * E2. `retryable` belongs to the code, not to the occasion: the same call may succeed later without a change by a person.
+ * E3. No message, detail or cause holds a secret or a payload.
+ */
+
+export interface CatalogueEntry {
+  /** What happened, in one line, as a heading. */
+  readonly title: string
+  /** What a person does about it. */
+  readonly action: string
+  readonly retryable: boolean
+  /** Status of an HTTP response that carries it. */
+  readonly httpStatus: number
+}
+
+const entry = (title: string, action: string, retryable: boolean, httpStatus: number): CatalogueEntry => ({
+  title,
+  action,
+  retryable,
+  httpStatus,
+})
+
+export const catalogue = {
+  // Names and intents
+  MQ_ID_INVALID: entry(
+    'The text is not an mQ ID',
+    'Use lower-case words joined by dots, such as orders.placed',
+    false,
+    400,
+  ),
+  MQ_ID_UNKNOWN: entry('No such mQ ID', 'Declare it with `mq apply`, or check the spelling with `mq list`', false, 404),
+  MQ_ID_DELETED: entry('The mQ ID was deleted', 'Declare it again with `mq apply`, or stop using it', false, 410),
+  MQ_NAME_INVALID: entry(
+    'The text is not a valid name',
+    "Use letters, digits, '.', '-' and '_', starting and ending with a letter or digit",
+    false,
+    400,
+  ),
+  MQ_INTENT_INVALID: entry(
+    'The intent is malformed or contradicts itself',
+    'Change the field that the message names',
+    false,
+    400,
+  ),
+  MQ_INTENT_UNMET: entry(
+    'No registered cluster can meet the intent',
+    'Relax the wish that the message names, or register a cluster that can',
+    false,
+    422,
+  ),
+  MQ_FILE_INVALID: entry(
+    'The file cannot be read as mQ declarations',
+    'Mend the line and column that the message names',
+    false,
+    400,
+  ),
+  MQ_OPTION_INVALID: entry(
+    'An option or argument has an unusable value',
+    'Change the option that the message names',
+    false,
+    400,
+  ),
+  // Messages
+  MQ_MESSAGE_TOO_LARGE: entry(
+    'The message is over the size limit',
+    'Send less, or raise maxMessageBytes in the intent',
+    false,
+    413,
+  ),
+  MQ_MESSAGE_INVALID: entry(
+    'A key, value or header has the wrong type',
+    'Pass what the format of the mQ ID asks for',
+    false,
+    400,
+  ),
+  MQ_SCHEMA_MISMATCH: entry('The value does not match its schema', 'Mend the value or the schema', false, 400),
+  MQ_DECODE_FAILED: entry(
+    'A stored value is not in the format of the mQ ID',
+    'Check who writes to it, and with which format',
+    false,
+    422,
+  ),
+  MQ_HANDLER_FAILED: entry(
+    'The handler threw for a message',
+    'Mend the handler; the message is handed to it again',
+    true,
+    500,
+  ),
+  // Sending
+  MQ_SEND_TIMEOUT: entry(
+    'The record was not acknowledged before its deadline',
+    'Check the cluster with `mq doctor`; the record may or may not be stored',
+    true,
+    504,
+  ),
+  MQ_BUFFER_FULL: entry('Too many sends wait for room in the buffer', 'Await sends, or slow down', true, 503),
+  MQ_PRODUCER_FENCED: entry('Another producer took over this producer id', 'Create a new connection', false, 409),
+  MQ_CLOSED: entry('The connection to mQ was closed', 'Do not use it after close()', false, 409),
+  MQ_CLOSE_INCOMPLETE: entry(
+    'Some records were not acknowledged before close() had to end',
+    'Give close() more time, or send them again',
+    true,
+    504,
+  ),
+  // Kafka
+  MQ_KAFKA_UNREACHABLE: entry(
+    'No broker of the cluster answers',
+    'Check that the cluster runs and that its addresses are right',
+    true,
+    503,
+  ),
+  MQ_KAFKA_TIMEOUT: entry(
+    'A broker did not answer in time',
+    'Check the load of the cluster; the request is tried again',
+    true,
+    504,
+  ),
+  MQ_KAFKA_AUTH_FAILED: entry('The cluster refused the credentials', 'Check mechanism, user and secret', false, 401),
+  MQ_KAFKA_FORBIDDEN: entry(
+    'The cluster does not allow the operation',
+    'Grant the right that the message names',
+    false,
+    403,
+  ),
+  MQ_KAFKA_VERSION: entry('The cluster is too old for the request', 'Use Apache Kafka 3.0 or newer', false, 422),
+  MQ_KAFKA_REFUSED: entry('The cluster refused the request', 'See the Kafka error named in the message', false, 502),
+  MQ_KAFKA_UNAVAILABLE: entry(
+    'The cluster cannot serve the request now',
+    'Wait: leaders are being elected or replicas are short',
+    true,
+    503,
+  ),
+  MQ_TOPIC_MISSING: entry(
+    'The topic of an mQ ID is gone',
+    'Someone deleted it outside mQ; delete and declare the mQ ID again',
+    false,
+    410,
+  ),
+  MQ_TOPIC_EXISTS: entry(
+    'A topic of that name already exists',
+    'Remove it or choose another mQ ID; mQ never takes over a foreign topic',
+    false,
+    409,
+  ),
+  MQ_OFFSET_LOST: entry(
+    'Records were removed before the group read them',
+    'Retention was shorter than the pause of the group; the message says how many',
+    false,
+    410,
+  ),
+  // Bytes
+  MQ_BATCH_CORRUPT: entry(
+    'A record batch is damaged',
+    'Check the disks of the cluster; the batch was not delivered',
+    false,
+    502,
+  ),
+  MQ_CODEC_FAILED: entry(
+    'Data does not match its compression codec',
+    'Check who writes to the mQ ID; the batch was not delivered',
+    false,
+    502,
+  ),
+  MQ_PROTOCOL_VIOLATION: entry(
+    'A broker answered with bytes that are not the Kafka protocol',
+    'Check that the address is a Kafka broker and that TLS settings match',
+    true,
+    502,
+  ),
+  // Consuming
+  MQ_GROUP_FAILED: entry('The group cannot be joined', 'See the Kafka error named in the message', false, 502),
+  MQ_GROUP_FENCED: entry(
+    'This member was put out of its group',
+    'It joins again by itself; unfinished messages are handed out again',
+    true,
+    409,
+  ),
+  // Control plane
+  MQ_CONTROL_PLANE_AWAY: entry(
+    'The control plane does not answer and nothing is cached',
+    'Start it (`mq dev`), or check MQ_URL',
+    true,
+    503,
+  ),
+  MQ_BINDING_INVALID: entry(
+    'A binding does not match the contract',
+    'Update the client; the last good binding stays in force',
+    false,
+    502,
+  ),
+  MQ_CACHE_DAMAGED: entry('The binding cache cannot be read', 'Nothing: it is set aside and fetched again', true, 500),
+  MQ_REQUEST_INVALID: entry(
+    'The request does not match the API',
+    'See the fields named in the message, or /openapi.json',
+    false,
+    400,
+  ),
+  MQ_ROUTE_UNKNOWN: entry('No such route', 'See /openapi.json', false, 404),
+  MQ_UNAUTHORIZED: entry('The token is missing or wrong', 'Set MQ_TOKEN to the token of the control plane', false, 401),
+  MQ_TOKEN_REQUIRED: entry(
+    'The API would listen beyond this machine without a token',
+    'Set MQ_TOKEN (16 characters or more), or bind to 127.0.0.1',
+    false,
+    400,
+  ),
+  MQ_STORE_FAILED: entry(
+    'The store cannot be written',
+    'Free disk space or check its permissions; nothing was changed',
+    true,
+    507,
+  ),
+  MQ_STORE_LOCKED: entry(
+    'Another control plane uses this data folder',
+    'Stop it, or choose another --data folder',
+    false,
+    409,
+  ),
+  MQ_CLUSTER_UNKNOWN: entry('No such cluster', 'Register it, or see `mq cluster list`', false, 404),
+  MQ_CLUSTER_IN_USE: entry('mQ IDs still live on the cluster', 'Move or delete them first', false, 409),
+  MQ_INTERNAL: entry('Something inside mQ failed', 'Report it with the log; this is a defect of mQ', false, 500),
+  // This machine
+  MQ_PORT_IN_USE: entry(
+    'The port is taken',
+    'Stop the program that holds it, or choose another with --port',
+    false,
+    409,
+  ),
+  MQ_JAVA_MISSING: entry(
+    'Java 17 or newer was not found',
+    'Install it: apt-get install openjdk-17-jre-headless, or brew install openjdk@17',
+    false,
+    424,
+  ),
+  MQ_MAVEN_MISSING: entry(
+    'Maven was not found',
+    'Install it: apt-get install maven, or brew install maven',
+    false,
+    424,
+  ),
+  MQ_KAFKA_INSTALL_FAILED: entry(
+    'Apache Kafka could not be fetched',
+    'Check the network for the first run; see the log named in the message',
+    true,
+    502,
+  ),
+  MQ_KAFKA_START_FAILED: entry('A local broker did not come up', 'See its log, named in the message', true, 500),
+} as const satisfies Record<string, CatalogueEntry>
+
+export type MqErrorCode = keyof typeof catalogue
+
+export interface MqErrorOptions {
+  readonly cause?: unknown
+  /** Facts for programs: names and numbers, never secrets or payloads. */
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
+const BRAND = Symbol.for('@mq/MqError')
+
+/** Every error mQ throws or rejects with. `instanceof` holds across copies of the package. */
+export class MqError extends Error {
+  override readonly name = 'MqError'
+  readonly code: MqErrorCode
+  readonly details: Readonly<Record<string, unknown>>
+
+  /**
+   * @param code from the catalogue
+   * @param message what happened in this case, with names and numbers; the catalogue's action is kept beside it
+   */
+  constructor(code: MqErrorCode, message: string, options: MqErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = options.details ?? {}
+    Object.defineProperty(this, BRAND, { value: true })
+  }
+
+  /** The same call may succeed later without a change by a person. */
+  get retryable(): boolean {
+    return catalogue[this.code].retryable
+  }
+
+  /** What a person does about it. */
+  get action(): string {
+    return catalogue[this.code].action
+  }
+
+  get httpStatus(): number {
+    return catalogue[this.code].httpStatus
+  }
+
+  toJSON(): {
+    code: MqErrorCode
+    message: string
+    action: string
+    retryable: boolean
+    details?: Readonly<Record<string, unknown>>
+  } {
+    const problem = { code: this.code, message: this.message, action: this.action, retryable: this.retryable }
+    return Object.keys(this.details).length === 0 ? problem : { ...problem, details: this.details }
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[BRAND] === true
+  }
+}
+
+/** Whether a text from outside is a code of the catalogue. */
+export function isMqErrorCode(text: unknown): text is MqErrorCode {
+  return typeof text === 'string' && Object.hasOwn(catalogue, text)
+}

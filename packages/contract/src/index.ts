@@ -1,0 +1,39 @@
+/** The whole public surface of `@mq/contract`. */
+export {
+  Binding,
+  bindingVersion,
+  ClusterAddress,
+  Codec,
+  ConsumerSettings,
+  compareBindings,
+  Epoch,
+  EpochState,
+  HostPort,
+  OffsetText,
+  openEpoch,
+  ProducerSettings,
+  SaslMechanism,
+  SecurityProtocol,
+} from './binding.ts'
+export { DurationMs, formatDurationMs, parseDurationMs } from './duration.ts'
+export type { CatalogueEntry, MqErrorCode, MqErrorOptions } from './errors.ts'
+export { catalogue, isMqErrorCode, MqError } from './errors.ts'
+export type { IntentInput } from './intent.ts'
+export {
+  Declaration,
+  Durability,
+  Format,
+  Intent,
+  MIN_RETENTION_MS,
+  Ordering,
+  Owner,
+  Peak,
+  Priority,
+  Retention,
+} from './intent.ts'
+export { describeIssues } from './issues.ts'
+export { MqId, mqIdProblem, Name } from './mq-id.ts'
+export { Choice, ClusterStatus, ClusterView, MqIdDetail, MqIdSummary, Plan, PlanEntry } from './registry.ts'
+export type { RouteName, RouteResponse, RouteShape } from './routes.ts'
+export { HEARTBEAT_MS, Problem, routes, TELEMETRY_MS } from './routes.ts'
+export { ConsumerTelemetry, EncodedHistogram, ProducerTelemetry, TelemetryReport } from './telemetry.ts'

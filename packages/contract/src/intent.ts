@@ -1,0 +1,103 @@
+/**
+ * The intent: what the owner of an mQ ID asks for. Everything else mQ decides.
+ *
+ * I1. An intent names wishes and limits only; never a topic, a partition, a broker or a client setting.
+ * I2. A combination that no configuration can meet is refused here, before anything is touched, in words
+ *     that say which two wishes collide.
+ * I3. Every default is one that loses no data.
+ */
+import { z } from 'zod'
+import { DurationMs } from './duration.ts'
+import { MqId } from './mq-id.ts'
+
+export const Durability = z.enum(['standard', 'replay', 'mirror', 'dual'])
+export const Ordering = z.enum(['key', 'none'])
+export const Format = z.enum(['json', 'text', 'bytes'])
+export const Priority = z.enum(['low', 'normal', 'high', 'critical'])
+export type Durability = z.infer<typeof Durability>
+export type Ordering = z.infer<typeof Ordering>
+export type Format = z.infer<typeof Format>
+export type Priority = z.infer<typeof Priority>
+
+/** One hour: the shortest retention, so that a group that restarts does not lose its place. */
+export const MIN_RETENTION_MS = 3_600_000
+
+export const Retention = z
+  .union([
+    z.object({ policy: z.literal('time'), durationMs: z.number().int().min(MIN_RETENTION_MS) }),
+    z.object({ policy: z.literal('forever') }),
+    z.object({ policy: z.literal('latest-per-key') }),
+    z.literal('forever').transform(() => ({ policy: 'forever' as const })),
+    z.literal('latest-per-key').transform(() => ({ policy: 'latest-per-key' as const })),
+    DurationMs.refine((durationMs) => durationMs >= MIN_RETENTION_MS, 'retention is at least 1h').transform(
+      (durationMs) => ({ policy: 'time' as const, durationMs }),
+    ),
+  ])
+  .describe("How long records are kept: a duration such as '7d' (at least 1h), 'forever', or 'latest-per-key'")
+export type Retention = z.output<typeof Retention>
+
+export const Peak = z.strictObject({
+  startsAt: z.iso.datetime({ offset: true }).describe('When the peak begins, ISO 8601'),
+  durationMs: DurationMs.describe('How long it lasts'),
+  multiple: z.number().min(1).max(1000).describe('Expected rate over the usual one'),
+})
+
+export const Owner = z.strictObject({
+  team: z.string().min(1).max(100).describe('Who pays and who is asked'),
+  service: z.string().min(1).max(100).optional(),
+})
+
+export const Intent = z
+  .strictObject({
+    latencyP99Ms: DurationMs.pipe(z.number().int().min(2).max(3_600_000))
+      .default(250)
+      .describe('End-to-end p99 latency that must hold, from send to handler (milliseconds)'),
+    durability: Durability.default('standard').describe('What an acknowledged record survives'),
+    ordering: Ordering.default('key').describe('key: records of one key are handled in the order they were sent'),
+    retention: Retention.prefault('7d'),
+    format: Format.default('json').describe('How values are written: json, text or bytes'),
+    priority: Priority.default('normal').describe('Who goes first when there is not enough for everyone'),
+    maxMessageBytes: z
+      .number()
+      .int()
+      .min(1_024)
+      .max(8 * 1_024 * 1_024)
+      .default(1_048_576)
+      .describe('Largest key and value together (bytes)'),
+    expectedMessagesPerSecond: z.number().min(0).max(100_000_000).optional().describe('Usual rate, when it is known'),
+    expectedMessageBytes: z.number().int().min(1).optional().describe('Usual size of a message (bytes)'),
+    budgetUsdPerMonth: z.number().positive().optional().describe('Most this mQ ID may cost (USD a month)'),
+    peaks: z.array(Peak).max(100).default([]).describe('Peaks known in advance'),
+    owner: Owner.optional(),
+  })
+  .superRefine((intent, context) => {
+    const collide = (path: string, message: string): void => {
+      context.addIssue({ code: 'custom', path: [path], message })
+    }
+    if (intent.retention.policy === 'latest-per-key' && intent.ordering === 'none') {
+      collide(
+        'ordering',
+        "retention 'latest-per-key' needs ordering 'key': without order no record of a key is the latest",
+      )
+    }
+    if (intent.durability === 'dual' && intent.latencyP99Ms < 10) {
+      collide(
+        'latencyP99Ms',
+        `durability 'dual' waits for two clusters and cannot promise ${intent.latencyP99Ms} ms; ask for 10ms or more`,
+      )
+    }
+    if (intent.expectedMessageBytes !== undefined && intent.expectedMessageBytes > intent.maxMessageBytes) {
+      collide(
+        'expectedMessageBytes',
+        `a usual message of ${intent.expectedMessageBytes} bytes is over maxMessageBytes ${intent.maxMessageBytes}`,
+      )
+    }
+  })
+/** What the owner asks for, with every default filled in. */
+export type Intent = z.output<typeof Intent>
+/** What a person writes: every field may be left out. */
+export type IntentInput = z.input<typeof Intent>
+
+/** One declared mQ ID, as in `mq.yaml`. */
+export const Declaration = z.strictObject({ id: MqId, intent: Intent.prefault({}) })
+export type Declaration = z.output<typeof Declaration>

@@ -1,0 +1,45 @@
+/**
+ * The mQ ID: the only name an application ever uses.
+ *
+ * N1. Two to 120 characters: lower-case words of letters, digits, `-` and `_`, joined by single dots.
+ * N2. An mQ ID never starts with `mq.`: those names belong to mQ itself.
+ * N3. The alphabet is a subset of what Kafka allows in a topic name, so a topic can carry its mQ ID readably.
+ */
+import { z } from 'zod'
+
+const WORD = /^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/
+
+/** Why a text is not an mQ ID, in words for a person, or `undefined` when it is one. */
+export function mqIdProblem(text: unknown): string | undefined {
+  if (typeof text !== 'string') return `an mQ ID is a string, not ${text === null ? 'null' : typeof text}`
+  if (text.length < 2) return 'it needs at least 2 characters'
+  if (text.length > 120) return `it has ${text.length} characters, 120 are allowed`
+  if (text !== text.toLowerCase()) return 'it must be lower case'
+  if (text.startsWith('mq.')) return "names that start with 'mq.' belong to mQ itself"
+  for (const word of text.split('.')) {
+    if (word === '') return 'it has an empty word: dots stand between words, never at an end or in a row'
+    if (!WORD.test(word))
+      return `'${word}' may hold only a-z, 0-9, '-' and '_', and starts and ends with a letter or digit`
+  }
+  return undefined
+}
+
+/** An mQ ID such as `orders.placed`. */
+export const MqId: z.ZodType<string> = z
+  .string()
+  .superRefine((text, context) => {
+    const problem = mqIdProblem(text)
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: `'${text}' is not an mQ ID: ${problem}` })
+  })
+  .describe('The name an application uses: lower-case words joined by dots, such as orders.placed')
+
+/** A consumer group, application or cluster name: like one to eight words of an mQ ID, but free in length up to 200. */
+export const Name: z.ZodType<string> = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(
+    /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/,
+    "letters, digits, '.', '-' and '_', starting and ending with a letter or digit",
+  )
+  .describe('A name of letters, digits, dots, dashes and underscores')

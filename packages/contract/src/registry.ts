@@ -1,0 +1,85 @@
+/**
+ * What the control plane's registry shows: clusters, mQ IDs, plans and the reasons of every choice.
+ */
+import { z } from 'zod'
+import { ClusterAddress, ConsumerSettings, Epoch, ProducerSettings } from './binding.ts'
+import { Intent } from './intent.ts'
+import { MqId, Name } from './mq-id.ts'
+
+export const ClusterStatus = z.enum(['unknown', 'up', 'unreachable'])
+
+/** A Kafka cluster mQ may place on, as listed. */
+export const ClusterView = ClusterAddress.extend({
+  status: ClusterStatus,
+  clusterId: z.string().nullable().describe('Kafka’s own id of the cluster'),
+  brokers: z.number().int().nullable(),
+  checkedAtMs: z.number().int().nullable(),
+  problem: z.string().nullable(),
+})
+export type ClusterView = z.output<typeof ClusterView>
+
+/** One thing mQ chose, and why: shown by `mq describe`. */
+export const Choice = z.object({ setting: z.string(), value: z.string(), reason: z.string() })
+export type Choice = z.output<typeof Choice>
+
+export const MqIdSummary = z.object({
+  id: MqId,
+  incarnation: z.number().int(),
+  revision: z.number().int(),
+  format: Intent.shape.format.removeDefault(),
+  ordering: Intent.shape.ordering.removeDefault(),
+  durability: Intent.shape.durability.removeDefault(),
+  cluster: Name,
+  epoch: z.number().int(),
+  partitions: z.number().int(),
+  team: z.string().nullable(),
+  createdBy: z.enum(['apply', 'first-use']),
+  messagesPerSecond: z.number().nullable().describe('Over the last minute of telemetry; null when nothing reported'),
+  createdAtMs: z.number().int(),
+  updatedAtMs: z.number().int(),
+})
+export type MqIdSummary = z.output<typeof MqIdSummary>
+
+export const MqIdDetail = MqIdSummary.extend({
+  intent: Intent,
+  epochs: z.array(Epoch),
+  producer: ProducerSettings,
+  consumer: ConsumerSettings,
+  replication: z.number().int(),
+  minInsyncReplicas: z.number().int(),
+  choices: z.array(Choice),
+  warnings: z.array(z.string()),
+  traffic: z
+    .object({
+      windowMs: z.number().int(),
+      recordsIn: z.number(),
+      recordBytesIn: z.number(),
+      wireBytesIn: z.number(),
+      batches: z.number(),
+      sendP50Ms: z.number().nullable(),
+      sendP99Ms: z.number().nullable(),
+      groups: z.array(
+        z.object({
+          group: Name,
+          records: z.number(),
+          endToEndP50Ms: z.number().nullable(),
+          endToEndP99Ms: z.number().nullable(),
+          lagRecords: z.number().nullable(),
+        }),
+      ),
+    })
+    .nullable(),
+})
+export type MqIdDetail = z.output<typeof MqIdDetail>
+
+/** One line of a plan: what apply would do to one mQ ID. */
+export const PlanEntry = z.object({
+  id: MqId,
+  action: z.enum(['create', 'update', 'unchanged', 'refuse']),
+  changes: z.array(z.object({ path: z.string(), before: z.string().nullable(), after: z.string().nullable() })),
+  refusal: z.object({ code: z.string(), message: z.string() }).nullable(),
+})
+export type PlanEntry = z.output<typeof PlanEntry>
+
+export const Plan = z.object({ applied: z.boolean(), entries: z.array(PlanEntry) })
+export type Plan = z.output<typeof Plan>

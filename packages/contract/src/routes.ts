@@ -1,0 +1,149 @@
+/**
+ * Every HTTP route of the control plane, once: the server registers from it, the OpenAPI document and the typed
+ * clients follow from it.
+ *
+ * H1. A body or response that does not match its schema is an error, never passed on.
+ * H2. Every error response is a `Problem` with a code from the catalogue.
+ */
+import { z } from 'zod'
+import { Binding, ClusterAddress } from './binding.ts'
+import { Declaration, Intent } from './intent.ts'
+import { MqId, Name } from './mq-id.ts'
+import { ClusterView, MqIdDetail, MqIdSummary, Plan } from './registry.ts'
+import { TelemetryReport } from './telemetry.ts'
+
+/** What every failed request answers with. */
+export const Problem = z.object({
+  code: z.string().describe('From the error catalogue'),
+  message: z.string().describe('What happened'),
+  action: z.string().describe('What to do'),
+  retryable: z.boolean(),
+  details: z.record(z.string(), z.unknown()).optional(),
+})
+export type Problem = z.output<typeof Problem>
+
+const IdParams = z.object({ id: MqId })
+const NameParams = z.object({ name: Name })
+
+export const routes = {
+  health: {
+    method: 'GET',
+    path: '/v1/health',
+    summary: 'The process runs',
+    response: z.object({ status: z.literal('ok') }),
+  },
+  ready: {
+    method: 'GET',
+    path: '/v1/ready',
+    summary: 'The store answers and at least one cluster is reachable; 503 otherwise',
+    response: z.object({ status: z.enum(['ready', 'not-ready']), checks: z.record(z.string(), z.string()) }),
+  },
+  info: {
+    method: 'GET',
+    path: '/v1/info',
+    summary: 'Version, incarnation and policy of this control plane',
+    response: z.object({
+      version: z.string(),
+      incarnation: z.number().int(),
+      revision: z.number().int(),
+      createOnFirstUse: z.boolean(),
+      connectedClients: z.number().int(),
+    }),
+  },
+  listClusters: {
+    method: 'GET',
+    path: '/v1/clusters',
+    summary: 'Clusters mQ may place on',
+    response: z.object({ clusters: z.array(ClusterView) }),
+  },
+  putCluster: {
+    method: 'PUT',
+    path: '/v1/clusters/:name',
+    summary: 'Register a cluster or change its addresses',
+    params: NameParams,
+    body: ClusterAddress.omit({ name: true }),
+    response: ClusterView,
+  },
+  deleteCluster: {
+    method: 'DELETE',
+    path: '/v1/clusters/:name',
+    summary: 'Forget a cluster no mQ ID lives on',
+    params: NameParams,
+    response: z.object({ deleted: z.literal(true) }),
+  },
+  listIds: { method: 'GET', path: '/v1/ids', summary: 'All mQ IDs', response: z.object({ ids: z.array(MqIdSummary) }) },
+  getId: {
+    method: 'GET',
+    path: '/v1/ids/:id',
+    summary: 'One mQ ID: intent, choices, epochs, traffic',
+    params: IdParams,
+    response: MqIdDetail,
+  },
+  putId: {
+    method: 'PUT',
+    path: '/v1/ids/:id',
+    summary: 'Declare one mQ ID',
+    params: IdParams,
+    body: z.object({ intent: Intent }),
+    response: MqIdDetail,
+  },
+  deleteId: {
+    method: 'DELETE',
+    path: '/v1/ids/:id',
+    summary: 'Delete an mQ ID and its records',
+    params: IdParams,
+    response: z.object({ deleted: z.literal(true), topics: z.array(z.string()) }),
+  },
+  apply: {
+    method: 'POST',
+    path: '/v1/apply',
+    summary: 'Declare many mQ IDs; with plan=true only say what would change',
+    body: z.object({ declarations: z.array(Declaration).max(10_000), plan: z.boolean().default(false) }),
+    response: Plan,
+  },
+  getBinding: {
+    method: 'GET',
+    path: '/v1/bindings/:id',
+    summary:
+      'The binding of one mQ ID; ETag and If-None-Match are its version; made on first use where the policy allows it',
+    params: IdParams,
+    query: z.object({ app: Name.optional() }),
+    response: Binding,
+  },
+  streamBindings: {
+    method: 'GET',
+    path: '/v1/bindings',
+    summary: 'Server-sent events: event `binding`, id incarnation.revision, data a Binding; comments as heartbeats',
+    query: z.object({
+      ids: z.string().describe('mQ IDs, comma-separated'),
+      app: Name.optional(),
+      instance: z.string().max(100).optional(),
+    }),
+    response: z.string(),
+  },
+  telemetry: {
+    method: 'POST',
+    path: '/v1/telemetry',
+    summary: 'One report of one client process',
+    body: TelemetryReport,
+    response: z.object({ accepted: z.literal(true) }),
+  },
+} as const satisfies Record<string, RouteShape>
+
+export interface RouteShape {
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  readonly path: `/v1/${string}`
+  readonly summary: string
+  readonly params?: z.ZodType
+  readonly query?: z.ZodType
+  readonly body?: z.ZodType
+  readonly response: z.ZodType
+}
+export type RouteName = keyof typeof routes
+/** What a handler of the route gets, after parsing. */
+export type RouteResponse<N extends RouteName> = z.output<(typeof routes)[N]['response']>
+
+/** Milliseconds between heartbeat comments on the push stream; a client that hears nothing for three of them reconnects. */
+export const HEARTBEAT_MS = 15_000
+/** Milliseconds between telemetry reports. */
+export const TELEMETRY_MS = 10_000
