@@ -50,7 +50,7 @@ export const Owner = z.strictObject({
 export const Intent = z
   .strictObject({
     latencyP99Ms: DurationMs.pipe(z.number().int().min(2).max(3_600_000))
-      .default(250)
+      .prefault('250ms')
       .describe('End-to-end p99 latency that must hold, from send to handler (milliseconds)'),
     durability: Durability.default('standard').describe('What an acknowledged record survives'),
     ordering: Ordering.default('key').describe('key: records of one key are handled in the order they were sent'),
@@ -67,8 +67,8 @@ export const Intent = z
     expectedMessagesPerSecond: z.number().min(0).max(100_000_000).optional().describe('Usual rate, when it is known'),
     expectedMessageBytes: z.number().int().min(1).optional().describe('Usual size of a message (bytes)'),
     budgetUsdPerMonth: z.number().positive().optional().describe('Most this mQ ID may cost (USD a month)'),
-    peaks: z.array(Peak).max(100).default([]).describe('Peaks known in advance'),
-    owner: Owner.optional(),
+    peaks: z.array(Peak).max(100).prefault([]).describe('Peaks known in advance'),
+    owner: Owner.optional().describe('Who pays and who is asked'),
   })
   .superRefine((intent, context) => {
     const collide = (path: string, message: string): void => {
