@@ -119,6 +119,12 @@ export const catalogue = {
     504,
   ),
   MQ_KAFKA_AUTH_FAILED: entry('The cluster refused the credentials', 'Check mechanism, user and secret', false, 401),
+  MQ_KAFKA_TLS_FAILED: entry(
+    'The TLS certificate of a broker or of this client was not accepted',
+    'Check the CA, the client certificate, and that the address stands in the certificate of the broker',
+    false,
+    502,
+  ),
   MQ_KAFKA_FORBIDDEN: entry(
     'The cluster does not allow the operation',
     'Grant the right that the message names',
@@ -185,6 +191,12 @@ export const catalogue = {
     true,
     503,
   ),
+  MQ_RESPONSE_INVALID: entry(
+    'The control plane answered with something the API does not know',
+    'Check that the URL is an mQ control plane of the same version',
+    false,
+    502,
+  ),
   MQ_BINDING_INVALID: entry(
     'A binding does not match the contract',
     'Update the client; the last good binding stays in force',
@@ -222,6 +234,8 @@ export const catalogue = {
   MQ_CLUSTER_IN_USE: entry('mQ IDs still live on the cluster', 'Move or delete them first', false, 409),
   MQ_INTERNAL: entry('Something inside mQ failed', 'Report it with the log; this is a defect of mQ', false, 500),
   // This machine
+  MQ_CONTEXT_UNKNOWN: entry('No such context', 'See `mq context list`, or add it with `mq context set`', false, 404),
+  MQ_CHECK_FAILED: entry('A check did not hold', 'See the checks named in the report', false, 500),
   MQ_PORT_IN_USE: entry(
     'The port is taken',
     'Stop the program that holds it, or choose another with --port',
