@@ -164,6 +164,12 @@ export const catalogue = {
     false,
     502,
   ),
+  MQ_BATCH_UNSUPPORTED: entry(
+    'A record batch is in a message format older than Kafka 0.11',
+    'Copy the topic to a new one with a current client; the batch was not delivered',
+    false,
+    422,
+  ),
   MQ_CODEC_FAILED: entry(
     'Data does not match its compression codec',
     'Check who writes to the mQ ID; the batch was not delivered',
