@@ -1,0 +1,86 @@
+/**
+ * The server.properties of one local broker.
+ *
+ * S1. Three listeners: CLIENT (advertised to clients, through the fault proxy when there is one), INTERNAL (between brokers, and for
+ *     the readiness probe) and CONTROLLER. So a fault on a client's way never breaks replication, and a test may put TLS or SASL on
+ *     CLIENT alone.
+ * S2. Durability is that of a real cluster of the size: three brokers mean three replicas, two in sync; only sizes are made small.
+ * S3. A topic exists only when somebody made it: automatic creation is off.
+ */
+export interface BrokerPorts {
+  readonly client: number
+  readonly internal: number
+  readonly controller: number
+}
+
+export interface BrokerConfig {
+  readonly nodeId: number
+  readonly ports: BrokerPorts
+  /** What clients are told to connect to; differs from `ports.client` behind a proxy. */
+  readonly advertisedPort: number
+  readonly voters: readonly { readonly nodeId: number; readonly controllerPort: number }[]
+  readonly logFolder: string
+  readonly overrides: Readonly<Record<string, string>>
+}
+
+export const HOST = '127.0.0.1'
+
+export function serverProperties(config: BrokerConfig): string {
+  const { ports, voters } = config
+  const replicas = voters.length
+  const inSync = replicas > 1 ? replicas - 1 : 1
+  const properties: Record<string, string | number | boolean> = {
+    'process.roles': 'broker,controller',
+    'node.id': config.nodeId,
+    'controller.quorum.voters': voters.map((voter) => `${voter.nodeId}@${HOST}:${voter.controllerPort}`).join(','),
+    listeners: `CLIENT://${HOST}:${ports.client},INTERNAL://${HOST}:${ports.internal},CONTROLLER://${HOST}:${ports.controller}`,
+    'advertised.listeners': `CLIENT://${HOST}:${config.advertisedPort},INTERNAL://${HOST}:${ports.internal}`,
+    'listener.security.protocol.map': 'CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'inter.broker.listener.name': 'INTERNAL',
+    'controller.listener.names': 'CONTROLLER',
+    'log.dirs': config.logFolder,
+
+    'auto.create.topics.enable': false,
+    'num.partitions': 1,
+    'default.replication.factor': replicas,
+    'min.insync.replicas': inSync,
+    'offsets.topic.replication.factor': replicas,
+    'offsets.topic.num.partitions': 4,
+    'transaction.state.log.replication.factor': replicas,
+    'transaction.state.log.min.isr': inSync,
+    'transaction.state.log.num.partitions': 4,
+    'share.coordinator.state.topic.replication.factor': replicas,
+    'share.coordinator.state.topic.min.isr': inSync,
+    'share.coordinator.state.topic.num.partitions': 4,
+    'group.initial.rebalance.delay.ms': 0,
+
+    'num.network.threads': 2,
+    'num.io.threads': 4,
+    'num.replica.fetchers': 1,
+    'background.threads': 2,
+    'num.recovery.threads.per.data.dir': 1,
+    'log.cleaner.threads': 1,
+    'log.cleaner.dedupe.buffer.size': 8 * 1024 * 1024,
+    'log.cleaner.io.buffer.size': 256 * 1024,
+    'offsets.load.buffer.size': 1024 * 1024,
+    'transaction.state.log.load.buffer.size': 1024 * 1024,
+    'socket.request.max.bytes': 100 * 1024 * 1024,
+    'controller.quorum.election.timeout.ms': 500,
+    'controller.quorum.election.backoff.max.ms': 500,
+    'telemetry.max.bytes': 1024 * 1024,
+    ...config.overrides,
+  }
+  return `${Object.entries(properties)
+    .map(([name, value]) => `${name}=${escapeValue(String(value))}`)
+    .join('\n')}\n`
+}
+
+/** What `kafka-storage format` writes beside the bootstrap metadata: whose folder this is. */
+export function metaProperties(clusterId: string, nodeId: number, directoryId: string): string {
+  return `version=1\ncluster.id=${clusterId}\nnode.id=${nodeId}\ndirectory.id=${directoryId}\n`
+}
+
+/** Java reads `\` as an escape and a line end as the end of the value. */
+function escapeValue(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r')
+}

@@ -1,0 +1,200 @@
+/**
+ * One broker process: start, readiness, and the controls that tests need.
+ *
+ * B1. A broker keeps its node id, ports and data over kill and restart.
+ * B2. Ready is said by the broker itself, in Kafka's protocol.
+ * B3. A broker that ends without having been told to is in state `ended`; nothing restarts it behind the owner's back.
+ */
+import type { ChildProcess } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MqError } from '@mq/contract'
+import { serverProperties } from './broker-config.ts'
+import { type BrokerSeat, dataFolder } from './cluster-folder.ts'
+import { startJvm } from './jvm.ts'
+import type { KafkaInstall } from './kafka-install.ts'
+import { probe } from './probe.ts'
+import type { Watchdog } from './watchdog.ts'
+
+const PROBE_EVERY_MS = 50
+const PROBE_TIMEOUT_MS = 2_000
+
+export interface LocalBroker {
+  readonly nodeId: number
+  /** Where clients connect. */
+  readonly port: number
+  /** Of the present process; undefined while the broker is down. */
+  readonly pid: number | undefined
+  readonly logFile: string
+  /** Takes it down at once (SIGKILL), as a crash would. */
+  kill(): Promise<void>
+  /** Freezes it (SIGSTOP): connections stay open and nothing answers. */
+  pause(): void
+  resume(): void
+  /** Starts it again on its ports and data, after an orderly stop if it still runs; resolves when it is ready. */
+  restart(): Promise<void>
+}
+
+export interface BrokerOptions {
+  readonly seat: BrokerSeat
+  readonly seats: readonly BrokerSeat[]
+  readonly advertisedPort: number
+  readonly configs: Readonly<Record<string, string>>
+  readonly install: KafkaInstall
+  readonly maxHeapMb: number
+  readonly flags: readonly string[]
+  readonly watchdog: Watchdog
+  readonly stopDeadlineMs: number
+  readonly startDeadlineMs: number
+}
+
+type State =
+  | { readonly kind: 'down' }
+  | { readonly kind: 'up'; readonly child: ChildProcess; readonly pid: number; readonly ended: Promise<void> }
+  | { readonly kind: 'ended'; readonly how: string }
+
+export class Broker implements LocalBroker {
+  readonly nodeId: number
+  readonly port: number
+  readonly logFile: string
+  readonly #options: BrokerOptions
+  readonly #outputFile: string
+  #state: State = { kind: 'down' }
+
+  constructor(options: BrokerOptions) {
+    this.#options = options
+    this.nodeId = options.seat.nodeId
+    this.port = options.advertisedPort
+    this.logFile = join(options.seat.folder, 'broker.log')
+    this.#outputFile = join(options.seat.folder, 'output.log')
+  }
+
+  get pid(): number | undefined {
+    return this.#state.kind === 'up' ? this.#state.pid : undefined
+  }
+
+  start(): void {
+    if (this.#state.kind === 'up') return
+    const { seat, seats, install } = this.#options
+    const properties = join(seat.folder, 'server.properties')
+    writeFileSync(
+      properties,
+      serverProperties({
+        nodeId: seat.nodeId,
+        ports: seat.ports,
+        advertisedPort: this.#options.advertisedPort,
+        voters: seats.map((other) => ({ nodeId: other.nodeId, controllerPort: other.ports.controller })),
+        logFolder: dataFolder(seat),
+        overrides: this.#options.configs,
+      }),
+    )
+    const child = startJvm({
+      java: install.java,
+      classPath: install.classPath,
+      mainClass: 'kafka.Kafka',
+      arguments: [properties],
+      maxHeapMb: this.#options.maxHeapMb,
+      flags: this.#options.flags,
+      logFile: this.logFile,
+      outputFile: this.#outputFile,
+      cwd: seat.folder,
+    })
+    const pid = child.pid
+    if (pid === undefined) {
+      child.on('error', () => {})
+      throw new MqError('MQ_KAFKA_START_FAILED', `${install.java.path} could not be started for broker ${this.nodeId}`)
+    }
+    this.#options.watchdog.add(pid)
+    const ended = new Promise<void>((resolve) => {
+      child.once('exit', (code, signal) => {
+        this.#options.watchdog.drop(pid)
+        this.#state = { kind: 'ended', how: signal === null ? `exit code ${code}` : signal }
+        resolve()
+      })
+    })
+    // A broker must not keep a program alive that forgot to stop it; the watchdog ends it.
+    child.unref()
+    this.#state = { kind: 'up', child, pid, ended }
+  }
+
+  /** Resolves when the broker answers with a controller and at least the brokers in `expected`. */
+  async ready(expected: readonly number[], signal?: AbortSignal): Promise<void> {
+    const deadline = performance.now() + this.#options.startDeadlineMs
+    for (;;) {
+      signal?.throwIfAborted()
+      if (this.#state.kind !== 'up')
+        throw this.#startFailure(this.#state.kind === 'ended' ? this.#state.how : 'not started')
+      const answer = await probe(this.#options.seat.ports.internal, PROBE_TIMEOUT_MS)
+      if (answer !== undefined && answer.controller >= 0 && expected.every((id) => answer.brokers.includes(id))) return
+      if (performance.now() > deadline) throw this.#startFailure(`not ready after ${this.#options.startDeadlineMs} ms`)
+      await sleep(PROBE_EVERY_MS)
+    }
+  }
+
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  pause(): void {
+    this.#signal('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#signal('SIGCONT')
+  }
+
+  async restart(): Promise<void> {
+    await this.stop()
+    this.start()
+    await this.ready([this.nodeId])
+  }
+
+  /** An orderly stop, bounded: after the deadline it is killed. */
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM')
+  }
+
+  #signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    if (this.#state.kind !== 'up') {
+      throw new MqError('MQ_OPTION_INVALID', `Broker ${this.nodeId} is not running, so it cannot get ${signal}`)
+    }
+    this.#state.child.kill(signal)
+  }
+
+  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    if (this.#state.kind !== 'up') return
+    const { child, ended } = this.#state
+    child.ref()
+    child.kill(signal)
+    if (signal === 'SIGTERM') {
+      // A paused broker sees SIGTERM only when it runs again.
+      child.kill('SIGCONT')
+      const late = setTimeout(() => child.kill('SIGKILL'), this.#options.stopDeadlineMs)
+      await ended
+      clearTimeout(late)
+    }
+    await ended
+  }
+
+  #startFailure(how: string): MqError {
+    const line = lastError(this.logFile) ?? lastError(this.#outputFile)
+    return new MqError(
+      'MQ_KAFKA_START_FAILED',
+      `Broker ${this.nodeId}: ${how}${line === undefined ? '' : `; ${line}`} (log: ${this.logFile})`,
+      { details: { nodeId: this.nodeId, logFile: this.logFile, portTaken: /Address already in use/.test(line ?? '') } },
+    )
+  }
+}
+
+/** The line that most likely says why: the last cause, else the last error. */
+function lastError(file: string): string | undefined {
+  if (!existsSync(file)) return undefined
+  const lines = readFileSync(file, 'utf8').split('\n')
+  const telling =
+    lines.findLast((line) => /Address already in use/.test(line)) ??
+    lines.findLast((line) => /^Caused by: /.test(line)) ??
+    lines.findLast((line) => / (ERROR|FATAL) /.test(line)) ??
+    lines.findLast((line) => line.trim() !== '')
+  return telling?.trim().slice(0, 400)
+}

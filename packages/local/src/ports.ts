@@ -1,0 +1,29 @@
+/**
+ * Free TCP ports for brokers.
+ *
+ * P1. Ports come from below the range the kernel hands to outgoing connections, so none is taken between choosing and listening
+ *     by a connection of somebody else; they are chosen at random so that two starters rarely pick the same one.
+ */
+import { randomInt } from 'node:crypto'
+import { createServer } from 'node:net'
+
+const LOWEST = 20_000
+const HIGHEST = 32_000
+
+export async function freePorts(count: number): Promise<number[]> {
+  const ports = new Set<number>()
+  for (let attempt = 0; ports.size < count; attempt++) {
+    if (attempt > 1_000) throw new Error(`no ${count} free ports between ${LOWEST} and ${HIGHEST}`)
+    const port = randomInt(LOWEST, HIGHEST)
+    if (!ports.has(port) && (await isFree(port))) ports.add(port)
+  }
+  return [...ports]
+}
+
+export async function isFree(port: number, host = '127.0.0.1'): Promise<boolean> {
+  const server = createServer()
+  return await new Promise((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)))
+  })
+}
