@@ -39,11 +39,19 @@ export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): strin
   return environment.MQ_CACHE || join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'mq')
 }
 
+/** Whether a start needs no network. */
+export function isKafkaInstalled(): boolean {
+  return existsSync(installFolder())
+}
+
+function installFolder(): string {
+  const hash = createHash('sha256').update(readFileSync(POM)).digest('hex').slice(0, 12)
+  return join(cacheFolder(), `kafka-${KAFKA_VERSION}-${hash}`)
+}
+
 export async function installKafka(onProgress: InstallProgress = () => {}): Promise<KafkaInstall> {
   const java = await findJava()
-  const pom = readFileSync(POM)
-  const name = `kafka-${KAFKA_VERSION}-${createHash('sha256').update(pom).digest('hex').slice(0, 12)}`
-  const folder = join(cacheFolder(), name)
+  const folder = installFolder()
   if (!existsSync(folder)) await fetchInto(folder, java, onProgress)
   return { version: KAFKA_VERSION, folder, java, classPath: classPathOf(folder) }
 }
