@@ -1,0 +1,174 @@
+/**
+ * Talks HTTP to the control plane: short requests with a deadline, and one long event stream.
+ *
+ * P1. Every short request ends within its deadline; every answer is bounded in size.
+ * P2. An answer that carries a `Problem` becomes an `MqError` of its code; no answer at all becomes `MQ_CONTROL_PLANE_AWAY`.
+ * P3. The token travels in the `authorization` header only, and redirects are refused, so that it reaches no other host.
+ */
+import {
+  type Binding,
+  isMqErrorCode,
+  MqError,
+  Problem,
+  type RouteResponse,
+  routes,
+  type TelemetryReport,
+} from '@mq/contract'
+import type { Deps } from '@mq/kafka'
+
+const MAX_ANSWER_BYTES = 8 * 1_048_576
+const REQUEST_MS = 10_000
+
+export type Fetch = typeof fetch
+
+export interface ControlPlaneOptions {
+  readonly url: string
+  readonly app: string
+  readonly instance: string
+  readonly token?: string | undefined
+  readonly deps: Deps
+  readonly fetch?: Fetch
+}
+
+export type BindingAnswer = { readonly kind: 'unchanged' } | { readonly kind: 'binding'; readonly candidate: unknown }
+
+export class ControlPlaneClient {
+  readonly url: string
+  readonly #options: ControlPlaneOptions
+  readonly #fetch: Fetch
+
+  constructor(options: ControlPlaneOptions) {
+    this.url = options.url
+    this.#options = options
+    this.#fetch = options.fetch ?? fetch
+  }
+
+  async info(limitMs = REQUEST_MS, signal?: AbortSignal): Promise<RouteResponse<'info'>> {
+    const body = await this.#json('GET', routes.info.path, {}, limitMs, signal)
+    const parsed = routes.info.response.safeParse(body)
+    if (parsed.success) return parsed.data
+    throw new MqError('MQ_OPTION_INVALID', `${this.url} is not an mQ control plane: its /v1/info does not match`)
+  }
+
+  /** The binding as it stands, not yet validated; `unchanged` when it is still of the version named. */
+  async binding(
+    mqId: string,
+    options: { version?: string; limitMs?: number; signal?: AbortSignal },
+  ): Promise<BindingAnswer> {
+    const path = `${routes.getBinding.path.replace(':id', encodeURIComponent(mqId))}?app=${encodeURIComponent(this.#options.app)}`
+    const headers: Record<string, string> =
+      options.version === undefined ? {} : { 'if-none-match': `"${options.version}"` }
+    const body = await this.#json('GET', path, { headers }, options.limitMs ?? REQUEST_MS, options.signal)
+    return body === undefined ? { kind: 'unchanged' } : { kind: 'binding', candidate: body as Binding }
+  }
+
+  async report(report: TelemetryReport, limitMs = REQUEST_MS): Promise<void> {
+    await this.#json('POST', routes.telemetry.path, { body: JSON.stringify(report) }, limitMs)
+  }
+
+  /** Opens the event stream; the caller reads it, watches its heartbeat and ends it through the signal. */
+  async stream(mqIds: readonly string[], lastEventId: string | undefined, signal: AbortSignal): Promise<Response> {
+    const query = new URLSearchParams({
+      ids: mqIds.join(','),
+      app: this.#options.app,
+      instance: this.#options.instance,
+    })
+    const response = await this.#request('GET', `${routes.streamBindings.path}?${query}`, signal, {
+      headers: {
+        accept: 'text/event-stream',
+        ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
+      },
+    })
+    if (response.status !== 200) throw await this.#problem(response, signal)
+    return response
+  }
+
+  async #json(
+    method: string,
+    path: string,
+    init: { headers?: Record<string, string>; body?: string },
+    limitMs: number,
+    outer?: AbortSignal,
+  ): Promise<unknown> {
+    const limit = new AbortController()
+    const timer = this.#options.deps.timers.setTimeout(
+      () => limit.abort(new Error(`no answer within ${limitMs} ms`)),
+      limitMs,
+    )
+    const signal = outer === undefined ? limit.signal : AbortSignal.any([limit.signal, outer])
+    try {
+      const response = await this.#request(method, path, signal, init)
+      if (response.status === 304) {
+        await response.body?.cancel()
+        return undefined
+      }
+      if (!response.ok) throw await this.#problem(response, signal)
+      return JSON.parse(await this.#text(response))
+    } catch (error) {
+      if (error instanceof MqError) throw error
+      throw this.#away(path, error)
+    } finally {
+      this.#options.deps.timers.clearTimeout(timer)
+    }
+  }
+
+  async #request(
+    method: string,
+    path: string,
+    signal: AbortSignal,
+    init: { headers?: Record<string, string>; body?: string },
+  ): Promise<Response> {
+    const { token } = this.#options
+    try {
+      return await this.#fetch(this.url + path, {
+        method,
+        signal,
+        redirect: 'error',
+        headers: {
+          ...init.headers,
+          ...(init.body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        },
+        ...(init.body === undefined ? {} : { body: init.body }),
+      })
+    } catch (error) {
+      throw this.#away(path, error)
+    }
+  }
+
+  async #problem(response: Response, signal: AbortSignal): Promise<MqError> {
+    let parsed: Problem | undefined
+    try {
+      parsed = Problem.parse(JSON.parse(await this.#text(response)))
+    } catch {
+      if (signal.aborted) return this.#away(response.url, signal.reason)
+    }
+    if (parsed !== undefined && isMqErrorCode(parsed.code)) {
+      return new MqError(parsed.code, parsed.message, { details: parsed.details ?? {} })
+    }
+    if (response.status === 401 || response.status === 403) {
+      return new MqError('MQ_UNAUTHORIZED', `${this.url} answered with status ${response.status}`)
+    }
+    return new MqError('MQ_CONTROL_PLANE_AWAY', `${this.url} answered with status ${response.status}`)
+  }
+
+  async #text(response: Response): Promise<string> {
+    if (response.body === null) return ''
+    const chunks: Uint8Array[] = []
+    let bytes = 0
+    for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+      bytes += chunk.length
+      if (bytes > MAX_ANSWER_BYTES) throw new Error(`the answer is over ${MAX_ANSWER_BYTES} bytes`)
+      chunks.push(chunk)
+    }
+    return Buffer.concat(chunks).toString('utf8')
+  }
+
+  #away(path: string, error: unknown): MqError {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    const reason = cause instanceof Error ? (cause.message === '' ? cause.name : cause.message) : String(cause)
+    return new MqError('MQ_CONTROL_PLANE_AWAY', `${this.url} did not answer ${path.split('?')[0]}: ${reason}`, {
+      cause,
+    })
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * Sends that wait because their mQ ID has no writable epoch yet: in order, bounded in bytes and time.
+ *
+ * D1. A held value is a snapshot: the caller may change its object afterwards.
+ * D2. Held sends leave in the order they came, before any later one.
+ * D3. Every held send settles by its deadline, also when it left for the producer in the meantime.
+ * D4. Bytes held count against the buffer of the client; what does not fit is refused at once with MQ_BUFFER_FULL.
+ */
+import { type Format, MqError } from '@mq/contract'
+import type { Deps, Headers, MemoryBudget, Receipt, TimerHandle } from '@mq/kafka'
+import { type Encoded, encodeValue } from './codecs.ts'
+
+/** A record as the application gave it, checked. */
+export interface Outgoing {
+  readonly key: string | Uint8Array | null
+  readonly value: unknown
+  readonly headers: Headers | undefined
+  readonly timestampMs: number | undefined
+}
+
+export interface HeldSendsOptions {
+  readonly mqId: string
+  readonly budget: MemoryBudget
+  readonly deps: Deps
+  readonly deadlineMs: number
+  /** Why sends wait, for the message at the deadline. */
+  reason(): MqError
+}
+
+type Settle = { readonly resolve: (receipt: Receipt) => void; readonly reject: (error: unknown) => void }
+type Held = Settle & {
+  readonly outgoing: Outgoing
+  readonly bytes: number
+  readonly deadlineMs: number
+  settled: boolean
+}
+
+/** JSON made at the time of the send (D1). */
+class JsonText {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+const RECORD_OVERHEAD_BYTES = 256
+
+export class HeldSends {
+  readonly #options: HeldSendsOptions
+  #waiting: Held[] = []
+  /** Waiting or under way, in the order of their deadlines. */
+  #unsettled: Held[] = []
+  #timer: TimerHandle | undefined
+  #idle: (() => void)[] = []
+
+  constructor(options: HeldSendsOptions) {
+    this.#options = options
+  }
+
+  /** Sends not settled. */
+  get size(): number {
+    return this.#unsettled.reduce((count, held) => (held.settled ? count : count + 1), 0)
+  }
+
+  hold(outgoing: Outgoing): Promise<Receipt> {
+    const { mqId, budget, deps, deadlineMs } = this.#options
+    let frozen: Outgoing
+    try {
+      frozen = freeze(mqId, outgoing)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    const bytes = sizeOf(frozen)
+    if (!budget.tryReserve(bytes)) {
+      return Promise.reject(
+        new MqError(
+          'MQ_BUFFER_FULL',
+          `${this.#waiting.length} sends to ${mqId} wait already and ${budget.limitBytes} bytes of buffer are taken: ${this.#options.reason().message}`,
+        ),
+      )
+    }
+    const promise = new Promise<Receipt>((resolve, reject) => {
+      const held: Held = {
+        outgoing: frozen,
+        bytes,
+        deadlineMs: deps.clock.monotonicMs() + deadlineMs,
+        settled: false,
+        resolve,
+        reject,
+      }
+      this.#waiting.push(held)
+      this.#unsettled.push(held)
+    })
+    promise.catch(() => {})
+    this.#arm()
+    return promise
+  }
+
+  /** Hands everything that waits to the producer, in order (D2). */
+  drain(format: Format, send: (outgoing: Outgoing, encoded: Encoded) => Promise<Receipt>): void {
+    const leaving = this.#waiting
+    this.#waiting = []
+    for (const held of leaving) {
+      this.#options.budget.release(held.bytes)
+      if (held.settled) continue
+      let encoded: Encoded
+      try {
+        encoded = encodeFrozen(this.#options.mqId, format, held.outgoing.value)
+      } catch (error) {
+        this.#settle(held, () => held.reject(error))
+        continue
+      }
+      send(held.outgoing, encoded).then(
+        (receipt) => this.#settle(held, () => held.resolve(receipt)),
+        (error: unknown) => this.#settle(held, () => held.reject(error)),
+      )
+    }
+  }
+
+  /** Refuses everything that waits. */
+  refuse(error: MqError): void {
+    const leaving = this.#waiting
+    this.#waiting = []
+    for (const held of leaving) {
+      this.#options.budget.release(held.bytes)
+      this.#settle(held, () => held.reject(error))
+    }
+  }
+
+  /** Resolves when nothing held is unsettled any more. */
+  idle(): Promise<void> {
+    return this.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  #settle(held: Held, act: () => void): void {
+    if (held.settled) return
+    held.settled = true
+    act()
+    if (this.#unsettled[0] === held) this.#arm()
+    if (this.#idle.length > 0 && this.size === 0) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /** One timer, for the oldest: all have the same time to live. */
+  #arm(): void {
+    const { deps } = this.#options
+    const first = this.#unsettled.findIndex((held) => !held.settled)
+    if (first !== 0) this.#unsettled = first < 0 ? [] : this.#unsettled.slice(first)
+    if (this.#unsettled.length === 0) {
+      if (this.#timer !== undefined) deps.timers.clearTimeout(this.#timer)
+      this.#timer = undefined
+      return
+    }
+    if (this.#timer !== undefined) return
+    const delayMs = Math.max(1, this.#unsettled[0]!.deadlineMs - deps.clock.monotonicMs())
+    this.#timer = deps.timers.setTimeout(() => {
+      this.#timer = undefined
+      this.#expire()
+      this.#arm()
+    }, delayMs)
+  }
+
+  #expire(): void {
+    const nowMs = this.#options.deps.clock.monotonicMs()
+    const { mqId, deadlineMs } = this.#options
+    const over = this.#unsettled.filter((held) => !held.settled && held.deadlineMs <= nowMs)
+    const waiting = new Set(this.#waiting)
+    for (const held of over) {
+      // What never left is known not to be stored; what left may be.
+      const error = waiting.has(held)
+        ? this.#options.reason()
+        : new MqError('MQ_SEND_TIMEOUT', `A send to ${mqId} was not acknowledged within ${deadlineMs} ms`)
+      if (waiting.has(held)) this.#options.budget.release(held.bytes)
+      this.#settle(held, () => held.reject(error))
+    }
+    if (over.length > 0) this.#waiting = this.#waiting.filter((held) => !held.settled)
+  }
+}
+
+function freeze(mqId: string, outgoing: Outgoing): Outgoing {
+  const { value } = outgoing
+  const key = outgoing.key instanceof Uint8Array ? Uint8Array.from(outgoing.key) : outgoing.key
+  if (value === null || typeof value === 'string') return { ...outgoing, key }
+  if (value instanceof Uint8Array) return { ...outgoing, key, value: Uint8Array.from(value) }
+  return { ...outgoing, key, value: new JsonText(encodeValue(mqId, 'json', value) as string) }
+}
+
+function encodeFrozen(mqId: string, format: Format, value: unknown): Encoded {
+  if (!(value instanceof JsonText)) return encodeValue(mqId, format, value)
+  if (format === 'json') return value.text
+  return encodeValue(mqId, format, JSON.parse(value.text))
+}
+
+function sizeOf(outgoing: Outgoing): number {
+  const { key, value } = outgoing
+  const text = value instanceof JsonText ? value.text : value
+  return RECORD_OVERHEAD_BYTES + (key?.length ?? 0) + ((text as { length?: number } | null)?.length ?? 0)
+}

@@ -1,0 +1,119 @@
+/**
+ * What a handler gets: one record, decoded when it is looked at.
+ *
+ * G1. A message costs one small object; key, value and headers are made on first access and kept.
+ * G2. Reading `value` of a record that is not in the format of its mQ ID throws MQ_DECODE_FAILED, each time.
+ * G3. A value of format bytes is a view into the fetched batch: copy it to keep it for long.
+ */
+import type { Format, MqError } from '@mq/contract'
+import type { FetchedRecord, RecordHeader } from '@mq/kafka'
+import { decodeValue } from './codecs.ts'
+
+/** What all messages of one epoch of an mQ ID have in common. */
+export interface MessageOrigin {
+  readonly id: string
+  readonly epoch: number
+  readonly format: Format
+}
+
+export class Message<T = unknown> {
+  readonly #origin: MessageOrigin
+  readonly #record: FetchedRecord
+  #value: unknown
+  #key: string | null = null
+  #state = 0
+  #poison: MqError | undefined
+  /** 1 when the handler sees it for the first time in this process. */
+  readonly attempt: number
+
+  constructor(origin: MessageOrigin, record: FetchedRecord, attempt: number) {
+    this.#origin = origin
+    this.#record = record
+    this.attempt = attempt
+  }
+
+  /** The mQ ID. */
+  get id(): string {
+    return this.#origin.id
+  }
+
+  get epoch(): number {
+    return this.#origin.epoch
+  }
+
+  get partition(): number {
+    return this.#record.partition
+  }
+
+  /** Place in its partition, as decimal text. */
+  get offset(): string {
+    return String(this.#record.offset)
+  }
+
+  /** When it was sent, milliseconds since 1970. */
+  get timestampMs(): number {
+    return this.#record.timestampMs
+  }
+
+  get key(): string | null {
+    if ((this.#state & KEY_READ) === 0) {
+      this.#key = this.#record.keyString()
+      this.#state |= KEY_READ
+    }
+    return this.#key
+  }
+
+  /** The key as it was sent, when it is not text. */
+  get keyBytes(): Uint8Array | null {
+    return this.#record.key
+  }
+
+  /** `null` for a tombstone. */
+  get value(): T {
+    if ((this.#state & VALUE_READ) === 0) this.#readValue()
+    return this.#value as T
+  }
+
+  /** Headers as text; of several with one name the last. */
+  get headers(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#record.headers.map(({ key, value }) => [key, value?.toString('utf8') ?? '']))
+  }
+
+  /** Headers as they were written. */
+  get rawHeaders(): readonly RecordHeader[] {
+    return this.#record.headers
+  }
+
+  toJSON(): Record<string, unknown> {
+    const { id, epoch, partition, offset, timestampMs, key, headers, attempt } = this
+    return { id, epoch, partition, offset, timestampMs, key, headers, attempt, value: this.value }
+  }
+
+  #readValue(): void {
+    try {
+      this.#value = decodeValue(this.#origin.id, this.#origin.format, this.#record)
+      this.#state |= VALUE_READ
+    } catch (error) {
+      this.#poison = error as MqError
+      throw error
+    }
+  }
+
+  /** Puts the schema's output in place of what was decoded. */
+  static setValue(message: Message, value: unknown): void {
+    message.#value = value
+    message.#state |= VALUE_READ
+  }
+
+  static setPoison(message: Message, error: MqError): void {
+    message.#poison = error
+  }
+
+  /** Why its value cannot be used, once somebody tried. */
+  static poisonOf(message: Message): MqError | undefined {
+    return message.#poison
+  }
+}
+
+const KEY_READ = 1
+const VALUE_READ = 2

@@ -1,0 +1,107 @@
+/**
+ * Reports of this process to the control plane, every 10 seconds and on close.
+ *
+ * T3. A report that fails is lost and nothing else: sending and consuming never notice.
+ * T4. At most one report is under way.
+ */
+import { TELEMETRY_MS, type TelemetryReport } from '@mq/contract'
+import type { Deps, TimerHandle } from '@mq/kafka'
+import type { BindingStore } from './binding-store.ts'
+import type { ConsumerMeter, ProducerMeter } from './meters.ts'
+
+const MAX_METERS = 1_000
+const CLOSE_LIMIT_MS = 2_000
+
+export interface TelemetryOptions {
+  readonly app: string
+  readonly instance: string
+  readonly version: string
+  readonly store: BindingStore
+  readonly deps: Deps
+  readonly intervalMs?: number
+  send(report: TelemetryReport, limitMs: number): Promise<void>
+}
+
+export class Telemetry {
+  readonly #options: TelemetryOptions
+  readonly #producers = new Set<ProducerMeter>()
+  readonly #consumers = new Set<ConsumerMeter>()
+  #timer: TimerHandle | undefined
+  #windowStartMs: number
+  #windowStartedAtMs: number
+  #cpu = process.cpuUsage()
+  #closed = false
+
+  constructor(options: TelemetryOptions) {
+    this.#options = options
+    this.#windowStartMs = options.deps.clock.nowMs()
+    this.#windowStartedAtMs = options.deps.clock.monotonicMs()
+    this.#arm()
+  }
+
+  addProducer(meter: ProducerMeter): void {
+    this.#producers.add(meter)
+  }
+
+  addConsumer(meter: ConsumerMeter): void {
+    this.#consumers.add(meter)
+  }
+
+  removeProducer(meter: ProducerMeter): void {
+    this.#producers.delete(meter)
+  }
+
+  removeConsumer(meter: ConsumerMeter): void {
+    this.#consumers.delete(meter)
+  }
+
+  /** Ends the window and says what happened in it. */
+  take(): TelemetryReport {
+    const { app, instance, version, store, deps } = this.#options
+    const nowMs = deps.clock.monotonicMs()
+    const cpu = process.cpuUsage(this.#cpu)
+    const report: TelemetryReport = {
+      app,
+      instance,
+      version,
+      windowStartMs: Math.round(this.#windowStartMs),
+      windowMs: Math.max(1, Math.round(nowMs - this.#windowStartedAtMs)),
+      cpuUs: cpu.user + cpu.system,
+      rssBytes: process.memoryUsage.rss(),
+      bindings: store.all().map(({ mqId, incarnation, revision }) => ({ mqId, incarnation, revision })),
+      producers: [...this.#producers].flatMap((meter) => meter.take() ?? []).slice(0, MAX_METERS),
+      consumers: [...this.#consumers].map((meter) => meter.take()).slice(0, MAX_METERS),
+    }
+    this.#windowStartMs = deps.clock.nowMs()
+    this.#windowStartedAtMs = nowMs
+    this.#cpu = process.cpuUsage()
+    return report
+  }
+
+  /** Sends the last window. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    if (this.#timer !== undefined) this.#options.deps.timers.clearTimeout(this.#timer)
+    await this.#report(CLOSE_LIMIT_MS)
+  }
+
+  #arm(): void {
+    const intervalMs = this.#options.intervalMs ?? TELEMETRY_MS
+    this.#timer = this.#options.deps.timers.setTimeout(() => {
+      void this.#report(intervalMs).finally(() => {
+        if (!this.#closed) this.#arm()
+      })
+    }, intervalMs)
+    this.#timer.unref()
+  }
+
+  async #report(limitMs: number): Promise<void> {
+    try {
+      const report = this.take()
+      if (report.bindings.length > 0) await this.#options.send(report, limitMs)
+    } catch {
+      // T3: the control plane may be away for days, and the push stream has already said so.
+    }
+  }
+}
