@@ -1,0 +1,99 @@
+/**
+ * The shape of what the measurements print with `--json`: one object, on the last line.
+ *
+ * O1. A result that does not match its schema is not printed: the program fails instead.
+ */
+import { z } from 'zod'
+
+const positive = z.number().positive()
+
+export const Machine = z.object({
+  cpu: z.string(),
+  cores: z.number().int().positive(),
+  memoryGb: positive,
+  os: z.string(),
+  node: z.string(),
+  kafka: z.string(),
+  date: z.iso.date(),
+})
+
+/** One run of one contender, in a process of its own. */
+export const Run = z.object({
+  messages: z.number().int().positive(),
+  seconds: positive,
+  cpuUs: z.number().min(0).nullable().describe('CPU of the whole process; null where it cannot be read'),
+  rssMb: z.number().min(0).nullable(),
+})
+export type Run = z.output<typeof Run>
+
+const Spread = z.object({ median: z.number(), min: z.number(), max: z.number() })
+
+export const Contender = z.object({
+  name: z.string(),
+  settings: z.string(),
+  messagesPerSecond: Spread,
+  cpuUsPerMessage: Spread.nullable(),
+  rssMb: Spread.nullable(),
+  runs: z.array(Run).min(1),
+})
+export type Contender = z.output<typeof Contender>
+
+const Rates = z.object({ mq: positive, fastestNode: positive, java: positive })
+
+export const ThroughputResult = z.object({
+  measure: z.literal('throughput'),
+  machine: Machine,
+  options: z.object({
+    messages: z.number().int(),
+    consumeMessages: z.number().int(),
+    payloadBytes: z.number().int(),
+    partitions: z.number().int(),
+    rounds: z.number().int(),
+    seed: z.number().int(),
+  }),
+  produce: Rates,
+  consume: Rates,
+  ratios: z.object({
+    produceOverFastestNode: positive,
+    produceOverJava: positive,
+    consumeOverFastestNode: positive,
+    consumeOverJava: positive,
+  }),
+  cpuUsPerMessage: z.object({ produceNone: positive, produceZstd1: positive, consume: positive }),
+  rssMb: positive.describe('Highest of the mQ producer at full speed'),
+  fastestNode: z.object({ produce: z.string(), consume: z.string() }),
+  contenders: z.object({ produce: z.array(Contender), consume: z.array(Contender) }),
+})
+export type ThroughputResult = z.output<typeof ThroughputResult>
+
+/** Milliseconds from the call of send to its acknowledgement. */
+export const Percentiles = z.object({ p50: z.number().min(0), p99: z.number().min(0), p999: z.number().min(0) })
+export type Percentiles = z.output<typeof Percentiles>
+
+export const LatencyContender = z.object({
+  name: z.string(),
+  settings: z.string(),
+  median: Percentiles,
+  runs: z.array(Percentiles).min(1),
+})
+export type LatencyContender = z.output<typeof LatencyContender>
+
+export const LatencyResult = z.object({
+  measure: z.literal('latency'),
+  machine: Machine,
+  options: z.object({
+    messagesPerSecond: z.number().int(),
+    seconds: positive,
+    payloadBytes: z.number().int(),
+    partitions: z.number().int(),
+    rounds: z.number().int(),
+    seed: z.number().int(),
+  }),
+  mq: Percentiles,
+  java: Percentiles,
+  node: Percentiles,
+  p99OverJavaMs: z.number(),
+  fastestNode: z.string(),
+  contenders: z.array(LatencyContender),
+})
+export type LatencyResult = z.output<typeof LatencyResult>

@@ -1,0 +1,38 @@
+/** The few statistics the measurements need. */
+
+/** Middle value; the mean of the two middle ones when their number is even. Throws on an empty list. */
+export function median(values: readonly number[]): number {
+  if (values.length === 0) throw new Error('the median of no values')
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+/** Nearest-rank percentile of an ascending list: the smallest value with at least `percent` of the values at or below it. */
+export function percentile(sorted: ArrayLike<number>, percent: number): number {
+  if (sorted.length === 0) throw new Error('the percentile of no values')
+  const rank = Math.ceil((percent / 100) * sorted.length)
+  return sorted[Math.min(sorted.length - 1, Math.max(0, rank - 1))]!
+}
+
+/** Median, minimum and maximum of one figure over the rounds. */
+export interface Spread {
+  readonly median: number
+  readonly min: number
+  readonly max: number
+}
+
+export function spread(values: readonly number[]): Spread {
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values) }
+}
+
+export function roundedSpread(values: readonly number[], digits = 2): Spread {
+  const { median, min, max } = spread(values)
+  return { median: round(median, digits), min: round(min, digits), max: round(max, digits) }
+}
+
+/** Rounded to `digits` decimals, for people and for JSON. */
+export function round(value: number, digits = 0): number {
+  const scale = 10 ** digits
+  return Math.round(value * scale) / scale
+}

@@ -1,0 +1,59 @@
+/** Results as tables for people. */
+import type { Contender, LatencyResult, ThroughputResult } from './results.ts'
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, n) => Math.max(title.length, ...rows.map((row) => row[n]!.length)))
+  const line = (cells: readonly string[]): string =>
+    cells.map((cell, n) => (n === 0 ? cell.padEnd(widths[n]!) : cell.padStart(widths[n]!))).join('  ')
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n')
+}
+
+const count = (value: number): string => Math.round(value).toLocaleString('en')
+
+function contenderRow(contender: Contender): string[] {
+  const { messagesPerSecond: rate } = contender
+  return [
+    contender.name,
+    count(rate.median),
+    `${count(rate.min)}-${count(rate.max)}`,
+    contender.cpuUsPerMessage?.median.toFixed(2) ?? '-',
+    contender.rssMb === null ? '-' : count(contender.rssMb.max),
+  ]
+}
+
+export function throughputTable(result: ThroughputResult): string {
+  const { machine, options, ratios } = result
+  const head = ['messages/s', 'min-max', 'CPU us/message', 'peak RSS MB']
+  return [
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}`,
+    `${options.payloadBytes}-byte JSON, ${options.partitions} partitions, acks=all, idempotent, medians of ${options.rounds} rounds`,
+    '',
+    table(['produce', ...head], result.contenders.produce.map(contenderRow)),
+    '',
+    table(['consume', ...head], result.contenders.consume.map(contenderRow)),
+    '',
+    `mQ produces ${ratios.produceOverFastestNode}x the fastest other Node client (${result.fastestNode.produce}) and ${ratios.produceOverJava}x Java;`,
+    `it consumes ${ratios.consumeOverFastestNode}x the fastest other Node client (${result.fastestNode.consume}) and ${ratios.consumeOverJava}x Java.`,
+    'CPU and memory of Java include the start of its JVM.',
+  ].join('\n')
+}
+
+export function latencyTable(result: LatencyResult): string {
+  const { machine, options } = result
+  return [
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}`,
+    `${options.messagesPerSecond} messages/s of ${options.payloadBytes} bytes for ${options.seconds} s, linger 0, acks=all, medians of ${options.rounds} rounds`,
+    '',
+    table(
+      ['send acknowledged', 'p50 ms', 'p99 ms', 'p99.9 ms'],
+      result.contenders.map(({ name, median }) => [
+        name,
+        median.p50.toFixed(2),
+        median.p99.toFixed(2),
+        median.p999.toFixed(2),
+      ]),
+    ),
+    '',
+    `p99 of mQ is ${result.p99OverJavaMs} ms over Java's; Java's tool counts whole milliseconds.`,
+  ].join('\n')
+}
