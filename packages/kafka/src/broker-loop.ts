@@ -1,0 +1,193 @@
+/**
+ * Fetching from one broker: a request is always under way while a partition there has room, and the next leaves before the
+ * records of the last are decoded.
+ *
+ * L1. One request at a time, as a broker answers a connection's requests in turn anyway.
+ * L2. A request holds only partitions with room. While others of this broker wait for room it polls briefly, so that they are not
+ *     kept waiting by an idle one.
+ * L3. Partitions take turns at the front, as a broker fills a response in the order of the request.
+ * L4. A failed request closes the link; every partition in it goes back to be located.
+ */
+import type { ConsumerSettings } from '@mq/contract'
+import type { Deps, TimerHandle } from './deps.ts'
+import type { FetchLink, FetchNetwork } from './fetch-network.ts'
+import type { FetchPartition } from './fetch-partition.ts'
+import type {
+  FetchedPartition,
+  FetchRequest,
+  FetchResponse,
+  FetchPartition as RequestPartition,
+} from './fetch-request.ts'
+import { toMqError } from './kafka-errors.ts'
+
+/** A broker holds a poll no longer, whatever the settings say: a request times out at the library after 30 seconds. */
+const MAX_WAIT_MS = 15_000
+const BRIEF_WAIT_MS = 5
+const MIN_PARTITION_BYTES = 16 * 1024
+const MIN_RESPONSE_BYTES = 64 * 1024
+
+export interface LoopOwner {
+  readonly settings: ConsumerSettings
+  readonly network: FetchNetwork
+  readonly deps: Deps
+  /** The partitions led by this broker that may be asked for, in no order, and how many bytes one may hold. */
+  candidates(nodeId: number): { partitions: FetchPartition[]; shareBytes: number; roomBytes: number }
+  onResult(partition: FetchPartition, result: FetchedPartition | undefined, response: FetchResponse): void
+  onFailure(partition: FetchPartition, error: unknown): void
+  /** All results of one response were handed over. */
+  onResponse(): void
+}
+
+interface Asked {
+  readonly partition: FetchPartition
+  readonly ticket: number
+}
+
+export class BrokerLoop {
+  readonly #owner: LoopOwner
+  readonly #nodeId: number
+  #link: Promise<FetchLink> | undefined
+  #state: 'idle' | 'scheduled' | 'asking' | 'closed' = 'idle'
+  #throttle: TimerHandle | undefined
+  #turn = 0
+
+  constructor(owner: LoopOwner, nodeId: number) {
+    this.#owner = owner
+    this.#nodeId = nodeId
+  }
+
+  /** Something changed: asks if there is anything to ask, after the current turn, so that many changes make one request. */
+  wake(): void {
+    if (this.#state !== 'idle' || this.#throttle !== undefined) return
+    this.#state = 'scheduled'
+    queueMicrotask(() => {
+      if (this.#state !== 'scheduled') return
+      this.#state = 'idle'
+      this.#ask()
+    })
+  }
+
+  link(): Promise<FetchLink> {
+    this.#link ??= this.#owner.network.open(this.#nodeId)
+    return this.#link
+  }
+
+  close(): void {
+    this.#state = 'closed'
+    if (this.#throttle !== undefined) this.#owner.deps.timers.clearTimeout(this.#throttle)
+    this.#dropLink()
+  }
+
+  #dropLink(): void {
+    const link = this.#link
+    this.#link = undefined
+    link?.then(
+      (open) => open.close(),
+      () => {},
+    )
+  }
+
+  #ask(): void {
+    const { partitions, shareBytes, roomBytes } = this.#owner.candidates(this.#nodeId)
+    const asked = this.#inTurn(partitions.filter((partition) => partition.heldBytes * 2 <= shareBytes))
+    if (asked.length === 0) return
+    this.#state = 'asking'
+    void this.#exchange(asked, shareBytes, roomBytes, asked.length < partitions.length)
+  }
+
+  async #exchange(
+    partitions: readonly FetchPartition[],
+    shareBytes: number,
+    roomBytes: number,
+    someWaitForRoom: boolean,
+  ): Promise<void> {
+    const asked: Asked[] = []
+    for (const partition of partitions) {
+      if (partition.phase.kind !== 'ready') continue
+      partition.phase = { ...partition.phase, kind: 'fetching' }
+      asked.push({ partition, ticket: partition.ticket })
+    }
+    try {
+      const request = this.#request(partitions, shareBytes, roomBytes, someWaitForRoom)
+      const link = await this.link()
+      const response = await link.fetch(request)
+      if (this.#is('closed')) return
+      this.#state = 'idle'
+      this.#take(asked, response, link.byId)
+    } catch (error) {
+      if (this.#is('closed')) return
+      this.#state = 'idle'
+      this.#dropLink()
+      for (const { partition } of asked) {
+        if (partition.phase.kind === 'fetching') this.#owner.onFailure(partition, error)
+      }
+    }
+    this.wake()
+  }
+
+  // The state may change during an await; the check of the compiler does not know.
+  #is(state: string): boolean {
+    return this.#state === state
+  }
+
+  #request(partitions: readonly FetchPartition[], shareBytes: number, roomBytes: number, brief: boolean): FetchRequest {
+    const { settings } = this.#owner
+    const topics = new Map<string, { name: string; id: string; partitions: RequestPartition[] }>()
+    for (const partition of partitions) {
+      let topic = topics.get(partition.topic)
+      if (topic === undefined) {
+        topic = { name: partition.topic, id: partition.topicId ?? '', partitions: [] }
+        topics.set(partition.topic, topic)
+      }
+      const room = Math.max(MIN_PARTITION_BYTES, shareBytes - partition.heldBytes, partition.wantedBytes)
+      topic.partitions.push({
+        partition: partition.partition,
+        leaderEpoch: partition.phase.kind === 'fetching' ? partition.phase.leaderEpoch : -1,
+        offset: partition.fetchOffset,
+        maxBytes: Math.min(room, 0x7fffffff),
+      })
+    }
+    const waitMs = brief ? Math.min(settings.fetchMaxWaitMs, BRIEF_WAIT_MS) : settings.fetchMaxWaitMs
+    return {
+      maxWaitMs: Math.min(waitMs, MAX_WAIT_MS),
+      minBytes: settings.fetchMinBytes,
+      maxBytes: Math.max(MIN_RESPONSE_BYTES, Math.min(roomBytes, 0x7fffffff)),
+      isolation: settings.isolation,
+      topics: [...topics.values()],
+    }
+  }
+
+  #take(asked: readonly Asked[], response: FetchResponse, byId: boolean): void {
+    if (response.errorCode !== 0) throw toMqError(response.errorCode, `fetch from broker ${this.#nodeId}`)
+    const results = new Map<string, FetchedPartition>()
+    for (const topic of response.topics) {
+      for (const partition of topic.partitions) results.set(`${partition.partition}:${topic.topic}`, partition)
+    }
+    for (const { partition, ticket } of asked) {
+      const phase = partition.phase
+      // Removed, added again, halted or rewound meanwhile: the answer is to a question nobody has any more.
+      if (phase.kind !== 'fetching') continue
+      partition.phase = { kind: 'ready', nodeId: phase.nodeId, leaderEpoch: phase.leaderEpoch }
+      if (partition.ticket !== ticket) continue
+      const topic = byId ? partition.topicId : partition.topic
+      this.#owner.onResult(partition, results.get(`${partition.partition}:${topic}`), response)
+    }
+    if (response.throttleMs > 0) this.#pause(Math.min(response.throttleMs, MAX_WAIT_MS))
+    else this.#ask()
+    this.#owner.onResponse()
+  }
+
+  #pause(delayMs: number): void {
+    this.#throttle = this.#owner.deps.timers.setTimeout(() => {
+      this.#throttle = undefined
+      this.wake()
+    }, delayMs)
+  }
+
+  /** The list, begun at another place each time (L3). */
+  #inTurn(partitions: FetchPartition[]): FetchPartition[] {
+    if (partitions.length < 2) return partitions
+    this.#turn = (this.#turn + 1) % partitions.length
+    return [...partitions.slice(this.#turn), ...partitions.slice(0, this.#turn)]
+  }
+}

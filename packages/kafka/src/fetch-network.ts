@@ -1,0 +1,117 @@
+/**
+ * What the fetcher asks of the network, and no more: where partitions live, one link per broker, and how far a log reaches.
+ *
+ * N1. A link is the fetcher's own: a broker answers one connection's requests in turn, so a shared one would make every
+ *     fetcher wait for the long polls of the others.
+ * N2. A link on which a request failed is closed, not used again: the library stops reading a connection after a timeout.
+ */
+import { MqError } from '@mq/contract'
+import { type Connection, listOffsetsV7 } from '@platformatic/kafka'
+import {
+  FETCH_API_KEY,
+  FETCH_BY_ID_VERSION,
+  FETCH_VERSIONS,
+  type FetchRequest,
+  type FetchResponse,
+  sendFetch,
+} from './fetch-request.ts'
+
+const LIST_OFFSETS_API_KEY = 2
+const EARLIEST = -2n
+const LATEST = -1n
+const NO_ID = '00000000-0000-0000-0000-000000000000'
+
+/** What the fetcher needs of a cluster; `Cluster` has it. */
+export interface FetchCluster {
+  metadata(topics: readonly string[], options?: { readonly refresh?: boolean }): Promise<readonly LocatedTopic[]>
+  apiVersion(apiKey: number, supported: readonly number[]): Promise<number>
+  /** A connection of the caller's own, which the caller closes. */
+  openConnection(nodeId: number, purpose: 'fetch'): Promise<Connection>
+}
+
+export interface LocatedTopic {
+  readonly name: string
+  readonly id: string
+  readonly errorCode?: number | undefined
+  readonly partitions: readonly { readonly index: number; readonly leader: number; readonly leaderEpoch: number }[]
+}
+
+export interface OffsetRange {
+  readonly earliest: number
+  readonly latest: number
+}
+
+export interface FetchLink {
+  /** Whether responses name topics by id. */
+  readonly byId: boolean
+  fetch(request: FetchRequest): Promise<FetchResponse>
+  range(topic: string, partition: number): Promise<OffsetRange>
+  close(): void
+}
+
+export interface FetchNetwork {
+  locate(topics: readonly string[], refresh: boolean): Promise<readonly LocatedTopic[]>
+  open(nodeId: number): Promise<FetchLink>
+}
+
+/** The network of a real cluster. */
+export class ClusterFetchNetwork implements FetchNetwork {
+  readonly #cluster: FetchCluster
+
+  constructor(cluster: FetchCluster) {
+    this.#cluster = cluster
+  }
+
+  locate(topics: readonly string[], refresh: boolean): Promise<readonly LocatedTopic[]> {
+    return this.#cluster.metadata(topics, { refresh })
+  }
+
+  async open(nodeId: number): Promise<FetchLink> {
+    const version = await this.#cluster.apiVersion(FETCH_API_KEY, FETCH_VERSIONS)
+    await this.#cluster.apiVersion(LIST_OFFSETS_API_KEY, [listOffsetsV7.api.version])
+    return new ConnectionLink(await this.#cluster.openConnection(nodeId, 'fetch'), version)
+  }
+}
+
+class ConnectionLink implements FetchLink {
+  readonly #connection: Connection
+  readonly #version: number
+  readonly byId: boolean
+
+  constructor(connection: Connection, version: number) {
+    this.#connection = connection
+    this.#version = version
+    this.byId = version >= FETCH_BY_ID_VERSION
+    // A broken connection also fails the request in flight, and that is where it is dealt with.
+    connection.on('error', () => {})
+  }
+
+  async fetch(request: FetchRequest): Promise<FetchResponse> {
+    if (!this.byId) return await sendFetch(this.#connection, this.#version, request)
+    const nameless = request.topics.find((topic) => topic.id === NO_ID || topic.id === '')
+    if (nameless === undefined) return await sendFetch(this.#connection, this.#version, request)
+    throw new MqError('MQ_KAFKA_VERSION', `topic ${nameless.name} has no id, though its broker fetches by id`)
+  }
+
+  async range(topic: string, partition: number): Promise<OffsetRange> {
+    return {
+      earliest: await this.#offset(topic, partition, EARLIEST),
+      latest: await this.#offset(topic, partition, LATEST),
+    }
+  }
+
+  async #offset(topic: string, partition: number, timestamp: bigint): Promise<number> {
+    const partitions = [{ partitionIndex: partition, currentLeaderEpoch: -1, timestamp }]
+    const answer = await listOffsetsV7.api.async(this.#connection, -1, 0, [{ name: topic, partitions }])
+    const found = answer.topics[0]?.partitions[0]
+    if (found === undefined || found.partitionIndex !== partition) {
+      throw new MqError('MQ_PROTOCOL_VIOLATION', `a broker left ${topic}/${partition} out of its answer about offsets`)
+    }
+    return Number(found.offset)
+  }
+
+  close(): void {
+    this.#connection.close().catch(() => {})
+    this.#connection.socket?.destroy()
+  }
+}

@@ -1,0 +1,426 @@
+/**
+ * Reads partitions ahead of the handlers and hands out their batches in order.
+ *
+ * F1. Per partition batches come in offset order, each once, from the offset given to `add`; after `remove`, or a new `add`, not one
+ *     more of the old assignment.
+ * F2. What is read ahead is bounded: fetched bytes and handed-out bytes each stay within `readAheadBytes`, save for one response or
+ *     batch that is larger. Each partition has a share, so that a stuck one never starves the others.
+ * F3. Nothing is skipped in silence. A damaged batch is fetched again `CORRUPT_RETRIES` times and then reported; data that a codec
+ *     refuses, a foreign format, a lost range and a missing topic are reported at once. Then the partition stands still.
+ * F4. A failure that may pass (leader moved, broker away, timeout) is retried for ever, with growing pauses; it is reported when it
+ *     has happened `REPORT_AFTER_FAILURES` times in a row.
+ * F5. A paused partition hands out nothing, also nothing that was read before; it keeps its place.
+ */
+import { type ConsumerSettings, MqError } from '@mq/contract'
+import { backoffMs } from './backoff.ts'
+import { BatchDecoder, type DecodedBatch } from './batch-decoder.ts'
+import { announcedBytes, readBatchHeader } from './batch-header.ts'
+import { BrokerLoop, type LoopOwner } from './broker-loop.ts'
+import { type Deps, systemDeps } from './deps.ts'
+import { ClusterFetchNetwork, type FetchCluster, type FetchNetwork } from './fetch-network.ts'
+import { FetchPartition, type Section } from './fetch-partition.ts'
+import type { FetchedPartition, FetchResponse } from './fetch-request.ts'
+import { FetchedBatch } from './fetched-batch.ts'
+import { KafkaCode, protocolError, toMqError } from './kafka-errors.ts'
+import { LeaderFinder } from './leader-finder.ts'
+
+/** What a batch may grow to: far above Kafka's own limits, far below what hurts. */
+export const MAX_BATCH_BYTES = 128 * 1024 * 1024
+export const CORRUPT_RETRIES = 3
+export const REPORT_AFTER_FAILURES = 5
+const MIN_SHARE_BYTES = 32 * 1024
+/** Decoded in one go before other work of the process gets its turn. */
+const SLICE_BYTES = 1024 * 1024
+
+export interface OffsetOutOfRange {
+  readonly topic: string
+  readonly partition: number
+  readonly requested: bigint
+  readonly earliest: bigint
+  readonly latest: bigint
+  /** Records between the requested offset and the earliest one left; zero when the log ends before the requested offset. */
+  readonly lostRecords: bigint
+}
+
+export interface FetcherOptions {
+  readonly cluster: FetchCluster
+  readonly settings: ConsumerSettings
+  readonly deps?: Deps
+  /** Takes the place of the cluster's network. */
+  readonly network?: FetchNetwork
+  readonly onBatch: (batch: FetchedBatch) => void
+  /** Retryable: the fetcher goes on by itself (F4). Else the partition stands still until it is added again (F3). */
+  readonly onError: (topic: string, partition: number, error: MqError) => void
+  /** The partition stands still until it is added again at an offset that exists. Without it: onError with MQ_OFFSET_LOST. */
+  readonly onOffsetOutOfRange?: (lost: OffsetOutOfRange) => void
+}
+
+export class Fetcher {
+  readonly #options: FetcherOptions
+  readonly #deps: Deps
+  readonly #network: FetchNetwork
+  readonly #finder: LeaderFinder
+  readonly #owner: LoopOwner
+  readonly #partitions = new Map<string, FetchPartition>()
+  readonly #loops = new Map<number, BrokerLoop>()
+  /** Partitions that have something to decode, in the order of their turns. */
+  readonly #deliverable = new Set<FetchPartition>()
+  #settings: ConsumerSettings
+  #heldBytes = 0
+  #shareBytes: number
+  #isPumping = false
+  #isSliced = false
+  #isClosed = false
+
+  constructor(options: FetcherOptions) {
+    this.#options = options
+    this.#deps = options.deps ?? systemDeps
+    this.#network = options.network ?? new ClusterFetchNetwork(options.cluster)
+    this.#settings = options.settings
+    this.#shareBytes = options.settings.readAheadBytes
+    const monotonicMs = () => this.#deps.clock.monotonicMs()
+    this.#finder = new LeaderFinder(this.#network, monotonicMs, (partition, found) => {
+      if (found.kind === 'gone') this.#halt(partition, found.error)
+      else if (found.kind === 'unknown') this.#retry(partition, found.error)
+      else {
+        partition.topicId = found.topicId
+        partition.phase = { kind: 'ready', nodeId: found.nodeId, leaderEpoch: found.leaderEpoch }
+        this.#loop(found.nodeId).wake()
+      }
+    })
+    const settings = () => this.#settings
+    this.#owner = {
+      get settings() {
+        return settings()
+      },
+      network: this.#network,
+      deps: this.#deps,
+      candidates: (nodeId) => this.#candidates(nodeId),
+      onResult: (partition, result, response) => this.#onResult(partition, result, response),
+      onFailure: (partition, error) => {
+        this.#retry(partition, toMqError(error, `fetch ${partition.topic}/${partition.partition}`))
+      },
+      onResponse: () => this.#pump(),
+    }
+  }
+
+  /** Starts reading at the offset; a partition already followed starts anew there (F1). */
+  add(topic: string, partition: number, offset: bigint): void {
+    if (this.#isClosed) throw new MqError('MQ_CLOSED', `the fetcher is closed; ${topic}/${partition} cannot be added`)
+    if (offset < 0n || offset > BigInt(Number.MAX_SAFE_INTEGER)) {
+      throw new MqError('MQ_OPTION_INVALID', `${offset} is not an offset to read ${topic}/${partition} from`)
+    }
+    this.remove(topic, partition)
+    const added = new FetchPartition(topic, partition, Number(offset))
+    this.#partitions.set(keyOf(topic, partition), added)
+    this.#finder.find(added, false)
+  }
+
+  /** Ends it at once; what was handed out still counts until it is released. */
+  remove(topic: string, partition: number): void {
+    const key = keyOf(topic, partition)
+    const removed = this.#partitions.get(key)
+    if (removed === undefined) return
+    this.#partitions.delete(key)
+    this.#stop(removed, 'removed')
+  }
+
+  pause(topic: string, partition: number): void {
+    const paused = this.#partitions.get(keyOf(topic, partition))
+    if (paused === undefined) return
+    paused.paused = true
+    this.#deliverable.delete(paused)
+  }
+
+  resume(topic: string, partition: number): void {
+    const resumed = this.#partitions.get(keyOf(topic, partition))
+    if (resumed === undefined || !resumed.paused) return
+    resumed.paused = false
+    this.#makeDeliverable(resumed)
+    this.#wakeLeader(resumed)
+    this.#pumpSoon()
+  }
+
+  /** Takes effect with the next request. */
+  update(settings: ConsumerSettings): void {
+    this.#settings = settings
+    for (const loop of this.#loops.values()) loop.wake()
+  }
+
+  /** After the last batch handed out. */
+  position(topic: string, partition: number): bigint | undefined {
+    const found = this.#partitions.get(keyOf(topic, partition))
+    return found === undefined ? undefined : BigInt(found.deliveredOffset)
+  }
+
+  /** The end of the partition as its leader last said. */
+  highWatermark(topic: string, partition: number): bigint | undefined {
+    const known = this.#partitions.get(keyOf(topic, partition))?.highWatermark
+    return known === undefined ? undefined : BigInt(known)
+  }
+
+  /** Bytes read ahead and handed out that were not released. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** Hands out nothing more. A poll under way is cut off rather than waited for. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const partition of this.#partitions.values()) this.#stop(partition, 'removed')
+    this.#partitions.clear()
+    for (const loop of this.#loops.values()) loop.close()
+    this.#loops.clear()
+  }
+
+  #loop(nodeId: number): BrokerLoop {
+    let loop = this.#loops.get(nodeId)
+    if (loop === undefined) {
+      loop = new BrokerLoop(this.#owner, nodeId)
+      this.#loops.set(nodeId, loop)
+    }
+    return loop
+  }
+
+  #wakeLeader(partition: FetchPartition): void {
+    if (partition.phase.kind === 'ready') this.#loop(partition.phase.nodeId).wake()
+  }
+
+  #candidates(nodeId: number): { partitions: FetchPartition[]; shareBytes: number; roomBytes: number } {
+    const partitions: FetchPartition[] = []
+    let active = 0
+    for (const partition of this.#partitions.values()) {
+      if (partition.flowing || partition.heldBytes > 0) active += 1
+      if (partition.phase.kind === 'ready' && partition.phase.nodeId === nodeId && !partition.paused) {
+        partitions.push(partition)
+      }
+    }
+    const limit = this.#settings.readAheadBytes
+    this.#shareBytes = Math.max(MIN_SHARE_BYTES, Math.floor(limit / Math.max(1, active)))
+    return { partitions, shareBytes: this.#shareBytes, roomBytes: limit - this.#heldBytes }
+  }
+
+  #onResult(partition: FetchPartition, result: FetchedPartition | undefined, response: FetchResponse): void {
+    if (result === undefined) {
+      const what = `a broker left ${partition.topic}/${partition.partition} out of its fetch response`
+      this.#retry(partition, new MqError('MQ_PROTOCOL_VIOLATION', what))
+    } else if (result.errorCode === KafkaCode.OFFSET_OUT_OF_RANGE) {
+      void this.#askRange(partition)
+    } else if (result.errorCode !== 0) {
+      const error = toMqError(result.errorCode, `fetch ${partition.topic}/${partition.partition}`)
+      if (protocolError(result.errorCode).retriable) this.#retry(partition, error)
+      else this.#halt(partition, error)
+    } else {
+      partition.failures = 0
+      partition.highWatermark = result.highWatermark
+      partition.flowing = result.end > result.start
+      if (partition.flowing) this.#read(partition, result, response)
+    }
+  }
+
+  /** Queues what came and moves the place to ask for next; decoding waits for its turn. */
+  #read(partition: FetchPartition, result: FetchedPartition, response: FetchResponse): void {
+    const { buffer } = response
+    const fetchOffset = partition.fetchOffset
+    let at = result.start
+    try {
+      for (;;) {
+        const header = readBatchHeader(buffer, at, result.end)
+        if (header === undefined) break
+        at = header.end
+        partition.fetchOffset = Math.max(partition.fetchOffset, header.lastOffset + 1)
+      }
+    } catch {
+      // The decoder comes to the same place and reports it, after the batches before it.
+      at = result.end
+    }
+    if (at === result.start) {
+      partition.wantedBytes = Math.min(announcedBytes(buffer, at, result.end) ?? 0, MAX_BATCH_BYTES)
+      return
+    }
+    partition.wantedBytes = 0
+    const decoder = new BatchDecoder({
+      topic: partition.topic,
+      partition: partition.partition,
+      buffer,
+      start: result.start,
+      end: at,
+      fetchOffset,
+      aborted: this.#settings.isolation === 'read_committed' ? result.aborted : undefined,
+      maxBatchBytes: MAX_BATCH_BYTES,
+    })
+    const bytes = at - result.start
+    partition.sections.push({ decoder, highWatermark: result.highWatermark, bytes })
+    partition.pendingBytes += bytes
+    this.#heldBytes += bytes
+    this.#makeDeliverable(partition)
+  }
+
+  #makeDeliverable(partition: FetchPartition): void {
+    if (partition.isOver || partition.paused || partition.sections.length === 0) return
+    if (partition.deliveredBytes < this.#shareBytes) this.#deliverable.add(partition)
+  }
+
+  #pumpSoon(): void {
+    if (this.#isSliced || this.#isPumping) return
+    this.#isSliced = true
+    setImmediate(() => {
+      this.#isSliced = false
+      this.#pump()
+    })
+  }
+
+  /** Decodes and hands out in turns, a slice at a time, while handed-out bytes stay within bounds (F2). */
+  #pump(): void {
+    if (this.#isPumping) return
+    this.#isPumping = true
+    let bytes = 0
+    for (const partition of this.#deliverable) {
+      if (bytes >= SLICE_BYTES) break
+      this.#deliverable.delete(partition)
+      bytes += this.#deliverOne(partition)
+      this.#makeDeliverable(partition)
+    }
+    this.#isPumping = false
+    if (this.#deliverable.size > 0) this.#pumpSoon()
+  }
+
+  /** @returns how many bytes of work it was */
+  #deliverOne(partition: FetchPartition): number {
+    const section = partition.sections[0]
+    if (section === undefined || partition.isOver || partition.paused) return 0
+    let decoded: DecodedBatch | undefined
+    try {
+      decoded = section.decoder.next()
+    } catch (error) {
+      this.#onDamage(partition, toMqError(error, `decode ${partition.topic}/${partition.partition}`))
+      return 0
+    }
+    this.#consume(partition, section, section.bytes - section.decoder.remainingBytes)
+    if (section.decoder.remainingBytes === 0 && partition.sections[0] === section) partition.sections.shift()
+    if (decoded === undefined) {
+      this.#wakeLeader(partition)
+      return 0
+    }
+    const held = decoded.bytes.length
+    partition.corruptions = 0
+    partition.deliveredOffset = decoded.nextOffset
+    partition.deliveredBytes += held
+    this.#heldBytes += held
+    const batch = new FetchedBatch(decoded, section.highWatermark, (bytes) => {
+      partition.deliveredBytes -= bytes
+      this.#heldBytes -= bytes
+      this.#onRoom(partition)
+    })
+    try {
+      this.#options.onBatch(batch)
+    } catch (error) {
+      this.#halt(partition, new MqError('MQ_INTERNAL', `the receiver of batches threw: ${error}`, { cause: error }))
+    }
+    this.#wakeLeader(partition)
+    return Math.max(held, decoded.wireBytes)
+  }
+
+  #consume(partition: FetchPartition, section: Section, bytes: number): void {
+    section.bytes -= bytes
+    partition.pendingBytes -= bytes
+    this.#heldBytes -= bytes
+  }
+
+  #onRoom(partition: FetchPartition): void {
+    this.#makeDeliverable(partition)
+    if (this.#deliverable.size > 0) this.#pumpSoon()
+    if (partition.heldBytes * 2 <= this.#shareBytes) this.#wakeLeader(partition)
+  }
+
+  #onDamage(partition: FetchPartition, error: MqError): void {
+    if (error.code !== 'MQ_BATCH_CORRUPT' || partition.corruptions >= CORRUPT_RETRIES) {
+      this.#halt(partition, error)
+      return
+    }
+    // It may have happened on the way: ask again from where delivery stopped.
+    partition.corruptions += 1
+    this.#rewind(partition)
+    this.#pause(partition, partition.corruptions)
+  }
+
+  async #askRange(partition: FetchPartition): Promise<void> {
+    if (partition.phase.kind !== 'ready') return
+    const { topic } = partition
+    const loop = this.#loop(partition.phase.nodeId)
+    const ranging = { kind: 'ranging' } as const
+    partition.phase = ranging
+    const isStillAsked = () => partition.phase === ranging
+    try {
+      const { earliest, latest } = await (await loop.link()).range(topic, partition.partition)
+      if (!isStillAsked()) return
+      const requested = partition.fetchOffset
+      if (requested >= earliest && requested <= latest) {
+        this.#retry(partition, toMqError(KafkaCode.OFFSET_OUT_OF_RANGE, `fetch ${topic}/${partition.partition}`))
+        return
+      }
+      const lost = Math.max(0, earliest - requested)
+      const what = `${topic}/${partition.partition} was to be read from offset ${requested} and holds ${earliest} to ${latest}: ${lost} records are lost`
+      const details = { topic, partition: partition.partition, requested, earliest, latest, lost }
+      const onOutOfRange = this.#options.onOffsetOutOfRange
+      this.#halt(partition, onOutOfRange === undefined ? new MqError('MQ_OFFSET_LOST', what, { details }) : undefined)
+      onOutOfRange?.({
+        topic,
+        partition: partition.partition,
+        requested: BigInt(requested),
+        earliest: BigInt(earliest),
+        latest: BigInt(latest),
+        lostRecords: BigInt(lost),
+      })
+    } catch (error) {
+      if (isStillAsked())
+        this.#retry(partition, toMqError(error, `ask how far ${topic}/${partition.partition} reaches`))
+    }
+  }
+
+  /** Pauses and then looks for the leader afresh (F4). */
+  #retry(partition: FetchPartition, error: MqError): void {
+    if (partition.isOver) return
+    if (!error.retryable && error.code !== 'MQ_TOPIC_MISSING' && error.code !== 'MQ_OFFSET_LOST') {
+      this.#halt(partition, error)
+      return
+    }
+    partition.failures += 1
+    this.#pause(partition, partition.failures)
+    if (partition.failures === REPORT_AFTER_FAILURES) {
+      this.#options.onError(partition.topic, partition.partition, error)
+    }
+  }
+
+  #pause(partition: FetchPartition, failures: number): void {
+    if (partition.phase.kind === 'waiting') this.#deps.timers.clearTimeout(partition.phase.timer)
+    const timer = this.#deps.timers.setTimeout(
+      () => {
+        partition.phase = { kind: 'locating' }
+        this.#finder.find(partition, true)
+      },
+      backoffMs(failures, () => this.#deps.random()),
+    )
+    partition.phase = { kind: 'waiting', timer }
+  }
+
+  #halt(partition: FetchPartition, error: MqError | undefined): void {
+    if (partition.isOver) return
+    this.#stop(partition, 'halted')
+    if (error !== undefined) this.#options.onError(partition.topic, partition.partition, error)
+  }
+
+  #stop(partition: FetchPartition, kind: 'halted' | 'removed'): void {
+    if (partition.phase.kind === 'waiting') this.#deps.timers.clearTimeout(partition.phase.timer)
+    partition.phase = { kind }
+    this.#deliverable.delete(partition)
+    this.#rewind(partition)
+  }
+
+  #rewind(partition: FetchPartition): void {
+    this.#heldBytes -= partition.pendingBytes
+    partition.rewind()
+  }
+}
+
+const keyOf = (topic: string, partition: number): string => `${partition}:${topic}`
