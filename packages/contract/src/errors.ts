@@ -218,6 +218,12 @@ export const catalogue = {
   ),
   MQ_ROUTE_UNKNOWN: entry('No such route', 'See /openapi.json', false, 404),
   MQ_UNAUTHORIZED: entry('The token is missing or wrong', 'Set MQ_TOKEN to the token of the control plane', false, 401),
+  MQ_ORIGIN_REFUSED: entry(
+    'The request did not come from this machine',
+    'Call the API by 127.0.0.1 or localhost, or start the control plane with MQ_TOKEN',
+    false,
+    403,
+  ),
   MQ_TOKEN_REQUIRED: entry(
     'The API would listen beyond this machine without a token',
     'Set MQ_TOKEN (16 characters or more), or bind to 127.0.0.1',

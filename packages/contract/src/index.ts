@@ -32,8 +32,8 @@ export {
   Retention,
 } from './intent.ts'
 export { describeIssues } from './issues.ts'
-export { MqId, mqIdProblem, Name } from './mq-id.ts'
-export { Choice, ClusterStatus, ClusterView, MqIdDetail, MqIdSummary, Plan, PlanEntry } from './registry.ts'
+export { groupIdOf, MqId, mqIdProblem, Name } from './mq-id.ts'
+export { Choice, ClusterStatus, ClusterView, Decision, MqIdDetail, MqIdSummary, Plan, PlanEntry } from './registry.ts'
 export type { RouteName, RouteResponse, RouteShape } from './routes.ts'
 export { HEARTBEAT_MS, Problem, routes, TELEMETRY_MS } from './routes.ts'
 export { ConsumerTelemetry, EncodedHistogram, ProducerTelemetry, TelemetryReport } from './telemetry.ts'

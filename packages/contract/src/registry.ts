@@ -83,3 +83,17 @@ export type PlanEntry = z.output<typeof PlanEntry>
 
 export const Plan = z.object({ applied: z.boolean(), entries: z.array(PlanEntry) })
 export type Plan = z.output<typeof Plan>
+
+/** One line of the journal: a change, why it was made, and the state before and after. */
+export const Decision = z.object({
+  seq: z.number().int(),
+  atMs: z.number().int(),
+  kind: z.string(),
+  subject: z.string().describe('The mQ ID or cluster it is about'),
+  actor: z.string().describe('Who asked for it'),
+  why: z.string(),
+  before: z.unknown(),
+  after: z.unknown(),
+  revision: z.number().int().describe('Revision of the store once it took effect'),
+})
+export type Decision = z.output<typeof Decision>

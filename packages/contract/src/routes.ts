@@ -9,7 +9,7 @@ import { z } from 'zod'
 import { Binding, ClusterAddress } from './binding.ts'
 import { Declaration, Intent } from './intent.ts'
 import { MqId, Name } from './mq-id.ts'
-import { ClusterView, MqIdDetail, MqIdSummary, Plan } from './registry.ts'
+import { ClusterView, Decision, MqIdDetail, MqIdSummary, Plan } from './registry.ts'
 import { TelemetryReport } from './telemetry.ts'
 
 /** What every failed request answers with. */
@@ -120,6 +120,16 @@ export const routes = {
       instance: z.string().max(100).optional(),
     }),
     response: z.string(),
+  },
+  listDecisions: {
+    method: 'GET',
+    path: '/v1/decisions',
+    summary: 'The journal, newest first',
+    query: z.object({
+      subject: z.string().max(200).optional().describe('Only decisions about this mQ ID or cluster'),
+      limit: z.coerce.number().int().min(1).max(1_000).default(100),
+    }),
+    response: z.object({ decisions: z.array(Decision) }),
   },
   telemetry: {
     method: 'POST',

@@ -1,0 +1,231 @@
+/**
+ * One control plane: store, registry, provisioning, push and API, started and stopped as one.
+ *
+ * C1. It starts without Kafka: what needs a cluster says so, everything else works.
+ * C2. What was begun before a crash is finished after the start, from the store alone.
+ * C3. `close` ends within CLOSE_DEADLINE_MS and leaves no handle open.
+ */
+import { type ClusterAddress as Address, ClusterAddress, MqError } from '@mq/contract'
+import { type Deps, systemDeps } from '@mq/kafka'
+import type { FastifyInstance } from 'fastify'
+import { every, withDeadline } from './deadline.ts'
+import { checkExposure } from './http/guard.ts'
+import { createHandlers } from './http/handlers.ts'
+import { createServer } from './http/server.ts'
+import { createLogger, errorFacts, type Logger } from './logger.ts'
+import { Metrics } from './metrics.ts'
+import type { OpenAdmin } from './provision/cluster-admin.ts'
+import { Clusters } from './provision/clusters.ts'
+import { type ClusterCredentials, kafkaAdminOpener } from './provision/kafka-admin.ts'
+import { Provisioner } from './provision/provisioner.ts'
+import { PushHub } from './push/hub.ts'
+import { Registry } from './registry/registry.ts'
+import { Restored } from './restored.ts'
+import { Store } from './store/store.ts'
+import { saveRollups } from './telemetry/rollups.ts'
+import { Traffic } from './telemetry/traffic.ts'
+import { readVersion } from './version.ts'
+
+export const DEFAULT_HOST = '127.0.0.1'
+const CLOSE_DEADLINE_MS = 10_000
+const ROLLUP_EVERY_MS = 15_000
+
+export interface ControlPlaneOptions {
+  /** Where the API listens; beyond loopback only with a token. Default 127.0.0.1. */
+  readonly host?: string
+  /** 0 takes a free one. */
+  readonly port: number
+  /** Folder of the store; made when missing, owned by one process. */
+  readonly dataDir: string
+  /** What clients must show as a bearer token; at least 16 characters. */
+  readonly token?: string
+  /** Whether an unknown mQ ID is declared with default wishes when a client first uses it. Default false. */
+  readonly createOnFirstUse?: boolean
+  /** Registered at the start; the registry keeps others it knows. */
+  readonly clusters?: readonly Address[]
+  /** Secrets for clusters that ask for them, by cluster name; never stored, logged or answered. */
+  readonly credentials?: Readonly<Record<string, ClusterCredentials>>
+  readonly logger?: Logger
+  readonly deps?: Deps
+  /** How clusters are spoken to; tests bring their own. */
+  readonly openAdmin?: OpenAdmin
+  readonly checkEveryMs?: number
+}
+
+export interface ControlPlane {
+  /** Base address of the API, such as `http://127.0.0.1:7070`. */
+  readonly url: string
+  readonly incarnation: number
+  close(): Promise<void>
+}
+
+/** Parts a test may look into. */
+export interface Assembled {
+  readonly app: FastifyInstance
+  readonly store: Store
+  readonly registry: Registry
+  readonly clusters: Clusters
+  readonly provisioner: Provisioner
+  readonly hub: PushHub
+  readonly traffic: Traffic
+  close(): Promise<void>
+}
+
+/** Starts a control plane and its API. */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const host = options.host ?? DEFAULT_HOST
+  checkExposure(host, options.token)
+  const parts = await assemble(options)
+  try {
+    await listen(parts.app, host, options.port)
+  } catch (error) {
+    await parts.close()
+    throw error
+  }
+  const address = parts.app.server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : options.port
+  return {
+    url: `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`,
+    get incarnation() {
+      return parts.store.incarnation
+    },
+    close: parts.close,
+  }
+}
+
+/** Everything but the listening socket. */
+export async function assemble(options: ControlPlaneOptions): Promise<Assembled> {
+  const deps = options.deps ?? systemDeps
+  const logger = options.logger ?? createLogger('info')
+  const version = readVersion()
+  const addresses = (options.clusters ?? []).map(checkAddress)
+  const store = await Store.open(options.dataDir, deps)
+  try {
+    const hub = new PushHub(deps)
+    const registry = await Registry.load(store, deps, (binding) => hub.publish(binding))
+    for (const address of addresses) await registry.putCluster(address, 'start')
+    const traffic = new Traffic({ deps, isKnown: (id) => registry.get(id)?.state === 'active' })
+    const clusters: Clusters = new Clusters({
+      registry,
+      openAdmin: options.openAdmin ?? kafkaAdminOpener(options.credentials ?? {}, deps),
+      deps,
+      logger,
+      onRound: () => provisioner.resume(),
+      ...(options.checkEveryMs === undefined ? {} : { checkEveryMs: options.checkEveryMs }),
+    })
+    const provisioner: Provisioner = new Provisioner({
+      registry,
+      clusters,
+      deps,
+      logger,
+      inUse: (id) => hub.hears(id) || traffic.lastMinute(id) !== null,
+    })
+    const restored = new Restored(store, registry, deps, logger)
+    const metrics = new Metrics({
+      clients: () => hub.size,
+      instances: () => traffic.instances(),
+      published: () => hub.published,
+      dropped: () => hub.dropped,
+      reports: () => traffic.reports,
+      incarnation: () => store.incarnation,
+      revision: () => store.revision,
+      clusters: () =>
+        clusters.views().map((view) => ({ name: view.name, up: view.status === 'up', brokers: view.brokers })),
+      ids: () =>
+        registry
+          .all()
+          .filter((record) => record.state === 'active')
+          .map(({ id }) => ({ id, messagesPerSecond: traffic.messagesPerSecond(id) })),
+      storeFailing: () => store.lastFailure !== undefined,
+    })
+    const handlers = createHandlers({
+      version,
+      createOnFirstUse: options.createOnFirstUse ?? false,
+      store,
+      registry,
+      clusters,
+      provisioner,
+      hub,
+      traffic,
+      restored,
+    })
+    const app = await createServer({
+      token: options.token,
+      handlers,
+      registry,
+      hub,
+      restored,
+      metrics,
+      deps,
+      logger,
+    })
+    await app.ready()
+    const flush = async (all: boolean): Promise<void> =>
+      saveRollups(store, traffic.takeFinished(all), deps.clock.nowMs())
+    const stopRollups = every(
+      deps,
+      () => ROLLUP_EVERY_MS,
+      () => flush(false),
+      (error) => logger.warn(errorFacts(error), 'roll-ups were lost'),
+    )
+    clusters.start()
+    let closing: Promise<void> | undefined
+    const shutDown = async (): Promise<void> => {
+      await hub.close()
+      await app.close()
+      await stopRollups()
+      await clusters.close()
+      await flush(true).catch((error: unknown) => logger.warn(errorFacts(error), 'roll-ups were lost'))
+    }
+    const close = async (): Promise<void> => {
+      const late = (): MqError => new MqError('MQ_INTERNAL', `closing took longer than ${CLOSE_DEADLINE_MS} ms`)
+      try {
+        await withDeadline(deps, CLOSE_DEADLINE_MS, late, shutDown())
+      } catch (error) {
+        logger.error(errorFacts(error), 'closing was not clean')
+      }
+      await store.close().catch((error: unknown) => logger.error(errorFacts(error), 'closing the store was not clean'))
+    }
+    return {
+      app,
+      store,
+      registry,
+      clusters,
+      provisioner,
+      hub,
+      traffic,
+      close: () => {
+        closing ??= close()
+        return closing
+      },
+    }
+  } catch (error) {
+    await store.close().catch(() => undefined)
+    throw error
+  }
+}
+
+async function listen(app: FastifyInstance, host: string, port: number): Promise<void> {
+  try {
+    await app.listen({ host: host.replace(/^\[|\]$/g, ''), port })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EADDRINUSE') {
+      throw new MqError('MQ_PORT_IN_USE', `port ${port} on ${host} is taken by another program`, {
+        details: { host, port },
+      })
+    }
+    throw new MqError('MQ_OPTION_INVALID', `the API cannot listen on ${host}:${port} (${code ?? 'unknown reason'})`, {
+      cause: error,
+    })
+  }
+}
+
+function checkAddress(address: Address): Address {
+  const parsed = ClusterAddress.safeParse(address)
+  if (parsed.success) return parsed.data
+  throw new MqError(
+    'MQ_OPTION_INVALID',
+    `the address of cluster '${address.name}' is unusable: ${parsed.error.issues[0]?.message}`,
+  )
+}

@@ -1,0 +1,251 @@
+/**
+ * What each route of the contract does. The table is total: a route without a handler does not compile.
+ */
+import {
+  type ClusterAddress,
+  type Declaration,
+  Intent,
+  MqError,
+  type MqIdDetail,
+  type MqIdSummary,
+  type PlanEntry,
+  type RouteName,
+  type RouteResponse,
+  type routes,
+} from '@mq/contract'
+import type { z } from 'zod'
+import type { Clusters } from '../provision/clusters.ts'
+import { deletedError, type Provisioner, unknownError } from '../provision/provisioner.ts'
+import type { PushHub } from '../push/hub.ts'
+import { listDecisions } from '../registry/journal.ts'
+import type { ActiveId } from '../registry/records.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Restored } from '../restored.ts'
+import type { Store } from '../store/store.ts'
+import type { Traffic } from '../telemetry/traffic.ts'
+
+/** Declarations made true at the same time. */
+const APPLY_WIDTH = 8
+
+export interface Services {
+  readonly version: string
+  readonly createOnFirstUse: boolean
+  readonly store: Store
+  readonly registry: Registry
+  readonly clusters: Clusters
+  readonly provisioner: Provisioner
+  readonly hub: PushHub
+  readonly traffic: Traffic
+  readonly restored: Restored
+}
+
+type Parsed<N extends RouteName, K extends string> =
+  (typeof routes)[N] extends Record<K, infer S extends z.ZodType> ? z.output<S> : undefined
+
+export interface HandlerInput<N extends RouteName> {
+  readonly params: Parsed<N, 'params'>
+  readonly query: Parsed<N, 'query'>
+  readonly body: Parsed<N, 'body'>
+}
+
+/** `streamBindings` is not here: it holds the socket and lives in server.ts. */
+export type Handled = Exclude<RouteName, 'streamBindings'>
+export type Handlers = { readonly [N in Handled]: (input: HandlerInput<N>) => Promise<RouteResponse<N>> }
+
+export function createHandlers(services: Services): Handlers {
+  const { store, registry, clusters, provisioner, hub, traffic, restored } = services
+  return {
+    health: async () => ({ status: 'ok' }),
+    ready: async () => {
+      const failure = await store.check().then(
+        () => undefined,
+        (error: MqError) => error,
+      )
+      const views = clusters.views()
+      const checks = Object.fromEntries([
+        ['store', failure === undefined ? 'ok' : `${failure.code}: ${failure.message}`],
+        ...views.map((view) => [`cluster ${view.name}`, view.problem ?? view.status]),
+      ])
+      const ready = failure === undefined && views.some((view) => view.status === 'up')
+      return { status: ready ? 'ready' : 'not-ready', checks }
+    },
+    info: async () => ({
+      version: services.version,
+      incarnation: store.incarnation,
+      revision: store.revision,
+      createOnFirstUse: services.createOnFirstUse,
+      connectedClients: hub.size,
+    }),
+
+    listClusters: async () => ({ clusters: clusters.views() }),
+    putCluster: async ({ params, body }) => {
+      await putCluster(services, { name: params.name, ...body })
+      await clusters.check(params.name)
+      return clusters.view(params.name)
+    },
+    deleteCluster: async ({ params }) => {
+      await registry.deleteCluster(params.name, 'api')
+      await clusters.drop(params.name)
+      return { deleted: true }
+    },
+
+    listIds: async () => ({
+      ids: registry.all().flatMap((record) => (record.state === 'active' ? [summary(services, record)] : [])),
+    }),
+    getId: async ({ params }) => detail(services, params.id),
+    putId: async ({ params, body }) => {
+      await provisioner.declare(params.id, body.intent, 'apply', 'api')
+      return detail(services, params.id)
+    },
+    deleteId: async ({ params }) => ({ deleted: true, topics: await provisioner.remove(params.id, 'api') }),
+    apply: async ({ body }) => apply(services, body.declarations, body.plan),
+
+    getBinding: async ({ params, query }) => {
+      const { id } = params
+      const record = registry.get(id)
+      if (record?.state === 'deleted') throw deletedError(id)
+      if (record?.state !== 'active') {
+        if (!services.createOnFirstUse) throw unknownError(id)
+        await provisioner.firstUse(id, Intent.parse({}), `first use by ${query.app ?? 'an unnamed application'}`)
+      }
+      const binding = registry.binding(id)
+      if (binding === undefined) throw unknownError(id)
+      return binding
+    },
+
+    listDecisions: async ({ query }) => ({
+      decisions: await listDecisions(store, {
+        limit: query.limit,
+        ...(query.subject === undefined ? {} : { subject: query.subject }),
+      }),
+    }),
+    telemetry: async ({ body }) => {
+      traffic.take(body)
+      await restored.seen(body.bindings)
+      return { accepted: true }
+    },
+  }
+}
+
+/** Registers a cluster; new addresses of one in use must lead to the same Kafka cluster. */
+async function putCluster(services: Services, address: ClusterAddress): Promise<void> {
+  const { registry, clusters } = services
+  const known = registry.cluster(address.name)
+  const users = registry.idsOn(address.name)
+  if (known?.kafkaId != null && users.length > 0 && JSON.stringify(known.address) !== JSON.stringify(address)) {
+    const { clusterId } = await clusters.probe(address)
+    if (clusterId !== known.kafkaId) {
+      throw new MqError(
+        'MQ_CLUSTER_IN_USE',
+        `the new addresses of '${address.name}' lead to Kafka cluster ${clusterId}, and ${users.length} mQ ID${users.length === 1 ? ' lives' : 's live'} on ${known.kafkaId}`,
+      )
+    }
+  }
+  await registry.putCluster(address, 'api')
+}
+
+/** All or nothing where it can be known beforehand: one refused declaration, and nothing is touched. */
+async function apply(
+  services: Services,
+  declarations: readonly Declaration[],
+  planOnly: boolean,
+): Promise<{ applied: boolean; entries: PlanEntry[] }> {
+  const seen = new Set<string>()
+  for (const { id } of declarations) {
+    if (seen.has(id)) throw new MqError('MQ_REQUEST_INVALID', `'${id}' is declared twice in one request`)
+    seen.add(id)
+  }
+  const plans = await inParallel(declarations, ({ id, intent }) => services.provisioner.plan(id, intent))
+  if (planOnly || plans.some((plan) => plan.action === 'refuse')) return { applied: false, entries: plans }
+  if (plans.some((plan) => plan.action === 'create')) await services.clusters.reachable()
+  const entries = await inParallel(declarations, async ({ id, intent }, index): Promise<PlanEntry> => {
+    try {
+      return await services.provisioner.declare(id, intent, 'apply', 'api')
+    } catch (error) {
+      if (!(error instanceof MqError)) throw error
+      // A store that cannot be written fails the request as a whole: nothing after it can succeed either.
+      if (error.code === 'MQ_STORE_FAILED' || error.code === 'MQ_INTERNAL') throw error
+      return { ...plans[index]!, action: 'refuse', refusal: { code: error.code, message: error.message } }
+    }
+  })
+  return { applied: entries.every((entry) => entry.action !== 'refuse'), entries }
+}
+
+async function inParallel<T, R>(items: readonly T[], work: (item: T, index: number) => Promise<R>): Promise<R[]> {
+  const results: R[] = new Array(items.length)
+  let next = 0
+  const worker = async (): Promise<void> => {
+    for (let index = next++; index < items.length; index = next++) results[index] = await work(items[index]!, index)
+  }
+  await Promise.all(Array.from({ length: Math.min(APPLY_WIDTH, items.length) }, worker))
+  return results
+}
+
+function summary(services: Services, record: ActiveId): MqIdSummary {
+  const last = record.epochs.at(-1)!
+  const { intent } = record.spec
+  return {
+    id: record.id,
+    incarnation: services.store.incarnation,
+    revision: record.revision,
+    format: intent.format,
+    ordering: intent.ordering,
+    durability: intent.durability,
+    cluster: last.cluster,
+    epoch: last.epoch,
+    partitions: last.partitions,
+    team: intent.owner?.team ?? null,
+    createdBy: record.createdBy,
+    messagesPerSecond: services.traffic.messagesPerSecond(record.id),
+    createdAtMs: record.createdAtMs,
+    updatedAtMs: record.updatedAtMs,
+  }
+}
+
+function detail(services: Services, id: string): MqIdDetail {
+  const record = services.registry.get(id)
+  if (record?.state === 'deleted') throw deletedError(id)
+  if (record?.state !== 'active') throw unknownError(id)
+  const { spec } = record
+  return {
+    ...summary(services, record),
+    intent: spec.intent,
+    epochs: [...record.epochs],
+    producer: spec.producer,
+    consumer: spec.consumer,
+    replication: spec.replication,
+    minInsyncReplicas: spec.minInsyncReplicas,
+    choices: spec.choices,
+    warnings: [
+      ...spec.warnings,
+      ...(record.pending === null
+        ? []
+        : [`a change (${record.pending.kind}) was begun and is finished as soon as it can be`]),
+    ],
+    traffic: trafficOf(services, id),
+  }
+}
+
+function trafficOf(services: Services, id: string): MqIdDetail['traffic'] {
+  const minute = services.traffic.lastMinute(id)
+  if (minute === null) return null
+  const { producer, sendLatency, groups } = minute.slice
+  return {
+    windowMs: minute.windowMs,
+    recordsIn: producer.records,
+    recordBytesIn: producer.recordBytes,
+    wireBytesIn: producer.wireBytes,
+    batches: producer.batches,
+    sendP50Ms: sendLatency.quantileMs(0.5),
+    sendP99Ms: sendLatency.quantileMs(0.99),
+    groups: [...groups]
+      .map(([group, { counts, endToEnd }]) => ({
+        group,
+        records: counts.records,
+        endToEndP50Ms: endToEnd.quantileMs(0.5),
+        endToEndP99Ms: endToEnd.quantileMs(0.99),
+        lagRecords: minute.lag.get(group) ?? null,
+      }))
+      .sort((a, b) => (a.group < b.group ? -1 : 1)),
+  }
+}

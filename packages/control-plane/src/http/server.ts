@@ -1,0 +1,149 @@
+/**
+ * The HTTP side: every route of the contract, the OpenAPI document, metrics, and the push stream.
+ *
+ * H3. Routes come from the contract only; the document is made from the same schemas that check the requests.
+ * H4. A response is checked against its schema before it leaves; one that does not fit is a defect, not an answer.
+ * H5. A log record of a request holds the route, status and time; never its address, headers or body.
+ */
+import { bindingVersion, MqError, type RouteName, type RouteShape, routes } from '@mq/contract'
+import type { Deps } from '@mq/kafka'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { z } from 'zod'
+import { errorFacts, type Logger } from '../logger.ts'
+import type { Metrics } from '../metrics.ts'
+import { type PushHub, parsePosition } from '../push/hub.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Restored } from '../restored.ts'
+import { createGuard } from './guard.ts'
+import type { Handlers } from './handlers.ts'
+import { registerOpenApi, routeNames, routeSchema } from './openapi.ts'
+import { invalidRequest, problemOf } from './problems.ts'
+import { streamBindings } from './stream.ts'
+
+const KIB = 1_024
+const BODY_LIMIT_BYTES = 256 * KIB
+const BODY_LIMITS: Partial<Record<RouteName, number>> = { apply: 16 * KIB * KIB, telemetry: 8 * KIB * KIB }
+/** Room in the request line and headers for a stream of many mQ IDs. */
+const MAX_HEADER_BYTES = 64 * KIB
+const REQUEST_TIMEOUT_MS = 60_000
+
+export interface ServerOptions {
+  readonly token: string | undefined
+  readonly handlers: Handlers
+  readonly registry: Registry
+  readonly hub: PushHub
+  readonly restored: Restored
+  readonly metrics: Metrics
+  readonly deps: Deps
+  readonly logger: Logger
+}
+
+export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
+  const { deps, logger, metrics, handlers } = options
+  const app = fastify({
+    logger: false,
+    bodyLimit: BODY_LIMIT_BYTES,
+    forceCloseConnections: true,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    routerOptions: { maxParamLength: 300 },
+    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    exposeHeadRoutes: false,
+  })
+  const guard = createGuard(options.token)
+
+  app.setValidatorCompiler(({ schema, httpPart }) => (data: unknown) => {
+    const parsed = (schema as z.ZodType).safeParse(data ?? undefined)
+    if (parsed.success) return { value: parsed.data }
+    return {
+      error: invalidRequest(
+        httpPart === 'params' ? 'params' : httpPart === 'querystring' ? 'query' : 'body',
+        parsed.error,
+      ),
+    }
+  })
+  app.setSerializerCompiler(({ schema, method, url }) => (data: unknown) => {
+    const parsed = (schema as z.ZodType).safeParse(data)
+    if (parsed.success) return JSON.stringify(parsed.data)
+    throw new MqError('MQ_INTERNAL', `the answer to ${method} ${url} does not match its schema`, {
+      cause: parsed.error,
+    })
+  })
+  app.setErrorHandler((error, request, reply) => answerProblem(options, error, request, reply))
+  app.setNotFoundHandler(() => {
+    throw new MqError('MQ_ROUTE_UNKNOWN', 'there is no such route')
+  })
+  app.addHook('onRequest', async (request) => {
+    startedAt.set(request, deps.clock.monotonicMs())
+    if (request.routeOptions.url === routes.health.path) return
+    const { authorization, host, origin } = request.headers
+    guard({ authorization, host, origin: Array.isArray(origin) ? origin[0] : origin })
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const ms = deps.clock.monotonicMs() - (startedAt.get(request) ?? 0)
+    const route = request.routeOptions.url ?? 'unknown'
+    metrics.request(route, request.method, reply.statusCode, ms)
+    logger.debug({ route, method: request.method, status: reply.statusCode, ms: Math.round(ms * 10) / 10 }, 'request')
+  })
+
+  await registerOpenApi(app)
+  await app.register(async (scope) => {
+    for (const name of routeNames) registerRoute(scope, name, handlers, options)
+    scope.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+    scope.get('/metrics', { schema: { hide: true } }, async (_request, reply) => {
+      await reply.header('content-type', metrics.contentType).send(await metrics.text())
+    })
+  })
+  return app
+}
+
+const startedAt = new WeakMap<FastifyRequest, number>()
+
+function registerRoute(app: FastifyInstance, name: RouteName, handlers: Handlers, options: ServerOptions): void {
+  const shape: RouteShape = routes[name]
+  app.route({
+    method: shape.method,
+    url: shape.path,
+    schema: routeSchema(name),
+    bodyLimit: BODY_LIMITS[name] ?? BODY_LIMIT_BYTES,
+    handler: async (request, reply) => {
+      if (name === 'streamBindings') return streamBindings(options, request, reply)
+      const handler = handlers[name] as (input: unknown) => Promise<unknown>
+      const result = await handler({ params: request.params, query: request.query, body: request.body })
+      if (name === 'ready' && (result as { status: string }).status !== 'ready') reply.code(503)
+      if (name === 'getBinding') {
+        const version = bindingVersion(result as { incarnation: number; revision: number })
+        reply.header('etag', `"${version}"`).header('cache-control', 'no-cache')
+        const known = String(request.headers['if-none-match'] ?? '')
+        const listed = known.split(',').map((tag) => tag.trim().replace(/^W\//, '').replaceAll('"', ''))
+        for (const tag of listed) {
+          const position = parsePosition(tag)
+          if (position !== undefined) await options.restored.seen([position])
+        }
+        if (listed.includes(version)) return reply.code(304).send()
+      }
+      return reply.send(result)
+    },
+  })
+}
+
+function answerProblem(
+  options: ServerOptions,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const { status, problem, defect } = problemOf(error)
+  const route = request.routeOptions.url ?? 'unknown'
+  if (defect) options.logger.error({ route, ...errorFacts(error), cause: causeOf(error) }, 'a request failed inside mQ')
+  else options.logger.debug({ route, code: problem.code }, 'a request was refused')
+  return reply
+    .code(status)
+    .header('content-type', 'application/json; charset=utf-8')
+    .serializer(JSON.stringify)
+    .send(problem)
+}
+
+function causeOf(error: unknown): string | undefined {
+  const cause = error instanceof MqError ? error.cause : error
+  return cause instanceof Error ? (cause.stack ?? cause.message) : undefined
+}

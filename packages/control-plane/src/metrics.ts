@@ -1,0 +1,95 @@
+/**
+ * What `/metrics` shows, read when it is asked for.
+ */
+import { Counter, Gauge, Histogram, Registry as PromRegistry } from 'prom-client'
+
+/** Where the numbers come from. */
+export interface MetricsSource {
+  clients(): number
+  instances(): number
+  published(): number
+  dropped(): number
+  reports(): number
+  incarnation(): number
+  revision(): number
+  clusters(): { name: string; up: boolean; brokers: number | null }[]
+  ids(): { id: string; messagesPerSecond: number | null }[]
+  storeFailing(): boolean
+}
+
+export class Metrics {
+  readonly #registry = new PromRegistry()
+  readonly #requests: Counter<'route' | 'method' | 'status'>
+  readonly #seconds: Histogram<'route'>
+
+  constructor(source: MetricsSource) {
+    const registers = [this.#registry]
+    this.#requests = new Counter({
+      name: 'mq_http_requests_total',
+      help: 'Requests answered',
+      labelNames: ['route', 'method', 'status'],
+      registers,
+    })
+    this.#seconds = new Histogram({
+      name: 'mq_http_request_seconds',
+      help: 'Time to answer a request',
+      labelNames: ['route'],
+      buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
+      registers,
+    })
+    const gauge = (name: string, help: string, read: () => number): void => {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(read())
+        },
+      })
+    }
+    gauge('mq_push_clients', 'Connected push streams', () => source.clients())
+    gauge('mq_reporting_instances', 'Processes that reported within the last minute', () => source.instances())
+    gauge('mq_push_bindings_total', 'Bindings pushed, counted per receiver', () => source.published())
+    gauge('mq_push_dropped_total', 'Push streams dropped because nobody read them', () => source.dropped())
+    gauge('mq_telemetry_reports_total', 'Telemetry reports taken', () => source.reports())
+    gauge('mq_store_incarnation', 'Incarnation of the store', () => source.incarnation())
+    gauge('mq_store_revision', 'Revision of the store', () => source.revision())
+    gauge('mq_store_failing', '1 when the last write to the store failed', () => (source.storeFailing() ? 1 : 0))
+    gauge('mq_ids', 'Declared mQ IDs', () => source.ids().length)
+    new Gauge({
+      name: 'mq_cluster_up',
+      help: '1 when the cluster answers',
+      labelNames: ['cluster'],
+      registers,
+      collect() {
+        this.reset()
+        for (const { name, up } of source.clusters()) this.set({ cluster: name }, up ? 1 : 0)
+      },
+    })
+    new Gauge({
+      name: 'mq_id_messages_per_second',
+      help: 'Messages sent a second over the last minute',
+      labelNames: ['mq_id'],
+      registers,
+      collect() {
+        this.reset()
+        for (const { id, messagesPerSecond } of source.ids()) {
+          if (messagesPerSecond !== null) this.set({ mq_id: id }, messagesPerSecond)
+        }
+      },
+    })
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  request(route: string, method: string, status: number, ms: number): void {
+    this.#requests.inc({ route, method, status: String(status) })
+    this.#seconds.observe({ route }, ms / 1_000)
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics()
+  }
+}

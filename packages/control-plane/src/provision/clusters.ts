@@ -1,0 +1,277 @@
+/**
+ * The clusters as they are now: one admin connection each, and a watcher that asks each of them every few seconds.
+ *
+ * W1. A name stands for one Kafka cluster. When another cluster id answers under it, nothing is placed or changed there
+ *     until a person looks, and it is said loudly.
+ * W2. No call waits longer than its deadline, whatever the cluster does.
+ * W3. A check never changes a cluster.
+ */
+import { type ClusterAddress, type ClusterView, MqError } from '@mq/contract'
+import type { Deps } from '@mq/kafka'
+import { every, withDeadline } from '../deadline.ts'
+import { errorFacts, type Logger } from '../logger.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { ClusterAdmin, OpenAdmin } from './cluster-admin.ts'
+import type { ClusterFacts } from './placement-rules.ts'
+
+export const CHECK_EVERY_MS = 5_000
+export const CHECK_DEADLINE_MS = 5_000
+export const ADMIN_DEADLINE_MS = 15_000
+
+type Health =
+  | { readonly status: 'unknown' }
+  | { readonly status: 'up'; readonly clusterId: string; readonly brokers: number; readonly checkedAtMs: number }
+  | {
+      readonly status: 'unreachable'
+      readonly error: MqError
+      readonly clusterId: string | null
+      readonly checkedAtMs: number
+    }
+
+interface Entry {
+  readonly address: ClusterAddress
+  readonly admin: ClusterAdmin
+  health: Health
+  checking: Promise<Health> | undefined
+}
+
+export interface ClustersOptions {
+  readonly registry: Registry
+  readonly openAdmin: OpenAdmin
+  readonly deps: Deps
+  readonly logger: Logger
+  readonly checkEveryMs?: number
+  /** Called after every round of checks. */
+  readonly onRound?: () => Promise<void>
+}
+
+export class Clusters {
+  readonly #options: ClustersOptions
+  readonly #entries = new Map<string, Entry>()
+  #stop: (() => Promise<void>) | undefined
+  #closed = false
+
+  constructor(options: ClustersOptions) {
+    this.#options = options
+  }
+
+  /** Begins to watch; the first round is under way when this returns. */
+  start(): void {
+    const { deps, logger, onRound, checkEveryMs = CHECK_EVERY_MS } = this.#options
+    const round = async (): Promise<void> => {
+      await this.checkAll()
+      if (!this.#closed) await onRound?.()
+    }
+    const first = round().catch((error: unknown) => logger.error(errorFacts(error), 'cluster check failed'))
+    const stop = every(
+      deps,
+      // Jitter keeps several control planes from asking in step.
+      () => checkEveryMs * (0.9 + 0.2 * deps.random()),
+      round,
+      (error) => logger.error(errorFacts(error), 'cluster check failed'),
+    )
+    this.#stop = async () => {
+      await Promise.all([first, stop()])
+    }
+  }
+
+  /** The admin connection of a cluster, each call of it under a deadline (W2). */
+  async use<T>(name: string, doing: string, work: (admin: ClusterAdmin) => Promise<T>): Promise<T> {
+    const entry = this.#entry(name)
+    if (entry.health.status === 'unreachable' && entry.health.error.code === 'MQ_KAFKA_REFUSED')
+      throw entry.health.error
+    const late = (): MqError =>
+      new MqError('MQ_KAFKA_TIMEOUT', `cluster '${name}' did not finish ${doing} within ${ADMIN_DEADLINE_MS} ms`)
+    return withDeadline(this.#options.deps, ADMIN_DEADLINE_MS, late, work(entry.admin))
+  }
+
+  /** Asks the cluster now; one question at a time each. */
+  async check(name: string): Promise<Health> {
+    const entry = this.#entry(name)
+    entry.checking ??= this.#ask(name, entry).finally(() => {
+      entry.checking = undefined
+    })
+    return entry.checking
+  }
+
+  async checkAll(): Promise<void> {
+    await Promise.all(this.#options.registry.clusters().map((cluster) => this.check(cluster.address.name)))
+  }
+
+  /** Makes sure that the cluster answers and is the right one, or throws why not. */
+  async reach(name: string): Promise<ClusterFacts> {
+    const health = await this.check(name)
+    if (health.status !== 'up') {
+      if (health.status === 'unreachable') throw health.error
+      throw new MqError('MQ_KAFKA_UNREACHABLE', `cluster '${name}' was not asked yet`)
+    }
+    return this.#facts(name, health.brokers)
+  }
+
+  /** Clusters that answer, asked now when none did before. */
+  async reachable(): Promise<ClusterFacts[]> {
+    const names = this.#options.registry.clusters().map((cluster) => cluster.address.name)
+    if (names.length === 0) {
+      throw new MqError('MQ_INTENT_UNMET', 'no cluster is registered, so there is nowhere to place an mQ ID')
+    }
+    await this.checkAll()
+    const up = names.flatMap((name) => {
+      const { health } = this.#entry(name)
+      return health.status === 'up' ? [this.#facts(name, health.brokers)] : []
+    })
+    if (up.length === 0) {
+      const first = names.map((name) => this.#entry(name).health).find((health) => health.status === 'unreachable')
+      if (names.length === 1 && first?.status === 'unreachable') throw first.error
+      throw new MqError('MQ_KAFKA_UNREACHABLE', `none of the ${names.length} clusters answers: ${names.join(', ')}`)
+    }
+    return up
+  }
+
+  brokers(name: string): number | undefined {
+    const health = this.#entries.get(name)?.health
+    return health?.status === 'up' ? health.brokers : undefined
+  }
+
+  anyUp(): boolean {
+    return this.views().some((view) => view.status === 'up')
+  }
+
+  view(name: string): ClusterView {
+    const { registry } = this.#options
+    const record = registry.cluster(name)
+    if (record === undefined) throw new MqError('MQ_CLUSTER_UNKNOWN', `no cluster '${name}' is registered`)
+    const health = this.#entries.get(name)?.health ?? { status: 'unknown' as const }
+    switch (health.status) {
+      case 'unknown':
+        return {
+          ...record.address,
+          status: 'unknown',
+          clusterId: record.kafkaId,
+          brokers: null,
+          checkedAtMs: null,
+          problem: null,
+        }
+      case 'up':
+        return {
+          ...record.address,
+          status: 'up',
+          clusterId: health.clusterId,
+          brokers: health.brokers,
+          checkedAtMs: health.checkedAtMs,
+          problem: null,
+        }
+      case 'unreachable':
+        return {
+          ...record.address,
+          status: 'unreachable',
+          clusterId: record.kafkaId,
+          brokers: null,
+          checkedAtMs: health.checkedAtMs,
+          problem: `${health.error.code}: ${health.error.message}`,
+        }
+    }
+  }
+
+  views(): ClusterView[] {
+    return this.#options.registry.clusters().map((cluster) => this.view(cluster.address.name))
+  }
+
+  /** Asks addresses that are not registered yet, on a connection of their own. */
+  async probe(address: ClusterAddress): Promise<{ clusterId: string; brokers: number }> {
+    const admin = this.#options.openAdmin(address)
+    try {
+      return await withDeadline(this.#options.deps, CHECK_DEADLINE_MS, () => unreachable(address), admin.describe())
+    } finally {
+      await admin.close().catch(() => undefined)
+    }
+  }
+
+  /** Closes the connection of a cluster that was forgotten. */
+  async drop(name: string): Promise<void> {
+    const entry = this.#entries.get(name)
+    this.#entries.delete(name)
+    await entry?.admin.close().catch(() => undefined)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const entries = [...this.#entries.values()]
+    this.#entries.clear()
+    await Promise.all(entries.map((entry) => entry.admin.close().catch(() => undefined)))
+    await this.#stop?.()
+  }
+
+  #facts(name: string, brokers: number): ClusterFacts {
+    return { name, brokers, mqIds: this.#options.registry.idsOn(name).length }
+  }
+
+  #entry(name: string): Entry {
+    const record = this.#options.registry.cluster(name)
+    if (record === undefined) throw new MqError('MQ_CLUSTER_UNKNOWN', `no cluster '${name}' is registered`)
+    if (this.#closed) throw new MqError('MQ_CLOSED', 'the control plane is closing')
+    const known = this.#entries.get(name)
+    if (known !== undefined && known.address === record.address) return known
+    if (known !== undefined) void known.admin.close().catch(() => undefined)
+    const entry: Entry = {
+      address: record.address,
+      admin: this.#options.openAdmin(record.address),
+      health: { status: 'unknown' },
+      checking: undefined,
+    }
+    this.#entries.set(name, entry)
+    return entry
+  }
+
+  async #ask(name: string, entry: Entry): Promise<Health> {
+    const { deps, registry, logger } = this.#options
+    const before = entry.health
+    let health: Health
+    try {
+      const facts = await withDeadline(
+        deps,
+        CHECK_DEADLINE_MS,
+        () => unreachable(entry.address),
+        entry.admin.describe(),
+      )
+      const known = registry.cluster(name)?.kafkaId ?? null
+      if (known === null) {
+        await registry
+          .setKafkaId(name, facts.clusterId)
+          .catch((error: unknown) => logger.warn({ cluster: name, ...errorFacts(error) }, 'cluster id not kept yet'))
+      }
+      health =
+        known === null || known === facts.clusterId
+          ? { status: 'up', ...facts, checkedAtMs: deps.clock.nowMs() }
+          : {
+              status: 'unreachable',
+              error: new MqError(
+                'MQ_KAFKA_REFUSED',
+                `the addresses of cluster '${name}' now answer as Kafka cluster ${facts.clusterId}, not ${known}: nothing is placed or changed there`,
+              ),
+              clusterId: facts.clusterId,
+              checkedAtMs: deps.clock.nowMs(),
+            }
+    } catch (error) {
+      const known = registry.cluster(name)?.kafkaId ?? null
+      const failure =
+        error instanceof MqError
+          ? error
+          : new MqError('MQ_KAFKA_UNREACHABLE', `cluster '${name}' cannot be asked`, { cause: error })
+      health = { status: 'unreachable', error: failure, clusterId: known, checkedAtMs: deps.clock.nowMs() }
+    }
+    entry.health = health
+    if (health.status !== before.status) {
+      if (health.status === 'up') logger.info({ cluster: name, brokers: health.brokers }, 'cluster is up')
+      if (health.status === 'unreachable')
+        logger.error({ cluster: name, ...errorFacts(health.error) }, 'cluster is away')
+    }
+    return health
+  }
+}
+
+function unreachable(address: ClusterAddress): MqError {
+  return new MqError(
+    'MQ_KAFKA_UNREACHABLE',
+    `cluster '${address.name}' at ${address.bootstrap.join(', ')} did not answer within ${CHECK_DEADLINE_MS} ms`,
+  )
+}

@@ -1,0 +1,436 @@
+/**
+ * Makes declared mQ IDs true on Kafka, and keeps them so.
+ *
+ * P1. One change of an mQ ID at a time; requests for the same id wait for each other and the later one sees the earlier.
+ * P2. Before anything outside the store is touched, the change stands in the store as `pending`; the transaction that
+ *     makes it true clears it. Whoever finds a pending change finishes it, from the row alone.
+ * P3. A topic mQ did not make is never taken over. A pending creation may find its own topic: it is known by having the
+ *     exact shape asked for and no record ever written, after it was seen to be absent before the row was written.
+ * P4. Declaring what is already true changes nothing: no revision, no decision, no push.
+ * P5. A deletion is told to clients before the topic goes, and its tombstone stays.
+ */
+import { type Choice, type Intent, isMqErrorCode, MqError, type PlanEntry } from '@mq/contract'
+import type { Deps } from '@mq/kafka'
+import { sleep } from '../deadline.ts'
+import { errorFacts, type Logger } from '../logger.ts'
+import { KeyedMutex } from '../mutex.ts'
+import type { ActiveId, CreatedBy, IdRecord, IdSpec, Pending } from '../registry/records.ts'
+import type { IdChange, Registry, Unstamped } from '../registry/registry.ts'
+import type { ClusterAdmin, TopicFacts } from './cluster-admin.ts'
+import type { Clusters } from './clusters.ts'
+import { dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
+import { type ClusterFacts, chooseCluster, place, type Standing, sameInMetrics, topicName } from './placement-rules.ts'
+import { chooseSettings } from './settings-rules.ts'
+
+const LEADERS_WITHIN_MS = 10_000
+const LEADER_POLL_MS = 50
+/** A configuration key Kafka knows from 3.6 on; an older cluster does without. */
+const NEWER_CONFIG = 'message.timestamp.before.max.ms'
+
+export interface ProvisionerOptions {
+  readonly registry: Registry
+  readonly clusters: Clusters
+  readonly deps: Deps
+  readonly logger: Logger
+  /** Whether a client uses the mQ ID now, so that records may be under way. */
+  readonly inUse: (id: string) => boolean
+}
+
+type CreatePending = Extract<Pending, { kind: 'create' }>
+type UpdatePending = Extract<Pending, { kind: 'update' }>
+type DeletePending = Extract<Pending, { kind: 'delete' }>
+
+export class Provisioner {
+  readonly #options: ProvisionerOptions
+  readonly #locks = new KeyedMutex()
+
+  constructor(options: ProvisionerOptions) {
+    this.#options = options
+  }
+
+  /** What `declare` would do; touches nothing. */
+  async plan(id: string, intent: Intent): Promise<PlanEntry> {
+    const record = this.#options.registry.get(id)
+    const active = record?.state === 'active' ? record : undefined
+    const changes = diffIntents(active?.spec.intent ?? null, intent)
+    const entry = (action: PlanEntry['action'], refusal: Refusal | null = null): PlanEntry => ({
+      id,
+      action,
+      changes: action === 'unchanged' ? [] : changes,
+      refusal,
+    })
+    if (active === undefined) {
+      const refusal = unmetWish(intent) ?? this.#nameClash(id, (record?.lastEpoch ?? 0) + 1)
+      return refusal === undefined ? entry('create') : entry('refuse', refusal)
+    }
+    if (changes.length === 0) return entry('unchanged')
+    const refusal = await this.#refusedUpdate(active, intent)
+    return refusal === undefined ? entry('update') : entry('refuse', refusal)
+  }
+
+  /** Makes the mQ ID so; returns what was done (P1, P4). */
+  async declare(id: string, intent: Intent, createdBy: CreatedBy, actor: string): Promise<PlanEntry> {
+    return this.#locks.run(id, async () => {
+      await this.#finish(id)
+      const entry = await this.plan(id, intent)
+      if (entry.refusal !== null) throw refusalError(id, entry.refusal)
+      if (entry.action === 'create') await this.#create(id, intent, createdBy, actor)
+      if (entry.action === 'update') await this.#update(id, intent, actor, entry)
+      return entry
+    })
+  }
+
+  /** Declares an unknown mQ ID on its first use; one that exists stays as it is, one that was deleted stays deleted. */
+  async firstUse(id: string, intent: Intent, actor: string): Promise<void> {
+    await this.#locks.run(id, async () => {
+      await this.#finish(id)
+      const state = this.#options.registry.get(id)?.state
+      if (state === 'active') return
+      if (state === 'deleted') throw deletedError(id)
+      await this.#create(id, intent, 'first-use', actor)
+    })
+  }
+
+  /** Deletes the mQ ID and its records; returns the topics that go (P5). */
+  async remove(id: string, actor: string): Promise<string[]> {
+    return this.#locks.run(id, async () => {
+      const { registry, clusters } = this.#options
+      await this.#finish(id)
+      const record = registry.get(id)
+      if (record?.state === 'deleted') throw deletedError(id)
+      if (record?.state !== 'active') throw unknownError(id)
+      for (const cluster of new Set(record.epochs.map((epoch) => epoch.cluster))) await clusters.reach(cluster)
+      const topics = record.epochs.map((epoch) => ({ cluster: epoch.cluster, topic: epoch.topic }))
+      const change: IdChange = {
+        ...withoutStamp(record),
+        state: 'deleted',
+        epochs: [],
+        pending: { kind: 'delete', topics },
+      }
+      await registry.publish(change, {
+        kind: 'delete',
+        subject: id,
+        actor,
+        why: 'asked for',
+        before: { intent: record.spec.intent, epochs: record.epochs },
+        after: null,
+      })
+      await this.#finish(id)
+      return topics.map((topic) => topic.topic)
+    })
+  }
+
+  /** Finishes every change a crash or an outage left pending (P2). Those that still cannot are kept for the next time. */
+  async resume(): Promise<void> {
+    const { registry, logger } = this.#options
+    for (const record of registry.all()) {
+      if (record.pending === null) continue
+      try {
+        await this.#locks.run(record.id, () => this.#finish(record.id))
+        logger.info({ mqId: record.id, change: record.pending.kind }, 'finished a pending change')
+      } catch (error) {
+        logger.warn({ mqId: record.id, change: record.pending.kind, ...errorFacts(error) }, 'a change is still pending')
+      }
+    }
+  }
+
+  async #create(id: string, intent: Intent, createdBy: CreatedBy, actor: string): Promise<void> {
+    const { registry, clusters, deps } = this.#options
+    const before = registry.get(id)
+    const epoch = (before?.lastEpoch ?? 0) + 1
+    const refusal = unmetWish(intent) ?? this.#nameClash(id, epoch)
+    if (refusal !== undefined) throw refusalError(id, refusal)
+    const chosen = chooseCluster(await clusters.reachable())!
+    const { spec, partitions } = decide(intent, chosen.cluster, chosen.choice)
+    const topic = topicName(id, epoch)
+    const { name: cluster } = chosen.cluster
+    const existing = await clusters.use(cluster, `looking for topic ${topic}`, (admin) => admin.findTopics([topic]))
+    if (existing.has(topic)) throw foreignTopic(topic, cluster)
+    const pending: CreatePending = {
+      kind: 'create',
+      spec,
+      place: { cluster, topic, epoch, partitions },
+      actor,
+      why: createdBy === 'apply' ? 'declared' : 'used for the first time',
+    }
+    const now = deps.clock.nowMs()
+    const change: IdChange =
+      before?.state === 'deleted'
+        ? { ...withoutStamp(before), createdBy, createdAtMs: now, pending }
+        : { id, state: 'absent', spec: null, epochs: [], lastEpoch: 0, createdBy, createdAtMs: now, pending }
+    await registry.keep(change)
+    await this.#finish(id)
+  }
+
+  async #update(id: string, intent: Intent, actor: string, entry: PlanEntry): Promise<void> {
+    const { registry, clusters } = this.#options
+    const record = registry.get(id) as ActiveId
+    const { name, brokers } = await clusters.reach(record.epochs.at(-1)!.cluster)
+    const { spec } = decide(intent, { name, brokers }, clusterChoice(record.spec), standingOf(record))
+    const alter = Object.fromEntries(
+      Object.entries(spec.topicConfigs).filter(([key, value]) => record.spec.topicConfigs[key] !== value),
+    )
+    const why = entry.changes
+      .map((one) => `${one.path}: ${one.before ?? 'unset'} -> ${one.after ?? 'unset'}`)
+      .join('; ')
+    await registry.keep({ ...withoutStamp(record), pending: { kind: 'update', spec, alter, actor, why } })
+    await this.#finish(id)
+  }
+
+  /** Carries the pending change of an mQ ID to its end, if there is one. The caller holds the lock. */
+  async #finish(id: string): Promise<void> {
+    const record = this.#options.registry.get(id)
+    switch (record?.pending?.kind) {
+      case 'create':
+        return this.#finishCreate(record, record.pending)
+      case 'update':
+        return this.#finishUpdate(record as ActiveId, record.pending)
+      case 'delete':
+        return this.#finishDelete(record, record.pending)
+      case undefined:
+        return
+    }
+  }
+
+  async #finishCreate(record: IdRecord, pending: CreatePending): Promise<void> {
+    const { registry, clusters, deps } = this.#options
+    const { cluster, topic, partitions, epoch } = pending.place
+    const { spec } = pending
+    let facts: TopicFacts
+    try {
+      await clusters.reach(cluster)
+      await clusters.use(cluster, `making topic ${topic}`, async (admin) => {
+        try {
+          await createTopic(admin, {
+            name: topic,
+            partitions,
+            replication: spec.replication,
+            configs: spec.topicConfigs,
+          })
+        } catch (error) {
+          if (!(error instanceof MqError) || error.code !== 'MQ_TOPIC_EXISTS') throw error
+          if (!(await isOurs(admin, topic, partitions, spec.replication))) throw foreignTopic(topic, cluster)
+        }
+      })
+      facts = await this.#leaders(cluster, topic, partitions)
+    } catch (error) {
+      // What will fail again in the same way is given up; what may succeed later stays pending (P2).
+      if (error instanceof MqError && !error.retryable) await this.#giveUp(record)
+      throw error
+    }
+    await registry.publish(
+      {
+        ...withoutStamp(record),
+        state: 'active',
+        spec,
+        lastEpoch: epoch,
+        pending: null,
+        epochs: [
+          {
+            epoch,
+            state: 'open',
+            cluster,
+            topic,
+            partitions,
+            endOffsets: null,
+            topicId: facts.topicId,
+            createdAtMs: deps.clock.nowMs(),
+          },
+        ],
+      },
+      {
+        kind: 'create',
+        subject: record.id,
+        actor: pending.actor,
+        why: pending.why,
+        before: null,
+        after: { intent: spec.intent, ...pending.place, choices: spec.choices, warnings: spec.warnings },
+      },
+    )
+  }
+
+  async #finishUpdate(record: ActiveId, pending: UpdatePending): Promise<void> {
+    const { registry, clusters } = this.#options
+    const { cluster, topic } = record.epochs.at(-1)!
+    try {
+      if (Object.keys(pending.alter).length > 0) {
+        await clusters.reach(cluster)
+        await clusters.use(cluster, `changing topic ${topic}`, (admin) => alterTopic(admin, topic, pending.alter))
+      }
+    } catch (error) {
+      if (error instanceof MqError && !error.retryable) await registry.keep({ ...withoutStamp(record), pending: null })
+      throw error
+    }
+    await registry.publish(
+      { ...withoutStamp(record), spec: pending.spec, pending: null },
+      {
+        kind: 'change',
+        subject: record.id,
+        actor: pending.actor,
+        why: pending.why,
+        before: { intent: record.spec.intent, producer: record.spec.producer, consumer: record.spec.consumer },
+        after: { intent: pending.spec.intent, producer: pending.spec.producer, consumer: pending.spec.consumer },
+      },
+    )
+  }
+
+  async #finishDelete(record: IdRecord, pending: DeletePending): Promise<void> {
+    const { registry, clusters } = this.#options
+    for (const { cluster, topic } of pending.topics) {
+      await clusters.reach(cluster)
+      await clusters.use(cluster, `deleting topic ${topic}`, (admin) => admin.deleteTopic(topic))
+    }
+    await registry.keep({ ...withoutStamp(record), pending: null })
+  }
+
+  async #giveUp(record: IdRecord): Promise<void> {
+    const { registry } = this.#options
+    if (record.state === 'absent') await registry.forget(record.id)
+    else await registry.keep({ ...withoutStamp(record), pending: null })
+  }
+
+  /** Waits until every partition can be written, so that the first send does not meet an election. */
+  async #leaders(cluster: string, topic: string, partitions: number): Promise<TopicFacts> {
+    const { clusters, deps } = this.#options
+    const until = deps.clock.monotonicMs() + LEADERS_WITHIN_MS
+    for (;;) {
+      const found = await clusters.use(cluster, `waiting for topic ${topic}`, (admin) => admin.findTopics([topic]))
+      const facts = found.get(topic)
+      if (facts !== undefined && facts.partitions === partitions && facts.leaderless === 0) return facts
+      if (deps.clock.monotonicMs() >= until) {
+        throw new MqError(
+          'MQ_KAFKA_UNAVAILABLE',
+          `topic ${topic} on cluster '${cluster}' had no leader for ${facts?.leaderless ?? partitions} of ${partitions} partitions after ${LEADERS_WITHIN_MS} ms`,
+        )
+      }
+      await sleep(deps, LEADER_POLL_MS)
+    }
+  }
+
+  async #refusedUpdate(record: ActiveId, intent: Intent): Promise<Refusal | undefined> {
+    const before = record.spec.intent
+    const asFull = refusedChange(before, intent, false)
+    if (asFull === undefined || !dependsOnRecords(before, intent) || this.#options.inUse(record.id)) return asFull
+    const { cluster, topic, partitions } = record.epochs.at(-1)!
+    await this.#options.clusters.reach(cluster)
+    const ends = await this.#options.clusters.use(cluster, `reading the offsets of ${topic}`, (admin) =>
+      admin.endOffsets(topic, partitions),
+    )
+    return ends.every((end) => end === 0n) ? undefined : asFull
+  }
+
+  #nameClash(id: string, epoch: number): Refusal | undefined {
+    const topic = topicName(id, epoch)
+    for (const other of this.#options.registry.all()) {
+      const topics = other.epochs.map((one) => one.topic)
+      if (other.pending?.kind === 'create' && other.id !== id) topics.push(other.pending.place.topic)
+      const clash = topics.find((one) => sameInMetrics(one, topic))
+      if (clash !== undefined) {
+        return {
+          code: 'MQ_TOPIC_EXISTS',
+          message: `'${id}' and '${other.id}' differ only in '.' and '_', which Kafka cannot tell apart in its metrics`,
+        }
+      }
+    }
+    return undefined
+  }
+}
+
+function decide(
+  intent: Intent,
+  cluster: Pick<ClusterFacts, 'name' | 'brokers'>,
+  where: Choice,
+  standing?: Standing,
+): { spec: IdSpec; partitions: number } {
+  const settings = chooseSettings(intent)
+  const placement = place(intent, settings.producer, cluster, standing)
+  return {
+    partitions: placement.partitions,
+    spec: {
+      intent,
+      producer: settings.producer,
+      consumer: settings.consumer,
+      replication: placement.replication,
+      minInsyncReplicas: placement.minInsyncReplicas,
+      topicConfigs: { ...placement.topicConfigs },
+      choices: [where, ...placement.choices, ...settings.choices],
+      warnings: [...placement.warnings],
+    },
+  }
+}
+
+function standingOf(record: ActiveId): Standing {
+  return {
+    partitions: record.epochs.at(-1)!.partitions,
+    replication: record.spec.replication,
+    minInsyncReplicas: record.spec.minInsyncReplicas,
+    maxMessageBytes: Number(record.spec.topicConfigs['max.message.bytes'] ?? 0),
+  }
+}
+
+function clusterChoice(spec: IdSpec): Choice {
+  return spec.choices.find((choice) => choice.setting === 'cluster')!
+}
+
+async function createTopic(admin: ClusterAdmin, spec: Parameters<ClusterAdmin['createTopic']>[0]): Promise<void> {
+  try {
+    await admin.createTopic(spec)
+  } catch (error) {
+    if (!refusesNewerConfig(error)) throw error
+    await admin.createTopic({ ...spec, configs: withoutNewer(spec.configs) })
+  }
+}
+
+async function alterTopic(
+  admin: ClusterAdmin,
+  topic: string,
+  configs: Readonly<Record<string, string>>,
+): Promise<void> {
+  try {
+    await admin.alterTopicConfigs(topic, configs)
+  } catch (error) {
+    if (!refusesNewerConfig(error)) throw error
+    await admin.alterTopicConfigs(topic, withoutNewer(configs))
+  }
+}
+
+function refusesNewerConfig(error: unknown): boolean {
+  return error instanceof MqError && error.code === 'MQ_KAFKA_REFUSED' && error.message.includes(NEWER_CONFIG)
+}
+
+function withoutNewer(configs: Readonly<Record<string, string>>): Record<string, string> {
+  const { [NEWER_CONFIG]: _newer, ...rest } = configs
+  return rest
+}
+
+/** Whether a topic that was absent when the creation was written down is the one it made (P3). */
+async function isOurs(admin: ClusterAdmin, topic: string, partitions: number, replication: number): Promise<boolean> {
+  const facts = (await admin.findTopics([topic])).get(topic)
+  if (facts === undefined || facts.partitions !== partitions || facts.replication !== replication) return false
+  return (await admin.endOffsets(topic, partitions)).every((end) => end === 0n)
+}
+
+function withoutStamp<R extends IdRecord>(record: R): Unstamped<R> {
+  const { revision: _revision, updatedAtMs: _updatedAtMs, ...rest } = record
+  return rest as Unstamped<R>
+}
+
+function foreignTopic(topic: string, cluster: string): MqError {
+  return new MqError('MQ_TOPIC_EXISTS', `cluster '${cluster}' already has a topic '${topic}' that mQ did not make`, {
+    details: { topic, cluster },
+  })
+}
+
+function refusalError(id: string, refusal: { code: string; message: string }): MqError {
+  return new MqError(isMqErrorCode(refusal.code) ? refusal.code : 'MQ_INTERNAL', refusal.message, {
+    details: { mqId: id },
+  })
+}
+
+export function unknownError(id: string): MqError {
+  return new MqError('MQ_ID_UNKNOWN', `'${id}' is not declared`, { details: { mqId: id } })
+}
+
+export function deletedError(id: string): MqError {
+  return new MqError('MQ_ID_DELETED', `'${id}' was deleted`, { details: { mqId: id } })
+}

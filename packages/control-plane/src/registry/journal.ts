@@ -1,0 +1,79 @@
+/**
+ * The journal: one row for every change, with what it was, why, and the state before and after.
+ *
+ * J1. A row is written in the transaction of the change it describes: neither exists without the other.
+ * J2. Rows are only ever added.
+ */
+import type { Transaction } from 'kysely'
+import type { Store } from '../store/store.ts'
+import type { Tables } from '../store/tables.ts'
+
+export type DecisionKind =
+  | 'register-cluster'
+  | 'change-cluster'
+  | 'forget-cluster'
+  | 'create'
+  | 'change'
+  | 'delete'
+  | 'new-incarnation'
+
+export interface NewDecision {
+  readonly kind: DecisionKind
+  /** The mQ ID or cluster it is about. */
+  readonly subject: string
+  /** Who asked: a person through the API, a client's first use, or mQ itself. */
+  readonly actor: string
+  readonly why: string
+  readonly before: unknown
+  readonly after: unknown
+}
+
+export interface Decision extends NewDecision {
+  readonly seq: number
+  readonly atMs: number
+  readonly revision: number
+}
+
+/** Adds one decision (J1). */
+export async function appendDecision(
+  tx: Transaction<Tables>,
+  decision: NewDecision,
+  atMs: number,
+  revision: number,
+): Promise<void> {
+  const last = await tx
+    .selectFrom('decisions')
+    .select((select) => select.fn.max('seq').as('seq'))
+    .executeTakeFirst()
+  await tx
+    .insertInto('decisions')
+    .values({
+      seq: Number(last?.seq ?? 0) + 1,
+      at_ms: atMs,
+      kind: decision.kind,
+      subject: decision.subject,
+      actor: decision.actor,
+      why: decision.why,
+      before: decision.before === null ? null : JSON.stringify(decision.before),
+      after: decision.after === null ? null : JSON.stringify(decision.after),
+      revision,
+    })
+    .execute()
+}
+
+/** The newest decisions, newest first. */
+export async function listDecisions(store: Store, filter: { subject?: string; limit: number }): Promise<Decision[]> {
+  let query = store.db.selectFrom('decisions').selectAll().orderBy('seq', 'desc').limit(filter.limit)
+  if (filter.subject !== undefined) query = query.where('subject', '=', filter.subject)
+  return (await query.execute()).map((row) => ({
+    seq: Number(row.seq),
+    atMs: Number(row.at_ms),
+    kind: row.kind as DecisionKind,
+    subject: row.subject,
+    actor: row.actor,
+    why: row.why,
+    before: row.before === null ? null : JSON.parse(row.before),
+    after: row.after === null ? null : JSON.parse(row.after),
+    revision: Number(row.revision),
+  }))
+}

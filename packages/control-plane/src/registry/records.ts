@@ -1,0 +1,80 @@
+/**
+ * What the registry keeps about clusters and mQ IDs.
+ */
+import { Choice, type ClusterAddress, ConsumerSettings, Epoch, Intent, Name, ProducerSettings } from '@mq/contract'
+import { z } from 'zod'
+
+/** Everything mQ decided for one mQ ID, and why. */
+export const IdSpec = z.object({
+  intent: Intent,
+  producer: ProducerSettings,
+  consumer: ConsumerSettings,
+  replication: z.number().int().min(1),
+  minInsyncReplicas: z.number().int().min(1),
+  topicConfigs: z.record(z.string(), z.string()),
+  choices: z.array(Choice),
+  warnings: z.array(z.string()),
+})
+export type IdSpec = z.output<typeof IdSpec>
+
+const TopicPlace = z.object({ cluster: Name, topic: z.string() })
+
+/**
+ * A change that was begun: written before anything outside the store is touched, cleared in the transaction that
+ * makes it true. A control plane that finds one finishes it from the row alone.
+ */
+export const Pending = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('create'),
+    spec: IdSpec,
+    place: TopicPlace.extend({ epoch: z.number().int().min(1), partitions: z.number().int().min(1) }),
+    actor: z.string(),
+    why: z.string(),
+  }),
+  z.object({
+    kind: z.literal('update'),
+    spec: IdSpec,
+    alter: z.record(z.string(), z.string()),
+    actor: z.string(),
+    why: z.string(),
+  }),
+  z.object({ kind: z.literal('delete'), topics: z.array(TopicPlace) }),
+])
+export type Pending = z.output<typeof Pending>
+
+export interface EpochRecord extends Epoch {
+  /** Kafka's id of the topic, null when the cluster is too old to have one. */
+  readonly topicId: string | null
+  readonly createdAtMs: number
+}
+export const StoredEpoch = Epoch
+
+export const CreatedBy = z.enum(['apply', 'first-use'])
+export type CreatedBy = z.output<typeof CreatedBy>
+
+interface IdCommon {
+  readonly id: string
+  readonly revision: number
+  /** Highest epoch number ever given out: it outlives a deletion, so that no number and no topic name comes twice. */
+  readonly lastEpoch: number
+  readonly createdBy: CreatedBy
+  readonly createdAtMs: number
+  readonly updatedAtMs: number
+  readonly pending: Pending | null
+}
+
+/** `absent`: begun and never active. `deleted`: a tombstone, so that clients learn of it and revisions keep their order. */
+export type IdRecord =
+  | (IdCommon & { readonly state: 'absent'; readonly spec: null; readonly epochs: readonly [] })
+  | (IdCommon & { readonly state: 'active'; readonly spec: IdSpec; readonly epochs: readonly EpochRecord[] })
+  | (IdCommon & { readonly state: 'deleted'; readonly spec: IdSpec; readonly epochs: readonly [] })
+
+export type ActiveId = Extract<IdRecord, { state: 'active' }>
+
+export interface ClusterRecord {
+  readonly address: ClusterAddress
+  /** Kafka's own id of the cluster, as first seen. */
+  readonly kafkaId: string | null
+  readonly createdAtMs: number
+  readonly updatedAtMs: number
+}

@@ -1,0 +1,383 @@
+/**
+ * The registry: clusters and mQ IDs, in the store and mirrored in memory.
+ *
+ * R1. Memory changes only after the transaction is through; a failed write leaves both as they were.
+ * R2. Writes run one after another, and the bindings they publish leave in the order of their revisions.
+ * R3. Every published binding has a revision of its own, also when one change touches many: a stream that breaks
+ *     between two of them resumes without a gap.
+ * R4. A binding that does not match the contract is never published.
+ */
+import { type ClusterAddress as Address, Binding, ClusterAddress, MqError } from '@mq/contract'
+import type { Deps } from '@mq/kafka'
+import type { Transaction } from 'kysely'
+import { Mutex } from '../mutex.ts'
+import type { Store } from '../store/store.ts'
+import type { Tables } from '../store/tables.ts'
+import { appendDecision, type NewDecision } from './journal.ts'
+import {
+  type ClusterRecord,
+  CreatedBy,
+  type EpochRecord,
+  type IdRecord,
+  IdSpec,
+  Pending,
+  StoredEpoch,
+} from './records.ts'
+
+export type Unstamped<R extends IdRecord> = R extends IdRecord ? Omit<R, 'revision' | 'updatedAtMs'> : never
+/** A new state of a record; revision and time are filled in by the registry. */
+export type IdChange = Unstamped<IdRecord>
+
+export class Registry {
+  readonly #store: Store
+  readonly #deps: Deps
+  readonly #ids = new Map<string, IdRecord>()
+  readonly #clusters = new Map<string, ClusterRecord>()
+  readonly #bindings = new Map<string, Binding>()
+  readonly #writes = new Mutex()
+  readonly #onBinding: (binding: Binding) => void
+
+  private constructor(store: Store, deps: Deps, onBinding: (binding: Binding) => void) {
+    this.#store = store
+    this.#deps = deps
+    this.#onBinding = onBinding
+  }
+
+  /** Reads the whole store once; `onBinding` is called for every binding published later (R2). */
+  static async load(store: Store, deps: Deps, onBinding: (binding: Binding) => void): Promise<Registry> {
+    const registry = new Registry(store, deps, onBinding)
+    try {
+      await registry.#load()
+    } catch (error) {
+      if (error instanceof MqError) throw error
+      throw new MqError('MQ_STORE_FAILED', `the store in ${store.dataDir} holds rows mQ cannot read`, { cause: error })
+    }
+    return registry
+  }
+
+  get(id: string): IdRecord | undefined {
+    return this.#ids.get(id)
+  }
+
+  all(): IdRecord[] {
+    return [...this.#ids.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+  }
+
+  cluster(name: string): ClusterRecord | undefined {
+    return this.#clusters.get(name)
+  }
+
+  clusters(): ClusterRecord[] {
+    return [...this.#clusters.values()].sort((a, b) => (a.address.name < b.address.name ? -1 : 1))
+  }
+
+  /** mQ IDs that have or are about to have a topic on the cluster. */
+  idsOn(cluster: string): string[] {
+    return this.all()
+      .filter((record) => placesOf(record).includes(cluster))
+      .map((record) => record.id)
+  }
+
+  /** The binding of an mQ ID that is or was active. */
+  binding(id: string): Binding | undefined {
+    const cached = this.#bindings.get(id)
+    if (cached !== undefined) return cached
+    const record = this.#ids.get(id)
+    if (record === undefined || record.state === 'absent') return undefined
+    const binding = this.#bind(record)
+    this.#bindings.set(id, binding)
+    return binding
+  }
+
+  /** Writes a record without telling clients: steps of a change that is not true yet. */
+  async keep(change: IdChange): Promise<IdRecord> {
+    return this.#writes.run(async () => {
+      const revision = this.#ids.get(change.id)?.revision ?? 0
+      const record = { ...change, revision, updatedAtMs: this.#deps.clock.nowMs() } as IdRecord
+      await this.#store.write(`keeping ${change.id}`, (tx) => saveId(tx, record))
+      this.#ids.set(record.id, record)
+      return record
+    })
+  }
+
+  /** Writes a record with a new revision and its decision, and publishes its binding. */
+  async publish(change: IdChange, decision: NewDecision): Promise<IdRecord> {
+    return this.#writes.run(async () => {
+      const now = this.#deps.clock.nowMs()
+      const record = { ...change, revision: this.#store.revision + 1, updatedAtMs: now } as IdRecord
+      const binding = this.#bind(record)
+      await this.#store.write(`publishing ${change.id}`, async (tx) => {
+        await this.#store.nextRevision(tx)
+        await saveId(tx, record)
+        await appendDecision(tx, decision, now, record.revision)
+      })
+      this.#store.took(record.revision)
+      this.#ids.set(record.id, record)
+      this.#bindings.set(record.id, binding)
+      this.#onBinding(binding)
+      return record
+    })
+  }
+
+  /** Removes a record that never became active. */
+  async forget(id: string): Promise<void> {
+    await this.#writes.run(async () => {
+      if (this.#ids.get(id)?.state !== 'absent') return
+      await this.#store.write(`forgetting ${id}`, async (tx) => {
+        await tx.deleteFrom('mq_ids').where('id', '=', id).execute()
+      })
+      this.#ids.delete(id)
+    })
+  }
+
+  /** Registers a cluster or changes its addresses; the bindings that carry it are published again. */
+  async putCluster(address: Address, actor: string): Promise<ClusterRecord> {
+    return this.#writes.run(async () => {
+      const before = this.#clusters.get(address.name)
+      if (before !== undefined && JSON.stringify(before.address) === JSON.stringify(address)) return before
+      const now = this.#deps.clock.nowMs()
+      const after: ClusterRecord = {
+        address,
+        kafkaId: before?.kafkaId ?? null,
+        createdAtMs: before?.createdAtMs ?? now,
+        updatedAtMs: now,
+      }
+      const decision: NewDecision = {
+        kind: before === undefined ? 'register-cluster' : 'change-cluster',
+        subject: address.name,
+        actor,
+        why: 'asked for',
+        before: before?.address ?? null,
+        after: address,
+      }
+      await this.#republish(
+        (record) => record.epochs.some((epoch) => epoch.cluster === address.name),
+        async (tx) => {
+          await saveCluster(tx, after)
+        },
+        decision,
+        () => this.#clusters.set(address.name, after),
+        new Map([...this.#clusters, [address.name, after]]),
+      )
+      return after
+    })
+  }
+
+  /** Remembers which Kafka cluster stands behind a name. */
+  async setKafkaId(name: string, kafkaId: string): Promise<void> {
+    await this.#writes.run(async () => {
+      const before = this.#clusters.get(name)
+      if (before === undefined || before.kafkaId === kafkaId) return
+      const after = { ...before, kafkaId }
+      await this.#store.write(`keeping cluster ${name}`, (tx) => saveCluster(tx, after))
+      this.#clusters.set(name, after)
+    })
+  }
+
+  async deleteCluster(name: string, actor: string): Promise<void> {
+    await this.#writes.run(async () => {
+      const before = this.#clusters.get(name)
+      if (before === undefined) throw new MqError('MQ_CLUSTER_UNKNOWN', `no cluster '${name}' is registered`)
+      const users = this.idsOn(name)
+      if (users.length > 0) {
+        const some = users.slice(0, 3).join(', ')
+        throw new MqError(
+          'MQ_CLUSTER_IN_USE',
+          `${users.length} mQ ID${users.length === 1 ? ' lives' : 's live'} on cluster '${name}': ${some}${users.length > 3 ? ', ...' : ''}`,
+          { details: { mqIds: users.slice(0, 100) } },
+        )
+      }
+      await this.#store.write(`forgetting cluster ${name}`, async (tx) => {
+        await tx.deleteFrom('clusters').where('name', '=', name).execute()
+        await appendDecision(
+          tx,
+          { kind: 'forget-cluster', subject: name, actor, why: 'asked for', before: before.address, after: null },
+          this.#deps.clock.nowMs(),
+          this.#store.revision,
+        )
+      })
+      this.#clusters.delete(name)
+    })
+  }
+
+  /** A new incarnation above `seen`: every binding is published again under it. */
+  async renew(seen: number, why: string): Promise<number> {
+    return this.#writes.run(async () => {
+      const before = this.#store.incarnation
+      const incarnation = await this.#store.renew(seen)
+      this.#bindings.clear()
+      await this.#republish(
+        () => true,
+        async () => {},
+        { kind: 'new-incarnation', subject: 'store', actor: 'mq', why, before, after: incarnation },
+        () => {},
+        this.#clusters,
+      )
+      return incarnation
+    })
+  }
+
+  /** Gives every active record that `touches` a new revision, in one transaction with `alsoWrite` (R3). */
+  async #republish(
+    touches: (record: Extract<IdRecord, { state: 'active' | 'deleted' }>) => boolean,
+    alsoWrite: (tx: Transaction<Tables>) => Promise<void>,
+    decision: NewDecision,
+    remember: () => void,
+    clusters: ReadonlyMap<string, ClusterRecord>,
+  ): Promise<void> {
+    const now = this.#deps.clock.nowMs()
+    let revision = this.#store.revision
+    const changed: { record: IdRecord; binding: Binding }[] = []
+    for (const record of this.all()) {
+      if (record.state === 'absent' || !touches(record)) continue
+      revision++
+      const next = { ...record, revision, updatedAtMs: now }
+      changed.push({ record: next, binding: this.#bind(next, clusters) })
+    }
+    await this.#store.write(decision.kind, async (tx) => {
+      await alsoWrite(tx)
+      for (const { record } of changed) {
+        await tx
+          .updateTable('mq_ids')
+          .set({ revision: record.revision, updated_at_ms: now })
+          .where('id', '=', record.id)
+          .execute()
+      }
+      await tx
+        .updateTable('meta')
+        .set({ value: String(revision) })
+        .where('key', '=', 'revision')
+        .execute()
+      await appendDecision(tx, decision, now, revision)
+    })
+    this.#store.took(revision)
+    remember()
+    for (const { record, binding } of changed) {
+      this.#ids.set(record.id, record)
+      this.#bindings.set(record.id, binding)
+      this.#onBinding(binding)
+    }
+  }
+
+  #bind(record: IdRecord, clusters: ReadonlyMap<string, ClusterRecord> = this.#clusters): Binding {
+    if (record.state === 'absent') throw new MqError('MQ_INTERNAL', `${record.id} has no binding yet`)
+    const names = [...new Set(record.epochs.map((epoch) => epoch.cluster))]
+    const parsed = Binding.safeParse({
+      mqId: record.id,
+      incarnation: this.#store.incarnation,
+      revision: record.revision,
+      deleted: record.state === 'deleted',
+      format: record.spec.intent.format,
+      ordering: record.spec.intent.ordering,
+      epochs: record.epochs,
+      clusters: names.flatMap((name) => clusters.get(name)?.address ?? []),
+      producer: record.spec.producer,
+      consumer: record.spec.consumer,
+    })
+    if (!parsed.success) {
+      throw new MqError('MQ_INTERNAL', `the binding of ${record.id} would break the contract`, {
+        cause: parsed.error,
+      })
+    }
+    return parsed.data
+  }
+
+  async #load(): Promise<void> {
+    for (const row of await this.#store.db.selectFrom('clusters').selectAll().execute()) {
+      this.#clusters.set(row.name, {
+        address: ClusterAddress.parse(JSON.parse(row.address)),
+        kafkaId: row.kafka_id,
+        createdAtMs: Number(row.created_at_ms),
+        updatedAtMs: Number(row.updated_at_ms),
+      })
+    }
+    const epochs = new Map<string, EpochRecord[]>()
+    for (const row of await this.#store.db.selectFrom('epochs').selectAll().orderBy('epoch').execute()) {
+      const epoch = StoredEpoch.parse({
+        epoch: Number(row.epoch),
+        state: row.state,
+        cluster: row.cluster,
+        topic: row.topic,
+        partitions: Number(row.partitions),
+        endOffsets: row.end_offsets === null ? null : JSON.parse(row.end_offsets),
+      })
+      const list = epochs.get(row.mq_id) ?? []
+      list.push({ ...epoch, topicId: row.topic_id, createdAtMs: Number(row.created_at_ms) })
+      epochs.set(row.mq_id, list)
+    }
+    for (const row of await this.#store.db.selectFrom('mq_ids').selectAll().execute()) {
+      const common = {
+        id: row.id,
+        revision: Number(row.revision),
+        lastEpoch: Number(row.last_epoch),
+        createdBy: CreatedBy.parse(row.created_by),
+        createdAtMs: Number(row.created_at_ms),
+        updatedAtMs: Number(row.updated_at_ms),
+        pending: row.pending === null ? null : Pending.parse(JSON.parse(row.pending)),
+      }
+      if (row.state === 'absent' || row.spec === null) {
+        this.#ids.set(row.id, { ...common, state: 'absent', spec: null, epochs: [] })
+        continue
+      }
+      const spec = IdSpec.parse(JSON.parse(row.spec))
+      if (row.state === 'deleted') this.#ids.set(row.id, { ...common, state: 'deleted', spec, epochs: [] })
+      else this.#ids.set(row.id, { ...common, state: 'active', spec, epochs: epochs.get(row.id) ?? [] })
+    }
+  }
+}
+
+function placesOf(record: IdRecord): string[] {
+  const places = record.epochs.map((epoch) => epoch.cluster)
+  if (record.pending?.kind === 'create') places.push(record.pending.place.cluster)
+  if (record.pending?.kind === 'delete') places.push(...record.pending.topics.map((topic) => topic.cluster))
+  return places
+}
+
+async function saveCluster(tx: Transaction<Tables>, record: ClusterRecord): Promise<void> {
+  const row = {
+    address: JSON.stringify(record.address),
+    kafka_id: record.kafkaId,
+    created_at_ms: record.createdAtMs,
+    updated_at_ms: record.updatedAtMs,
+  }
+  await tx
+    .insertInto('clusters')
+    .values({ name: record.address.name, ...row })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet(row))
+    .execute()
+}
+
+async function saveId(tx: Transaction<Tables>, record: IdRecord): Promise<void> {
+  const row = {
+    state: record.state,
+    revision: record.revision,
+    last_epoch: record.lastEpoch,
+    created_by: record.createdBy,
+    spec: record.spec === null ? null : JSON.stringify(record.spec),
+    pending: record.pending === null ? null : JSON.stringify(record.pending),
+    created_at_ms: record.createdAtMs,
+    updated_at_ms: record.updatedAtMs,
+  }
+  await tx
+    .insertInto('mq_ids')
+    .values({ id: record.id, ...row })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
+    .execute()
+  await tx.deleteFrom('epochs').where('mq_id', '=', record.id).execute()
+  for (const epoch of record.epochs) {
+    await tx
+      .insertInto('epochs')
+      .values({
+        mq_id: record.id,
+        epoch: epoch.epoch,
+        state: epoch.state,
+        cluster: epoch.cluster,
+        topic: epoch.topic,
+        topic_id: epoch.topicId,
+        partitions: epoch.partitions,
+        end_offsets: epoch.endOffsets === null ? null : JSON.stringify(epoch.endOffsets),
+        created_at_ms: epoch.createdAtMs,
+      })
+      .execute()
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Migrations of the store. Append only: a migration that was ever released is never edited.
+ */
+import type { Kysely } from 'kysely'
+import type { Migration } from 'kysely/migration'
+
+const first: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    await db.schema
+      .createTable('meta')
+      .addColumn('key', 'text', (column) => column.primaryKey())
+      .addColumn('value', 'text', (column) => column.notNull())
+      .execute()
+    await db.schema
+      .createTable('clusters')
+      .addColumn('name', 'text', (column) => column.primaryKey())
+      .addColumn('address', 'text', (column) => column.notNull())
+      .addColumn('kafka_id', 'text')
+      .addColumn('created_at_ms', 'bigint', (column) => column.notNull())
+      .addColumn('updated_at_ms', 'bigint', (column) => column.notNull())
+      .execute()
+    await db.schema
+      .createTable('mq_ids')
+      .addColumn('id', 'text', (column) => column.primaryKey())
+      .addColumn('state', 'text', (column) => column.notNull())
+      .addColumn('revision', 'bigint', (column) => column.notNull())
+      .addColumn('last_epoch', 'bigint', (column) => column.notNull())
+      .addColumn('created_by', 'text', (column) => column.notNull())
+      .addColumn('spec', 'text')
+      .addColumn('pending', 'text')
+      .addColumn('created_at_ms', 'bigint', (column) => column.notNull())
+      .addColumn('updated_at_ms', 'bigint', (column) => column.notNull())
+      .execute()
+    await db.schema
+      .createTable('epochs')
+      .addColumn('mq_id', 'text', (column) => column.notNull().references('mq_ids.id').onDelete('cascade'))
+      .addColumn('epoch', 'bigint', (column) => column.notNull())
+      .addColumn('state', 'text', (column) => column.notNull())
+      .addColumn('cluster', 'text', (column) => column.notNull())
+      .addColumn('topic', 'text', (column) => column.notNull())
+      .addColumn('topic_id', 'text')
+      .addColumn('partitions', 'bigint', (column) => column.notNull())
+      .addColumn('end_offsets', 'text')
+      .addColumn('created_at_ms', 'bigint', (column) => column.notNull())
+      .addPrimaryKeyConstraint('epochs_pk', ['mq_id', 'epoch'])
+      .execute()
+    await db.schema
+      .createTable('decisions')
+      .addColumn('seq', 'bigint', (column) => column.primaryKey())
+      .addColumn('at_ms', 'bigint', (column) => column.notNull())
+      .addColumn('kind', 'text', (column) => column.notNull())
+      .addColumn('subject', 'text', (column) => column.notNull())
+      .addColumn('actor', 'text', (column) => column.notNull())
+      .addColumn('why', 'text', (column) => column.notNull())
+      .addColumn('before', 'text')
+      .addColumn('after', 'text')
+      .addColumn('revision', 'bigint', (column) => column.notNull())
+      .execute()
+    await db.schema.createIndex('decisions_by_subject').on('decisions').columns(['subject', 'seq']).execute()
+    await db.schema
+      .createTable('rollups')
+      .addColumn('mq_id', 'text', (column) => column.notNull())
+      .addColumn('resolution_ms', 'bigint', (column) => column.notNull())
+      .addColumn('window_start_ms', 'bigint', (column) => column.notNull())
+      .addColumn('data', 'text', (column) => column.notNull())
+      .addPrimaryKeyConstraint('rollups_pk', ['mq_id', 'resolution_ms', 'window_start_ms'])
+      .execute()
+  },
+}
+
+/** Applied in the order of their names. */
+export const migrations: Readonly<Record<string, Migration>> = {
+  '0001-registry': first,
+}

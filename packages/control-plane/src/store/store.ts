@@ -1,0 +1,205 @@
+/**
+ * The store of one control plane: a SQLite file in a data folder.
+ *
+ * S1. One process owns the folder (folder-lock.ts).
+ * S2. The incarnation names one life of the store. It rises when the store is new and when the file is not the one this
+ *     folder last worked with (a restored copy): clients order bindings by (incarnation, revision), and a copy from
+ *     yesterday would otherwise hand out revisions that clients have already seen with another content.
+ * S3. The revision is one rising sequence for the whole store.
+ * S4. A write happens whole or not at all.
+ */
+import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
+import { MqError } from '@mq/contract'
+import type { Deps } from '@mq/kafka'
+import { Kysely, SqliteDialect, type Transaction } from 'kysely'
+import { Migrator } from 'kysely/migration'
+import { type FolderLock, lockFolder } from './folder-lock.ts'
+import { migrations } from './migrations.ts'
+import { kyselyDatabase, openSqlite, storeError } from './sqlite.ts'
+import type { Tables } from './tables.ts'
+
+export const STORE_FILE = 'control-plane.sqlite'
+const MARK_FILE = 'store-mark.json'
+
+interface Mark {
+  readonly run: string
+  readonly revision: number
+  readonly incarnation: number
+}
+
+export class Store {
+  readonly db: Kysely<Tables>
+  readonly dataDir: string
+  readonly #database: DatabaseSync
+  readonly #lock: FolderLock
+  readonly #deps: Deps
+  #incarnation = 0
+  #revision = 0
+  #run = ''
+  #lastFailure: MqError | undefined
+
+  private constructor(dataDir: string, database: DatabaseSync, lock: FolderLock, deps: Deps) {
+    this.dataDir = dataDir
+    this.#database = database
+    this.#lock = lock
+    this.#deps = deps
+    this.db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: kyselyDatabase(database) }) })
+  }
+
+  static async open(dataDir: string, deps: Deps): Promise<Store> {
+    try {
+      mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    } catch (error) {
+      throw storeError(error, `making the folder ${dataDir}`)
+    }
+    const lock = lockFolder(dataDir)
+    let database: DatabaseSync | undefined
+    try {
+      const file = join(dataDir, STORE_FILE)
+      database = openSqlite(file)
+      chmodSync(file, 0o600)
+      const store = new Store(dataDir, database, lock, deps)
+      await store.#start()
+      return store
+    } catch (error) {
+      if (database?.isOpen) database.close()
+      lock.release()
+      throw storeError(error, `opening ${dataDir}`)
+    }
+  }
+
+  get incarnation(): number {
+    return this.#incarnation
+  }
+
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** Why the last write failed, or undefined when it did not. */
+  get lastFailure(): MqError | undefined {
+    return this.#lastFailure
+  }
+
+  /** The connection itself, for tests that fill the disk. */
+  get sqlite(): DatabaseSync {
+    return this.#database
+  }
+
+  /** Runs `work` in one transaction (S4). Inside, use only the transaction it is given. */
+  async write<T>(doing: string, work: (tx: Transaction<Tables>) => Promise<T>): Promise<T> {
+    try {
+      const result = await this.db.transaction().execute(work)
+      this.#lastFailure = undefined
+      return result
+    } catch (error) {
+      const failure = storeError(error, doing)
+      if (failure.code === 'MQ_STORE_FAILED') this.#lastFailure = failure
+      throw failure
+    }
+  }
+
+  /**
+   * The next revision (S3), inside `tx`. It counts only once the transaction is through: call `took` then.
+   */
+  async nextRevision(tx: Transaction<Tables>): Promise<number> {
+    const revision = this.#revision + 1
+    await tx
+      .updateTable('meta')
+      .set({ value: String(revision) })
+      .where('key', '=', 'revision')
+      .execute()
+    return revision
+  }
+
+  took(revision: number): void {
+    if (revision > this.#revision) this.#revision = revision
+  }
+
+  /** A life above `seen`, for a store that clients know a later state of (S2). Returns the new incarnation. */
+  async renew(seen: number): Promise<number> {
+    const next = this.#above(Math.max(seen, this.#incarnation))
+    await this.write('starting a new incarnation', (tx) => setMeta(tx, 'incarnation', String(next)))
+    this.#incarnation = next
+    this.#writeMark()
+    return next
+  }
+
+  /** Whether the store takes writes now: tries one. */
+  async check(): Promise<void> {
+    await this.write('a check', (tx) => setMeta(tx, 'checked_at_ms', String(this.#deps.clock.nowMs())))
+  }
+
+  async close(): Promise<void> {
+    try {
+      this.#writeMark()
+    } finally {
+      await this.db.destroy()
+      if (this.#database.isOpen) this.#database.close()
+      this.#lock.release()
+    }
+  }
+
+  async #start(): Promise<void> {
+    const migrator = new Migrator({ db: this.db, provider: { getMigrations: async () => ({ ...migrations }) } })
+    const { error } = await migrator.migrateToLatest()
+    if (error !== undefined) {
+      const text = error instanceof Error ? error.message : String(error)
+      if (text.includes('corrupted migrations')) {
+        throw new MqError('MQ_STORE_FAILED', `the store in ${this.dataDir} was written by a newer mQ: ${text}`)
+      }
+      throw storeError(error, 'bringing its tables up to date')
+    }
+    const meta = new Map((await this.db.selectFrom('meta').selectAll().execute()).map((row) => [row.key, row.value]))
+    const mark = this.#readMark()
+    const known = Number(meta.get('incarnation') ?? 0)
+    this.#revision = Number(meta.get('revision') ?? 0)
+    const sameLife = known > 0 && mark !== undefined && mark.run === meta.get('run') && mark.revision <= this.#revision
+    this.#incarnation = sameLife ? known : this.#above(Math.max(known, mark?.incarnation ?? 0))
+    this.#run = `${this.#deps.clock.nowMs().toString(36)}-${Math.floor(this.#deps.random() * 2 ** 48).toString(36)}`
+    await this.write('starting', async (tx) => {
+      await setMeta(tx, 'incarnation', String(this.#incarnation))
+      await setMeta(tx, 'revision', String(this.#revision))
+      // The mark follows: a crash between the two reads as a restored store and costs one new incarnation, no more.
+      await setMeta(tx, 'run', this.#run)
+    })
+    this.#writeMark()
+  }
+
+  /** Seconds since 1970 rise across folders and machines without anyone remembering the last one. */
+  #above(seen: number): number {
+    return Math.max(seen + 1, Math.floor(this.#deps.clock.nowMs() / 1_000))
+  }
+
+  #readMark(): Mark | undefined {
+    try {
+      const mark = JSON.parse(readFileSync(join(this.dataDir, MARK_FILE), 'utf8')) as Partial<Mark>
+      if (typeof mark.run !== 'string' || !Number.isSafeInteger(mark.revision)) return undefined
+      if (!Number.isSafeInteger(mark.incarnation)) return undefined
+      return mark as Mark
+    } catch {
+      return undefined
+    }
+  }
+
+  #writeMark(): void {
+    const mark: Mark = { run: this.#run, revision: this.#revision, incarnation: this.#incarnation }
+    const file = join(this.dataDir, MARK_FILE)
+    try {
+      writeFileSync(`${file}.new`, `${JSON.stringify(mark)}\n`, { mode: 0o600 })
+      renameSync(`${file}.new`, file)
+    } catch (error) {
+      throw storeError(error, `writing ${file}`)
+    }
+  }
+}
+
+async function setMeta(tx: Transaction<Tables>, key: string, value: string): Promise<void> {
+  await tx
+    .insertInto('meta')
+    .values({ key, value })
+    .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
+    .execute()
+}

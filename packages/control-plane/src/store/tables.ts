@@ -1,0 +1,76 @@
+/**
+ * The tables of the store, in the subset of SQL that SQLite and PostgreSQL share: text ids, whole numbers for
+ * milliseconds and revisions, JSON as text.
+ */
+export interface MetaTable {
+  key: string
+  value: string
+}
+
+export interface ClustersTable {
+  name: string
+  /** JSON of `ClusterAddress`. */
+  address: string
+  /** Kafka's own id, once seen. */
+  kafka_id: string | null
+  created_at_ms: number
+  updated_at_ms: number
+}
+
+export interface MqIdsTable {
+  id: string
+  state: string
+  revision: number
+  last_epoch: number
+  created_by: string
+  /** JSON of `IdSpec`, null as long as the id was never active. */
+  spec: string | null
+  /** JSON of the change that was begun and not finished yet. */
+  pending: string | null
+  created_at_ms: number
+  updated_at_ms: number
+}
+
+export interface EpochsTable {
+  mq_id: string
+  epoch: number
+  state: string
+  cluster: string
+  topic: string
+  topic_id: string | null
+  partitions: number
+  /** JSON array of decimal texts once sealed. */
+  end_offsets: string | null
+  created_at_ms: number
+}
+
+export interface DecisionsTable {
+  seq: number
+  at_ms: number
+  kind: string
+  /** The mQ ID or cluster it is about. */
+  subject: string
+  actor: string
+  why: string
+  before: string | null
+  after: string | null
+  /** Revision of the store once it took effect. */
+  revision: number
+}
+
+export interface RollupsTable {
+  mq_id: string
+  resolution_ms: number
+  window_start_ms: number
+  /** JSON of `Rollup`. */
+  data: string
+}
+
+export interface Tables {
+  meta: MetaTable
+  clusters: ClustersTable
+  mq_ids: MqIdsTable
+  epochs: EpochsTable
+  decisions: DecisionsTable
+  rollups: RollupsTable
+}

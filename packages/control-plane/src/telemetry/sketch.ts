@@ -1,0 +1,102 @@
+/**
+ * A latency histogram that merges: counts by value in microseconds, as few entries as were seen.
+ *
+ * K1. What comes from outside is bounded before it is decoded: size after inflating, digits and range are checked first.
+ * K2. A histogram that cannot be read is an error of the report that carried it and changes nothing.
+ */
+import { inflateSync } from 'node:zlib'
+import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64 } from 'hdr-histogram-js'
+
+const MAX_INFLATED_BYTES = 262_144
+/** A day: more is no latency but a clock. */
+const MAX_VALUE_US = 86_400_000_000
+const MAX_TRACKABLE = 2 ** 43
+const MAX_ENTRIES = 8_192
+const HEADER_BYTES = 40
+const COMPRESSED_COOKIE = 0x1c849304
+const PLAIN_COOKIE = 0x1c849303
+
+export class Sketch {
+  readonly #counts = new Map<number, number>()
+  #total = 0
+
+  get total(): number {
+    return this.#total
+  }
+
+  /** Reads hdr-histogram's compressed V2 form (K1); an empty text is an empty histogram. */
+  static decode(encoded: string): Sketch {
+    const sketch = new Sketch()
+    if (encoded === '') return sketch
+    checkEncoded(encoded)
+    const histogram = decodeFromCompressedBase64(encoded, 32, false)
+    // The library counts in 32 bits here; the iteration yields only values that were seen.
+    for (const { value, count } of recorded(histogram)) sketch.add(value, count)
+    return sketch
+  }
+
+  add(valueUs: number, count: number): void {
+    if (count <= 0) return
+    const value = Math.min(Math.max(0, Math.round(valueUs)), MAX_VALUE_US)
+    const known = this.#counts.get(value)
+    if (known === undefined && this.#counts.size >= MAX_ENTRIES) return
+    this.#counts.set(value, (known ?? 0) + count)
+    this.#total += count
+  }
+
+  merge(other: Sketch): void {
+    for (const [value, count] of other.#counts) this.add(value, count)
+  }
+
+  /** The value below which `share` of what was seen lies, in milliseconds; null when nothing was seen. */
+  quantileMs(share: number): number | null {
+    if (this.#total === 0) return null
+    const rank = Math.max(1, Math.ceil(share * this.#total))
+    let seen = 0
+    for (const [value, count] of [...this.#counts].sort(([a], [b]) => a - b)) {
+      seen += count
+      if (seen >= rank) return value / 1_000
+    }
+    return null
+  }
+
+  encode(): string {
+    if (this.#total === 0) return ''
+    const histogram = build({ bitBucketSize: 64, numberOfSignificantValueDigits: 2, autoResize: true })
+    for (const [value, count] of this.#counts) histogram.recordValueWithCount(value, count)
+    return encodeIntoCompressedBase64(histogram)
+  }
+}
+
+/** Throws unless the header is that of a histogram of a bounded size (K1). */
+function checkEncoded(encoded: string): void {
+  const bytes = Buffer.from(encoded, 'base64')
+  if (bytes.length < 8 || (bytes.readInt32BE(0) & ~0xf0) !== COMPRESSED_COOKIE) throw new Error('not a V2 histogram')
+  const length = bytes.readInt32BE(4)
+  if (length < 0 || length > bytes.length - 8) throw new Error('a histogram shorter than it says')
+  const plain = inflateSync(bytes.subarray(8, 8 + length), { maxOutputLength: MAX_INFLATED_BYTES })
+  if (plain.length < HEADER_BYTES || (plain.readInt32BE(0) & ~0xf0) !== PLAIN_COOKIE)
+    throw new Error('not a V2 histogram')
+  const digits = plain.readInt32BE(12)
+  const lowest = plain.readBigInt64BE(16)
+  const highest = plain.readBigInt64BE(24)
+  if (digits < 0 || digits > 3) throw new Error(`a histogram of ${digits} digits`)
+  if (lowest < 1n || lowest > 1_000_000n || highest < lowest * 2n || highest > BigInt(MAX_TRACKABLE)) {
+    throw new Error('a histogram of an absurd range')
+  }
+}
+
+function* recorded(
+  histogram: ReturnType<typeof decodeFromCompressedBase64>,
+): Generator<{ value: number; count: number }> {
+  const inner = histogram as unknown as {
+    countsArrayLength: number
+    getCountAtIndex(index: number): number
+    valueFromIndex(index: number): number
+    highestEquivalentValue(value: number): number
+  }
+  for (let index = 0; index < inner.countsArrayLength; index++) {
+    const count = inner.getCountAtIndex(index)
+    if (count > 0) yield { value: inner.highestEquivalentValue(inner.valueFromIndex(index)), count }
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * The API as a caller sees it, on a fake cluster.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Binding, routes } from '@mq/contract'
+import { assertProblem, startHarness } from './harness.ts'
+
+const TIMEOUT = { timeout: 20_000 }
+
+test('a declared mQ ID has a topic named after it, a binding and a reason for every setting', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  const put = await plane.call('PUT', '/v1/ids/orders.placed', { intent: { latencyP99Ms: '1s' } })
+  assert.equal(put.status, 200, put.text)
+  assert.equal(put.body.cluster, 'main')
+  assert.deepEqual([...plane.kafka.topics.keys()], ['orders.placed.e1'])
+  const topic = plane.kafka.topics.get('orders.placed.e1')!
+  assert.equal(topic.replication, 3)
+  assert.equal(topic.configs['min.insync.replicas'], '2')
+  assert.equal(topic.configs['retention.ms'], String(7 * 86_400_000))
+  for (const setting of [
+    'cluster',
+    'partitions',
+    'replication',
+    'retention',
+    'producer.codec',
+    'producer.lingerMs',
+    'consumer.fetchMaxWaitMs',
+  ]) {
+    const choice = put.body.choices.find((one: { setting: string }) => one.setting === setting)
+    assert.ok(choice?.reason.length > 20, `a reason for ${setting}`)
+  }
+  const binding = await plane.call('GET', '/v1/bindings/orders.placed')
+  assert.equal(binding.status, 200)
+  const parsed = Binding.parse(binding.body)
+  assert.equal(parsed.epochs[0]?.topic, 'orders.placed.e1')
+  assert.equal(parsed.revision, put.body.revision)
+  const list = await plane.call('GET', '/v1/ids')
+  assert.deepEqual(
+    list.body.ids.map((one: { id: string }) => one.id),
+    ['orders.placed'],
+  )
+})
+
+test('a binding is not sent again to a client that has it', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })
+  const first = await plane.call('GET', '/v1/bindings/orders.placed')
+  const tag = String(first.headers.etag)
+  assert.match(tag, /^"\d+\.\d+"$/)
+  const again = await plane.call('GET', '/v1/bindings/orders.placed', undefined, { 'if-none-match': tag })
+  assert.equal(again.status, 304)
+  assert.equal(again.text, '')
+  await plane.call('PUT', '/v1/ids/orders.placed', { intent: { latencyP99Ms: 5_000 } })
+  const changed = await plane.call('GET', '/v1/bindings/orders.placed', undefined, { 'if-none-match': tag })
+  assert.equal(changed.status, 200)
+  assert.notEqual(changed.headers.etag, tag)
+})
+
+test('an unknown mQ ID is made on first use only where the policy allows it', TIMEOUT, async (t) => {
+  const strict = await startHarness(t)
+  assertProblem(await strict.call('GET', '/v1/bindings/orders.placed'), 'MQ_ID_UNKNOWN')
+  assert.equal(strict.kafka.topics.size, 0)
+  const open = await startHarness(t, { createOnFirstUse: true })
+  const used = await open.call('GET', '/v1/bindings/orders.placed?app=checkout')
+  assert.equal(used.status, 200, used.text)
+  const detail = await open.call('GET', '/v1/ids/orders.placed')
+  assert.equal(detail.body.createdBy, 'first-use')
+  const journal = await open.call('GET', '/v1/decisions?subject=orders.placed')
+  assert.match(journal.body.decisions[0].actor, /checkout/)
+})
+
+test(
+  'a deleted mQ ID loses its topic, stays deleted for a first use, and comes back as a new epoch',
+  TIMEOUT,
+  async (t) => {
+    const plane = await startHarness(t, { createOnFirstUse: true })
+    await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })
+    const gone = await plane.call('DELETE', '/v1/ids/orders.placed')
+    assert.deepEqual(gone.body, { deleted: true, topics: ['orders.placed.e1'] })
+    assert.equal(plane.kafka.topics.size, 0)
+    assertProblem(await plane.call('GET', '/v1/bindings/orders.placed'), 'MQ_ID_DELETED')
+    assertProblem(await plane.call('GET', '/v1/ids/orders.placed'), 'MQ_ID_DELETED')
+    assertProblem(await plane.call('DELETE', '/v1/ids/orders.placed'), 'MQ_ID_DELETED')
+    assertProblem(await plane.call('DELETE', '/v1/ids/orders.never'), 'MQ_ID_UNKNOWN')
+    assert.deepEqual((await plane.call('GET', '/v1/ids')).body.ids, [])
+    const back = await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })
+    assert.equal(back.body.epoch, 2)
+    assert.deepEqual([...plane.kafka.topics.keys()], ['orders.placed.e2'])
+  },
+)
+
+test('apply says what it would do, does it once, and does nothing the second time', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  const declarations = [
+    { id: 'orders.placed', intent: {} },
+    { id: 'orders.paid', intent: { retention: '1d' } },
+  ]
+  const planned = await plane.call('POST', '/v1/apply', { declarations, plan: true })
+  assert.equal(planned.body.applied, false)
+  assert.deepEqual(
+    planned.body.entries.map((one: { action: string }) => one.action),
+    ['create', 'create'],
+  )
+  assert.equal(plane.kafka.topics.size, 0)
+  const done = await plane.call('POST', '/v1/apply', { declarations })
+  assert.equal(done.body.applied, true, done.text)
+  const revision = plane.store.revision
+  const again = await plane.call('POST', '/v1/apply', { declarations })
+  assert.deepEqual(
+    again.body.entries.map((one: { action: string }) => one.action),
+    ['unchanged', 'unchanged'],
+  )
+  assert.equal(again.body.applied, true)
+  assert.equal(plane.store.revision, revision)
+  assert.equal((await plane.call('GET', '/v1/decisions')).body.decisions.length, 3)
+})
+
+test('apply touches nothing when one of the declarations is refused', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  const declarations = [
+    { id: 'orders.placed', intent: {} },
+    { id: 'orders.paid', intent: { durability: 'dual' } },
+  ]
+  const answer = await plane.call('POST', '/v1/apply', { declarations })
+  assert.equal(answer.body.applied, false)
+  assert.equal(answer.body.entries[1].action, 'refuse')
+  assert.equal(answer.body.entries[1].refusal.code, 'MQ_INTENT_UNMET')
+  assert.equal(plane.kafka.topics.size, 0)
+  assert.equal(plane.registry.get('orders.placed'), undefined)
+})
+
+test('the journal keeps what changed, why, and what was before', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })
+  await plane.call('PUT', '/v1/ids/orders.placed', { intent: { retention: '2d' } })
+  await plane.call('DELETE', '/v1/ids/orders.placed')
+  const { decisions } = (await plane.call('GET', '/v1/decisions?subject=orders.placed')).body
+  assert.deepEqual(
+    decisions.map((one: { kind: string }) => one.kind),
+    ['delete', 'change', 'create'],
+  )
+  assert.match(decisions[1].why, /retention\.durationMs: 604800000 -> 172800000/)
+  assert.equal(decisions[1].before.intent.retention.durationMs, 604_800_000)
+  assert.equal(decisions[1].after.intent.retention.durationMs, 172_800_000)
+})
+
+test('readiness needs the store and one cluster, health needs neither', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  await plane.clusters.checkAll()
+  const ready = await plane.call('GET', '/v1/ready')
+  assert.equal(ready.status, 200, ready.text)
+  assert.deepEqual(ready.body, { status: 'ready', checks: { store: 'ok', 'cluster main': 'up' } })
+  const { MqError } = await import('@mq/contract')
+  plane.kafka.away = new MqError('MQ_KAFKA_UNREACHABLE', 'no broker answers')
+  await plane.clusters.checkAll()
+  const not = await plane.call('GET', '/v1/ready')
+  assert.equal(not.status, 503)
+  assert.equal(not.body.status, 'not-ready')
+  assert.match(not.body.checks['cluster main'], /MQ_KAFKA_UNREACHABLE/)
+  assert.equal((await plane.call('GET', '/v1/health')).status, 200)
+})
+
+test('every route of the contract is registered', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  for (const { method, path } of Object.values(routes)) {
+    assert.ok(plane.app.hasRoute({ method, url: path }), `${method} ${path}`)
+  }
+})
