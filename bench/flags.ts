@@ -3,6 +3,7 @@ import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 
 const shared = {
   json: { type: 'boolean', default: false },
+  save: { type: 'boolean', default: false },
   rounds: { type: 'string', default: '3' },
   partitions: { type: 'string', default: '4' },
   'payload-bytes': { type: 'string', default: '200' },
@@ -17,8 +18,7 @@ export function readFlags<N extends string>(usage: string, numbers: Readonly<Rec
   const own = Object.fromEntries(
     Object.entries<number>(numbers).map(([name, value]) => [name, { type: 'string' as const, default: String(value) }]),
   )
-  const { values } = parseArgs({ options: { ...shared, ...own } })
-  const given = values as Record<string, string | boolean | undefined>
+  const given = parsed({ ...shared, ...own })
   if (given.help === true) {
     console.log(usage)
     process.exit(0)
@@ -35,11 +35,28 @@ export function readFlags<N extends string>(usage: string, numbers: Readonly<Rec
   return {
     ...read,
     json: given.json === true,
+    save: given.save === true,
     rounds: whole('rounds'),
     partitions: whole('partitions'),
     payloadBytes: whole('payload-bytes'),
     seed: whole('seed'),
     bootstrap: typeof given.bootstrap === 'string' ? given.bootstrap.split(',') : undefined,
-    date: typeof given.date === 'string' ? given.date : new Date().toISOString().slice(0, 10),
+    date: isoDate(given.date),
   }
+}
+
+function parsed(options: ParseArgsOptionsConfig): Record<string, unknown> {
+  try {
+    return parseArgs({ options }).values
+  } catch (error) {
+    console.error(`${(error as Error).message}; --help lists the options`)
+    process.exit(2)
+  }
+}
+
+function isoDate(given: unknown): string {
+  if (given === undefined) return new Date().toISOString().slice(0, 10)
+  if (typeof given === 'string' && /^\d{4}-\d\d-\d\d$/.test(given)) return given
+  console.error(`--date ${String(given)}: write YYYY-MM-DD`)
+  process.exit(2)
 }

@@ -7,12 +7,13 @@
 import { type ContenderSpec, java, kafkajs, mqLinger0, platformatic } from './contenders.ts'
 import { readFlags } from './flags.ts'
 import { machineFacts } from './machine.ts'
+import { publish } from './publish.ts'
 import { LatencyResult, type Percentiles } from './results.ts'
 import { Stage } from './stage.ts'
 import { median, round } from './statistics.ts'
 import { latencyTable } from './tables.ts'
 
-const USAGE = `mq measure latency [--json] [--rounds 3] [--rate 1000] [--seconds 10]
+const USAGE = `mq measure latency [--json] [--save] [--rounds 3] [--rate 1000] [--seconds 10]
   [--partitions 4] [--payload-bytes 200] [--seed 1] [--bootstrap host:port] [--date YYYY-MM-DD]`
 
 const flags = readFlags(USAGE, { rate: 1_000, seconds: 10 })
@@ -74,8 +75,7 @@ try {
     fastestNode: fastestNode.name,
     contenders,
   })
-  console.log(latencyTable(result))
-  if (flags.json) console.log(JSON.stringify(result))
+  publish(result, latencyTable(result), flags)
 } finally {
   await stage.close()
 }

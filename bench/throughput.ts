@@ -8,12 +8,13 @@
 import { type ContenderSpec, java, kafkajs, mqConsumer, mqNone, mqZstd, platformatic } from './contenders.ts'
 import { readFlags } from './flags.ts'
 import { machineFacts } from './machine.ts'
+import { publish } from './publish.ts'
 import { type Contender, type Run, ThroughputResult } from './results.ts'
 import { Stage } from './stage.ts'
 import { round, roundedSpread } from './statistics.ts'
 import { throughputTable } from './tables.ts'
 
-const USAGE = `mq measure throughput [--json] [--rounds 3] [--messages 1000000] [--partitions 4]
+const USAGE = `mq measure throughput [--json] [--save] [--rounds 3] [--messages 1000000] [--partitions 4]
   [--payload-bytes 200] [--seed 1] [--bootstrap host:port] [--date YYYY-MM-DD]`
 
 const flags = readFlags(USAGE, { messages: 1_000_000 })
@@ -145,8 +146,7 @@ try {
     fastestNode: { produce: fastestNode(produced).name, consume: fastestNode(consumed).name },
     contenders: { produce: produced.map(({ summary }) => summary), consume: consumed.map(({ summary }) => summary) },
   })
-  console.log(throughputTable(result))
-  if (flags.json) console.log(JSON.stringify(result))
+  publish(result, throughputTable(result), flags)
 } finally {
   await stage.close()
 }
