@@ -4,6 +4,8 @@
  * N1. Two to 120 characters: lower-case words of letters, digits, `-` and `_`, joined by single dots.
  * N2. An mQ ID never starts with `mq.`: those names belong to mQ itself.
  * N3. The alphabet is a subset of what Kafka allows in a topic name, so a topic can carry its mQ ID readably.
+ * N4. The Kafka group id of a group is `group@mqId`: groups of one name on several mQ IDs never rebalance one another, and
+ *     as `@` is in neither alphabet the two parts can be told apart again.
  */
 import { z } from 'zod'
 
@@ -43,3 +45,8 @@ export const Name: z.ZodType<string> = z
     "letters, digits, '.', '-' and '_', starting and ending with a letter or digit",
   )
   .describe('A name of letters, digits, dots, dashes and underscores')
+
+/** The Kafka group id under which `group` consumes `mqId` (N4). */
+export function groupIdOf(mqId: string, group: string): string {
+  return `${group}@${mqId}`
+}
