@@ -73,22 +73,30 @@ export class Meter {
   }
 }
 
-/** Counts received messages: the first one starts the meter, the last one ends it. */
+/**
+ * Counts received messages and the bytes of their values: the first message starts the meter, the last one ends it. Asking
+ * for the length makes sure that every value is really there, also with a client that decodes only on demand.
+ */
 export class Arrivals {
   readonly #expected: number
   readonly #meter = new Meter()
   readonly #done = Promise.withResolvers<Run>()
   #count = 0
+  #bytes = 0
 
   constructor(expected: number) {
     this.#expected = expected
   }
 
-  add(count: number): void {
+  add(value: { readonly length: number } | null | undefined): void {
     if (this.#count === 0) this.#meter.start()
-    const before = this.#count
-    this.#count += count
-    if (before < this.#expected && this.#count >= this.#expected) this.#done.resolve(this.#meter.stop(this.#expected))
+    this.#count += 1
+    this.#bytes += value?.length ?? 0
+    if (this.#count === this.#expected) this.#done.resolve(this.#meter.stop(this.#expected))
+  }
+
+  get bytes(): number {
+    return this.#bytes
   }
 
   get done(): Promise<Run> {

@@ -55,7 +55,9 @@ async function consume(job: Consume) {
   await consumer.subscribe({ topics: [job.topic], fromBeginning: true })
   await consumer.run({
     partitionsConsumedConcurrently: job.partitions,
-    eachBatch: async ({ batch }) => arrivals.add(batch.messages.length),
+    eachBatch: async ({ batch }) => {
+      for (const message of batch.messages) arrivals.add(message.value)
+    },
   })
   const run = await arrivals.done
   await consumer.disconnect()

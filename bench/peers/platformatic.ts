@@ -58,7 +58,7 @@ async function consume(job: Consume) {
   })
   const arrivals = new Arrivals(job.messages)
   const stream = await consumer.consume({ topics: [job.topic], mode: MessagesStreamModes.EARLIEST })
-  stream.on('data', () => arrivals.add(1))
+  stream.on('data', (message) => arrivals.add(message.value))
   const run = await arrivals.done
   await stream.close()
   await consumer.close(true)

@@ -105,12 +105,16 @@ test('batches go out once each, never more under way than asked', async () => {
 
 test('the meter of a consumer ends with the last expected message, not before (J2)', async () => {
   const arrivals = new Arrivals(10)
-  arrivals.add(4)
+  const add = (count: number) => {
+    for (let n = 0; n < count; n++) arrivals.add(Buffer.alloc(5))
+  }
+  add(4)
   await sleep(30)
-  arrivals.add(4)
+  add(4)
   const early = await Promise.race([arrivals.done, sleep(5).then(() => 'not yet')])
   assert.equal(early, 'not yet')
-  arrivals.add(4)
+  add(2)
+  assert.equal(arrivals.bytes, 50)
   const run = await arrivals.done
   assert.equal(run.messages, 10)
   assert.ok(run.seconds >= 0.03 && run.seconds < 1, `${run.seconds} s`)
