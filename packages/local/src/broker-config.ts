@@ -67,6 +67,9 @@ export function serverProperties(config: BrokerConfig): string {
     'socket.request.max.bytes': 100 * 1024 * 1024,
     'controller.quorum.election.timeout.ms': 500,
     'controller.quorum.election.backoff.max.ms': 500,
+    // A killed broker may not register again before its session ends; Kafka's 9 s are mostly waiting here.
+    'broker.heartbeat.interval.ms': 500,
+    'broker.session.timeout.ms': 5000,
     'telemetry.max.bytes': 1024 * 1024,
     ...config.overrides,
   }

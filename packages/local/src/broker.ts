@@ -15,6 +15,7 @@ import { type BrokerSeat, dataFolder } from './cluster-folder.ts'
 import { startJvm } from './jvm.ts'
 import type { KafkaInstall } from './kafka-install.ts'
 import { probe } from './probe.ts'
+import type { FaultProxy, TcpProxy } from './tcp-proxy.ts'
 import type { Watchdog } from './watchdog.ts'
 
 const PROBE_EVERY_MS = 50
@@ -27,6 +28,8 @@ export interface LocalBroker {
   /** Of the present process; undefined while the broker is down. */
   readonly pid: number | undefined
   readonly logFile: string
+  /** Only when the cluster was started with `proxy: true`. */
+  readonly proxy: FaultProxy | undefined
   /** Takes it down at once (SIGKILL), as a crash would. */
   kill(): Promise<void>
   /** Freezes it (SIGSTOP): connections stay open and nothing answers. */
@@ -40,6 +43,7 @@ export interface BrokerOptions {
   readonly seat: BrokerSeat
   readonly seats: readonly BrokerSeat[]
   readonly advertisedPort: number
+  readonly proxy?: TcpProxy | undefined
   readonly configs: Readonly<Record<string, string>>
   readonly install: KafkaInstall
   readonly maxHeapMb: number
@@ -58,6 +62,7 @@ export class Broker implements LocalBroker {
   readonly nodeId: number
   readonly port: number
   readonly logFile: string
+  readonly proxy: TcpProxy | undefined
   readonly #options: BrokerOptions
   readonly #outputFile: string
   #state: State = { kind: 'down' }
@@ -66,6 +71,7 @@ export class Broker implements LocalBroker {
     this.#options = options
     this.nodeId = options.seat.nodeId
     this.port = options.advertisedPort
+    this.proxy = options.proxy
     this.logFile = join(options.seat.folder, 'broker.log')
     this.#outputFile = join(options.seat.folder, 'output.log')
   }

@@ -12,9 +12,11 @@ import { join, resolve } from 'node:path'
 import { MqError } from '@mq/contract'
 import { Broker, type LocalBroker } from './broker.ts'
 import { HOST } from './broker-config.ts'
+import { classArchiveFlags } from './class-archive.ts'
 import { openClusterFolder } from './cluster-folder.ts'
 import { type FolderLock, tryLockFolder } from './folder-lock.ts'
 import { type InstallProgress, installKafka, type KafkaInstall } from './kafka-install.ts'
+import { TcpProxy } from './tcp-proxy.ts'
 import { Watchdog } from './watchdog.ts'
 
 const START_ATTEMPTS = 3
@@ -27,6 +29,9 @@ export interface StartClusterOptions {
   readonly dataDir?: string
   /** Broker settings by their Kafka names, over the ones chosen here. Client listener: `CLIENT`. */
   readonly configs?: Readonly<Record<string, string>>
+  /** Puts a fault proxy before every broker; clients are told its address instead of the broker's. */
+  readonly proxy?: boolean
+  /** Default 256, which holds a broker within 320 MB of memory. */
   readonly maxHeapMb?: number
   readonly startDeadlineMs?: number
   /** How long `stop()` and `restart()` wait for an orderly end of a broker. */
@@ -50,6 +55,7 @@ export interface LocalCluster {
 export async function startCluster(options: StartClusterOptions = {}): Promise<LocalCluster> {
   options.signal?.throwIfAborted()
   const install = await installKafka(options.onProgress)
+  const flags = await classArchiveFlags(install, options.onProgress)
   const name = options.name ?? 'local'
   const temporary = options.dataDir === undefined
   const folder = options.dataDir === undefined ? mkdtempSync(join(tmpdir(), `mq-${name}-`)) : resolve(options.dataDir)
@@ -59,7 +65,7 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<L
     throw new MqError('MQ_STORE_LOCKED', `Another process runs the cluster in ${folder}`)
   }
   for (let attempt = 1; ; attempt++) {
-    const cluster = await prepare({ options, name, folder, temporary, install, lock, freshPorts: attempt > 1 })
+    const cluster = await prepare({ options, name, folder, temporary, install, flags, lock, freshPorts: attempt > 1 })
     try {
       await cluster.start(options.signal)
       return cluster
@@ -77,12 +83,13 @@ interface Preparation {
   readonly folder: string
   readonly temporary: boolean
   readonly install: KafkaInstall
+  readonly flags: readonly string[]
   readonly lock: FolderLock
   readonly freshPorts: boolean
 }
 
 async function prepare(preparation: Preparation): Promise<Cluster> {
-  const { options, folder, install, lock, temporary } = preparation
+  const { options, folder, install, flags, lock, temporary } = preparation
   try {
     const { clusterId, seats } = await openClusterFolder(folder, options.brokers ?? 1, install, preparation.freshPorts)
     const watchdog = new Watchdog(temporary ? folder : undefined)
@@ -91,11 +98,13 @@ async function prepare(preparation: Preparation): Promise<Cluster> {
         new Broker({
           seat,
           seats,
-          advertisedPort: seat.ports.client,
+          advertisedPort: options.proxy === true ? seat.proxyPort : seat.ports.client,
+          proxy:
+            options.proxy === true ? new TcpProxy(seat.proxyPort, { host: HOST, port: seat.ports.client }) : undefined,
           configs: options.configs ?? {},
           install,
           maxHeapMb: options.maxHeapMb ?? 256,
-          flags: [],
+          flags,
           watchdog,
           stopDeadlineMs: options.stopDeadlineMs ?? 10_000,
           startDeadlineMs: options.startDeadlineMs ?? 60_000,
@@ -130,6 +139,8 @@ class Cluster implements LocalCluster {
 
   async start(signal: AbortSignal | undefined): Promise<void> {
     const everyone = this.brokers.map((broker) => broker.nodeId)
+    // Before the brokers, so that nobody takes the ports meanwhile.
+    for (const broker of this.brokers) await broker.proxy?.accept()
     for (const broker of this.brokers) broker.start()
     await Promise.all(this.brokers.map((broker) => broker.ready(everyone, signal)))
   }
@@ -137,6 +148,7 @@ class Cluster implements LocalCluster {
   /** After a failed start. Logs stay, because the error names them. */
   async abandon(startsAgain: boolean): Promise<void> {
     await Promise.all(this.brokers.map((broker) => broker.kill()))
+    await this.#closeProxies()
     this.#watchdog.end()
     if (!startsAgain) this.#preparation.lock.release()
   }
@@ -150,8 +162,13 @@ class Cluster implements LocalCluster {
     const { temporary, lock, folder } = this.#preparation
     // Data that is about to be removed needs no orderly end, which would take seconds.
     await Promise.all(this.brokers.map((broker) => (temporary ? broker.kill() : broker.stop())))
+    await this.#closeProxies()
     this.#watchdog.end()
     lock.release()
     if (temporary) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+
+  async #closeProxies(): Promise<void> {
+    await Promise.all(this.brokers.map((broker) => broker.proxy?.refuse()))
   }
 }
