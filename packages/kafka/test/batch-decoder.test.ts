@@ -110,7 +110,10 @@ describe('the batch decoder', () => {
         fc.nat(60),
         (list, codec, from) => {
           let delta = -1
-          const records = list.map(({ gap, ...rest }) => ({ ...rest, delta: (delta += 1 + gap) }))
+          const records = list.map(({ gap, ...rest }) => {
+            delta += 1 + gap
+            return { ...rest, delta }
+          })
           const decoded = decodeAll([encodeBatch({ records, codec })], { fetchOffset: from })
           const seen = decoded.flatMap((batch) => [...batch])
           const wanted = records.filter((one) => one.delta >= from)

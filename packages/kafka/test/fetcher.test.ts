@@ -1,0 +1,511 @@
+import assert from 'node:assert/strict'
+import { afterEach, describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type ConsumerSettings, MqError } from '@mq/contract'
+import { type Deps, systemDeps } from '../src/deps.ts'
+import type { FetchCluster, FetchLink, FetchNetwork, LocatedTopic } from '../src/fetch-network.ts'
+import { type FetchRequest, type FetchResponse, parseFetchResponse } from '../src/fetch-request.ts'
+import type { FetchedBatch } from '../src/fetched-batch.ts'
+import { CORRUPT_RETRIES, Fetcher, type OffsetOutOfRange, REPORT_AFTER_FAILURES } from '../src/fetcher.ts'
+import { KafkaCode } from '../src/kafka-errors.ts'
+import { MISSING_GRACE_MS } from '../src/leader-finder.ts'
+import { encodeBatch, encodeMarker } from './hand-made.ts'
+import { encodeFetchResponse, type HandPartition } from './hand-made-response.ts'
+
+const TOPIC = 'orders'
+const ID = '01234567-89ab-cdef-0123-456789abcdef'
+const OTHER_ID = '11111111-89ab-cdef-0123-456789abcdef'
+const SETTINGS: ConsumerSettings = {
+  fetchMinBytes: 1,
+  fetchMaxWaitMs: 20,
+  readAheadBytes: 1 << 20,
+  isolation: 'read_committed',
+  sessionTimeoutMs: 10_000,
+}
+
+type Answer = HandPartition | Error | undefined
+
+/** Brokers in memory: a log per partition, and answers put in by tests before it is asked. */
+class FakeNetwork implements FetchNetwork {
+  readonly logs = new Map<number, { offset: number; next: number; bytes: Buffer }[]>()
+  readonly answers: Answer[] = []
+  readonly requests: { nodeId: number; request: FetchRequest }[] = []
+  leader = 1
+  topicId = ID
+  errorCode = 0
+  topic: LocatedTopic | undefined
+  located = 0
+  opened = 0
+  closed = 0
+  openError: Error | undefined
+  range = { earliest: 0, latest: 0 }
+  /** Holds every answer until it is resolved. */
+  gate: Promise<void> | undefined
+
+  append(partition: number, bytes: Buffer): void {
+    const log = this.logs.get(partition) ?? []
+    this.logs.set(partition, log)
+    const offset = Number(bytes.readBigInt64BE(0))
+    log.push({ offset, next: offset + bytes.readInt32BE(23) + 1, bytes })
+  }
+
+  fill(partition: number, batches: number, each = 10, value = 'x'.repeat(50)): void {
+    for (let batch = 0; batch < batches; batch += 1) {
+      const records = Array.from({ length: each }, (_, i) => ({ value: `${partition}:${batch * each + i}:${value}` }))
+      this.append(partition, encodeBatch({ baseOffset: batch * each, records }))
+    }
+  }
+
+  async locate(topics: readonly string[]): Promise<readonly LocatedTopic[]> {
+    this.located += 1
+    const partitions = [0, 1, 2].map((index) => ({ index, leader: this.leader, leaderEpoch: 5 }))
+    return topics.map((name) => ({ name, id: this.topicId, errorCode: this.errorCode, partitions }))
+  }
+
+  async open(nodeId: number): Promise<FetchLink> {
+    if (this.openError !== undefined) throw this.openError
+    this.opened += 1
+    let isOpen = true
+    return {
+      byId: true,
+      fetch: async (request) => {
+        assert.ok(isOpen, 'a closed link was used')
+        return await this.#fetch(nodeId, request)
+      },
+      range: async () => this.range,
+      close: () => {
+        isOpen = false
+        this.closed += 1
+      },
+    }
+  }
+
+  async #fetch(nodeId: number, request: FetchRequest): Promise<FetchResponse> {
+    this.requests.push({ nodeId, request })
+    const partitions: HandPartition[] = []
+    for (const asked of request.topics[0]?.partitions ?? []) {
+      const answer = this.answers.shift()
+      if (answer instanceof Error) throw answer
+      const log = this.logs.get(asked.partition) ?? []
+      const parts: Buffer[] = []
+      let bytes = 0
+      for (const batch of log.filter((candidate) => candidate.next > asked.offset)) {
+        if (parts.length > 0 && bytes + batch.bytes.length > asked.maxBytes) break
+        parts.push(batch.bytes)
+        bytes += batch.bytes.length
+      }
+      const highWatermark = log.at(-1)?.next ?? 0
+      partitions.push({ partition: asked.partition, highWatermark, records: Buffer.concat(parts), ...answer })
+    }
+    if (partitions.every((one) => (one.records?.length ?? 0) === 0)) await sleep(Math.min(request.maxWaitMs, 5))
+    await this.gate
+    return parseFetchResponse(17, encodeFetchResponse(17, [{ topic: ID, partitions }]))
+  }
+}
+
+interface Rig {
+  readonly network: FakeNetwork
+  readonly fetcher: Fetcher
+  readonly batches: FetchedBatch[]
+  readonly texts: (string | null)[]
+  readonly errors: MqError[]
+  readonly lost: OffsetOutOfRange[]
+}
+
+const rigs: Rig[] = []
+interface RigOptions {
+  readonly settings?: Partial<ConsumerSettings>
+  readonly keep?: boolean
+  readonly withoutRangePolicy?: boolean
+  readonly deps?: Deps
+  readonly onBatch?: (batch: FetchedBatch) => void
+}
+
+function start(options: RigOptions = {}): Rig {
+  const network = new FakeNetwork()
+  const batches: FetchedBatch[] = []
+  const texts: (string | null)[] = []
+  const errors: MqError[] = []
+  const lost: OffsetOutOfRange[] = []
+  const fetcher = new Fetcher({
+    cluster: undefined as unknown as FetchCluster,
+    network,
+    settings: { ...SETTINGS, ...options.settings },
+    deps: options.deps ?? { ...systemDeps, random: () => 0.5 },
+    onBatch: (batch) => {
+      batches.push(batch)
+      for (const record of batch) texts.push(record.valueString())
+      if (options.keep !== true) batch.release()
+      options.onBatch?.(batch)
+    },
+    onError: (_topic, _partition, error) => errors.push(error),
+    ...(options.withoutRangePolicy === true
+      ? {}
+      : { onOffsetOutOfRange: (range: OffsetOutOfRange) => lost.push(range) }),
+  })
+  const rig = { network, fetcher, batches, texts, errors, lost }
+  rigs.push(rig)
+  return rig
+}
+
+async function until(what: string, isSo: () => boolean, deadlineMs = 5_000): Promise<void> {
+  const end = Date.now() + deadlineMs
+  while (!isSo()) {
+    assert.ok(Date.now() < end, `waited in vain until ${what}`)
+    await sleep(2)
+  }
+}
+
+const count = (rig: Rig): number => rig.batches.reduce((sum, batch) => sum + batch.count, 0)
+
+describe('the fetcher', { timeout: 60_000 }, () => {
+  afterEach(async () => {
+    for (const { fetcher } of rigs.splice(0)) await fetcher.close()
+  })
+
+  it('hands out every record of every partition once and in order (F1)', async () => {
+    const rig = start()
+    for (const partition of [0, 1, 2]) rig.network.fill(partition, 50)
+    for (const partition of [0, 1, 2]) rig.fetcher.add(TOPIC, partition, 0n)
+    await until('all are read', () => count(rig) >= 1_500)
+    await sleep(30)
+    assert.equal(count(rig), 1_500)
+    for (const partition of [0, 1, 2]) {
+      const seen = rig.texts
+        .filter((text) => text?.startsWith(`${partition}:`))
+        .map((text) => Number(text?.split(':')[1]))
+      assert.deepEqual(
+        seen,
+        Array.from({ length: 500 }, (_, i) => i),
+      )
+      assert.equal(rig.fetcher.position(TOPIC, partition), 500n)
+      assert.equal(rig.fetcher.highWatermark(TOPIC, partition), 500n)
+    }
+    assert.equal(rig.fetcher.heldBytes, 0)
+  })
+
+  it('starts inside a batch and goes on with what is written later', async () => {
+    const rig = start()
+    rig.network.fill(0, 2)
+    rig.fetcher.add(TOPIC, 0, 17n)
+    await until('the tail is read', () => count(rig) === 3)
+    rig.network.append(0, encodeBatch({ baseOffset: 20, records: [{ value: 'new' }] }))
+    await until('the new one is read', () => rig.texts.at(-1) === 'new')
+  })
+
+  it('hands out an empty stretch, so that its position can be committed (G1)', async () => {
+    const rig = start()
+    rig.network.append(0, encodeMarker(0, 5n, 'commit'))
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('the stretch is handed out', () => rig.batches.length === 1)
+    assert.deepEqual([rig.batches[0]?.count, rig.batches[0]?.nextOffset], [0, 1n])
+  })
+
+  it('reads ahead no more than the settings allow, and goes on as batches are released (F2, G2)', async () => {
+    const rig = start({ keep: true, settings: { readAheadBytes: 65_536 } })
+    rig.network.fill(0, 400)
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await sleep(80)
+    assert.ok(rig.fetcher.heldBytes > 20_000 && rig.fetcher.heldBytes <= 2 * 65_536, `${rig.fetcher.heldBytes} held`)
+    const before = rig.batches.length
+    for (const batch of [...rig.batches]) {
+      batch.release()
+      batch.release()
+    }
+    await until('more came', () => rig.batches.length > before)
+    while (count(rig) < 4_000) {
+      for (const batch of [...rig.batches]) batch.release()
+      assert.ok(rig.fetcher.heldBytes <= 2 * 65_536)
+      await sleep(1)
+    }
+    for (const batch of rig.batches) batch.release()
+    assert.equal(rig.fetcher.heldBytes, 0)
+  })
+
+  it('lets other partitions flow while the batches of one are not released (F2)', async () => {
+    const held: FetchedBatch[] = []
+    const rig = start({
+      keep: true,
+      settings: { readAheadBytes: 65_536 },
+      onBatch: (batch) => (batch.partition === 0 ? held.push(batch) : batch.release()),
+    })
+    rig.network.fill(0, 400)
+    rig.network.fill(1, 400)
+    rig.fetcher.add(TOPIC, 0, 0n)
+    rig.fetcher.add(TOPIC, 1, 0n)
+    await until('partition 1 is read to its end', () => rig.fetcher.position(TOPIC, 1) === 4_000n)
+    assert.ok((rig.fetcher.position(TOPIC, 0) ?? 0n) < 4_000n)
+  })
+
+  it('makes progress over a batch far larger than read-ahead', async () => {
+    const rig = start({ settings: { readAheadBytes: 65_536 } })
+    rig.network.fill(0, 2, 1, 'x'.repeat(500_000))
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('both are read', () => count(rig) === 2)
+  })
+
+  it('asks for more room after a response that held only the start of a batch (H1)', async () => {
+    const rig = start({ settings: { readAheadBytes: 65_536 } })
+    rig.network.fill(0, 1, 1, 'x'.repeat(200_000))
+    rig.network.answers.push({
+      partition: 0,
+      records: (rig.network.logs.get(0)?.[0]?.bytes ?? Buffer.alloc(0)).subarray(0, 300),
+    })
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('it is read', () => count(rig) === 1)
+    assert.ok((rig.network.requests[1]?.request.topics[0]?.partitions[0]?.maxBytes ?? 0) > 200_000)
+  })
+
+  it('hands out nothing of a removed partition, nor old data of one added again (F1, S1)', async () => {
+    const rig = start()
+    rig.network.fill(0, 10)
+    const gate = Promise.withResolvers<void>()
+    rig.network.gate = gate.promise
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('it is asked for', () => rig.network.requests.length === 1)
+    rig.fetcher.remove(TOPIC, 0)
+    assert.equal(rig.fetcher.position(TOPIC, 0), undefined)
+    rig.fetcher.add(TOPIC, 0, 95n)
+    gate.resolve()
+    await until('the new assignment is read', () => count(rig) === 5)
+    await sleep(20)
+    assert.equal(count(rig), 5)
+    assert.ok(rig.texts[0]?.startsWith('0:95:'))
+  })
+
+  it('hands out nothing more once a receiver removes the partition from within onBatch (F1)', async () => {
+    const rig: Rig = start({ onBatch: () => rig.fetcher.remove(TOPIC, 0) })
+    rig.network.fill(0, 10)
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('one came', () => rig.batches.length === 1)
+    await sleep(20)
+    assert.equal(rig.batches.length, 1)
+    assert.equal(rig.fetcher.heldBytes, 0)
+  })
+
+  it('keeps a paused partition where it is, also what was read before (F5)', async () => {
+    const rig: Rig = start({ onBatch: (batch) => batch.nextOffset === 30n && rig.fetcher.pause(TOPIC, 0) })
+    rig.network.fill(0, 10)
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('it paused', () => rig.batches.length === 3)
+    await sleep(30)
+    assert.equal(rig.fetcher.position(TOPIC, 0), 30n)
+    rig.fetcher.resume(TOPIC, 0)
+    await until('the rest came', () => count(rig) === 100)
+  })
+
+  it('fetches a damaged batch again and goes on without loss when it is whole (F3)', async () => {
+    const rig = start()
+    rig.network.fill(0, 5)
+    const parts = rig.network.logs.get(0)?.map((batch) => Buffer.from(batch.bytes)) ?? []
+    parts[2]?.writeUInt8((parts[2]?.at(-3) ?? 0) ^ 1, (parts[2]?.length ?? 3) - 3)
+    rig.network.answers.push({ partition: 0, records: Buffer.concat(parts) })
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('all are read', () => count(rig) === 50)
+    await sleep(20)
+    assert.deepEqual([count(rig), rig.errors.length], [50, 0])
+  })
+
+  it('reports a batch that stays damaged and stands still before it (F3)', async () => {
+    const rig = start()
+    rig.network.fill(0, 2)
+    rig.network.append(0, encodeBatch({ baseOffset: 20, breakCrc: true, records: [{ value: 'bad' }] }))
+    rig.network.append(0, encodeBatch({ baseOffset: 21, records: [{ value: 'after' }] }))
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('it is reported', () => rig.errors.length === 1)
+    const asked = rig.network.requests.filter(({ request }) => request.topics[0]?.partitions[0]?.offset === 20)
+    assert.ok(asked.length >= CORRUPT_RETRIES, `${asked.length} tries`)
+    await sleep(30)
+    assert.deepEqual([rig.errors.length, rig.errors[0]?.code, count(rig)], [1, 'MQ_BATCH_CORRUPT', 20])
+    assert.equal(rig.fetcher.position(TOPIC, 0), 20n)
+  })
+
+  it('reports data of a wrong codec and an old format at once (F3)', async () => {
+    for (const [bytes, code] of [
+      [encodeBatch({ codec: 'gzip', wire: Buffer.from('no gzip'), records: [{}] }), 'MQ_CODEC_FAILED'],
+      [encodeBatch({ magic: 1, records: [{}] }), 'MQ_BATCH_UNSUPPORTED'],
+    ] as const) {
+      const rig = start()
+      rig.network.append(0, bytes)
+      rig.fetcher.add(TOPIC, 0, 0n)
+      await until('it is reported', () => rig.errors.length > 0)
+      assert.deepEqual([rig.errors[0]?.code, rig.batches.length], [code, 0])
+    }
+  })
+
+  it('tells how many records are lost when the offset is gone, and goes on where it is told to (F3)', async () => {
+    const rig = start()
+    rig.network.fill(0, 5)
+    rig.network.range = { earliest: 30, latest: 50 }
+    rig.network.answers.push({ partition: 0, errorCode: KafkaCode.OFFSET_OUT_OF_RANGE, records: Buffer.alloc(0) })
+    rig.fetcher.add(TOPIC, 0, 7n)
+    await until('it is told', () => rig.lost.length === 1)
+    assert.deepEqual(rig.lost[0], {
+      topic: TOPIC,
+      partition: 0,
+      requested: 7n,
+      earliest: 30n,
+      latest: 50n,
+      lostRecords: 23n,
+    })
+    await sleep(20)
+    assert.equal(rig.batches.length, 0)
+    rig.fetcher.add(TOPIC, 0, 30n)
+    await until('the rest is read', () => count(rig) === 20)
+  })
+
+  it('says MQ_OFFSET_LOST when nobody takes the decision (F3)', async () => {
+    const rig = start({ withoutRangePolicy: true })
+    rig.network.range = { earliest: 30, latest: 50 }
+    rig.network.answers.push({ partition: 0, errorCode: KafkaCode.OFFSET_OUT_OF_RANGE, records: Buffer.alloc(0) })
+    rig.fetcher.add(TOPIC, 0, 60n)
+    await until('it is reported', () => rig.errors.length === 1)
+    assert.equal(rig.errors[0]?.code, 'MQ_OFFSET_LOST')
+    assert.equal(rig.errors[0]?.details['lost'], 0)
+  })
+
+  it('tries again when the offset turns out to be in range', async () => {
+    const rig = start()
+    rig.network.fill(0, 5)
+    rig.network.range = { earliest: 0, latest: 50 }
+    rig.network.answers.push({ partition: 0, errorCode: KafkaCode.OFFSET_OUT_OF_RANGE, records: Buffer.alloc(0) })
+    rig.fetcher.add(TOPIC, 0, 7n)
+    await until('it is read', () => count(rig) === 43)
+    assert.equal(rig.lost.length, 0)
+  })
+
+  for (const code of [
+    KafkaCode.NOT_LEADER_OR_FOLLOWER,
+    KafkaCode.FENCED_LEADER_EPOCH,
+    KafkaCode.UNKNOWN_LEADER_EPOCH,
+    KafkaCode.UNKNOWN_TOPIC_ID,
+  ]) {
+    it(`looks for the leader again after error ${code}, and goes on with the new one (F4)`, async () => {
+      const rig = start()
+      rig.network.fill(0, 5)
+      rig.network.answers.push({ partition: 0, errorCode: code, records: Buffer.alloc(0) })
+      rig.fetcher.add(TOPIC, 0, 0n)
+      await until('it was asked once', () => rig.network.requests.length === 1)
+      rig.network.leader = 2
+      await until('all are read', () => count(rig) === 50)
+      assert.deepEqual([rig.network.requests[0]?.nodeId, rig.network.requests[1]?.nodeId], [1, 2])
+      assert.equal(rig.errors.length, 0)
+    })
+  }
+
+  it('opens a new link after a lost connection and loses nothing (F4, L4)', async () => {
+    const rig = start()
+    rig.network.fill(0, 5)
+    rig.network.answers.push(new MqError('MQ_KAFKA_UNREACHABLE', 'connection lost'))
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('all are read', () => count(rig) === 50)
+    assert.deepEqual([rig.network.opened, rig.network.closed], [2, 1])
+  })
+
+  it('reports a broker that stays away, keeps trying and recovers (F4)', async () => {
+    const rig = start()
+    rig.network.fill(0, 5)
+    rig.network.openError = new MqError('MQ_KAFKA_UNREACHABLE', 'broker 1 is away')
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('it is reported', () => rig.errors.length === 1)
+    assert.ok(rig.errors[0]?.retryable)
+    assert.ok(rig.network.located >= REPORT_AFTER_FAILURES)
+    rig.network.openError = undefined
+    await until('all are read', () => count(rig) === 50)
+  })
+
+  it('stops when the broker forbids reading', async () => {
+    const rig = start()
+    rig.network.answers.push({ partition: 0, errorCode: 29, records: Buffer.alloc(0) })
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('it is reported', () => rig.errors.length === 1)
+    await sleep(20)
+    assert.deepEqual([rig.errors[0]?.code, rig.network.requests.length], ['MQ_KAFKA_FORBIDDEN', 1])
+  })
+
+  it('refuses to read on in a topic that was deleted and created again (J2)', async () => {
+    const rig = start()
+    rig.network.fill(0, 1)
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('it reads', () => count(rig) === 10)
+    rig.network.topicId = OTHER_ID
+    rig.network.answers.push({ partition: 0, errorCode: KafkaCode.UNKNOWN_TOPIC_ID, records: Buffer.alloc(0) })
+    await until('it is reported', () => rig.errors.length === 1)
+    assert.equal(rig.errors[0]?.code, 'MQ_TOPIC_MISSING')
+    assert.match(rig.errors[0]?.message ?? '', /created again/)
+  })
+
+  it('reports a topic that stays missing, and not one that is merely new (J1)', async () => {
+    let nowMs = 0
+    const clock = { nowMs: () => 0, monotonicMs: () => nowMs }
+    const rig = start({ deps: { ...systemDeps, random: () => 0, clock } })
+    rig.network.errorCode = KafkaCode.UNKNOWN_TOPIC_OR_PARTITION
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('it looked twice', () => rig.network.located >= 2)
+    assert.equal(rig.errors.length, 0)
+    nowMs = MISSING_GRACE_MS
+    await until('it is reported', () => rig.errors.length === 1)
+    assert.deepEqual([rig.errors[0]?.code, rig.network.requests.length], ['MQ_TOPIC_MISSING', 0])
+  })
+
+  it('ends at once while a poll is under way, and hands out nothing after', async () => {
+    const rig = start()
+    rig.network.fill(0, 5)
+    const gate = Promise.withResolvers<void>()
+    rig.network.gate = gate.promise
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('it is asked', () => rig.network.requests.length === 1)
+    await rig.fetcher.close()
+    gate.resolve()
+    await sleep(20)
+    assert.deepEqual([rig.batches.length, rig.network.closed], [0, 1])
+    assert.throws(
+      () => rig.fetcher.add(TOPIC, 0, 0n),
+      (error) => error instanceof MqError && error.code === 'MQ_CLOSED',
+    )
+  })
+
+  it('keeps order and loses nothing under random removes, pauses, failures and holds (F1 to F5)', async () => {
+    let seed = 7
+    const chance = (of: number): boolean => {
+      seed = (seed * 1_103_515_245 + 12_345) & 0x7fffffff
+      return (seed >> 8) % of === 0
+    }
+    const next = new Map<number, number>()
+    const held: FetchedBatch[] = []
+    const wrong: string[] = []
+    const rig = start({
+      keep: true,
+      settings: { readAheadBytes: 65_536 },
+      onBatch: (batch) => {
+        for (const record of batch) {
+          const wanted = next.get(batch.partition) ?? 0
+          if (record.offsetNumber !== wanted) wrong.push(`${batch.partition}: ${record.offsetNumber} for ${wanted}`)
+          next.set(batch.partition, record.offsetNumber + 1)
+        }
+        held.push(batch)
+      },
+    })
+    const partitions = [0, 1, 2]
+    for (const partition of partitions) {
+      rig.network.fill(partition, 300)
+      rig.fetcher.add(TOPIC, partition, 0n)
+    }
+    const end = Date.now() + 20_000
+    while (partitions.some((partition) => next.get(partition) !== 3_000)) {
+      assert.ok(Date.now() < end && wrong.length === 0, `${wrong} ${[...next]}`)
+      for (const partition of partitions) {
+        if (chance(6)) rig.fetcher.add(TOPIC, partition, BigInt(next.get(partition) ?? 0))
+        if (chance(5)) rig.fetcher.pause(TOPIC, partition)
+        if (chance(2)) rig.fetcher.resume(TOPIC, partition)
+      }
+      if (chance(20)) rig.network.answers.push(new MqError('MQ_KAFKA_TIMEOUT', 'slow'))
+      if (chance(12)) rig.network.answers.push({ partition: 0, errorCode: 6, records: Buffer.alloc(0) }, undefined)
+      while (held.length > 0 && !chance(8)) held.shift()?.release()
+      await sleep(1)
+    }
+    for (const batch of held) batch.release()
+    await rig.fetcher.close()
+    assert.deepEqual([wrong, rig.fetcher.heldBytes], [[], 0])
+  })
+})
