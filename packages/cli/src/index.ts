@@ -1,1 +1,5 @@
-export {}
+/** The whole public surface of `@mq/cli`: one run of the command, for programs and tests. */
+
+export { type ExitCode, exitCodeMeanings, exitCodes } from './exit-codes.ts'
+export type { Io } from './io.ts'
+export { runCli } from './program.ts'

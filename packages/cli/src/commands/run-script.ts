@@ -1,0 +1,90 @@
+/** `mq measure` and `mq test`: programs of the source tree, run by the same Node with the same flags. */
+import { spawn } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { MqError } from '@mq/contract'
+import type { Command } from 'commander'
+import { suggestion } from '../declarations-file.ts'
+import type { ExitCode } from '../exit-codes.ts'
+import { Exit } from '../failures.ts'
+import type { Io } from '../io.ts'
+import { withExamples } from '../options.ts'
+import { sourceTree } from '../source-tree.ts'
+
+export function measureCommand(program: Command, io: Io): void {
+  const command = program
+    .command('measure')
+    .summary('measure throughput, latency, propagation ... on this machine')
+    .description(
+      `Runs one of the measuring programs${measurements().length === 0 ? '' : `: ${measurements().join(', ')}`}. Everything after its name goes to the program; --help there shows its flags.`,
+    )
+    .argument('<name>', 'which one')
+    .argument('[flags...]', 'its flags')
+    .allowUnknownOption()
+    .passThroughOptions()
+    .helpOption(false)
+  withExamples(command, [
+    ['mq measure throughput', 'messages a second, beside other clients'],
+    ['mq measure latency --json', 'one JSON object on the last line'],
+  ]).action(async (name: string, rest: readonly string[]) => {
+    if (name === '--help' || name === '-h') {
+      command.outputHelp()
+      return
+    }
+    const known = measurements()
+    if (!known.includes(name)) {
+      throw new MqError(
+        'MQ_OPTION_INVALID',
+        `There is no measurement '${name}'${suggestion(name, known)}; there are: ${known.join(', ')}`,
+      )
+    }
+    await runScript(io, join(sourceTree(), 'bench', `${name}.ts`), rest)
+  })
+}
+
+export function testCommand(program: Command, io: Io): void {
+  const command = program
+    .command('test')
+    .summary('run the whole test suite of mQ, real Kafka included')
+    .description('Runs format, lint, types, package boundaries, unit tests, tests on real Kafka and docs checks.')
+    .argument('[flags...]', 'passed on')
+    .allowUnknownOption()
+    .passThroughOptions()
+  withExamples(command, [
+    ['mq test', 'all of it'],
+    ['MQ_TEST_WITHOUT_KAFKA=1 mq test', 'where there is no Java'],
+  ]).action((rest: readonly string[]) => runScript(io, join(sourceTree(), 'scripts', 'test.ts'), rest))
+}
+
+/** Files of `bench/` that say in their header that they are one. */
+function measurements(): string[] {
+  const folder = join(sourceTree(), 'bench')
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => name.slice(0, -3))
+    .filter((name) =>
+      readFileSync(join(folder, `${name}.ts`), 'utf8')
+        .slice(0, 500)
+        .includes(`mq measure ${name}`),
+    )
+    .sort()
+}
+
+async function runScript(io: Io, path: string, rest: readonly string[]): Promise<void> {
+  if (!existsSync(path)) {
+    throw new MqError('MQ_OPTION_INVALID', `${path} is not there: this command works in the source tree of mQ only`)
+  }
+  const child = spawn(process.execPath, ['--conditions=mq-source', path, ...rest], { stdio: 'inherit' })
+  // The terminal gives Ctrl-C to the whole process group; a SIGTERM reaches only us.
+  io.interrupt.addEventListener('abort', () => child.kill(io.interrupt.reason === 'ctrl-c' ? 'SIGINT' : 'SIGTERM'), {
+    once: true,
+  })
+  const code = await new Promise<number>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (status, signal) =>
+      resolve(status ?? (signal === 'SIGINT' ? 130 : signal === 'SIGTERM' ? 143 : 1)),
+    )
+  })
+  if (code !== 0) throw new Exit(code as ExitCode)
+}

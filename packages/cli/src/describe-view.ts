@@ -1,0 +1,130 @@
+/** One mQ ID for people: what was asked, what mQ chose and why, and what it measures. */
+import { formatDurationMs, type Intent, type MqIdDetail } from '@mq/contract'
+import type { Colors } from './io.ts'
+import { fields, table } from './output.ts'
+import { formatAge, formatBytes, formatCount, formatMs, formatRate } from './units.ts'
+
+export function describeText(detail: MqIdDetail, colors: Colors, nowMs: number): string {
+  const by = detail.createdBy === 'apply' ? 'mq apply' : 'first use'
+  const parts = [
+    `${colors.bold(detail.id)}  ${colors.dim(`created by ${by} ${formatAge(nowMs - detail.createdAtMs)} ago, binding ${detail.incarnation}.${detail.revision}`)}`,
+    ...detail.warnings.map((warning) => colors.yellow(`warning: ${warning}`)),
+    section('Intent', fields(intentRows(detail.intent), colors), colors),
+    section('What mQ chose, and why', choicesText(detail, colors), colors),
+    section('Epochs', epochsText(detail, colors), colors),
+    section('Traffic', trafficText(detail, colors), colors),
+  ]
+  return parts.join('\n')
+}
+
+function section(title: string, text: string, colors: Colors): string {
+  return `\n${colors.bold(title)}\n${text}`
+}
+
+export function retentionText(retention: Intent['retention']): string {
+  return retention.policy === 'time' ? formatDurationMs(retention.durationMs) : retention.policy
+}
+
+function intentRows(intent: Intent): [string, string][] {
+  const rows: [string, string | undefined][] = [
+    ['latencyP99Ms', `${intent.latencyP99Ms} ms from send to handler`],
+    ['durability', intent.durability],
+    ['ordering', intent.ordering],
+    ['retention', retentionText(intent.retention)],
+    ['format', intent.format],
+    ['priority', intent.priority],
+    ['maxMessageBytes', formatBytes(intent.maxMessageBytes)],
+    ['expectedMessagesPerSecond', intent.expectedMessagesPerSecond?.toString()],
+    ['expectedMessageBytes', intent.expectedMessageBytes?.toString()],
+    ['budgetUsdPerMonth', intent.budgetUsdPerMonth?.toString()],
+    ['peaks', intent.peaks.length === 0 ? undefined : intent.peaks.map(peakText).join('; ')],
+    [
+      'owner',
+      intent.owner === undefined ? undefined : [intent.owner.team, intent.owner.service].filter(Boolean).join(' / '),
+    ],
+  ]
+  return rows.filter((row): row is [string, string] => row[1] !== undefined)
+}
+
+function peakText(peak: Intent['peaks'][number]): string {
+  return `${peak.multiple}x from ${peak.startsAt} for ${formatDurationMs(peak.durationMs)}`
+}
+
+function choicesText(detail: MqIdDetail, colors: Colors): string {
+  return indent(
+    table(
+      [{ head: 'SETTING' }, { head: 'VALUE' }, { head: 'WHY' }],
+      detail.choices.map((choice) => [choice.setting, choice.value, choice.reason]),
+      colors,
+    ),
+  )
+}
+
+function epochsText(detail: MqIdDetail, colors: Colors): string {
+  return indent(
+    table(
+      [
+        { head: 'EPOCH', align: 'right' },
+        { head: 'STATE' },
+        { head: 'CLUSTER' },
+        { head: 'TOPIC' },
+        { head: 'PARTITIONS', align: 'right' },
+      ],
+      detail.epochs.map((epoch) => [
+        String(epoch.epoch),
+        epoch.state,
+        epoch.cluster,
+        epoch.topic,
+        String(epoch.partitions),
+      ]),
+      colors,
+    ),
+  )
+}
+
+function trafficText(detail: MqIdDetail, colors: Colors): string {
+  const { traffic } = detail
+  if (traffic === null) return '  nothing reported yet'
+  const seconds = traffic.windowMs / 1_000
+  const rows: [string, string][] = [
+    ['window', `last ${formatMs(traffic.windowMs)}`],
+    ['sent', `${formatCount(traffic.recordsIn)} messages, ${formatRate(traffic.recordsIn / seconds)}/s`],
+    ['bytes', bytesText(traffic.recordBytesIn, traffic.wireBytesIn)],
+    ['batches', batchesText(traffic.recordsIn, traffic.batches)],
+    ['send latency', percentiles(traffic.sendP50Ms, traffic.sendP99Ms)],
+  ]
+  if (traffic.groups.length === 0) return fields(rows, colors)
+  const groups = table(
+    [{ head: 'GROUP' }, { head: 'HANDLED', align: 'right' }, { head: 'END TO END' }, { head: 'LAG', align: 'right' }],
+    traffic.groups.map((group) => [
+      group.group,
+      formatCount(group.records),
+      percentiles(group.endToEndP50Ms, group.endToEndP99Ms),
+      group.lagRecords === null ? '-' : formatCount(group.lagRecords),
+    ]),
+    colors,
+  )
+  return `${fields(rows, colors)}\n\n${indent(groups)}`
+}
+
+export function bytesText(recordBytes: number, wireBytes: number): string {
+  if (recordBytes === 0) return '0 B'
+  const percent = Math.round((wireBytes / recordBytes) * 100)
+  return `${formatBytes(recordBytes)} sent by the application, ${formatBytes(wireBytes)} on the wire (${percent}%)`
+}
+
+function batchesText(records: number, batches: number): string {
+  return batches === 0 ? '0' : `${formatCount(batches)}, ${formatRate(records / batches)} messages each`
+}
+
+function percentiles(p50Ms: number | null, p99Ms: number | null): string {
+  if (p50Ms === null || p99Ms === null) return '-'
+  return `p50 ${formatMs(p50Ms)}, p99 ${formatMs(p99Ms)}`
+}
+
+function indent(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => `  ${line}`.trimEnd())
+    .join('\n')
+}

@@ -1,0 +1,183 @@
+/**
+ * The checks of `mq doctor`.
+ *
+ * G1. A check never throws and never takes longer than a few seconds: what it cannot find out is a warning that says so.
+ * G2. `fail` is for what stops mQ from working here; what only stops a local Kafka is a warning.
+ */
+import { statfs } from 'node:fs/promises'
+import { type ClusterView, MqError } from '@mq/contract'
+import { cacheFolder, findJava, findMaven, isFree, isKafkaInstalled, KAFKA_VERSION } from '@mq/local'
+import { ControlPlaneApi } from './api.ts'
+import {
+  contextFileIsExposed,
+  contextFilePath,
+  DEFAULT_URL,
+  resolveTarget,
+  type Target,
+  type TargetFlags,
+} from './contexts.ts'
+import { commandName, type Io } from './io.ts'
+import { formatBytes, formatMs } from './units.ts'
+import { VERSION } from './version.ts'
+
+export interface Diagnosis {
+  readonly name: string
+  readonly status: 'ok' | 'warn' | 'fail'
+  readonly message: string
+  /** What to do; null when there is nothing to do. */
+  readonly action: string | null
+}
+
+const OLDEST_NODE = [24, 11] as const
+const LEAST_FREE_BYTES = 2 * 1_024 ** 3
+const REACH_MS = 5_000
+const CLOCK_TOLERANCE_MS = 2_000
+const DEV_PORT = 7_070
+
+export async function diagnose(io: Io, flags: TargetFlags): Promise<Diagnosis[]> {
+  const local = [
+    checkNode(process.versions.node),
+    checkJava(),
+    checkMaven(),
+    checkKafka(),
+    checkDisk(io.cwd),
+    checkContextFile(io),
+  ]
+  const [machine, plane] = await Promise.all([Promise.all(local), checkControlPlane(io, flags)])
+  return [...machine, ...plane]
+}
+
+const ok = (name: string, message: string): Diagnosis => ({ name, status: 'ok', message, action: null })
+const warn = (name: string, message: string, action: string): Diagnosis => ({ name, status: 'warn', message, action })
+const fail = (name: string, message: string, action: string): Diagnosis => ({ name, status: 'fail', message, action })
+
+export function checkNode(version: string): Diagnosis {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  const recent = major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1])
+  if (recent) return ok('Node', `${version}; mQ ${VERSION}`)
+  return fail('Node', `${version} is too old`, `Install Node ${OLDEST_NODE.join('.')} or newer`)
+}
+
+async function checkJava(): Promise<Diagnosis> {
+  try {
+    const { version, path } = await findJava()
+    return ok('Java', `${version} (${path})`)
+  } catch (error) {
+    return warn('Java', messageOf(error), `Needed only for a local Kafka. ${actionOf(error)}`)
+  }
+}
+
+function checkMaven(): Diagnosis {
+  if (isKafkaInstalled()) return ok('Maven', 'not needed any more: Kafka is in the cache')
+  try {
+    return ok('Maven', findMaven())
+  } catch (error) {
+    return warn('Maven', messageOf(error), `Needed once, for a local Kafka. ${actionOf(error)}`)
+  }
+}
+
+function checkKafka(): Diagnosis {
+  if (isKafkaInstalled()) return ok('Kafka', `${KAFKA_VERSION} in ${cacheFolder()}`)
+  return warn(
+    'Kafka',
+    `${KAFKA_VERSION} is not in ${cacheFolder()}`,
+    'Nothing: the first mq dev or mq demo fetches it (about 54 MB)',
+  )
+}
+
+async function checkDisk(folder: string): Promise<Diagnosis> {
+  try {
+    const { bavail, bsize } = await statfs(folder)
+    const free = bavail * bsize
+    if (free >= LEAST_FREE_BYTES) return ok('Disk', `${formatBytes(free)} free`)
+    return warn(
+      'Disk',
+      `${formatBytes(free)} free in ${folder}`,
+      `Free some: mq dev wants ${formatBytes(LEAST_FREE_BYTES)}`,
+    )
+  } catch (error) {
+    return warn('Disk', `free space of ${folder} is unknown: ${messageOf(error)}`, 'Check it by hand')
+  }
+}
+
+function checkContextFile(io: Io): Diagnosis {
+  const path = contextFilePath(io.env)
+  if (contextFileIsExposed(io.env))
+    return fail('Contexts', `${path} can be read by others on this machine`, `chmod 600 ${path}`)
+  return ok('Contexts', path)
+}
+
+async function checkControlPlane(io: Io, flags: TargetFlags): Promise<Diagnosis[]> {
+  let target: Target
+  try {
+    target = resolveTarget(flags, io.env)
+  } catch (error) {
+    return [fail('Control plane', messageOf(error), actionOf(error))]
+  }
+  const api = new ControlPlaneApi(target)
+  const options = { deadlineMs: REACH_MS, signal: io.interrupt }
+  try {
+    const askedMs = Date.now()
+    const info = await api.exchange('info', {}, options)
+    const answeredMs = Date.now()
+    const { version, connectedClients } = info.body
+    const plane =
+      version === VERSION
+        ? ok('Control plane', `${target.url} (${target.source}), version ${version}, ${connectedClients} clients`)
+        : warn(
+            'Control plane',
+            `${target.url} has version ${version}, this command ${VERSION}`,
+            'Use the same version on both sides',
+          )
+    const { clusters } = await api.call('listClusters', {}, options)
+    return [plane, checkClock(info.serverDateMs, askedMs, answeredMs), ...checkClusters(clusters, commandName(io.env))]
+  } catch (error) {
+    const away = error instanceof MqError && error.code === 'MQ_CONTROL_PLANE_AWAY' && target.url === DEFAULT_URL
+    if (!away) return [fail('Control plane', messageOf(error), actionOf(error))]
+    const free = await isFree(DEV_PORT)
+    return [
+      fail('Control plane', messageOf(error), `Start it with ${commandName(io.env)} dev, or name another with --url`),
+      free
+        ? ok('Port', `${DEV_PORT} is free for mq dev`)
+        : warn('Port', `${DEV_PORT} is taken by a program that is not mQ`, 'Stop it, or use mq dev --port'),
+    ]
+  }
+}
+
+/** The Date header has whole seconds, so a difference counts only beyond that and the time of the question. */
+export function checkClock(serverDateMs: number | undefined, askedMs: number, answeredMs: number): Diagnosis {
+  if (serverDateMs === undefined) return warn('Clock', 'the control plane names no time', 'Compare the clocks by hand')
+  const behindMs = askedMs - (serverDateMs + 999)
+  const aheadMs = serverDateMs - answeredMs
+  const offMs = Math.max(behindMs, aheadMs, 0)
+  if (offMs <= CLOCK_TOLERANCE_MS) return ok('Clock', `within ${formatMs(CLOCK_TOLERANCE_MS)} of the control plane`)
+  return warn(
+    'Clock',
+    `${formatMs(offMs)} ${aheadMs > behindMs ? 'behind' : 'ahead of'} the control plane: end-to-end latencies are off by that`,
+    'Set the clock by NTP on both machines',
+  )
+}
+
+function checkClusters(clusters: readonly ClusterView[], mq: string): Diagnosis[] {
+  if (clusters.length === 0)
+    return [fail('Clusters', 'none is registered', `${mq} cluster add NAME --bootstrap HOST:PORT`)]
+  return clusters.map((cluster) => {
+    const name = `Cluster ${cluster.name}`
+    const where = cluster.bootstrap.join(',')
+    if (cluster.status === 'up') return ok(name, `${where}, ${cluster.brokers ?? '?'} brokers`)
+    if (cluster.status === 'unknown') return warn(name, `${where} was not checked yet`, 'Ask again in a moment')
+    return fail(
+      name,
+      `${where}: ${cluster.problem ?? 'unreachable'}`,
+      'Check that it runs and that its addresses are right',
+    )
+  })
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function actionOf(error: unknown): string {
+  return error instanceof MqError ? error.action : 'See the message'
+}

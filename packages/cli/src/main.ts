@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+/**
+ * The entry of the `mq` command: hands the process to `runCli` and ends it with the exit code.
+ *
+ * E1. The first Ctrl-C or SIGTERM asks the command to end, the second Ctrl-C ends the process at once.
+ * E2. A reader of stdout that goes away ends the command in silence (`mq tail x | head`).
+ */
+import { exitCodes } from './exit-codes.ts'
+import type { Interruption, Io } from './io.ts'
+import { runCli } from './program.ts'
+
+const interrupting = new AbortController()
+const interrupt = (reason: Interruption): void => {
+  if (interrupting.signal.aborted && reason === 'ctrl-c') process.exit(exitCodes.interrupted)
+  interrupting.abort(reason)
+}
+process.on('SIGINT', () => interrupt('ctrl-c'))
+process.on('SIGTERM', () => interrupt('terminated'))
+process.on('SIGHUP', () => interrupt('terminated'))
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  interrupt('reader-gone')
+})
+process.stderr.on('error', () => {})
+
+const io: Io = {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  cwd: process.cwd(),
+  interrupt: interrupting.signal,
+}
+
+const exitCode = await runCli(process.argv.slice(2), io)
+await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))))
+process.exit(exitCode)

@@ -1,0 +1,73 @@
+/**
+ * The three ways a command answers: a table for people, JSON and YAML for programs.
+ *
+ * U1. JSON and YAML carry the same object, whose shape is the contract's; a table may leave fields out.
+ * U2. A table has no borders and no colour when it goes to a file or a pipe, so that `awk` and `cut` work on it.
+ */
+import Table from 'cli-table3'
+import { stringify } from 'yaml'
+import { type Colors, colorsFor, type Io, write } from './io.ts'
+
+export const outputFormats = ['table', 'json', 'yaml'] as const
+export type OutputFormat = (typeof outputFormats)[number]
+
+/** Prints `data` in the wanted format; `table` makes the text for people. */
+export async function print(
+  io: Io,
+  format: OutputFormat,
+  data: unknown,
+  table: (colors: Colors) => string,
+): Promise<void> {
+  if (format === 'json') return write(io.stdout, `${JSON.stringify(data, null, 2)}\n`)
+  if (format === 'yaml') return write(io.stdout, stringify(JSON.parse(JSON.stringify(data))))
+  const text = table(colorsFor(io.stdout, io.env))
+  await write(io.stdout, text.endsWith('\n') ? text : `${text}\n`)
+}
+
+export type Align = 'left' | 'right'
+export interface Column {
+  readonly head: string
+  readonly align?: Align
+}
+
+const NO_LINES = {
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
+} as const
+
+export function table(columns: readonly Column[], rows: readonly (readonly string[])[], colors: Colors): string {
+  const view = new Table({
+    chars: NO_LINES,
+    head: columns.map((column) => colors.dim(column.head)),
+    colAligns: columns.map((column) => column.align ?? 'left'),
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
+  })
+  view.push(...rows.map((row) => [...row]))
+  return trimLines(view.toString())
+}
+
+/** Two columns without a head: names and what they are. */
+export function fields(rows: readonly (readonly [string, string])[], colors: Colors): string {
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return rows.map(([name, value]) => `  ${colors.dim(name.padEnd(width))}  ${value}`.trimEnd()).join('\n')
+}
+
+function trimLines(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n')
+}

@@ -1,0 +1,54 @@
+/** A plan the way `diff` shows one: what is created, changed, kept and refused, with before and after. */
+import type { Plan, PlanEntry } from '@mq/contract'
+import type { Colors } from './io.ts'
+import { formatCount } from './units.ts'
+
+export function planText(plan: Plan, colors: Colors): string {
+  const lines = plan.entries.flatMap((entry) => entryLines(entry, colors))
+  lines.push('', colors.bold(summary(plan)))
+  return lines.join('\n').trimStart()
+}
+
+function entryLines(entry: PlanEntry, colors: Colors): string[] {
+  switch (entry.action) {
+    case 'create':
+      return [
+        colors.green(`+ ${entry.id}`),
+        ...entry.changes.map((change) => colors.green(`    + ${change.path}: ${change.after ?? ''}`)),
+      ]
+    case 'update':
+      return [colors.yellow(`~ ${entry.id}`), ...entry.changes.flatMap((change) => changeLines(change, colors))]
+    case 'unchanged':
+      return [colors.dim(`= ${entry.id}`)]
+    case 'refuse':
+      return [
+        colors.red(`! ${entry.id}`),
+        colors.red(`    ${entry.refusal?.code ?? 'refused'}: ${entry.refusal?.message ?? ''}`),
+        ...entry.changes.flatMap((change) => changeLines(change, colors)),
+      ]
+  }
+}
+
+function changeLines(change: PlanEntry['changes'][number], colors: Colors): string[] {
+  const { path, before, after } = change
+  if (before === null) return [colors.green(`    + ${path}: ${after ?? ''}`)]
+  if (after === null) return [colors.red(`    - ${path}: ${before}`)]
+  return [`    ${colors.yellow('~')} ${path}: ${colors.red(before)} -> ${colors.green(after)}`]
+}
+
+function summary(plan: Plan): string {
+  const count = (action: PlanEntry['action']): number => plan.entries.filter((entry) => entry.action === action).length
+  const words: readonly (readonly [PlanEntry['action'], string, string])[] = [
+    ['create', 'to create', 'created'],
+    ['update', 'to change', 'changed'],
+    ['unchanged', 'unchanged', 'unchanged'],
+    ['refuse', 'refused', 'refused'],
+  ]
+  const parts = words
+    .map(([action, planned, done]) => ({ number: count(action), word: plan.applied ? done : planned }))
+    .filter(({ number }) => number > 0)
+    .map(({ number, word }) => `${formatCount(number)} ${word}`)
+  if (parts.length === 0) return 'No mQ IDs are declared there.'
+  const close = plan.applied ? '.' : '. Nothing was changed.'
+  return `${parts.join(', ')}${close}`
+}

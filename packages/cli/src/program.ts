@@ -1,0 +1,122 @@
+/**
+ * The commands of `mq`, put together, and one run of them.
+ *
+ * P1. A run returns its exit code; it never ends the process and leaves nothing running.
+ * P2. Wrong usage is a failure like any other: a code, what happened, what to do, on stderr, exit code 2.
+ */
+import { MqError } from '@mq/contract'
+import { Command, CommanderError } from 'commander'
+import { applyCommand } from './commands/apply.ts'
+import { clusterCommand } from './commands/cluster.ts'
+import { completionCommand } from './commands/completion.ts'
+import { contextCommand } from './commands/context.ts'
+import { deleteCommand } from './commands/delete.ts'
+import { demoCommand } from './commands/demo.ts'
+import { describeCommand } from './commands/describe.ts'
+import { devCommand } from './commands/dev.ts'
+import { doctorCommand } from './commands/doctor.ts'
+import { listCommand } from './commands/list.ts'
+import { measureCommand, testCommand } from './commands/run-script.ts'
+import { sendCommand } from './commands/send.ts'
+import { tailCommand } from './commands/tail.ts'
+import { type ExitCode, exitCodeMeanings, exitCodes } from './exit-codes.ts'
+import { reportFailure } from './failures.ts'
+import { commandName, type Io, write } from './io.ts'
+import { type OutputFormat, outputFormats } from './output.ts'
+import { VERSION } from './version.ts'
+
+type Register = (program: Command, io: Io) => void
+
+const groups: readonly { readonly heading: string; readonly commands: readonly Register[] }[] = [
+  { heading: 'Try and run:', commands: [demoCommand, devCommand] },
+  { heading: 'mQ IDs:', commands: [applyCommand, listCommand, describeCommand, deleteCommand] },
+  { heading: 'Messages:', commands: [sendCommand, tailCommand] },
+  { heading: 'Surroundings:', commands: [clusterCommand, contextCommand, doctorCommand, completionCommand] },
+  { heading: 'For work on mQ itself:', commands: [testCommand, measureCommand] },
+]
+
+export function buildProgram(io: Io): Command {
+  const mq = commandName(io.env)
+  const program = new Command('mq')
+    .usage('<command> [options]')
+    .description('Send and receive by mQ ID; mQ chooses and keeps choosing everything below it.')
+    .version(`mq ${VERSION} (node ${process.version})`, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .enablePositionalOptions()
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      // Usage errors are reported like every other failure (P2).
+      writeErr: () => {},
+      getOutHelpWidth: () => Math.min(io.stdout.columns ?? 100, 110),
+      getOutHasColors: () => false,
+    })
+  for (const { heading, commands } of groups) {
+    program.commandsGroup(heading)
+    for (const register of commands) register(program, io)
+  }
+  program.commandsGroup('Help:').helpCommand('help [command]', 'show help for a command')
+  program.addHelpText('after', () => helpEnd(mq))
+  return program
+}
+
+function helpEnd(mq: string): string {
+  const codes = exitCodeMeanings.map(({ code, meaning }) => `  ${String(code).padStart(3)}  ${meaning}`)
+  return `
+Start here:
+  ${mq} demo                                # everything once, on real events, with a report
+  ${mq} dev                                 # a stack that stays up until Ctrl-C
+  ${mq} apply -f examples/shop/mq.yaml      # declare mQ IDs
+
+Environment:
+  MQ_URL, MQ_TOKEN   control plane and its token     MQ_CONTEXT   a context of \`mq context list\`
+  NO_COLOR           no colour                        MQ_DEBUG     print the cause of a failure, too
+
+Exit codes:
+${codes.join('\n')}`
+}
+
+/** P1. */
+export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode> {
+  const program = buildProgram(io)
+  try {
+    if (argv.length === 0) {
+      await write(io.stdout, helpOf(program))
+      return exitCodes.ok
+    }
+    await program.parseAsync([...argv], { from: 'user' })
+    return exitCodes.ok
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return exitCodes.ok
+      return await reportFailure(usageError(error, commandName(io.env), argv[0] ?? ''), io, wantedFormat(argv))
+    }
+    return await reportFailure(error, io, wantedFormat(argv))
+  }
+}
+
+function helpOf(program: Command): string {
+  let text = ''
+  program.configureOutput({ writeOut: (part) => (text += part) })
+  program.outputHelp()
+  return text
+}
+
+function usageError(error: CommanderError, mq: string, words: string): MqError {
+  if (error.code === 'commander.help') {
+    return new MqError('MQ_OPTION_INVALID', `The command needs a subcommand; see ${mq} ${words} --help`)
+  }
+  const message = error.message.replace(/^error: /, '').replace(/\n\(?(Did you mean[^)]*)\)?$/, '. $1')
+  return new MqError('MQ_OPTION_INVALID', `${message.charAt(0).toUpperCase()}${message.slice(1)}`)
+}
+
+/** The output format a command line asks for, even when the rest of it is not understood. */
+function wantedFormat(argv: readonly string[]): OutputFormat {
+  for (const [index, word] of argv.entries()) {
+    const text = word === '-o' || word === '--output' ? argv[index + 1] : /^(?:--output=|-o=?)(\w+)$/.exec(word)?.[1]
+    const format = outputFormats.find((each) => each === text)
+    if (format !== undefined) return format
+  }
+  return 'table'
+}

@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Binding, MqError } from '@mq/contract'
+import { compileFormat, type PrintableMessage, toJsonLine } from '../src/format-directives.ts'
+import { keyAt, parseJsonValue } from '../src/json-value.ts'
+import { type KeyChoice, messagesOf, type OutgoingMessage } from '../src/message-source.ts'
+import { SendWindow } from '../src/send-window.ts'
+import { readLines } from '../src/text-lines.ts'
+
+const message: PrintableMessage = {
+  id: 'orders.placed',
+  key: 'k1',
+  value: { total: 12 },
+  headers: { trace: 'abc', raw: Buffer.from('x') },
+  timestampMs: 1_700_000_000_000,
+  offset: '42',
+  partition: 3,
+}
+
+const code = (expected: string) => (error: unknown) => error instanceof MqError && error.code === expected
+
+test('T1: every directive and escape prints its part', () => {
+  assert.equal(
+    compileFormat('%t %k %v %h %o %p %T %%\\t\\\\\\n')(message),
+    'orders.placed k1 {"total":12} trace=abc,raw=x 42 3 1700000000000 %\t\\\n',
+  )
+})
+
+test('T1: anything else after % or a backslash is refused with its place', () => {
+  for (const format of ['%x', '%', 'a\\q', 'b\\']) {
+    assert.throws(() => compileFormat(format), code('MQ_OPTION_INVALID'), format)
+  }
+})
+
+test('a missing key and a tombstone print nothing', () => {
+  assert.equal(compileFormat('[%k][%v]')({ ...message, key: null, value: null }), '[][]')
+})
+
+test('T2: bytes leave as they are', () => {
+  const line = compileFormat('%v\\n')({ ...message, value: Buffer.from([0xff, 0x00]) })
+  assert.deepEqual(Buffer.from(line), Buffer.from([0xff, 0x00, 0x0a]))
+})
+
+test('a JSON line carries value or, for bytes, valueBase64', () => {
+  assert.deepEqual(toJsonLine(message), {
+    id: 'orders.placed',
+    key: 'k1',
+    value: { total: 12 },
+    headers: { trace: 'abc', raw: 'x' },
+    timestampMs: 1_700_000_000_000,
+    partition: 3,
+    offset: '42',
+  })
+  assert.equal(toJsonLine({ ...message, value: Buffer.from([1, 2]) }).valueBase64, 'AQI=')
+})
+
+test('V1: numbers keep their digits, however long', () => {
+  const same = (text: string) => assert.equal(JSON.stringify(parseJsonValue(text)), text)
+  same('{"id":12345678901234567890,"n":[0.1,1.5,-3]}')
+  same('[9007199254740993,1e400,1234567890.12345678901]')
+  assert.equal(JSON.stringify(parseJsonValue('[1.50, 1e2, 100000000000000000000]')), '[1.5,100,100000000000000000000]')
+})
+
+test('V2: keys come from text, whole numbers and booleans at a dot path', () => {
+  assert.deepEqual(keyAt({ order: { id: 'o-1' } }, ['order', 'id']), { key: 'o-1' })
+  assert.deepEqual(keyAt({ id: 7 }, ['id']), { key: '7' })
+  assert.deepEqual(keyAt({ id: true }, ['id']), { key: 'true' })
+  assert.deepEqual(keyAt(parseJsonValue('{"id":12345678901234567890}'), ['id']), { key: '12345678901234567890' })
+  const problem = (value: unknown, path: string[]) => (keyAt(value, path) as { problem: string }).problem
+  assert.match(problem({ order: {} }, ['order', 'id']), /no field 'order\.id'/)
+  assert.match(problem({}, ['order', 'id']), /no field 'order'/)
+  assert.match(problem({ id: null }, ['id']), /'id' is null/)
+  assert.match(problem({ id: 1.5 }, ['id']), /'id' is 1\.5/)
+  assert.match(problem({ id: [1] }, ['id']), /'id' is a list/)
+  assert.match(problem([], ['toString']), /no field/)
+})
+
+async function* chunks(...parts: (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
+  for (const part of parts) yield Buffer.from(part)
+}
+
+async function linesOf(...parts: (string | Uint8Array)[]): Promise<string[]> {
+  const all: string[] = []
+  for await (const lines of readLines(chunks(...parts), 'in', 20))
+    all.push(...lines.map((line) => `${line.number}:${line.text}`))
+  return all
+}
+
+test('lines are found across chunks, with CRLF and without an end', async () => {
+  assert.deepEqual(await linesOf('a\nb', 'b\r\n\nc'), ['1:a', '2:bb', '3:', '4:c'])
+  assert.deepEqual(await linesOf(Buffer.from('é\n').subarray(0, 1), Buffer.from('é\n').subarray(1)), ['1:é'])
+})
+
+test('L1, L2: an endless line and a line that is no UTF-8 are errors that name the line', async () => {
+  await assert.rejects(linesOf('ok\n', 'x'.repeat(15), 'x'.repeat(15)), /in:2: the line is longer than 20 bytes/)
+  await assert.rejects(linesOf('ok\n', Buffer.from([0xff, 0x0a])), /in:2: the line is not UTF-8/)
+})
+
+const binding = (format: 'json' | 'text' | 'bytes'): Binding =>
+  Binding.parse({
+    mqId: 'a.b',
+    incarnation: 1,
+    revision: 1,
+    format,
+    ordering: 'key',
+    epochs: [{ epoch: 1, state: 'open', cluster: 'c', topic: 'a.b.e1', partitions: 1 }],
+    clusters: [{ name: 'c', bootstrap: ['h:1'] }],
+    producer: { codec: 'none', lingerMs: 0, batchBytes: 65_536, maxMessageBytes: 1_024, requestTimeoutMs: 30_000 },
+    consumer: {
+      fetchMinBytes: 1,
+      fetchMaxWaitMs: 1,
+      readAheadBytes: 65_536,
+      isolation: 'read_committed',
+      sessionTimeoutMs: 10_000,
+    },
+  })
+
+async function outgoing(
+  format: 'json' | 'text' | 'bytes',
+  text: string,
+  choice: KeyChoice = {},
+): Promise<OutgoingMessage[]> {
+  const all: OutgoingMessage[] = []
+  for await (const messages of messagesOf(chunks(text), 'in', choice, binding(format))) all.push(...messages)
+  return all
+}
+
+test('M1: json is one value a line, text one message a line, bytes one message in all', async () => {
+  assert.deepEqual(await outgoing('json', '{"a":1}\n\n"x"\n'), [
+    { place: 'in:1', key: undefined, value: { a: 1 } },
+    { place: 'in:3', key: undefined, value: 'x' },
+  ])
+  assert.deepEqual(await outgoing('text', 'one\n\n', { key: 'k' }), [
+    { place: 'in:1', key: 'k', value: 'one' },
+    { place: 'in:2', key: 'k', value: '' },
+  ])
+  assert.deepEqual(await outgoing('bytes', 'a\nb'), [{ place: 'in', key: undefined, value: Buffer.from('a\nb') }])
+})
+
+test('M2: what is wrong with a line is told with input and line, and the lines before it still go out', async () => {
+  const sent: string[] = []
+  const consume = async (text: string, choice: KeyChoice = {}) => {
+    for await (const messages of messagesOf(chunks(text), 'in', choice, binding('json')))
+      sent.push(...messages.map((each) => each.place))
+  }
+  await assert.rejects(consume('1\n2\n{"a"\n4\n'), (error: unknown) => {
+    return code('MQ_MESSAGE_INVALID')(error) && /^in:3: not JSON: /.test((error as Error).message)
+  })
+  assert.deepEqual(sent, ['in:1', 'in:2'])
+  await assert.rejects(consume('{"id":"a"}\n{"ID":"b"}\n', { keyField: 'id' }), /in:2: there is no field 'id'/)
+})
+
+test('--key-optional sends a message without a key only where the field is missing', async () => {
+  const sent = await outgoing('json', '{"id":"a"}\n{}\n', { keyField: 'id', keyOptional: true })
+  assert.deepEqual(
+    sent.map((each) => each.key),
+    ['a', undefined],
+  )
+  await assert.rejects(outgoing('json', '{"id":{}}\n', { keyField: 'id', keyOptional: true }), /in:1: the field 'id'/)
+})
+
+test('W1, W2: sends in flight are bounded, and the first failure is kept with its place', async () => {
+  const window = new SendWindow(2)
+  const first = Promise.withResolvers<void>()
+  window.add('in:1', first.promise)
+  window.add('in:2', new Promise(() => {}))
+  let free = false
+  const room = window.room().then(() => {
+    free = true
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(free, false)
+  first.resolve()
+  await room
+  assert.equal(window.acknowledged, 1)
+  window.add('in:3', Promise.reject(new Error('three')))
+  window.add('in:4', Promise.reject(new Error('four')))
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(window.failure?.place, 'in:3')
+})
