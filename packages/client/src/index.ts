@@ -1,1 +1,12 @@
-export {}
+/** The whole public surface of `@mq/client`. */
+export { MqError, type MqErrorCode } from '@mq/contract'
+export type { Deps, Headers, Receipt, RecordHeader, Secret } from '@mq/kafka'
+export type { ClusterCredentials } from './cluster-pool.ts'
+export { type ConnectOptions, connect } from './connect.ts'
+export type { LogFields, Logger } from './logger.ts'
+export type { Message } from './message.ts'
+export type { ConsumeOptions, Mq, OutgoingMessage } from './mq.ts'
+export type { SendOptions } from './outlet.ts'
+export type { Queue } from './queue.ts'
+export type { Schema } from './schema.ts'
+export type { Subscription } from './subscription.ts'

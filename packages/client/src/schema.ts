@@ -17,9 +17,24 @@ export function validate<Output>(
   schema: StandardSchemaV1<unknown, Output>,
   value: unknown,
 ): Output | Promise<Output> {
-  const result = schema['~standard'].validate(value)
-  if (result instanceof Promise) return result.then((settled) => outcome(mqId, settled))
-  return outcome(mqId, result)
+  let result: StandardSchemaV1.Result<Output> | Promise<StandardSchemaV1.Result<Output>>
+  try {
+    result = schema['~standard'].validate(value)
+  } catch (error) {
+    throw broken(mqId, error)
+  }
+  if (!(result instanceof Promise)) return outcome(mqId, result)
+  return result.then(
+    (settled) => outcome(mqId, settled),
+    (error: unknown) => {
+      throw broken(mqId, error)
+    },
+  )
+}
+
+function broken(mqId: string, error: unknown): MqError {
+  const kind = error instanceof Error ? error.name : typeof error
+  return new MqError('MQ_SCHEMA_MISMATCH', `The schema of ${mqId} threw a ${kind} instead of answering`)
 }
 
 function outcome<Output>(mqId: string, result: StandardSchemaV1.Result<Output>): Output {

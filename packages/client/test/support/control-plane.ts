@@ -101,7 +101,10 @@ export class TestControlPlane {
   #binding(seen: Seen, response: ServerResponse): void {
     const mqId = decodeURIComponent(seen.path.slice('/v1/bindings/'.length))
     const binding = this.bindings.get(mqId)
-    if (binding === undefined) return sendProblem(response, 404, 'MQ_ID_UNKNOWN', `${mqId} is not declared`)
+    if (binding === undefined) {
+      sendProblem(response, 404, 'MQ_ID_UNKNOWN', `${mqId} is not declared`)
+      return
+    }
     const etag = `"${bindingVersion(binding)}"`
     if (seen.headers['if-none-match'] === etag) {
       response.writeHead(304).end()

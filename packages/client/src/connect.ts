@@ -1,0 +1,151 @@
+/**
+ * The way in: checks the options, finds the control plane or a cache, and puts the parts together.
+ *
+ * N1. With the control plane away, `connect` succeeds when anything is cached for this (URL, application); with nothing cached it
+ *     rejects with MQ_CONTROL_PLANE_AWAY within 5 seconds.
+ * N2. A wrong token or a server that is not mQ is said at once, whatever is cached.
+ * N3. No broker is needed to connect: sends wait for it, bounded by their deadline and the buffer.
+ */
+import { randomUUID } from 'node:crypto'
+import { MqError, Name } from '@mq/contract'
+import { type Deps, MemoryBudget, systemDeps } from '@mq/kafka'
+import { BindingCache, defaultCacheDir } from './binding-cache.ts'
+import { BindingSource } from './binding-source.ts'
+import { BindingStore } from './binding-store.ts'
+import { type ClusterCredentials, ClusterPool } from './cluster-pool.ts'
+import { ControlPlaneClient, type Fetch } from './control-plane-client.ts'
+import { consoleLogger, type Logger } from './logger.ts'
+import { Mq } from './mq.ts'
+import { fullJitterMs, sleep } from './pause.ts'
+import { Telemetry } from './telemetry.ts'
+import { VERSION } from './version.ts'
+
+const CONNECT_MS = 5_000
+const CONNECT_WITH_CACHE_MS = 2_000
+const RETRY = { baseMs: 100, capMs: 1_000 }
+
+export interface ConnectOptions {
+  /** The control plane, such as `http://127.0.0.1:7070`. */
+  readonly url: string
+  /** The name of this application. */
+  readonly app: string
+  /** The control plane's token, when it asks for one. */
+  readonly token?: string
+  /** Where bindings are kept for a start without the control plane; `null` keeps none. `~/.cache/mq` when left out. */
+  readonly cacheDir?: string | null
+  /** Memory for records not yet acknowledged, over all mQ IDs (64 MiB). */
+  readonly maxBufferBytes?: number
+  /** Until when a send must be acknowledged (2 minutes). */
+  readonly sendDeadlineMs?: number
+  /** How to authenticate to Kafka clusters, by their names. */
+  readonly credentials?: Readonly<Record<string, ClusterCredentials>>
+  /** Gives up connecting when it fires. */
+  readonly signal?: AbortSignal
+  readonly logger?: Logger
+  readonly deps?: Deps
+  readonly fetch?: Fetch
+}
+
+export async function connect(options: ConnectOptions): Promise<Mq> {
+  const url = checkedUrl(options.url)
+  if (!Name.safeParse(options.app).success) {
+    throw new MqError('MQ_NAME_INVALID', `'${String(options.app).slice(0, 200)}' is not a name for an application`)
+  }
+  const maxBufferBytes = checkedNumber('maxBufferBytes', options.maxBufferBytes ?? 64 * 1_048_576, 65_536, 2 ** 40)
+  const sendDeadlineMs = checkedNumber('sendDeadlineMs', options.sendDeadlineMs ?? 120_000, 1, 24 * 3_600_000)
+  const { app, deps = systemDeps, logger = consoleLogger, signal } = options
+  const instance = randomUUID()
+  const cache =
+    options.cacheDir === null
+      ? undefined
+      : new BindingCache({ dir: options.cacheDir ?? defaultCacheDir(), url, app, logger })
+  const store = new BindingStore(logger, (binding, origin) => {
+    if (origin !== 'cache') void cache?.save(binding)
+  })
+  const client = new ControlPlaneClient({
+    url,
+    app,
+    instance,
+    token: options.token,
+    deps,
+    ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
+  })
+  await reach(client, cache, deps, logger, signal)
+  return new Mq({
+    app,
+    store,
+    cache,
+    deps,
+    logger,
+    sendDeadlineMs,
+    source: new BindingSource({ client, store, cache, deps, logger }),
+    clusters: new ClusterPool({ clientId: app, credentials: options.credentials ?? {}, deps }),
+    budget: new MemoryBudget(maxBufferBytes),
+    telemetry: new Telemetry({
+      app,
+      instance,
+      version: VERSION,
+      store,
+      deps,
+      send: (report, limitMs) => client.report(report, limitMs),
+    }),
+  })
+}
+
+/** Makes sure that bindings can be had from somewhere (N1, N2). */
+async function reach(
+  client: ControlPlaneClient,
+  cache: BindingCache | undefined,
+  deps: Deps,
+  logger: Logger,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const cached = (await cache?.hasAny()) === true
+  const limitMs = cached ? CONNECT_WITH_CACHE_MS : CONNECT_MS
+  const endMs = deps.clock.monotonicMs() + limitMs
+  for (let failures = 1; ; failures++) {
+    signal?.throwIfAborted()
+    try {
+      await client.info(Math.max(1, endMs - deps.clock.monotonicMs()), signal)
+      return
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!(error instanceof MqError) || !error.retryable) throw error
+      if (cached) {
+        logger.warn(`Starting from cached bindings: ${error.message}`, { code: error.code })
+        return
+      }
+      const pauseMs = fullJitterMs(failures, RETRY, deps.random)
+      if (deps.clock.monotonicMs() + pauseMs >= endMs) {
+        throw new MqError('MQ_CONTROL_PLANE_AWAY', `${error.message}; nothing is cached for this application`, {
+          cause: error,
+        })
+      }
+      await sleep(deps, pauseMs, signal)
+    }
+  }
+}
+
+function checkedUrl(url: unknown): string {
+  let parsed: URL | undefined
+  try {
+    parsed = new URL(String(url))
+  } catch {
+    // Said below, with the wrong schemes.
+  }
+  if (parsed === undefined || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
+    throw new MqError(
+      'MQ_OPTION_INVALID',
+      `url is '${String(url).slice(0, 200)}', not an address such as http://127.0.0.1:7070`,
+    )
+  }
+  if (parsed.username !== '' || parsed.password !== '') {
+    throw new MqError('MQ_OPTION_INVALID', 'url holds a user or password: pass the token option instead')
+  }
+  return parsed.origin + parsed.pathname.replace(/\/+$/, '')
+}
+
+function checkedNumber(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value === 'number' && Number.isFinite(value) && value >= min && value <= max) return Math.floor(value)
+  throw new MqError('MQ_OPTION_INVALID', `${name} is ${String(value)}, not a number from ${min} to ${max}`)
+}

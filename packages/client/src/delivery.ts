@@ -1,0 +1,141 @@
+/**
+ * One fetched batch on its way through the handler, and the partition it belongs to.
+ *
+ * Y1. A record counts as finished only when its handler did; the batch gives its memory back when all its records are.
+ * Y2. A partition that is taken away starts nothing more (`draining`); what still runs may finish and counts, until the
+ *     partition is `gone`.
+ * Y3. Records are read from the batch as they are needed, and kept until the batch is done.
+ */
+import type { FetchedBatch, FetchedRecord } from '@mq/kafka'
+import { FREE, type WorkBatch } from './key-scheduler.ts'
+import { Message, type MessageOrigin } from './message.ts'
+import type { ConsumerMeter } from './meters.ts'
+import { OffsetTracker, type Span, type SpanOffsets } from './offset-tracker.ts'
+
+export type MessageHandler = (message: Message) => unknown
+
+/** What all deliveries of one epoch share. */
+export interface DeliveryContext {
+  readonly origin: MessageOrigin
+  /** Whether records of one key run one after the other. */
+  readonly ordered: boolean
+  readonly handler: MessageHandler
+  readonly meter: ConsumerMeter
+  nowMs(): number
+  /** @returns milliseconds until the record is handed out again */
+  onFailed(record: FetchedRecord, attempt: number, error: unknown): number
+}
+
+/** One partition while it is ours. */
+export class PartitionWork {
+  readonly partition: number
+  readonly tracker: OffsetTracker
+  phase: 'live' | 'draining' | 'gone' = 'live'
+  running = 0
+  /** What the group has on record; undefined while it has nothing. */
+  committed: bigint | undefined
+  readonly #batches = new Set<FetchedBatch>()
+  #onIdle: (() => void) | undefined
+
+  constructor(partition: number, start: bigint, committed: bigint | undefined) {
+    this.partition = partition
+    this.tracker = new OffsetTracker(start)
+    this.committed = committed
+  }
+
+  hold(batch: FetchedBatch): void {
+    this.#batches.add(batch)
+  }
+
+  release(batch: FetchedBatch): void {
+    this.#batches.delete(batch)
+    batch.release()
+  }
+
+  /** Starts nothing more; resolves when no handler runs. */
+  drain(): Promise<void> {
+    if (this.phase === 'live') this.phase = 'draining'
+    if (this.running === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onIdle = resolve
+    })
+  }
+
+  /** Forgets everything: what still runs does not count any more. */
+  drop(): void {
+    this.phase = 'gone'
+    for (const batch of this.#batches) batch.release()
+    this.#batches.clear()
+    this.#onIdle?.()
+  }
+
+  started(): void {
+    this.running++
+  }
+
+  ended(): void {
+    this.running--
+    if (this.running === 0 && this.#onIdle !== undefined) this.#onIdle()
+  }
+}
+
+export class Delivery implements WorkBatch, SpanOffsets {
+  readonly count: number
+  readonly nextOffset: bigint
+  readonly #context: DeliveryContext
+  readonly #work: PartitionWork
+  readonly #batch: FetchedBatch
+  readonly #walk: Iterator<FetchedRecord>
+  readonly #records: FetchedRecord[] = []
+  readonly #span: Span
+
+  constructor(context: DeliveryContext, work: PartitionWork, batch: FetchedBatch) {
+    this.#context = context
+    this.#work = work
+    this.#batch = batch
+    this.count = batch.count
+    this.nextOffset = batch.nextOffset
+    this.#walk = batch.records
+    this.#span = work.tracker.open(this)
+    if (this.count === 0) batch.release()
+    else work.hold(batch)
+  }
+
+  get live(): boolean {
+    return this.#work.phase === 'live'
+  }
+
+  offsetAt(index: number): bigint {
+    return this.#record(index).offset
+  }
+
+  keyHash(index: number): number {
+    return this.#context.ordered ? this.#record(index).keyHash(this.#work.partition) : FREE
+  }
+
+  run(index: number, attempt: number): unknown {
+    const { origin, handler, meter } = this.#context
+    const record = this.#record(index)
+    if (attempt > 1) meter.redelivered()
+    else if (meter.delivered(record.payloadBytes)) meter.latency(this.#context.nowMs() - record.timestampMs)
+    this.#work.started()
+    return handler(new Message(origin, record, attempt))
+  }
+
+  finished(index: number): void {
+    this.#span.finish(index)
+    if (this.#span.remaining === 0) this.#work.release(this.#batch)
+    this.#work.ended()
+  }
+
+  failed(index: number, attempt: number, error: unknown): number {
+    const delayMs = this.#context.onFailed(this.#record(index), attempt, error)
+    this.#work.ended()
+    return delayMs
+  }
+
+  #record(index: number): FetchedRecord {
+    while (this.#records.length <= index) this.#records.push(this.#walk.next().value!)
+    return this.#records[index]!
+  }
+}

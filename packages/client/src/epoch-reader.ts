@@ -1,0 +1,286 @@
+/**
+ * Reads one epoch of an mQ ID for one group: membership, fetching, handing out, committing.
+ *
+ * R1. Reading starts at the group's committed position; a group without one starts at the earliest record, or at the end when
+ *     that was asked for, and then commits where it began so that a restart does not skip what came in between.
+ * R2. A position is committed only when every record before it was handled.
+ * R3. Partitions are given up only after their running handlers ended (bounded) and their positions were committed.
+ * R4. Partitions lost without notice are dropped at once: nothing of them is committed.
+ * R5. A partition that stands still because of damage is said so loudly and tried again; nothing is ever skipped.
+ */
+import { type ConsumerSettings, type Epoch, MqError } from '@mq/contract'
+import {
+  Admin,
+  type Cluster,
+  type Deps,
+  type FetchedBatch,
+  Fetcher,
+  GroupMember,
+  type TimerHandle,
+  type TopicPartition,
+} from '@mq/kafka'
+import { Delivery, type DeliveryContext, PartitionWork } from './delivery.ts'
+import type { KeyScheduler } from './key-scheduler.ts'
+import type { Logger } from './logger.ts'
+import type { ConsumerMeter } from './meters.ts'
+import { fullJitterMs, sleep, within } from './pause.ts'
+
+const COMMIT_EVERY_MS = 1_000
+const REBALANCE_MS = 60_000
+/** Handlers of partitions to be given up have this long, which leaves time to commit within the rebalance. */
+const DRAIN_MS = 45_000
+const STANDSTILL_MS = 30_000
+const RETRY = { baseMs: 200, capMs: 5_000 }
+
+export type StartAt = 'earliest' | 'latest'
+
+export interface EpochReaderOptions {
+  readonly mqId: string
+  readonly group: string
+  readonly groupId: string
+  readonly epoch: Epoch
+  readonly from: StartAt
+  readonly settings: ConsumerSettings
+  readonly cluster: Cluster
+  readonly scheduler: KeyScheduler
+  readonly context: DeliveryContext
+  readonly meter: ConsumerMeter
+  readonly deps: Deps
+  readonly logger: Logger
+  /** The group cannot be read any more; the subscription ends. */
+  onFatal(error: MqError): void
+}
+
+export class EpochReader {
+  readonly epoch: number
+  readonly #options: EpochReaderOptions
+  readonly #topic: string
+  readonly #member: GroupMember
+  readonly #fetcher: Fetcher
+  readonly #works = new Map<number, PartitionWork>()
+  readonly #closed = new AbortController()
+  #committing: Promise<void> = Promise.resolve()
+  #commitTimer: TimerHandle | undefined
+
+  constructor(options: EpochReaderOptions) {
+    this.#options = options
+    this.epoch = options.epoch.epoch
+    this.#topic = options.epoch.topic
+    this.#fetcher = new Fetcher({
+      cluster: options.cluster,
+      settings: options.settings,
+      deps: options.deps,
+      onBatch: (batch) => this.#onBatch(batch),
+      onError: (_, partition, error) => this.#onFetchError(partition, error),
+      onOffsetOutOfRange: ({ partition, requested, earliest, lostRecords }) =>
+        this.#onOutOfRange(partition, requested, earliest, lostRecords),
+    })
+    this.#member = new GroupMember({
+      cluster: options.cluster,
+      groupId: options.groupId,
+      topics: [this.#topic],
+      sessionTimeoutMs: options.settings.sessionTimeoutMs,
+      rebalanceTimeoutMs: REBALANCE_MS,
+      deps: options.deps,
+      onAssigned: (added) => this.#onAssigned(added),
+      onRevoked: (removed) =>
+        this.#giveUp(
+          removed.map(({ partition }) => partition),
+          DRAIN_MS,
+        ),
+      onLost: (lost) => this.#onLost(lost),
+      onError: (error) => this.#onGroupError(error),
+    })
+  }
+
+  /** Resolves with the first assignment, which may be empty. */
+  async start(): Promise<void> {
+    this.#armCommit()
+    await this.#member.start()
+  }
+
+  update(settings: ConsumerSettings): void {
+    this.#fetcher.update(settings)
+  }
+
+  /** Records between what was handled and the end, or `null` while that is not known. */
+  lagRecords(): number | null {
+    let lag = 0n
+    for (const work of this.#works.values()) {
+      const end = this.#fetcher.highWatermark(this.#topic, work.partition)
+      if (end === undefined) return null
+      const position = work.tracker.position()
+      if (end > position) lag += end - position
+    }
+    return Number(lag)
+  }
+
+  /** Handles what runs, commits, leaves the group. */
+  async close(limitMs: number): Promise<void> {
+    if (this.#closed.signal.aborted) return
+    this.#closed.abort()
+    if (this.#commitTimer !== undefined) this.#options.deps.timers.clearTimeout(this.#commitTimer)
+    await this.#giveUp([...this.#works.keys()], limitMs)
+    await this.#fetcher.close()
+    await this.#member.close()
+  }
+
+  async #onAssigned(added: readonly TopicPartition[]): Promise<void> {
+    const partitions = added.map(({ partition }) => partition)
+    this.#options.meter.rebalanced()
+    for (let failures = 1; !this.#closed.signal.aborted; failures++) {
+      try {
+        const starts = await this.#startsOf(partitions)
+        if (this.#closed.signal.aborted) return
+        for (const work of starts) {
+          this.#works.set(work.partition, work)
+          this.#fetcher.add(this.#topic, work.partition, work.tracker.position())
+        }
+        return
+      } catch (error) {
+        if (!(error instanceof MqError) || !error.retryable) throw error
+        if (failures % 5 === 0)
+          this.#warn(error, `Group ${this.#options.group} waits for its positions: ${error.message}`)
+        await sleep(this.#options.deps, fullJitterMs(failures, RETRY, this.#options.deps.random), this.#closed.signal)
+      }
+    }
+  }
+
+  /** Where each partition begins (R1). */
+  async #startsOf(partitions: readonly number[]): Promise<PartitionWork[]> {
+    const topic = this.#topic
+    const committed = await this.#member.committed(partitions.map((partition) => ({ topic, partition })))
+    const fresh = partitions.filter((partition) => committed.get(`${topic}:${partition}`) === undefined)
+    const begins =
+      fresh.length === 0
+        ? new Map<number, bigint>()
+        : await new Admin(this.#options.cluster).listOffsets(topic, fresh, this.#options.from)
+    return partitions.map((partition) => {
+      const known = committed.get(`${topic}:${partition}`)
+      return new PartitionWork(partition, known ?? begins.get(partition) ?? 0n, known)
+    })
+  }
+
+  /** Drains, commits and forgets partitions (R3). */
+  async #giveUp(partitions: readonly number[], limitMs: number): Promise<void> {
+    const works = partitions.flatMap((partition) => this.#works.get(partition) ?? [])
+    for (const work of works) this.#fetcher.remove(this.#topic, work.partition)
+    await within(this.#options.deps, limitMs, Promise.all(works.map((work) => work.drain())))
+    const running = works.reduce((count, work) => count + work.running, 0)
+    if (running > 0) {
+      const error = new MqError('MQ_HANDLER_FAILED', `${running} handlers still ran after ${Math.round(limitMs)} ms`)
+      this.#warn(error, `${this.#name}: ${error.message}; their messages are handed out again by the next owner`)
+    }
+    await this.#commit(works)
+    for (const work of works) {
+      work.drop()
+      if (this.#works.get(work.partition) === work) this.#works.delete(work.partition)
+    }
+  }
+
+  #onLost(lost: readonly TopicPartition[]): void {
+    this.#options.meter.rebalanced()
+    for (const { partition } of lost) {
+      this.#fetcher.remove(this.#topic, partition)
+      this.#works.get(partition)?.drop()
+      this.#works.delete(partition)
+    }
+  }
+
+  #onBatch(batch: FetchedBatch): void {
+    const work = this.#works.get(batch.partition)
+    if (work === undefined || work.phase !== 'live') {
+      batch.release()
+      return
+    }
+    this.#options.meter.fetched(batch.wireBytes)
+    this.#options.scheduler.add(new Delivery(this.#options.context, work, batch))
+  }
+
+  #onFetchError(partition: number, error: MqError): void {
+    if (error.retryable) {
+      this.#warn(error, `${this.#name} waits to read partition ${partition}: ${error.message}`)
+      return
+    }
+    this.#options.logger.error(
+      `${this.#name} stands still at partition ${partition}: ${error.message}; next try in ${STANDSTILL_MS / 1_000} s`,
+      { code: error.code, mqId: this.#options.mqId, group: this.#options.group, partition },
+    )
+    const work = this.#works.get(partition)
+    const position = this.#fetcher.position(this.#topic, partition)
+    if (work === undefined || position === undefined) return
+    void sleep(this.#options.deps, STANDSTILL_MS, this.#closed.signal).then(() => {
+      if (this.#closed.signal.aborted || work.phase !== 'live') return
+      this.#fetcher.add(this.#topic, partition, position)
+    })
+  }
+
+  /** The group's place is gone: what retention removed is said, and reading goes on at the earliest record left. */
+  #onOutOfRange(partition: number, requested: bigint, earliest: bigint, lostRecords: bigint): void {
+    const work = this.#works.get(partition)
+    if (work === undefined || work.phase !== 'live') return
+    const what =
+      lostRecords > 0n
+        ? `${lostRecords} records were removed before the group read them`
+        : `its position ${requested} is beyond the end of the log`
+    this.#options.logger.error(
+      `${this.#name}, partition ${partition}: ${what}; reading goes on at offset ${earliest}`,
+      {
+        code: 'MQ_OFFSET_LOST',
+        mqId: this.#options.mqId,
+        group: this.#options.group,
+        partition,
+        lostRecords: Number(lostRecords),
+      },
+    )
+    // What was handed out before still finishes, but its positions say nothing about the log as it is now.
+    work.drop()
+    this.#works.set(partition, new PartitionWork(partition, earliest, undefined))
+    this.#fetcher.add(this.#topic, partition, earliest)
+  }
+
+  #onGroupError(error: MqError): void {
+    if (error.retryable) this.#warn(error, `${this.#name}: ${error.message}`)
+    else this.#options.onFatal(error)
+  }
+
+  #armCommit(): void {
+    this.#commitTimer = this.#options.deps.timers.setTimeout(() => {
+      const live = [...this.#works.values()].filter((work) => work.phase === 'live')
+      void this.#commit(live).finally(() => {
+        if (!this.#closed.signal.aborted) this.#armCommit()
+      })
+    }, COMMIT_EVERY_MS)
+  }
+
+  /** One commit at a time, of what moved since the last. Never rejects: what fails is tried again with the next. */
+  #commit(works: readonly PartitionWork[]): Promise<void> {
+    this.#committing = this.#committing.then(async () => {
+      const moved = works.flatMap((work) => {
+        const offset = work.tracker.position()
+        return work.phase === 'gone' || offset === work.committed ? [] : [{ work, offset }]
+      })
+      if (moved.length === 0) return
+      try {
+        await this.#member.commit(
+          moved.map(({ work, offset }) => ({ topic: this.#topic, partition: work.partition, offset })),
+        )
+        for (const { work, offset } of moved) work.committed = offset
+        this.#options.meter.committed()
+      } catch (error) {
+        const problem = error instanceof MqError ? error : new MqError('MQ_INTERNAL', String(error), { cause: error })
+        this.#warn(problem, `${this.#name} could not commit: ${problem.message}`)
+      }
+    })
+    return this.#committing
+  }
+
+  get #name(): string {
+    return `Group ${this.#options.group} of ${this.#options.mqId}`
+  }
+
+  #warn(error: MqError, message: string): void {
+    const { mqId, group } = this.#options
+    this.#options.logger.warn(message, { code: error.code, mqId, group })
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * What happens when a handler fails: it is said, counted, and the message is handed out again later.
+ *
+ * H1. The pause before the next attempt doubles up to 30 s, with jitter, and holds back that key only.
+ * H2. The first failures of a window are logged one by one; beyond that their number, so that a dead dependency does not
+ *     drown the log.
+ * H3. A message that cannot be used at all (its value does not decode, or does not match the schema) blocks its key like any
+ *     failure, unless the application takes it with `onPoison`.
+ */
+import { MqError } from '@mq/contract'
+import type { Deps, FetchedRecord } from '@mq/kafka'
+import type { Logger } from './logger.ts'
+import { halfJitterMs } from './pause.ts'
+
+const RETRY = { baseMs: 200, capMs: 30_000 }
+const WINDOW_MS = 10_000
+const LINES_PER_WINDOW = 10
+
+export interface HandlerFailuresOptions {
+  readonly mqId: string
+  readonly group: string
+  readonly deps: Deps
+  readonly logger: Logger
+}
+
+export class HandlerFailures {
+  readonly #options: HandlerFailuresOptions
+  #windowEndMs = 0
+  #lines = 0
+  #suppressed = 0
+
+  constructor(options: HandlerFailuresOptions) {
+    this.#options = options
+  }
+
+  /** @returns milliseconds until the next attempt (H1) */
+  failed(record: FetchedRecord, attempt: number, error: unknown): number {
+    const { deps } = this.#options
+    const delayMs = halfJitterMs(attempt, RETRY, deps.random)
+    this.#log(record, attempt, error, delayMs)
+    return delayMs
+  }
+
+  #log(record: FetchedRecord, attempt: number, error: unknown, delayMs: number): void {
+    const { mqId, group, deps, logger } = this.#options
+    const nowMs = deps.clock.monotonicMs()
+    if (nowMs >= this.#windowEndMs) {
+      if (this.#suppressed > 0) {
+        const message = `${this.#suppressed} more failures of the handler of group ${group} on ${mqId}`
+        logger.error(message, { code: 'MQ_HANDLER_FAILED', mqId, group, failures: this.#suppressed })
+      }
+      this.#windowEndMs = nowMs + WINDOW_MS
+      this.#lines = 0
+      this.#suppressed = 0
+    }
+    if (this.#lines >= LINES_PER_WINDOW) {
+      this.#suppressed++
+      return
+    }
+    this.#lines++
+    const code = error instanceof MqError ? error.code : 'MQ_HANDLER_FAILED'
+    const where = `partition ${record.partition} offset ${record.offset}`
+    logger.error(
+      `The handler of group ${group} failed on ${mqId} ${where}, attempt ${attempt}: ${reasonOf(error)}; again in ${Math.round(delayMs)} ms`,
+      { code, mqId, group, partition: record.partition, offset: String(record.offset), attempt, cause: error },
+    )
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+}

@@ -1,0 +1,294 @@
+/**
+ * A connection to mQ: everything an application does goes through it.
+ *
+ * A1. `send` resolves when the record is durable under the intent of its mQ ID, to the receipt of its batch; it is never async
+ *     inside, so that a send costs its encoding and little more.
+ * A2. Memory is bounded for all mQ IDs together; a full buffer makes sends wait, then refuses them, and never drops one.
+ * A3. `close` settles every send or says how many it could not, ends every subscription, and leaves nothing running.
+ */
+import { type Binding, MqError, mqIdProblem, Name, openEpoch } from '@mq/contract'
+import type { Deps, MemoryBudget, Receipt } from '@mq/kafka'
+import type { BindingCache } from './binding-cache.ts'
+import type { BindingSource } from './binding-source.ts'
+import type { BindingStore } from './binding-store.ts'
+import type { ClusterPool } from './cluster-pool.ts'
+import type { MessageHandler } from './delivery.ts'
+import { EpochWriter } from './epoch-writer.ts'
+import type { Logger } from './logger.ts'
+import { Message } from './message.ts'
+import { Outlet, type SendOptions } from './outlet.ts'
+import { within } from './pause.ts'
+import { Queue } from './queue.ts'
+import type { Schema } from './schema.ts'
+import { Subscription } from './subscription.ts'
+import type { Telemetry } from './telemetry.ts'
+
+const CLOSE_MS = 30_000
+/** How long `consume` waits for a first binding before it says that the control plane is away. */
+const FIRST_BINDING_MS = 5_000
+
+/** One of several messages to send. */
+export interface OutgoingMessage<T = unknown> extends SendOptions {
+  readonly value: T
+}
+
+export interface ConsumeOptions<T = unknown> {
+  /** Handlers that may run at a time, 1 when left out; records of one key never run beside each other. */
+  readonly concurrency?: number
+  /** Where a group begins that has no position yet: `earliest` when left out. */
+  readonly from?: 'earliest' | 'latest'
+  /** Closes the subscription when it fires. */
+  readonly signal?: AbortSignal
+  /**
+   * Takes messages whose value cannot be decoded or does not match the schema; once it ended without an error they count as
+   * handled. Without it such a message is tried again for ever and holds back its key.
+   */
+  readonly onPoison?: (message: Message<T>, error: MqError) => unknown
+}
+
+export interface MqParts {
+  readonly app: string
+  readonly store: BindingStore
+  readonly source: BindingSource
+  readonly cache: BindingCache | undefined
+  readonly clusters: ClusterPool
+  readonly telemetry: Telemetry
+  readonly budget: MemoryBudget
+  readonly sendDeadlineMs: number
+  readonly deps: Deps
+  readonly logger: Logger
+}
+
+export class Mq {
+  readonly #parts: MqParts
+  readonly #outlets = new Map<string, Outlet>()
+  readonly #subscriptions = new Set<Subscription>()
+  #closing: Promise<void> | undefined
+
+  /** Use `connect`. */
+  constructor(parts: MqParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Sends one message.
+   * @returns a promise shared with all messages of its batch: resolved when they are durable under the intent
+   */
+  send(id: string, value: unknown, options?: SendOptions): Promise<Receipt> {
+    const outlet = this.#outlets.get(id)
+    if (outlet !== undefined) return outlet.send(value, options)
+    const problem = this.#refusal(id)
+    return problem === undefined ? this.#open(id).send(value, options) : Promise.reject(problem)
+  }
+
+  /** Sends several messages in order; resolves when all are durable, to the receipts of their batches. */
+  sendMany(id: string, messages: Iterable<OutgoingMessage>): Promise<readonly Receipt[]> {
+    const batches = new Set<Promise<Receipt>>()
+    for (const message of messages) batches.add(this.send(id, message.value, message))
+    return Promise.all(batches)
+  }
+
+  /** Hands every message to the handler, at least once, in order per key. Resolves when the group is joined. */
+  async consume<T = unknown>(
+    id: string,
+    group: string,
+    handler: (message: Message<T>) => unknown,
+    options: ConsumeOptions<T> = {},
+  ): Promise<Subscription> {
+    const problem = this.#refusal(id) ?? consumeProblem(group, handler, options)
+    if (problem !== undefined) throw problem
+    options.signal?.throwIfAborted()
+    const { source, store, clusters, telemetry, deps, logger } = this.#parts
+    const binding = await within(deps, FIRST_BINDING_MS, source.resolve(id))
+    if (binding === undefined) {
+      throw new MqError(
+        'MQ_CONTROL_PLANE_AWAY',
+        `There is no binding of ${id} after ${FIRST_BINDING_MS} ms, and none is cached`,
+      )
+    }
+    if (binding.deleted) throw new MqError('MQ_ID_DELETED', `${id} was deleted`)
+    if (this.#closing !== undefined) throw closedError()
+    const subscription = new Subscription({
+      mqId: id,
+      group,
+      handler: guarded(handler as MessageHandler, options.onPoison as PoisonHandler | undefined),
+      concurrency: options.concurrency ?? 1,
+      from: options.from ?? 'earliest',
+      clusters,
+      telemetry,
+      deps,
+      logger,
+      onClosed: (closed) => {
+        this.#subscriptions.delete(closed)
+        stopListening()
+        options.signal?.removeEventListener('abort', onAbort)
+      },
+    })
+    const stopListening = store.listen(id, (newer) => subscription.update(newer))
+    const onAbort = (): void => void subscription.close()
+    options.signal?.addEventListener('abort', onAbort, { once: true })
+    this.#subscriptions.add(subscription)
+    try {
+      await subscription.start(store.get(id) ?? binding)
+    } catch (error) {
+      await subscription.close()
+      throw error
+    }
+    return subscription
+  }
+
+  /** A typed handle on one mQ ID; with a schema, every value is checked on send and on consume. */
+  queue<T = unknown>(id: string): Queue<T, T>
+  queue<Input, Output>(id: string, schema: Schema<Input, Output>): Queue<Input, Output>
+  queue<Input, Output>(id: string, schema?: Schema<Input, Output>): Queue<Input, Output> {
+    const problem = mqIdProblem(id)
+    if (problem !== undefined)
+      throw new MqError('MQ_ID_INVALID', `'${String(id).slice(0, 130)}' is not an mQ ID: ${problem}`)
+    return new Queue(this, id, schema)
+  }
+
+  /** Resolves when everything sent so far is settled, well or not. */
+  async flush(): Promise<void> {
+    await Promise.all([...this.#outlets.values()].map((outlet) => outlet.flush()))
+  }
+
+  /**
+   * Ends subscriptions, flushes what was sent, and lets go of everything.
+   * Rejects with MQ_CLOSE_INCOMPLETE when something was not acknowledged by the deadline.
+   */
+  close(options: { readonly deadlineMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.deadlineMs ?? CLOSE_MS)
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
+    const { source, cache, clusters, telemetry, deps } = this.#parts
+    const endMs = deps.clock.monotonicMs() + deadlineMs
+    // Subscriptions first: their handlers may still send.
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription.close({ deadlineMs })))
+    const leftMs = Math.max(1, endMs - deps.clock.monotonicMs())
+    const wait = (limitMs: number, promise: Promise<unknown>): Promise<unknown> => within(deps, limitMs, promise)
+    const outlets = [...this.#outlets.entries()]
+    const unsettled = await Promise.all(outlets.map(([, outlet]) => outlet.close(leftMs, wait)))
+    await telemetry.close()
+    await source.close()
+    await clusters.close()
+    await cache?.settled()
+    const records = unsettled.reduce((sum, count) => sum + count, 0)
+    if (records === 0) return
+    const perId = Object.fromEntries(
+      outlets.flatMap(([id], index) => (unsettled[index]! > 0 ? [[id, unsettled[index]!]] : [])),
+    )
+    const list = Object.entries(perId).map(([id, count]) => `${count} for ${id}`)
+    throw new MqError(
+      'MQ_CLOSE_INCOMPLETE',
+      `${records} records were not acknowledged within ${deadlineMs} ms: ${list.join(', ')}`,
+      { details: { records, perId } },
+    )
+  }
+
+  #refusal(id: unknown): MqError | undefined {
+    if (this.#closing !== undefined) return closedError()
+    const problem = mqIdProblem(id)
+    return problem === undefined
+      ? undefined
+      : new MqError('MQ_ID_INVALID', `'${String(id).slice(0, 130)}' is not an mQ ID: ${problem}`)
+  }
+
+  /** The first send to an mQ ID: sends wait in its outlet until the binding is there. */
+  #open(id: string): Outlet {
+    const { source, store, budget, deps, sendDeadlineMs, clusters, telemetry, logger } = this.#parts
+    const outlet = new Outlet({
+      mqId: id,
+      budget,
+      deps,
+      deadlineMs: sendDeadlineMs,
+      writerFor: (binding) => {
+        const epoch = openEpoch(binding)!
+        const address = binding.clusters.find((cluster) => cluster.name === epoch.cluster)!
+        const cluster = clusters.get(address)
+        return new EpochWriter({
+          mqId: id,
+          epoch,
+          settings: binding.producer,
+          cluster,
+          budget,
+          deps,
+          logger,
+          sendDeadlineMs,
+          telemetry,
+        })
+      },
+    })
+    this.#outlets.set(id, outlet)
+    const apply = (binding: Binding): void => {
+      try {
+        outlet.apply(binding)
+      } catch (error) {
+        outlet.refuse(asMq(error))
+      }
+    }
+    const stopListening = store.listen(id, apply)
+    const known = store.get(id)
+    if (known !== undefined) {
+      apply(known)
+      return outlet
+    }
+    // A refusal ends the sends that wait; the next send asks anew.
+    source.resolve(id).catch((error: unknown) => {
+      outlet.refuse(asMq(error))
+      if (this.#closing !== undefined) return
+      this.#outlets.delete(id)
+      stopListening()
+    })
+    return outlet
+  }
+}
+
+type PoisonHandler = (message: Message, error: MqError) => unknown
+
+/** The handler, with unusable messages led to the application's own hands. */
+function guarded(handler: MessageHandler, onPoison: PoisonHandler | undefined): MessageHandler {
+  if (onPoison === undefined) return handler
+  const rescue = (message: Message, error: unknown): unknown => {
+    const poison = Message.poisonOf(message)
+    if (poison === undefined) throw error
+    return onPoison(message, poison)
+  }
+  return (message) => {
+    try {
+      const result = handler(message)
+      return result instanceof Promise ? result.catch((error: unknown) => rescue(message, error)) : result
+    } catch (error) {
+      return rescue(message, error)
+    }
+  }
+}
+
+function consumeProblem<T>(group: unknown, handler: unknown, options: ConsumeOptions<T>): MqError | undefined {
+  if (!Name.safeParse(group).success) {
+    return new MqError('MQ_NAME_INVALID', `'${String(group).slice(0, 200)}' is not a name for a group`)
+  }
+  if (typeof handler !== 'function')
+    return new MqError('MQ_OPTION_INVALID', `handler is of type ${typeof handler}, not a function`)
+  const { concurrency = 1, from = 'earliest' } = options
+  if (!Number.isSafeInteger(concurrency) || concurrency < 1 || concurrency > 10_000) {
+    return new MqError('MQ_OPTION_INVALID', `concurrency is ${String(concurrency)}, not a whole number from 1 to 10000`)
+  }
+  if (from !== 'earliest' && from !== 'latest') {
+    return new MqError('MQ_OPTION_INVALID', `from is '${String(from)}', not 'earliest' or 'latest'`)
+  }
+  return undefined
+}
+
+function closedError(): MqError {
+  return new MqError('MQ_CLOSED', 'The connection to mQ was closed')
+}
+
+function asMq(error: unknown): MqError {
+  return error instanceof MqError ? error : new MqError('MQ_INTERNAL', String(error), { cause: error })
+}

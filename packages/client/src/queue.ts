@@ -1,0 +1,88 @@
+/**
+ * A typed handle on one mQ ID, with or without a schema.
+ *
+ * X1. With a schema nothing that does not match it is sent, and no handler sees a value that does not match it.
+ * X2. Sends of a handle whose schema answers asynchronously keep their order.
+ */
+import { MqError } from '@mq/contract'
+import type { Receipt } from '@mq/kafka'
+import { Message } from './message.ts'
+import type { ConsumeOptions, Mq, OutgoingMessage } from './mq.ts'
+import type { SendOptions } from './outlet.ts'
+import { type Schema, validate } from './schema.ts'
+import type { Subscription } from './subscription.ts'
+
+export class Queue<Input, Output = Input> {
+  readonly id: string
+  readonly #mq: Mq
+  readonly #schema: Schema<Input, Output> | undefined
+  /** The last send whose schema answers later. */
+  #tail: Promise<unknown> | undefined
+
+  constructor(mq: Mq, id: string, schema?: Schema<Input, Output>) {
+    this.#mq = mq
+    this.id = id
+    this.#schema = schema
+  }
+
+  send(value: Input, options?: SendOptions): Promise<Receipt> {
+    if (this.#schema === undefined) return this.#mq.send(this.id, value, options)
+    let checked: unknown
+    try {
+      checked = validate(this.id, this.#schema as Schema<unknown, Output>, value)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    if (!(checked instanceof Promise) && this.#tail === undefined) return this.#mq.send(this.id, value, options)
+    const before = this.#tail
+    const turn = checked instanceof Promise ? checked : Promise.resolve()
+    const sent = (before ?? Promise.resolve()).then(() => turn)
+    // The place in the line is given on when this one was handed over, not when it is durable.
+    const handed = sent.then(() => ({ receipt: this.#mq.send(this.id, value, options) }))
+    const tail = handed.then(
+      () => {},
+      () => {},
+    )
+    this.#tail = tail
+    void tail.then(() => {
+      if (this.#tail === tail) this.#tail = undefined
+    })
+    return handed.then(({ receipt }) => receipt)
+  }
+
+  sendMany(messages: Iterable<OutgoingMessage<Input>>): Promise<readonly Receipt[]> {
+    const batches = new Set<Promise<Receipt>>()
+    for (const message of messages) batches.add(this.send(message.value, message))
+    return Promise.all(batches)
+  }
+
+  consume(
+    group: string,
+    handler: (message: Message<Output>) => unknown,
+    options: ConsumeOptions<Output> = {},
+  ): Promise<Subscription> {
+    const schema = this.#schema as Schema<unknown, Output> | undefined
+    if (schema === undefined || typeof handler !== 'function') {
+      return this.#mq.consume<Output>(this.id, group, handler, options)
+    }
+    const checked = (message: Message<Output>): unknown => {
+      const fail = (error: unknown): never => {
+        if (error instanceof MqError) Message.setPoison(message, error)
+        throw error
+      }
+      const pass = (value: Output): unknown => {
+        Message.setValue(message, value)
+        return handler(message)
+      }
+      const raw = message.value
+      let output: Output | Promise<Output>
+      try {
+        output = validate(this.id, schema, raw)
+      } catch (error) {
+        return fail(error)
+      }
+      return output instanceof Promise ? output.then(pass, fail) : pass(output)
+    }
+    return this.#mq.consume<Output>(this.id, group, checked, options)
+  }
+}

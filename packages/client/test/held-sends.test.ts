@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { MqError } from '@mq/contract'
+import { MemoryBudget, type Receipt } from '@mq/kafka'
+import type { Encoded } from '../src/codecs.ts'
+import { HeldSends, type Outgoing } from '../src/held-sends.ts'
+import { FakeTime, turn } from './support/time.ts'
+
+const RECEIPT: Receipt = { topic: 't', partition: 0, baseOffset: 0n }
+
+function heldOf(time: FakeTime, limitBytes = 1_000_000): { held: HeldSends; budget: MemoryBudget } {
+  const budget = new MemoryBudget(limitBytes)
+  const held = new HeldSends({
+    mqId: 'orders.placed',
+    budget,
+    deps: time.deps,
+    deadlineMs: 1_000,
+    reason: () => new MqError('MQ_CONTROL_PLANE_AWAY', 'no binding yet'),
+  })
+  return { held, budget }
+}
+
+function outgoing(value: unknown, key: string | Uint8Array | null = null): Outgoing {
+  return { key, value, headers: undefined, timestampMs: undefined }
+}
+
+function code(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => 'ok',
+    (error: unknown) => (error instanceof MqError ? error.code : String(error)),
+  )
+}
+
+describe('HeldSends', () => {
+  it('keeps a snapshot and lets go in order (D1, D2)', async () => {
+    const { held, budget } = heldOf(new FakeTime())
+    const order = { id: 1 }
+    const bytes = new Uint8Array([1])
+    const sends = [held.hold(outgoing(order)), held.hold(outgoing('text', bytes)), held.hold(outgoing(null))]
+    order.id = 2
+    bytes[0] = 9
+    assert.ok(budget.usedBytes > 0)
+    const left: [unknown, Encoded][] = []
+    held.drain('json', (record, encoded) => {
+      left.push([record.key, encoded])
+      return Promise.resolve(RECEIPT)
+    })
+    assert.deepEqual(left, [
+      [null, '{"id":1}'],
+      [new Uint8Array([1]), '"text"'],
+      [null, null],
+    ])
+    assert.deepEqual(await Promise.all(sends), [RECEIPT, RECEIPT, RECEIPT])
+    assert.equal(budget.usedBytes, 0)
+    assert.equal(held.size, 0)
+  })
+
+  it('refuses what the format, known only later, cannot say', async () => {
+    const { held } = heldOf(new FakeTime())
+    const sends = [held.hold(outgoing({ a: 1 })), held.hold(outgoing('text')), held.hold(outgoing(new Uint8Array(1)))]
+    held.drain('text', () => Promise.resolve(RECEIPT))
+    assert.deepEqual(await Promise.all(sends.map(code)), ['MQ_MESSAGE_INVALID', 'ok', 'MQ_MESSAGE_INVALID'])
+    assert.equal(await code(held.hold(outgoing(10n))), 'MQ_MESSAGE_INVALID')
+  })
+
+  it('rejects at the deadline with the reason it waited, and sends nothing of it later (D3)', async () => {
+    const time = new FakeTime()
+    const { held, budget } = heldOf(time)
+    const early = code(held.hold(outgoing('a')))
+    await time.advance(600)
+    const late = code(held.hold(outgoing('b')))
+    await time.advance(400)
+    assert.equal(await early, 'MQ_CONTROL_PLANE_AWAY')
+    assert.equal(held.size, 1)
+    const left: Encoded[] = []
+    held.drain('text', (_, encoded) => {
+      left.push(encoded)
+      return Promise.resolve(RECEIPT)
+    })
+    assert.deepEqual(left, ['b'])
+    assert.equal(await late, 'ok')
+    await turn()
+    assert.equal(budget.usedBytes, 0)
+    assert.equal(time.timers, 0)
+  })
+
+  it('rejects at the deadline also what already left for the producer (D3)', async () => {
+    const time = new FakeTime()
+    const { held } = heldOf(time)
+    const send = code(held.hold(outgoing('a')))
+    await time.advance(300)
+    held.drain('text', () => new Promise(() => {}))
+    await time.advance(700)
+    assert.equal(await send, 'MQ_SEND_TIMEOUT')
+    await held.idle()
+  })
+
+  it('refuses at once what does not fit into the buffer (D4)', async () => {
+    const { held, budget } = heldOf(new FakeTime(), 2_000)
+    const first = held.hold(outgoing('x'.repeat(1_000)))
+    assert.equal(await code(held.hold(outgoing('x'.repeat(1_000)))), 'MQ_BUFFER_FULL')
+    held.refuse(new MqError('MQ_CLOSED', 'closed'))
+    assert.equal(await code(first), 'MQ_CLOSED')
+    assert.equal(budget.usedBytes, 0)
+    await held.idle()
+  })
+})

@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { type Binding, MqError, openEpoch } from '@mq/contract'
+import { MemoryBudget, type Receipt } from '@mq/kafka'
+import type { EpochWriter } from '../src/epoch-writer.ts'
+import { Outlet, type SendOptions } from '../src/outlet.ts'
+import { bindingOf } from './support/bindings.ts'
+import { FakeTime, turn } from './support/time.ts'
+
+const OPEN = bindingOf()
+const NEXT = bindingOf({
+  revision: 3,
+  epochs: [
+    { ...OPEN.epochs[0]!, state: 'sealed' },
+    { ...OPEN.epochs[0]!, epoch: 2, topic: 'orders.placed.e2' },
+  ],
+})
+
+/** A writer that notes what it was given and settles when the test says so. */
+class TestWriter {
+  readonly epoch: number
+  readonly sent: unknown[][] = []
+  readonly updates: unknown[] = []
+  closed = false
+  readonly #open: (() => void)[] = []
+  readonly topic = {}
+  readonly producer = {
+    send: (_topic: unknown, ...record: unknown[]): Promise<Receipt> => {
+      this.sent.push(record)
+      return new Promise((resolve) => this.#open.push(() => resolve({ topic: 't', partition: 0, baseOffset: 0n })))
+    },
+    flush: async (): Promise<void> => {
+      while (this.#open.length > 0) await turn()
+    },
+  }
+
+  constructor(epoch: number) {
+    this.epoch = epoch
+  }
+
+  writes(epoch: { epoch: number }): boolean {
+    return epoch.epoch === this.epoch
+  }
+
+  update(settings: unknown): void {
+    this.updates.push(settings)
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+  }
+
+  settle(): void {
+    for (const resolve of this.#open.splice(0)) resolve()
+  }
+}
+
+function open(): { outlet: Outlet; writers: TestWriter[]; time: FakeTime } {
+  const time = new FakeTime()
+  const writers: TestWriter[] = []
+  const outlet = new Outlet({
+    mqId: 'orders.placed',
+    budget: new MemoryBudget(1_000_000),
+    deps: time.deps,
+    deadlineMs: 1_000,
+    writerFor: (binding: Binding) => {
+      writers.push(new TestWriter(openEpoch(binding)!.epoch))
+      return writers.at(-1) as unknown as EpochWriter
+    },
+  })
+  return { outlet, writers, time }
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => 'ok',
+    (error: unknown) => (error instanceof MqError ? error.code : String(error)),
+  )
+}
+
+describe('Outlet', () => {
+  it('lets sends wait for the binding and then leave first, in order (T2)', async () => {
+    const { outlet, writers } = open()
+    const early = [outlet.send({ n: 1 }, { key: 'a' }), outlet.send({ n: 2 }, { key: 'a' })]
+    outlet.apply(OPEN)
+    const late = outlet.send({ n: 3 }, { key: 'a', headers: { h: 'v' }, timestampMs: 5 })
+    assert.deepEqual(writers[0]!.sent, [
+      ['a', '{"n":1}', undefined, undefined],
+      ['a', '{"n":2}', undefined, undefined],
+      ['a', '{"n":3}', { h: 'v' }, 5],
+    ])
+    writers[0]!.settle()
+    await Promise.all([...early, late])
+  })
+
+  it('applies new settings to the writer it has', () => {
+    const { outlet, writers } = open()
+    outlet.apply(OPEN)
+    const producer = { ...OPEN.producer, lingerMs: 50 }
+    outlet.apply(bindingOf({ revision: 2, producer }))
+    assert.equal(writers.length, 1)
+    assert.deepEqual(writers[0]!.updates, [producer])
+  })
+
+  it('rejects a wrong message and keeps going (T3)', async () => {
+    const { outlet, writers } = open()
+    const wrong: [unknown, unknown][] = [
+      [undefined, {}],
+      [10n, {}],
+      [{ a: 1 }, { key: 7 }],
+      [{ a: 1 }, { key: {} }],
+      [{ a: 1 }, { timestampMs: 'now' }],
+      [{ a: 1 }, { timestampMs: -1 }],
+      [{ a: 1 }, { timestampMs: Number.NaN }],
+      [{ a: 1 }, { headers: 'x' }],
+      [{ a: 1 }, { headers: ['x'] }],
+      [{ a: 1 }, { headers: { h: 1 } }],
+      [{ a: 1 }, { headers: { h: null } }],
+    ]
+    for (const phase of ['waiting', 'open']) {
+      if (phase === 'open') outlet.apply(OPEN)
+      for (const [value, options] of wrong) {
+        assert.equal(await codeOf(outlet.send(value, options as SendOptions)), 'MQ_MESSAGE_INVALID', phase)
+      }
+    }
+    assert.deepEqual(writers[0]!.sent, [])
+  })
+
+  it('goes to a new epoch only when the old one is settled, and keeps the order (T4)', async () => {
+    const { outlet, writers } = open()
+    outlet.apply(OPEN)
+    const first = outlet.send('1')
+    outlet.apply(NEXT)
+    const second = outlet.send('2')
+    await turn()
+    assert.equal(writers.length, 1)
+    writers[0]!.settle()
+    await first
+    for (let turns = 0; turns < 5; turns++) await turn()
+    assert.equal(writers.length, 2)
+    assert.ok(writers[0]!.closed)
+    assert.deepEqual(writers[1]!.sent, [[null, '"2"', undefined, undefined]])
+    writers[1]!.settle()
+    await second
+    outlet.send('3')
+    assert.equal(writers[1]!.sent.length, 2)
+  })
+
+  it('holds sends while no epoch is open, and writes on when the same one opens again', async () => {
+    const { outlet, writers, time } = open()
+    outlet.apply(OPEN)
+    outlet.apply(bindingOf({ revision: 2, epochs: [{ ...OPEN.epochs[0]!, state: 'sealing' }] }))
+    const held = outlet.send('1')
+    const expired = codeOf(outlet.send('2'))
+    assert.equal(writers[0]!.sent.length, 0)
+    outlet.apply(bindingOf({ revision: 3 }))
+    assert.equal(writers.length, 1)
+    assert.equal(writers[0]!.sent.length, 2)
+    await time.advance(1_000)
+    assert.equal(await codeOf(held), 'MQ_SEND_TIMEOUT')
+    assert.equal(await expired, 'MQ_SEND_TIMEOUT')
+  })
+
+  it('refuses sends to a deleted mQ ID, also those that wait, and takes them again when it is declared anew', async () => {
+    const { outlet, writers } = open()
+    const waiting = codeOf(outlet.send('1'))
+    outlet.apply(bindingOf({ revision: 2, deleted: true, epochs: [] }))
+    assert.equal(await waiting, 'MQ_ID_DELETED')
+    assert.equal(await codeOf(outlet.send('2')), 'MQ_ID_DELETED')
+    outlet.apply(bindingOf({ revision: 3 }))
+    outlet.send('3')
+    assert.equal(writers[0]!.sent.length, 1)
+  })
+
+  it('says how many sends it could not settle when it is closed', async () => {
+    const { outlet, time } = open()
+    const waiting = codeOf(outlet.send('1'))
+    const closed = outlet.close(100, async (limitMs) => void (await time.advance(limitMs)))
+    assert.equal(await closed, 1)
+    assert.equal(await waiting, 'MQ_CLOSED')
+    assert.equal(await codeOf(outlet.send('2')), 'MQ_CLOSED')
+  })
+})

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { MqError } from '@mq/contract'
+import type { FetchedRecord, Receipt } from '@mq/kafka'
+import { Message } from '../src/message.ts'
+import type { ConsumeOptions, Mq } from '../src/mq.ts'
+import { Queue } from '../src/queue.ts'
+import type { Schema } from '../src/schema.ts'
+
+const RECEIPT: Receipt = { topic: 't', partition: 0, baseOffset: 0n }
+
+interface Order {
+  id: string
+  total?: number
+}
+
+/** `id` is text, `total` a number with a default; answers later for orders whose id starts with '~'. */
+const OrderSchema: Schema<Order, Required<Order>> = {
+  '~standard': {
+    version: 1,
+    vendor: 'test',
+    validate: (value) => {
+      const order = value as Partial<Order>
+      const result =
+        typeof order?.id === 'string'
+          ? { value: { id: order.id, total: order.total ?? 0 } }
+          : { issues: [{ message: 'id hunter2 is not text', path: ['order', { key: 'id' }] }] }
+      if (!String(order?.id).startsWith('~')) return result
+      return new Promise((resolve) => setTimeout(() => resolve(result), 5))
+    },
+  },
+}
+
+/** Stands for a connection: notes what is sent, and keeps the handler. */
+class TestMq {
+  readonly sent: unknown[] = []
+  handler: ((message: Message) => unknown) | undefined
+
+  send(_id: string, value: unknown): Promise<Receipt> {
+    this.sent.push(value)
+    return Promise.resolve(RECEIPT)
+  }
+
+  async consume(
+    _id: string,
+    _group: string,
+    handler: (message: Message) => unknown,
+    _options: ConsumeOptions,
+  ): Promise<void> {
+    this.handler = handler
+  }
+}
+
+function queueOf(): { mq: TestMq; queue: Queue<Order, Required<Order>> } {
+  const mq = new TestMq()
+  return { mq, queue: new Queue(mq as unknown as Mq, 'orders.placed', OrderSchema) }
+}
+
+function messageOf(value: unknown): Message<Required<Order>> {
+  const record = { valueString: () => JSON.stringify(value), partition: 0, offset: 0n } as unknown as FetchedRecord
+  return new Message({ id: 'orders.placed', epoch: 1, format: 'json' }, record, 1)
+}
+
+describe('Queue', () => {
+  it('sends the value as it was given, once it matches (X1, V1)', async () => {
+    const { mq, queue } = queueOf()
+    await queue.send({ id: 'a' })
+    await queue.sendMany([{ value: { id: 'b', total: 1 } }, { value: { id: 'c' } }])
+    assert.deepEqual(mq.sent, [{ id: 'a' }, { id: 'b', total: 1 }, { id: 'c' }])
+  })
+
+  it('rejects what does not match, naming the path and never the value (X1, V3)', async () => {
+    const { mq, queue } = queueOf()
+    await assert.rejects(queue.send({ id: 7 } as unknown as Order), (error) => {
+      assert.ok(error instanceof MqError)
+      assert.equal(error.code, 'MQ_SCHEMA_MISMATCH')
+      assert.match(error.message, /orders\.placed does not match its schema at order\.id/)
+      assert.ok(!JSON.stringify(error).includes('hunter2'))
+      return true
+    })
+    assert.deepEqual(mq.sent, [])
+  })
+
+  it('says that a schema threw, and nothing of what it threw', async () => {
+    const { mq } = queueOf()
+    const broken = new Queue(mq as unknown as Mq, 'orders.placed', {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: () => {
+          throw new TypeError('hunter2')
+        },
+      },
+    })
+    await assert.rejects(broken.send({ id: 'a' }), /^MqError: The schema of orders\.placed threw a TypeError/)
+  })
+
+  it('keeps the order of sends when the schema answers later for some (X2)', async () => {
+    const { mq, queue } = queueOf()
+    await Promise.all(['a', '~b', 'c', '~d', 'e'].map((id) => queue.send({ id })))
+    assert.deepEqual(
+      mq.sent.map((value) => (value as Order).id),
+      ['a', '~b', 'c', '~d', 'e'],
+    )
+    await queue.send({ id: 'f' })
+    assert.equal((mq.sent.at(-1) as Order).id, 'f')
+  })
+
+  it('hands out the output of the schema (V1)', async () => {
+    const { mq, queue } = queueOf()
+    const seen: unknown[] = []
+    await queue.consume('billing', (message) => {
+      seen.push(message.value)
+    })
+    mq.handler!(messageOf({ id: 'a' }))
+    await mq.handler!(messageOf({ id: '~b' }))
+    assert.deepEqual(seen, [
+      { id: 'a', total: 0 },
+      { id: '~b', total: 0 },
+    ])
+  })
+
+  it('fails a message that does not match, before the handler sees it (X1)', async () => {
+    const { mq, queue } = queueOf()
+    let calls = 0
+    await queue.consume('billing', () => {
+      calls++
+    })
+    const message = messageOf({ total: 1 })
+    assert.throws(() => mq.handler!(message), /MQ|does not match/)
+    assert.equal(Message.poisonOf(message)?.code, 'MQ_SCHEMA_MISMATCH')
+    assert.equal(calls, 0)
+  })
+})

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { TelemetryReport } from '@mq/contract'
+import { decodeFromCompressedBase64 } from 'hdr-histogram-js'
+import { BindingStore } from '../src/binding-store.ts'
+import { ConsumerMeter, ProducerMeter } from '../src/meters.ts'
+import { Telemetry } from '../src/telemetry.ts'
+import { VERSION } from '../src/version.ts'
+import { bindingOf } from './support/bindings.ts'
+import { RecordingLogger } from './support/logs.ts'
+import { FakeTime } from './support/time.ts'
+
+function open(send: (report: TelemetryReport) => Promise<void>) {
+  const time = new FakeTime()
+  const store = new BindingStore(new RecordingLogger())
+  store.apply(bindingOf(), 'get')
+  const telemetry = new Telemetry({ app: 'checkout', instance: 'i-1', version: VERSION, store, deps: time.deps, send })
+  const producer = new ProducerMeter({ mqId: 'orders.placed', epoch: 1, bufferBytes: () => 4_096 })
+  const consumer = new ConsumerMeter({ mqId: 'orders.placed', group: 'billing', epoch: 1, lagRecords: () => 7 })
+  telemetry.addProducer(producer)
+  telemetry.addConsumer(consumer)
+  return { time, telemetry, producer, consumer }
+}
+
+const BATCH = { records: 10, recordBytes: 2_000, uncompressedBytes: 2_100, wireBytes: 700, retries: 1, latencyMs: 12.5 }
+
+describe('Telemetry', () => {
+  it('reports what happened in the window, as the contract says, and forgets it (T1)', async () => {
+    const reports: TelemetryReport[] = []
+    const { time, telemetry, producer, consumer } = open(async (report) => void reports.push(report))
+    producer.sent(BATCH)
+    producer.sent(BATCH)
+    producer.failed(3)
+    for (let n = 0; n < 5; n++) if (consumer.delivered(200)) consumer.latency(30 + n)
+    consumer.fetched(900)
+    consumer.handlerFailed()
+    await time.advance(10_000)
+    await time.advance(10_000)
+    await telemetry.close()
+    assert.equal(reports.length, 3)
+    for (const report of reports) TelemetryReport.parse(report)
+    const [first, second] = reports
+    assert.equal(first!.windowMs, 10_000)
+    assert.deepEqual(first!.bindings, [{ mqId: 'orders.placed', incarnation: 1, revision: 1 }])
+    const { sendLatencyUs, ...sent } = first!.producers[0]!
+    assert.deepEqual(sent, {
+      mqId: 'orders.placed',
+      epoch: 1,
+      records: 20,
+      batches: 2,
+      requests: 2,
+      recordBytes: 4_000,
+      batchBytesUncompressed: 4_200,
+      batchBytesWire: 1_400,
+      retries: 2,
+      errors: 3,
+      throttledMs: 0,
+      bufferBytesMax: 4_096,
+      codec: 'none',
+      lingerMs: 0,
+    })
+    const latency = decodeFromCompressedBase64(sendLatencyUs)
+    assert.equal(latency.totalCount, 20)
+    assert.ok(Math.abs(latency.getValueAtPercentile(99) - 12_500) <= 130)
+    assert.equal(first!.consumers[0]!.records, 5)
+    assert.equal(first!.consumers[0]!.lagRecords, 7)
+    assert.equal(decodeFromCompressedBase64(first!.consumers[0]!.endToEndLatencyUs).totalCount, 5)
+    assert.deepEqual(second!.producers, [])
+    assert.equal(second!.consumers[0]!.records, 0)
+  })
+
+  it('goes on when a report fails, and sends one at a time (T3, T4)', async () => {
+    let calls = 0
+    const { time, telemetry } = open(async () => {
+      calls++
+      throw new Error('away')
+    })
+    for (let window = 0; window < 5; window++) await time.advance(10_000)
+    assert.equal(calls, 5)
+    await telemetry.close()
+    assert.equal(time.timers, 0)
+  })
+
+  it('times every record at low rates and one in 64 at high ones (T2)', () => {
+    const { consumer } = open(async () => {})
+    let timed = 0
+    for (let n = 0; n < 100_000; n++) if (consumer.delivered(1)) timed++
+    assert.ok(timed >= 10_000 && timed < 12_000, `${timed} of 100,000`)
+  })
+
+  it('says the version of its package', () => {
+    const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+    assert.equal(VERSION, manifest.version)
+  })
+})
