@@ -1,5 +1,5 @@
 /** A plan the way `diff` shows one: what is created, changed, kept and refused, with before and after. */
-import type { Plan, PlanEntry } from '@mq/contract'
+import { formatDurationMs, type Plan, type PlanEntry } from '@mq/contract'
 import type { Colors } from './io.ts'
 import { formatCount } from './units.ts'
 
@@ -9,7 +9,8 @@ export function planText(plan: Plan, colors: Colors): string {
   return lines.join('\n').trimStart()
 }
 
-function entryLines(entry: PlanEntry, colors: Colors): string[] {
+function entryLines(plain: PlanEntry, colors: Colors): string[] {
+  const entry = { ...plain, changes: readable(plain.changes) }
   switch (entry.action) {
     case 'create':
       return [
@@ -34,6 +35,34 @@ function changeLines(change: PlanEntry['changes'][number], colors: Colors): stri
   if (before === null) return [colors.green(`    + ${path}: ${after ?? ''}`)]
   if (after === null) return [colors.red(`    - ${path}: ${before}`)]
   return [`    ${colors.yellow('~')} ${path}: ${colors.red(before)} -> ${colors.green(after)}`]
+}
+
+type Change = PlanEntry['changes'][number]
+
+/** The fields as a person writes them: `retention: 7d`, not its parts; `2h`, not 7200000. */
+function readable(changes: readonly Change[]): Change[] {
+  const policy = changes.find((change) => change.path === 'retention.policy')
+  const duration = changes.find((change) => change.path === 'retention.durationMs')
+  if (policy === undefined && duration === undefined) return changes.map(readableDuration)
+  const side = (which: 'before' | 'after'): string | null => {
+    const named = policy?.[which] ?? null
+    return named === null || named === 'time' ? durationText(duration?.[which] ?? null) : named
+  }
+  const retention: Change = { path: 'retention', before: side('before'), after: side('after') }
+  const first = changes.findIndex((change) => change.path.startsWith('retention.'))
+  return changes.flatMap((change, index) => {
+    if (index === first) return [retention]
+    return change === policy || change === duration ? [] : [readableDuration(change)]
+  })
+}
+
+function readableDuration(change: Change): Change {
+  if (!change.path.endsWith('Ms')) return change
+  return { ...change, before: durationText(change.before), after: durationText(change.after) }
+}
+
+function durationText(text: string | null): string | null {
+  return text !== null && /^\d+$/.test(text) ? formatDurationMs(Number(text)) : text
 }
 
 function summary(plan: Plan): string {

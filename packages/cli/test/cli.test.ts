@@ -188,8 +188,25 @@ test('apply sends what was written and shows the difference; a refusal gives exi
   const plan = {
     applied: false,
     entries: [
-      { id: 'a.new', action: 'create', changes: [{ path: 'retention', before: null, after: '2d' }], refusal: null },
-      { id: 'a.old', action: 'update', changes: [{ path: 'latencyP99Ms', before: '250', after: '50' }], refusal: null },
+      {
+        id: 'a.new',
+        action: 'create',
+        changes: [
+          { path: 'retention.policy', before: null, after: 'time' },
+          { path: 'retention.durationMs', before: null, after: '172800000' },
+        ],
+        refusal: null,
+      },
+      {
+        id: 'a.old',
+        action: 'update',
+        changes: [
+          { path: 'latencyP99Ms', before: '250', after: '50' },
+          { path: 'retention.policy', before: 'time', after: 'forever' },
+          { path: 'retention.durationMs', before: '604800000', after: null },
+        ],
+        refusal: null,
+      },
       { id: 'a.same', action: 'unchanged', changes: [], refusal: null },
     ],
   }
@@ -205,7 +222,7 @@ test('apply sends what was written and shows the difference; a refusal gives exi
     assert.equal(shown.code, 0)
     assert.equal(
       shown.stdout,
-      '+ a.new\n    + retention: 2d\n~ a.old\n    ~ latencyP99Ms: 250 -> 50\n= a.same\n\n1 to create, 1 to change, 1 unchanged. Nothing was changed.\n',
+      '+ a.new\n    + retention: 2d\n~ a.old\n    ~ latencyP99Ms: 250ms -> 50ms\n    ~ retention: 7d -> forever\n= a.same\n\n1 to create, 1 to change, 1 unchanged. Nothing was changed.\n',
     )
     assert.deepEqual(plane.seen[0]?.body, {
       declarations: [
