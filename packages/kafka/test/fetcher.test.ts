@@ -361,7 +361,7 @@ describe('the fetcher', { timeout: 60_000 }, () => {
     rig.fetcher.add(TOPIC, 0, 60n)
     await until('it is reported', () => rig.errors.length === 1)
     assert.equal(rig.errors[0]?.code, 'MQ_OFFSET_LOST')
-    assert.equal(rig.errors[0]?.details['lost'], 0)
+    assert.equal(rig.errors[0]?.details.lost, 0)
   })
 
   it('tries again when the offset turns out to be in range', async () => {

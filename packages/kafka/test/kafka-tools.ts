@@ -1,0 +1,27 @@
+/** The other side of interoperability: Java's own tools and kcat, run as programs. */
+import { execFile } from 'node:child_process'
+import { installKafka } from '@mq/local'
+
+const DEADLINE_MS = 30_000
+
+function run(command: string, args: readonly string[], input = ''): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { timeout: DEADLINE_MS, maxBuffer: 64 << 20 }
+    const child = execFile(command, [...args], options, (error, stdout, stderr) => {
+      if (error) reject(new Error(`${command} ${args.slice(-6).join(' ')}: ${error.message}\n${stdout}\n${stderr}`))
+      else resolve(stdout)
+    })
+    child.stdin?.end(input)
+  })
+}
+
+/** Runs a class of Kafka's tools; `input` goes to its standard input, its standard output comes back. */
+export async function javaTool(className: string, args: readonly string[], input = ''): Promise<string> {
+  const { classPath, java } = await installKafka()
+  const flags = ['-Xmx192m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', classPath]
+  return await run(java.path, [...flags, `org.apache.kafka.tools.${className}`, ...args], input)
+}
+
+export async function kcat(args: readonly string[], input = ''): Promise<string> {
+  return await run('kcat', args, input)
+}
