@@ -8,6 +8,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { commandDocs, exitCodeDocs } from '@mq/cli'
 import { Binding, ConsumerSettings, catalogue, Intent, Problem, ProducerSettings, routes } from '@mq/contract'
 import { z } from 'zod'
 
@@ -75,6 +76,8 @@ const blocks: Readonly<Record<string, () => string>> = {
         ].join('\n'),
       )
       .join('\n'),
+  commands: commandDocs,
+  'exit-codes': exitCodeDocs,
   intent: () => fieldTable(Intent),
   binding: () => fieldTable(Binding),
   'producer-settings': () => fieldTable(ProducerSettings),

@@ -7,7 +7,7 @@ import type { Command } from 'commander'
 import { suggestion } from '../declarations-file.ts'
 import type { ExitCode } from '../exit-codes.ts'
 import { Exit } from '../failures.ts'
-import type { Io } from '../io.ts'
+import { type Io, write } from '../io.ts'
 import { withExamples } from '../options.ts'
 import { sourceTree } from '../source-tree.ts'
 
@@ -16,22 +16,27 @@ export function measureCommand(program: Command, io: Io): void {
     .command('measure')
     .summary('measure throughput, latency, propagation ... on this machine')
     .description(
-      `Runs one of the measuring programs${measurements().length === 0 ? '' : `: ${measurements().join(', ')}`}. Everything after its name goes to the program; --help there shows its flags.`,
+      'Runs one of the measuring programs; without a name it lists them. Everything after the name goes to the program; --help there shows its flags.',
     )
-    .argument('<name>', 'which one')
+    .argument('[name]', 'which one')
     .argument('[flags...]', 'its flags')
     .allowUnknownOption()
     .passThroughOptions()
     .helpOption(false)
   withExamples(command, [
+    ['mq measure', 'which ones there are'],
     ['mq measure throughput', 'messages a second, beside other clients'],
     ['mq measure latency --json', 'one JSON object on the last line'],
-  ]).action(async (name: string, rest: readonly string[]) => {
+  ]).action(async (name: string | undefined, rest: readonly string[]) => {
     if (name === '--help' || name === '-h') {
       command.outputHelp()
       return
     }
     const known = measurements()
+    if (name === undefined) {
+      await write(io.stdout, known.map((each) => `${each}\n`).join(''))
+      return
+    }
     if (!known.includes(name)) {
       throw new MqError(
         'MQ_OPTION_INVALID',
