@@ -8,14 +8,7 @@ import { statfs } from 'node:fs/promises'
 import { type ClusterView, MqError } from '@mq/contract'
 import { cacheFolder, findJava, findMaven, isFree, isKafkaInstalled, KAFKA_VERSION } from '@mq/local'
 import { ControlPlaneApi } from './api.ts'
-import {
-  contextFileIsExposed,
-  contextFilePath,
-  DEFAULT_URL,
-  resolveTarget,
-  type Target,
-  type TargetFlags,
-} from './contexts.ts'
+import { contextFileIsExposed, contextFilePath, resolveTarget, type Target, type TargetFlags } from './contexts.ts'
 import { commandName, type Io } from './io.ts'
 import { formatBytes, formatMs } from './units.ts'
 import { VERSION } from './version.ts'
@@ -132,11 +125,12 @@ async function checkControlPlane(io: Io, flags: TargetFlags): Promise<Diagnosis[
     const { clusters } = await api.call('listClusters', {}, options)
     return [plane, checkClock(info.serverDateMs, askedMs, answeredMs), ...checkClusters(clusters, commandName(io.env))]
   } catch (error) {
-    const away = error instanceof MqError && error.code === 'MQ_CONTROL_PLANE_AWAY' && target.url === DEFAULT_URL
-    if (!away) return [fail('Control plane', messageOf(error), actionOf(error))]
+    // Nobody has to have started anything: only a control plane that was asked for by name has to be there.
+    const unasked = error instanceof MqError && error.code === 'MQ_CONTROL_PLANE_AWAY' && target.source === 'default'
+    if (!unasked) return [fail('Control plane', messageOf(error), actionOf(error))]
     const free = await isFree(DEV_PORT)
     return [
-      fail('Control plane', messageOf(error), `Start it with ${commandName(io.env)} dev, or name another with --url`),
+      warn('Control plane', messageOf(error), `Start it with ${commandName(io.env)} dev, or name another with --url`),
       free
         ? ok('Port', `${DEV_PORT} is free for mq dev`)
         : warn('Port', `${DEV_PORT} is taken by a program that is not mQ`, 'Stop it, or use mq dev --port'),
