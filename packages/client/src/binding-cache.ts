@@ -29,7 +29,7 @@ export interface BindingCacheOptions {
 
 /** `$XDG_CACHE_HOME/mq`, else `~/.cache/mq`. */
 export function defaultCacheDir(env: NodeJS.ProcessEnv = process.env): string {
-  const base = env['XDG_CACHE_HOME']
+  const base = env.XDG_CACHE_HOME
   return base !== undefined && base !== '' ? join(base, 'mq') : join(homedir(), '.cache', 'mq')
 }
 

@@ -59,13 +59,16 @@ export class Outlet {
 
   send(value: unknown, options: SendOptions = NO_OPTIONS): Promise<Receipt> {
     const phase = this.#phase
+    if (typeof options !== 'object' || options === null) {
+      return this.#refuseMessage(
+        `options are ${options === null ? 'null' : `of type ${typeof options}`}, not an object`,
+      )
+    }
     const key = options.key ?? null
     const { headers, timestampMs } = options
     if (!isText(key) || headers !== undefined || timestampMs !== undefined) {
       const problem = problemOf(key, headers, timestampMs)
-      if (problem !== undefined) {
-        return Promise.reject(new MqError('MQ_MESSAGE_INVALID', `A message for ${this.#options.mqId}: ${problem}`))
-      }
+      if (problem !== undefined) return this.#refuseMessage(problem)
     }
     if (phase.kind === 'open') {
       let encoded: Encoded
@@ -130,12 +133,16 @@ export class Outlet {
       return unsettled
     } catch (error) {
       if (!(error instanceof MqError) || error.code !== 'MQ_CLOSE_INCOMPLETE') throw error
-      return unsettled + Number(error.details['records'] ?? 1)
+      return unsettled + Number(error.details.records ?? 1)
     }
   }
 
   get #writer(): EpochWriter | undefined {
     return this.#phase.kind === 'open' ? this.#phase.writer : this.#previous
+  }
+
+  #refuseMessage(problem: string): Promise<never> {
+    return Promise.reject(new MqError('MQ_MESSAGE_INVALID', `A message for ${this.#options.mqId}: ${problem}`))
   }
 
   #hold(what: string): void {

@@ -75,11 +75,12 @@ export class Subscription {
 
   /** Joins the group on every epoch that can be read. */
   async start(binding: Binding): Promise<void> {
-    const started = Promise.all(this.#follow(binding).map((reader) => reader.start()))
-    const limited = within(this.#options.deps, FIRST_ASSIGNMENT_MS, started)
-    // A failure after the limit must not be an unhandled rejection: it reaches the log and `done` by another way.
+    const started = Promise.all(this.#follow(binding).map((reader) => reader.start())).then(() => true)
+    // A failure after the limit must not be an unhandled rejection: it reaches the log and `done` this way.
     started.catch((error: unknown) => this.fail(toMq(error)))
-    await limited
+    if ((await within(this.#options.deps, FIRST_ASSIGNMENT_MS, started)) === true || this.#closing !== undefined) return
+    const message = `Group ${this.group} of ${this.id} is not joined after ${FIRST_ASSIGNMENT_MS} ms and goes on trying`
+    this.#options.logger.warn(message, { code: 'MQ_GROUP_FAILED', mqId: this.id, group: this.group })
   }
 
   /** A newer binding: settings take effect with the next fetch, new epochs are joined. */

@@ -107,6 +107,8 @@ describe('Outlet', () => {
     const wrong: [unknown, unknown][] = [
       [undefined, {}],
       [10n, {}],
+      [{ a: 1 }, 'a key'],
+      [{ a: 1 }, null],
       [{ a: 1 }, { key: 7 }],
       [{ a: 1 }, { key: {} }],
       [{ a: 1 }, { timestampMs: 'now' }],

@@ -1,0 +1,101 @@
+/**
+ * A real Kafka broker and a real control plane for one test file.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { IntentInput } from '@mq/contract'
+import { type ControlPlane, silentLogger, startControlPlane } from '@mq/control-plane'
+import { type LocalCluster, startCluster } from '@mq/local'
+import { type ConnectOptions, connect, type Mq } from '../../src/index.ts'
+import { RecordingLogger } from './logs.ts'
+
+export class Stack {
+  readonly cluster: LocalCluster
+  readonly dir: string
+  #plane: ControlPlane | undefined
+  #port = 0
+  readonly #open = new Set<Mq>()
+
+  private constructor(cluster: LocalCluster, dir: string) {
+    this.cluster = cluster
+    this.dir = dir
+  }
+
+  static async start(): Promise<Stack> {
+    const dir = await mkdtemp(join(tmpdir(), 'mq-client-'))
+    const cluster = await startCluster({
+      name: 'main',
+      // A member that died is put out after 6 s instead of 45.
+      configs: {
+        'group.consumer.heartbeat.interval.ms': '1000',
+        'group.consumer.min.heartbeat.interval.ms': '1000',
+        'group.consumer.session.timeout.ms': '6000',
+        'group.consumer.min.session.timeout.ms': '6000',
+      },
+    })
+    const stack = new Stack(cluster, dir)
+    await stack.startPlane()
+    return stack
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`
+  }
+
+  get cacheDir(): string {
+    return join(this.dir, 'cache')
+  }
+
+  async startPlane(): Promise<void> {
+    this.#plane = await startControlPlane({
+      port: this.#port,
+      dataDir: join(this.dir, 'plane'),
+      createOnFirstUse: true,
+      clusters: [{ name: 'main', bootstrap: this.cluster.bootstrap, securityProtocol: 'plaintext' }],
+      logger: silentLogger,
+    })
+    this.#port = Number(new URL(this.#plane.url).port)
+  }
+
+  async stopPlane(): Promise<void> {
+    await this.#plane?.close()
+    this.#plane = undefined
+  }
+
+  /** Declares an mQ ID. */
+  async declare(id: string, intent: IntentInput): Promise<void> {
+    const response = await fetch(`${this.url}/v1/ids/${id}`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ intent }),
+    })
+    if (!response.ok) throw new Error(`PUT ${id}: ${response.status} ${await response.text()}`)
+  }
+
+  async delete(id: string): Promise<void> {
+    const response = await fetch(`${this.url}/v1/ids/${id}`, { method: 'DELETE' })
+    if (!response.ok) throw new Error(`DELETE ${id}: ${response.status} ${await response.text()}`)
+  }
+
+  /** A connection that the end of the test closes. */
+  async connect(options: Partial<ConnectOptions> = {}): Promise<Mq & { logger: RecordingLogger }> {
+    const logger = new RecordingLogger()
+    const mq = await connect({ url: this.url, app: 'test', cacheDir: this.cacheDir, logger, ...options })
+    this.#open.add(mq)
+    return Object.assign(mq, { logger })
+  }
+
+  /** Closes what tests left open. */
+  async closeConnections(): Promise<void> {
+    for (const mq of this.#open) await mq.close({ deadlineMs: 5_000 }).catch(() => {})
+    this.#open.clear()
+  }
+
+  async stop(): Promise<void> {
+    await this.closeConnections()
+    await this.stopPlane()
+    await this.cluster.stop()
+    await rm(this.dir, { recursive: true, force: true })
+  }
+}
