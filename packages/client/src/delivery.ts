@@ -48,8 +48,7 @@ export class PartitionWork {
   }
 
   release(batch: FetchedBatch): void {
-    this.#batches.delete(batch)
-    batch.release()
+    if (this.#batches.delete(batch)) batch.release()
   }
 
   /** Starts nothing more; resolves when no handler runs. */

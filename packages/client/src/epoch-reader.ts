@@ -9,21 +9,13 @@
  * R5. A partition that stands still because of damage is said so loudly and tried again; nothing is ever skipped.
  */
 import { type ConsumerSettings, type Epoch, MqError } from '@mq/contract'
-import {
-  Admin,
-  type Cluster,
-  type Deps,
-  type FetchedBatch,
-  Fetcher,
-  GroupMember,
-  type TimerHandle,
-  type TopicPartition,
-} from '@mq/kafka'
+import type { Deps, FetchedBatch, TimerHandle, TopicPartition } from '@mq/kafka'
 import { Delivery, type DeliveryContext, PartitionWork } from './delivery.ts'
 import type { KeyScheduler } from './key-scheduler.ts'
 import type { Logger } from './logger.ts'
 import type { ConsumerMeter } from './meters.ts'
 import { fullJitterMs, sleep, within } from './pause.ts'
+import type { FetchPort, GroupPort, ReaderPorts } from './reader-ports.ts'
 
 const COMMIT_EVERY_MS = 1_000
 const REBALANCE_MS = 60_000
@@ -41,7 +33,7 @@ export interface EpochReaderOptions {
   readonly epoch: Epoch
   readonly from: StartAt
   readonly settings: ConsumerSettings
-  readonly cluster: Cluster
+  readonly ports: ReaderPorts
   readonly scheduler: KeyScheduler
   readonly context: DeliveryContext
   readonly meter: ConsumerMeter
@@ -55,8 +47,8 @@ export class EpochReader {
   readonly epoch: number
   readonly #options: EpochReaderOptions
   readonly #topic: string
-  readonly #member: GroupMember
-  readonly #fetcher: Fetcher
+  readonly #member: GroupPort
+  readonly #fetcher: FetchPort
   readonly #works = new Map<number, PartitionWork>()
   readonly #closed = new AbortController()
   #committing: Promise<void> = Promise.resolve()
@@ -66,8 +58,7 @@ export class EpochReader {
     this.#options = options
     this.epoch = options.epoch.epoch
     this.#topic = options.epoch.topic
-    this.#fetcher = new Fetcher({
-      cluster: options.cluster,
+    this.#fetcher = options.ports.openFetcher({
       settings: options.settings,
       deps: options.deps,
       onBatch: (batch) => this.#onBatch(batch),
@@ -75,8 +66,7 @@ export class EpochReader {
       onOffsetOutOfRange: ({ partition, requested, earliest, lostRecords }) =>
         this.#onOutOfRange(partition, requested, earliest, lostRecords),
     })
-    this.#member = new GroupMember({
-      cluster: options.cluster,
+    this.#member = options.ports.openGroup({
       groupId: options.groupId,
       topics: [this.#topic],
       sessionTimeoutMs: options.settings.sessionTimeoutMs,
@@ -154,7 +144,7 @@ export class EpochReader {
     const begins =
       fresh.length === 0
         ? new Map<number, bigint>()
-        : await new Admin(this.#options.cluster).listOffsets(topic, fresh, this.#options.from)
+        : await this.#options.ports.listOffsets(topic, fresh, this.#options.from)
     return partitions.map((partition) => {
       const known = committed.get(`${topic}:${partition}`)
       return new PartitionWork(partition, known ?? begins.get(partition) ?? 0n, known)

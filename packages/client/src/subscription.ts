@@ -16,6 +16,7 @@ import { KeyScheduler } from './key-scheduler.ts'
 import type { Logger } from './logger.ts'
 import { ConsumerMeter } from './meters.ts'
 import { within } from './pause.ts'
+import { kafkaPorts } from './reader-ports.ts'
 import type { Telemetry } from './telemetry.ts'
 
 const CLOSE_MS = 30_000
@@ -148,7 +149,7 @@ export class Subscription {
         epoch,
         from,
         settings: binding.consumer,
-        cluster: clusters.get(address),
+        ports: kafkaPorts(clusters.get(address)),
         scheduler: this.#scheduler,
         meter,
         deps,

@@ -1,0 +1,310 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { MqError } from '@mq/contract'
+import type { FetchedBatch, FetchedRecord, FetcherOptions, GroupOptions } from '@mq/kafka'
+import { EpochReader, type StartAt } from '../src/epoch-reader.ts'
+import { KeyScheduler } from '../src/key-scheduler.ts'
+import type { Message } from '../src/message.ts'
+import { ConsumerMeter } from '../src/meters.ts'
+import { bindingOf } from './support/bindings.ts'
+import { RecordingLogger } from './support/logs.ts'
+import { FakeTime, turn } from './support/time.ts'
+
+const TOPIC = 'orders.placed.e1'
+
+function recordOf(partition: number, offset: number): FetchedRecord {
+  return {
+    partition,
+    offset: BigInt(offset),
+    timestampMs: 0,
+    payloadBytes: 10,
+    keyHash: () => offset % 3,
+    keyString: () => `k${offset % 3}`,
+    valueString: () => String(offset),
+  } as unknown as FetchedRecord
+}
+
+class TestBatch {
+  readonly partition: number
+  readonly count: number
+  readonly nextOffset: bigint
+  readonly wireBytes = 100
+  readonly #offsets: readonly number[]
+  released = 0
+
+  constructor(partition: number, offsets: readonly number[], nextOffset: number) {
+    this.partition = partition
+    this.count = offsets.length
+    this.nextOffset = BigInt(nextOffset)
+    this.#offsets = offsets
+  }
+
+  get records(): Iterator<FetchedRecord> {
+    return this.#offsets.map((offset) => recordOf(this.partition, offset))[Symbol.iterator]()
+  }
+
+  release(): void {
+    this.released++
+  }
+}
+
+/** Kafka as the reader sees it, driven by the test. */
+class TestKafka {
+  group!: Omit<GroupOptions, 'cluster'>
+  fetch!: Omit<FetcherOptions, 'cluster'>
+  readonly committed = new Map<string, bigint>()
+  readonly commits: string[] = []
+  readonly added: string[] = []
+  readonly removed: number[] = []
+  readonly steps: string[] = []
+  ends = new Map<number, bigint>()
+  failCommits: MqError | undefined
+  failListing: MqError | undefined
+
+  openGroup(options: Omit<GroupOptions, 'cluster'>) {
+    this.group = options
+    return {
+      start: async () => {},
+      committed: async () => this.committed,
+      commit: async (offsets: { partition: number; offset: bigint }[]) => {
+        if (this.failCommits !== undefined) throw this.failCommits
+        for (const { partition, offset } of offsets) {
+          this.commits.push(`${partition}@${offset}`)
+          this.committed.set(`${TOPIC}:${partition}`, offset)
+        }
+      },
+      close: async () => void this.steps.push('left'),
+    }
+  }
+
+  openFetcher(options: Omit<FetcherOptions, 'cluster'>) {
+    this.fetch = options
+    return {
+      add: (_: string, partition: number, offset: bigint) => void this.added.push(`${partition}@${offset}`),
+      remove: (_: string, partition: number) => void this.removed.push(partition),
+      update: () => {},
+      position: () => 50n,
+      highWatermark: (_: string, partition: number) => this.ends.get(partition),
+      close: async () => void this.steps.push('fetcher closed'),
+    }
+  }
+
+  async listOffsets(_: string, partitions: number[], at: string): Promise<Map<number, bigint>> {
+    if (this.failListing !== undefined) throw this.failListing
+    return new Map(partitions.map((partition) => [partition, at === 'earliest' ? 5n : 99n]))
+  }
+
+  async assign(...partitions: number[]): Promise<void> {
+    await this.group.onAssigned(partitions.map((partition) => ({ topic: TOPIC, partition })))
+  }
+
+  revoke(...partitions: number[]): Promise<void> {
+    return this.group.onRevoked(partitions.map((partition) => ({ topic: TOPIC, partition })))
+  }
+
+  deliver(batch: TestBatch): void {
+    this.fetch.onBatch(batch as unknown as FetchedBatch)
+  }
+}
+
+async function open(handler: (message: Message) => unknown, from: StartAt = 'earliest', concurrency = 4) {
+  const time = new FakeTime()
+  const kafka = new TestKafka()
+  const logger = new RecordingLogger()
+  const fatal: MqError[] = []
+  const meter = new ConsumerMeter({ mqId: 'orders.placed', group: 'g', epoch: 1, lagRecords: () => null })
+  const binding = bindingOf()
+  const reader = new EpochReader({
+    mqId: binding.mqId,
+    group: 'g',
+    groupId: 'g@orders.placed',
+    epoch: binding.epochs[0]!,
+    from,
+    settings: binding.consumer,
+    ports: kafka,
+    scheduler: new KeyScheduler({ concurrency, deps: time.deps, yieldNow: (fn) => void setImmediate(fn) }),
+    meter,
+    deps: time.deps,
+    logger,
+    context: {
+      origin: { id: binding.mqId, epoch: 1, format: 'json' },
+      ordered: true,
+      handler,
+      meter,
+      nowMs: () => 0,
+      onFailed: () => 100,
+    },
+    onFatal: (error) => fatal.push(error),
+  })
+  await reader.start()
+  return { time, kafka, logger, fatal, reader }
+}
+
+describe('EpochReader', () => {
+  it('begins at the committed position, else where it was asked to, and commits that place (R1)', async () => {
+    const { kafka, time } = await open(() => {})
+    kafka.committed.set(`${TOPIC}:0`, 42n)
+    await kafka.assign(0, 1)
+    assert.deepEqual(kafka.added, ['0@42', '1@5'])
+    await time.advance(1_000)
+    assert.deepEqual(kafka.commits, ['1@5'])
+    const late = await open(() => {}, 'latest')
+    await late.kafka.assign(0)
+    assert.deepEqual(late.kafka.added, ['0@99'])
+  })
+
+  it('waits for its positions while Kafka is away, and never guesses them (R1)', async () => {
+    const { kafka, time } = await open(() => {})
+    kafka.failListing = new MqError('MQ_KAFKA_UNREACHABLE', 'away')
+    const assigned = kafka.assign(0)
+    await time.advance(20_000)
+    assert.deepEqual(kafka.added, [])
+    kafka.failListing = undefined
+    await time.advance(10_000)
+    await assigned
+    assert.deepEqual(kafka.added, ['0@5'])
+  })
+
+  it('commits only what is handled, once a second and only when it moved (R2)', async () => {
+    const open_: (() => void)[] = []
+    const { kafka, time } = await open(() => new Promise<void>((resolve) => open_.push(resolve)))
+    kafka.committed.set(`${TOPIC}:0`, 10n)
+    await kafka.assign(0)
+    const batch = new TestBatch(0, [10, 11, 12], 20)
+    kafka.deliver(batch)
+    open_[1]!()
+    open_[2]!()
+    await time.advance(1_000)
+    assert.deepEqual(kafka.commits, [])
+    open_[0]!()
+    await time.advance(3_000)
+    assert.deepEqual(kafka.commits, ['0@20'])
+    assert.equal(batch.released, 1)
+  })
+
+  it('moves over stretches without a record (R2)', async () => {
+    const { kafka, time } = await open(() => {})
+    await kafka.assign(0)
+    const batch = new TestBatch(0, [], 77)
+    kafka.deliver(batch)
+    await time.advance(1_000)
+    assert.deepEqual(kafka.commits, ['0@77'])
+    assert.equal(batch.released, 1)
+  })
+
+  it('tries a failed commit again with the next', async () => {
+    const { kafka, time, logger } = await open(() => {})
+    await kafka.assign(0)
+    kafka.failCommits = new MqError('MQ_KAFKA_UNAVAILABLE', 'coordinator is moving')
+    await time.advance(2_000)
+    kafka.failCommits = undefined
+    await time.advance(1_000)
+    assert.deepEqual(kafka.commits, ['0@5'])
+    assert.ok(logger.codes().every((code) => code === 'MQ_KAFKA_UNAVAILABLE'))
+  })
+
+  it('gives partitions up only when their handlers ended and their positions are committed (R3)', async () => {
+    const open_: (() => void)[] = []
+    const started: string[] = []
+    const { kafka } = await open((message) => {
+      started.push(message.offset)
+      return new Promise<void>((resolve) => open_.push(resolve))
+    })
+    await kafka.assign(0, 1)
+    const batch = new TestBatch(0, [5, 6, 8, 9], 10)
+    kafka.deliver(batch)
+    assert.deepEqual(started, ['5', '6'])
+    let revoked = false
+    const done = kafka.revoke(0).then(() => {
+      revoked = true
+    })
+    assert.deepEqual(kafka.removed, [0])
+    open_[0]!()
+    await turn()
+    assert.equal(revoked, false)
+    assert.deepEqual(kafka.commits, [])
+    open_[1]!()
+    await done
+    assert.deepEqual(kafka.commits, ['0@8'])
+    assert.deepEqual(started, ['5', '6'])
+    assert.equal(batch.released, 1)
+    const late = new TestBatch(0, [10], 11)
+    kafka.deliver(late)
+    assert.equal(late.released, 1)
+    assert.deepEqual(started, ['5', '6'])
+  })
+
+  it('gives partitions up at the limit when a handler never ends, says so, and does not count it (R3)', async () => {
+    const { kafka, time, logger } = await open((message) =>
+      message.offset === '5' ? new Promise(() => {}) : undefined,
+    )
+    await kafka.assign(0)
+    kafka.deliver(new TestBatch(0, [5, 6, 7], 8))
+    const done = kafka.revoke(0)
+    await time.advance(45_000)
+    await done
+    assert.ok(!kafka.commits.some((commit) => commit > '0@5'))
+    assert.match(logger.lines.at(-1)!.message, /1 handlers still ran after 45000 ms/)
+  })
+
+  it('drops lost partitions at once and commits nothing of them (R4)', async () => {
+    const open_: (() => void)[] = []
+    const { kafka, time } = await open(() => new Promise<void>((resolve) => open_.push(resolve)))
+    kafka.committed.set(`${TOPIC}:0`, 5n)
+    await kafka.assign(0)
+    const batch = new TestBatch(0, [5, 6], 7)
+    kafka.deliver(batch)
+    kafka.group.onLost([{ topic: TOPIC, partition: 0 }])
+    for (const finish of open_) finish()
+    await time.advance(5_000)
+    assert.deepEqual(kafka.commits, [])
+    assert.equal(batch.released, 1)
+  })
+
+  it('says what retention removed and goes on at what is left', async () => {
+    const { kafka, time, logger } = await open(() => {})
+    kafka.committed.set(`${TOPIC}:0`, 3n)
+    await kafka.assign(0)
+    const range = { topic: TOPIC, partition: 0, requested: 3n, earliest: 10n, latest: 20n, lostRecords: 7n }
+    kafka.fetch.onOffsetOutOfRange!(range)
+    assert.deepEqual(kafka.added, ['0@3', '0@10'])
+    assert.equal(logger.lines[0]!.level, 'error')
+    assert.match(logger.lines[0]!.message, /7 records were removed before the group read them/)
+    await time.advance(1_000)
+    assert.deepEqual(kafka.commits, ['0@10'])
+  })
+
+  it('stands still at damage, loudly, and tries again (R5)', async () => {
+    const { kafka, time, logger, fatal } = await open(() => {})
+    await kafka.assign(0)
+    kafka.fetch.onError(TOPIC, 0, new MqError('MQ_BATCH_CORRUPT', 'checksum'))
+    assert.deepEqual(logger.codes(), ['MQ_BATCH_CORRUPT'])
+    assert.equal(logger.lines[0]!.level, 'error')
+    await time.advance(30_000)
+    assert.deepEqual(kafka.added, ['0@5', '0@50'])
+    assert.deepEqual(fatal, [])
+  })
+
+  it('ends when the group refuses it for good, and goes on when it does not', async () => {
+    const { kafka, fatal } = await open(() => {})
+    kafka.group.onError(new MqError('MQ_GROUP_FENCED', 'rejoining'))
+    assert.equal(fatal.length, 0)
+    kafka.group.onError(new MqError('MQ_GROUP_FAILED', 'not authorised'))
+    assert.deepEqual(
+      fatal.map((error) => error.code),
+      ['MQ_GROUP_FAILED'],
+    )
+  })
+
+  it('closes in order: handlers end, positions are committed, the group is left', async () => {
+    const { kafka, reader } = await open(() => {})
+    await kafka.assign(0)
+    kafka.ends.set(0, 30n)
+    kafka.deliver(new TestBatch(0, [5, 6], 20))
+    assert.equal(reader.lagRecords(), 10)
+    await reader.close(1_000)
+    await reader.close(1_000)
+    assert.deepEqual(kafka.commits, ['0@20'])
+    assert.deepEqual(kafka.steps, ['fetcher closed', 'left'])
+  })
+})
