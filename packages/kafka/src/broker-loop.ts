@@ -11,7 +11,7 @@
 import type { ConsumerSettings } from '@mq/contract'
 import type { Deps, TimerHandle } from './deps.ts'
 import type { FetchLink, FetchNetwork } from './fetch-network.ts'
-import type { FetchPartition } from './fetch-partition.ts'
+import type { FetchPartition, FetchPhase } from './fetch-partition.ts'
 import type {
   FetchedPartition,
   FetchRequest,
@@ -40,7 +40,8 @@ export interface LoopOwner {
 
 interface Asked {
   readonly partition: FetchPartition
-  readonly ticket: number
+  /** As long as the partition is in this very phase, the answer is still wanted (S3). */
+  readonly phase: FetchPhase
 }
 
 export class BrokerLoop {
@@ -104,8 +105,9 @@ export class BrokerLoop {
     const asked: Asked[] = []
     for (const partition of partitions) {
       if (partition.phase.kind !== 'ready') continue
-      partition.phase = { ...partition.phase, kind: 'fetching' }
-      asked.push({ partition, ticket: partition.ticket })
+      const phase = { ...partition.phase, kind: 'fetching' } as const
+      partition.phase = phase
+      asked.push({ partition, phase })
     }
     try {
       const request = this.#request(partitions, shareBytes, roomBytes, someWaitForRoom)
@@ -118,8 +120,8 @@ export class BrokerLoop {
       if (this.#is('closed')) return
       this.#state = 'idle'
       this.#dropLink()
-      for (const { partition } of asked) {
-        if (partition.phase.kind === 'fetching') this.#owner.onFailure(partition, error)
+      for (const { partition, phase } of asked) {
+        if (partition.phase === phase) this.#owner.onFailure(partition, error)
       }
     }
     this.wake()
@@ -163,12 +165,10 @@ export class BrokerLoop {
     for (const topic of response.topics) {
       for (const partition of topic.partitions) results.set(`${partition.partition}:${topic.topic}`, partition)
     }
-    for (const { partition, ticket } of asked) {
-      const phase = partition.phase
-      // Removed, added again, halted or rewound meanwhile: the answer is to a question nobody has any more.
-      if (phase.kind !== 'fetching') continue
+    for (const { partition, phase } of asked) {
+      // Removed, halted or rewound meanwhile: nobody waits for the answer any more.
+      if (partition.phase !== phase || phase.kind !== 'fetching') continue
       partition.phase = { kind: 'ready', nodeId: phase.nodeId, leaderEpoch: phase.leaderEpoch }
-      if (partition.ticket !== ticket) continue
       const topic = byId ? partition.topicId : partition.topic
       this.#owner.onResult(partition, results.get(`${partition.partition}:${topic}`), response)
     }

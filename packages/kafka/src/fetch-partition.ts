@@ -4,7 +4,8 @@
  * S1. `add` makes a new one; a removed one never comes back, so a late response that holds it is recognised by identity.
  * S2. Two positions: `fetchOffset`, where the next request starts, and `deliveredOffset`, what was handed out. What lies between
  *     is in `sections`, in order.
- * S3. `ticket` changes when what was read ahead is thrown away; a response asked for under an older ticket is dropped.
+ * S3. Every change of phase makes a new phase object. A response counts only while the partition is in the very phase in which it was
+ *     asked for, so an answer to an older question is always dropped.
  */
 import type { BatchDecoder } from './batch-decoder.ts'
 import type { TimerHandle } from './deps.ts'
@@ -42,7 +43,6 @@ export class FetchPartition {
   fetchOffset: number
   deliveredOffset: number
   highWatermark: number | undefined
-  ticket = 0
   sections: Section[] = []
   /** Fetched and not decoded, as bytes on the wire. */
   pendingBytes = 0
@@ -74,9 +74,8 @@ export class FetchPartition {
     return this.phase.kind === 'removed' || this.phase.kind === 'halted'
   }
 
-  /** Throws away what was read ahead; the next request starts where delivery stopped (S3). */
+  /** Throws away what was read ahead; the next request starts where delivery stopped. The caller changes the phase as well. */
   rewind(): void {
-    this.ticket += 1
     this.sections = []
     this.pendingBytes = 0
     this.fetchOffset = this.deliveredOffset

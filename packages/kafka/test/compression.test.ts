@@ -89,6 +89,13 @@ describe('compression', () => {
     }
   })
 
+  it('adds up the blocks of an lz4 frame against the limit (Z1)', () => {
+    const data = Buffer.alloc(300_000, 'abcdefghij')
+    const packed = compressFrameSync(data)
+    assert.deepEqual(decompress('lz4', packed, 300_000), data)
+    assert.throws(() => decompress('lz4', packed, 299_999), /allowed 299999/)
+  })
+
   it('refuses a snappy block that claims 4 GB (Y3)', () => {
     const claim = Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0])
     assert.throws(() => decompress('snappy', claim, LIMIT), /allowed/)

@@ -41,6 +41,7 @@ class FakeNetwork implements FetchNetwork {
   range = { earliest: 0, latest: 0 }
   /** Holds every answer until it is resolved. */
   gate: Promise<void> | undefined
+  onRequest: (count: number) => void = () => {}
 
   append(partition: number, bytes: Buffer): void {
     const log = this.logs.get(partition) ?? []
@@ -82,6 +83,8 @@ class FakeNetwork implements FetchNetwork {
 
   async #fetch(nodeId: number, request: FetchRequest): Promise<FetchResponse> {
     this.requests.push({ nodeId, request })
+    this.onRequest(this.requests.length)
+    const gate = this.gate
     const partitions: HandPartition[] = []
     for (const asked of request.topics[0]?.partitions ?? []) {
       const answer = this.answers.shift()
@@ -98,7 +101,7 @@ class FakeNetwork implements FetchNetwork {
       partitions.push({ partition: asked.partition, highWatermark, records: Buffer.concat(parts), ...answer })
     }
     if (partitions.every((one) => (one.records?.length ?? 0) === 0)) await sleep(Math.min(request.maxWaitMs, 5))
-    await this.gate
+    await gate
     return parseFetchResponse(17, encodeFetchResponse(17, [{ topic: ID, partitions }]))
   }
 }
@@ -220,6 +223,44 @@ describe('the fetcher', { timeout: 60_000 }, () => {
     }
     for (const batch of rig.batches) batch.release()
     assert.equal(rig.fetcher.heldBytes, 0)
+  })
+
+  it('bounds what is handed out by its size in memory, however small it was on the wire (F2)', async () => {
+    const rig = start({ keep: true, settings: { readAheadBytes: 65_536 } })
+    for (let batch = 0; batch < 60; batch += 1) {
+      rig.network.append(0, encodeBatch({ baseOffset: batch, codec: 'zstd', records: [{ value: 'x'.repeat(20_000) }] }))
+    }
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await sleep(50)
+    assert.ok(rig.fetcher.heldBytes < 3 * 65_536, `${rig.fetcher.heldBytes} held`)
+    for (let next = 0; next < 60; next += 1) {
+      await until('the next is handed out', () => rig.batches.length > next)
+      rig.batches[next]?.release()
+    }
+    assert.equal(rig.fetcher.heldBytes, 0)
+  })
+
+  it('drops the late answer of a former leader (S3)', async () => {
+    const rig = start()
+    rig.network.fill(0, 5)
+    // Damage is found while the next request is under way at the old leader, and the partition moves meanwhile.
+    const damaged = Buffer.from(rig.network.logs.get(0)?.[0]?.bytes ?? Buffer.alloc(0))
+    damaged[70] = (damaged[70] ?? 0) ^ 1
+    rig.network.answers.push({ partition: 0, records: damaged })
+    const [former, present] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    rig.network.onRequest = (count) => {
+      if (count === 2) rig.network.leader = 2
+      rig.network.gate = count === 2 ? former.promise : count === 3 ? present.promise : undefined
+    }
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('the new leader was asked', () => rig.network.requests.some(({ nodeId }) => nodeId === 2))
+    former.resolve()
+    await sleep(20)
+    assert.equal(rig.batches.length, 0)
+    present.resolve()
+    await until('all are read', () => count(rig) >= 50)
+    await sleep(20)
+    assert.deepEqual([count(rig), rig.errors.length, rig.network.requests[1]?.nodeId], [50, 0, 1])
   })
 
   it('lets other partitions flow while the batches of one are not released (F2)', async () => {
