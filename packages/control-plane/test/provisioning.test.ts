@@ -1,0 +1,296 @@
+/**
+ * Provisioning under faults (provisioner P1-P5, clusters W1-W3).
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Intent, MqError } from '@mq/contract'
+import fc from 'fast-check'
+import { anyIntentInput } from './any-intent.ts'
+import { FakeKafka } from './fake-kafka.ts'
+import { assertProblem, startHarness, temporaryFolder } from './harness.ts'
+
+const TIMEOUT = { timeout: 30_000 }
+const away = () => new MqError('MQ_KAFKA_UNREACHABLE', 'no broker answers')
+
+test('two requests for one mQ ID at the same time make one topic and one decision (P1)', TIMEOUT, async (t) => {
+  const plane = await startHarness(t, { createOnFirstUse: true })
+  const answers = await Promise.all([
+    plane.call('PUT', '/v1/ids/orders.placed', { intent: {} }),
+    plane.call('GET', '/v1/bindings/orders.placed'),
+    plane.call('PUT', '/v1/ids/orders.placed', { intent: {} }),
+    plane.call('POST', '/v1/apply', { declarations: [{ id: 'orders.placed' }] }),
+  ])
+  for (const answer of answers) assert.equal(answer.status, 200, answer.text)
+  assert.equal(plane.kafka.calls.filter((call) => call === 'createTopic').length, 1)
+  const { decisions } = (await plane.call('GET', '/v1/decisions?subject=orders.placed')).body
+  assert.equal(decisions.length, 1)
+})
+
+test('a failure at any step of any change is made good after a restart, from the store alone (P2)', {
+  timeout: 120_000,
+}, async (t) => {
+  const calls = ['findTopics', 'createTopic', 'describe', 'alterTopicConfigs', 'deleteTopic']
+  let faults = 0
+  for (const when of ['before', 'after'] as const) {
+    for (let step = 1; ; step++) {
+      const kafka = new FakeKafka()
+      const dataDir = temporaryFolder(t)
+      const first = await startHarness(t, { kafka, dataDir })
+      await first.clusters.checkAll()
+      let seen = 0
+      const fault = (call: string): void => {
+        if (calls.includes(call) && ++seen === step) throw new MqError('MQ_KAFKA_TIMEOUT', `lost at ${call}`)
+      }
+      kafka[when] = fault
+      const outcomes: number[] = []
+      outcomes.push((await first.call('PUT', '/v1/ids/orders.placed', { intent: {} })).status)
+      outcomes.push((await first.call('PUT', '/v1/ids/orders.placed', { intent: { retention: '1d' } })).status)
+      outcomes.push((await first.call('PUT', '/v1/ids/orders.paid', { intent: {} })).status)
+      outcomes.push((await first.call('DELETE', '/v1/ids/orders.paid')).status)
+      await first.close()
+      kafka[when] = () => {}
+      const second = await startHarness(t, { kafka, dataDir })
+      await second.clusters.checkAll()
+      await second.provisioner.resume()
+      for (const record of second.registry.all()) {
+        assert.equal(record.pending, null, `${record.id} after a fault ${when} call ${step}`)
+        for (const { topic } of record.epochs)
+          assert.ok(kafka.topics.has(topic), `${topic} after a fault ${when} call ${step}`)
+      }
+      const owned = new Set(second.registry.all().flatMap((record) => record.epochs.map((epoch) => epoch.topic)))
+      assert.deepEqual(
+        [...kafka.topics.keys()].filter((topic) => !owned.has(topic)),
+        [],
+        'no topic is left over',
+      )
+      const declare = await second.call('PUT', '/v1/ids/orders.placed', { intent: { retention: '1d' } })
+      assert.equal(declare.status, 200, declare.text)
+      assert.equal(kafka.topics.get('orders.placed.e1')?.configs['retention.ms'], '86400000')
+      await second.close()
+      assert.equal(kafka.open, 0, 'no connection is left open')
+      if (seen < step) break
+      faults++
+      assert.ok(
+        outcomes.some((status) => status !== 200),
+        'the fault was felt',
+      )
+    }
+  }
+  assert.ok(faults >= 16, `${faults} faults were tried`)
+})
+
+test('a topic mQ did not make is never taken over (P3)', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  plane.kafka.addForeignTopic('orders.placed.e1')
+  const problem = assertProblem(await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} }), 'MQ_TOPIC_EXISTS')
+  assert.match(problem.message, /cluster 'main' already has a topic 'orders\.placed\.e1'/)
+  assert.equal(plane.registry.get('orders.placed'), undefined)
+  assert.equal(plane.kafka.topics.get('orders.placed.e1')?.id, 'foreign')
+})
+
+test(
+  'a topic that appears between the look and the creation is not taken over when it holds records (P3)',
+  TIMEOUT,
+  async (t) => {
+    const plane = await startHarness(t)
+    plane.kafka.before = (call) => {
+      if (call === 'createTopic') plane.kafka.addForeignTopic('orders.placed.e1', 4, 7n)
+    }
+    assertProblem(await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} }), 'MQ_TOPIC_EXISTS')
+    assert.equal(plane.registry.get('orders.placed'), undefined, 'nothing stays pending')
+  },
+)
+
+test('two mQ IDs whose topics Kafka would confuse in its metrics are not both made', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })
+  const problem = assertProblem(await plane.call('PUT', '/v1/ids/orders_placed', { intent: {} }), 'MQ_TOPIC_EXISTS')
+  assert.match(problem.message, /'orders_placed' and 'orders\.placed'/)
+})
+
+test('a creation that the cluster refuses for good leaves nothing behind', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  plane.kafka.before = (call) => {
+    if (call === 'createTopic') throw new MqError('MQ_KAFKA_FORBIDDEN', 'no right to create topics')
+  }
+  assertProblem(await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} }), 'MQ_KAFKA_FORBIDDEN')
+  assert.equal(plane.registry.get('orders.placed'), undefined)
+  plane.kafka.before = () => {}
+  assert.equal((await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })).status, 200)
+})
+
+test('an older cluster that does not know the newest topic setting is served without it', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  let refused = 0
+  plane.kafka.before = (call) => {
+    if (call === 'createTopic' && refused++ === 0) {
+      throw new MqError(
+        'MQ_KAFKA_REFUSED',
+        'INVALID_CONFIG: Unknown topic config name: message.timestamp.before.max.ms',
+      )
+    }
+  }
+  assert.equal((await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })).status, 200)
+  assert.equal(plane.kafka.topics.get('orders.placed.e1')?.configs['message.timestamp.before.max.ms'], undefined)
+})
+
+test('with Kafka away it starts, says so within its deadline, and writes nothing', TIMEOUT, async (t) => {
+  const kafka = new FakeKafka()
+  kafka.away = away()
+  const plane = await startHarness(t, { kafka, createOnFirstUse: true })
+  assertProblem(await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} }), 'MQ_KAFKA_UNREACHABLE')
+  assertProblem(await plane.call('GET', '/v1/bindings/orders.placed'), 'MQ_KAFKA_UNREACHABLE')
+  assertProblem(
+    await plane.call('POST', '/v1/apply', { declarations: [{ id: 'orders.placed' }] }),
+    'MQ_KAFKA_UNREACHABLE',
+  )
+  const plan = await plane.call('POST', '/v1/apply', { declarations: [{ id: 'orders.placed' }], plan: true })
+  assert.equal(plan.body.entries[0].action, 'create', 'a plan needs no cluster')
+  assert.deepEqual(plane.registry.all(), [])
+  kafka.away = undefined
+  assert.equal((await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })).status, 200)
+})
+
+test('a cluster that swallows every question is given up after the deadline (W2)', TIMEOUT, async (t) => {
+  const kafka = new FakeKafka()
+  kafka.before = () => new Promise(() => {})
+  const plane = await startHarness(t, { kafka })
+  const started = performance.now()
+  const problem = assertProblem(
+    await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} }),
+    'MQ_KAFKA_UNREACHABLE',
+  )
+  assert.ok(performance.now() - started < 8_000)
+  assert.match(problem.message, /127\.0\.0\.1:9092 did not answer within 5000 ms/)
+})
+
+test('without a cluster nothing can be placed, and the answer says so', TIMEOUT, async (t) => {
+  const plane = await startHarness(t, { clusters: [] })
+  const problem = assertProblem(await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} }), 'MQ_INTENT_UNMET')
+  assert.match(problem.message, /no cluster is registered/)
+})
+
+test('another Kafka cluster behind a known name stops every change there, loudly (W1)', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })
+  plane.kafka.clusterId = 'another-cluster'
+  await plane.clusters.checkAll()
+  const [view] = (await plane.call('GET', '/v1/clusters')).body.clusters
+  assert.equal(view.status, 'unreachable')
+  assert.match(view.problem, /now answer as Kafka cluster another-cluster, not fake-cluster/)
+  assertProblem(await plane.call('PUT', '/v1/ids/orders.placed', { intent: { retention: '1d' } }), 'MQ_KAFKA_REFUSED')
+  assertProblem(await plane.call('DELETE', '/v1/ids/orders.placed'), 'MQ_KAFKA_REFUSED')
+  assert.equal((await plane.call('GET', '/v1/ready')).status, 503)
+  assert.ok(plane.kafka.topics.has('orders.placed.e1'))
+})
+
+test(
+  'a change of settings applies live, a change that needs a new epoch is refused with the reason',
+  TIMEOUT,
+  async (t) => {
+    const plane = await startHarness(t)
+    const first = (await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })).body
+    plane.kafka.topics.get('orders.placed.e1')!.ends[0] = 5n
+    const faster = (await plane.call('PUT', '/v1/ids/orders.placed', { intent: { latencyP99Ms: 10 } })).body
+    assert.ok(faster.revision > first.revision)
+    assert.equal(faster.producer.lingerMs, 0)
+    const larger = (await plane.call('PUT', '/v1/ids/orders.placed', { intent: { maxMessageBytes: 4_194_304 } })).body
+    assert.equal(larger.producer.maxMessageBytes, 4_194_304)
+    assert.equal(plane.kafka.topics.get('orders.placed.e1')!.configs['max.message.bytes'], String(4_194_304 + 131_072))
+    const smaller = (await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })).body
+    assert.equal(smaller.producer.maxMessageBytes, 1_048_576)
+    assert.equal(plane.kafka.topics.get('orders.placed.e1')!.configs['max.message.bytes'], String(4_194_304 + 131_072))
+    const busy = (
+      await plane.call('PUT', '/v1/ids/orders.placed', { intent: { expectedMessagesPerSecond: 1_000_000 } })
+    ).body
+    assert.equal(busy.partitions, 4)
+    assert.match(busy.warnings.join(), /needs a move to a new epoch/)
+    const { revision } = plane.store
+    for (const intent of [{ format: 'text' }, { retention: 'latest-per-key' }, { durability: 'mirror' }]) {
+      assertProblem(await plane.call('PUT', '/v1/ids/orders.placed', { intent }), 'MQ_INTENT_UNMET')
+    }
+    assert.equal(plane.store.revision, revision)
+  },
+)
+
+test('the format of an mQ ID nobody has used yet can still change', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })
+  const changed = await plane.call('PUT', '/v1/ids/orders.placed', { intent: { format: 'bytes' } })
+  assert.equal(changed.body.format, 'bytes', changed.text)
+})
+
+test(
+  'a deletion is refused while the cluster is away, and finished later when it goes away in between (P5)',
+  TIMEOUT,
+  async (t) => {
+    const plane = await startHarness(t)
+    await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })
+    plane.kafka.away = away()
+    assertProblem(await plane.call('DELETE', '/v1/ids/orders.placed'), 'MQ_KAFKA_UNREACHABLE')
+    assert.equal(plane.registry.get('orders.placed')?.state, 'active')
+    plane.kafka.away = undefined
+    plane.kafka.before = (call) => {
+      if (call === 'deleteTopic') throw away()
+    }
+    assertProblem(await plane.call('DELETE', '/v1/ids/orders.placed'), 'MQ_KAFKA_UNREACHABLE')
+    assert.equal(plane.registry.binding('orders.placed')?.deleted, true, 'clients are told first')
+    assert.ok(plane.kafka.topics.has('orders.placed.e1'))
+    plane.kafka.before = () => {}
+    await plane.provisioner.resume()
+    assert.equal(plane.kafka.topics.size, 0)
+  },
+)
+
+test(
+  'a cluster with mQ IDs cannot be forgotten or pointed at another Kafka; an idle one can be forgotten',
+  TIMEOUT,
+  async (t) => {
+    const plane = await startHarness(t)
+    await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })
+    assertProblem(await plane.call('DELETE', '/v1/clusters/main'), 'MQ_CLUSTER_IN_USE')
+    plane.kafka.clusterId = 'another-cluster'
+    assertProblem(await plane.call('PUT', '/v1/clusters/main', { bootstrap: ['other:9092'] }), 'MQ_CLUSTER_IN_USE')
+    plane.kafka.clusterId = 'fake-cluster'
+    const before = plane.registry.binding('orders.placed')!
+    const moved = await plane.call('PUT', '/v1/clusters/main', { bootstrap: ['other:9092'] })
+    assert.equal(moved.body.status, 'up', moved.text)
+    const after = plane.registry.binding('orders.placed')!
+    assert.ok(after.revision > before.revision, 'clients learn of the new addresses')
+    assert.deepEqual(after.clusters[0]?.bootstrap, ['other:9092'])
+    await plane.call('DELETE', '/v1/ids/orders.placed')
+    assert.deepEqual((await plane.call('DELETE', '/v1/clusters/main')).body, { deleted: true })
+    assertProblem(await plane.call('DELETE', '/v1/clusters/main'), 'MQ_CLUSTER_UNKNOWN')
+  },
+)
+
+test('applying twice is applying once, whatever is declared (P4)', { timeout: 60_000 }, async (t) => {
+  const plane = await startHarness(t)
+  const declarations = fc.uniqueArray(
+    fc.record({ id: fc.constantFrom('orders.placed', 'orders.paid', 'stock.moved', 'views'), intent: anyIntentInput }),
+    { selector: (one) => one.id },
+  )
+  await fc.assert(
+    fc.asyncProperty(declarations, async (list) => {
+      const planned = (await plane.call('POST', '/v1/apply', { declarations: list, plan: true })).body.entries
+      const before = plane.store.revision
+      const done = (await plane.call('POST', '/v1/apply', { declarations: list })).body
+      assert.deepEqual(done.entries, planned, 'the plan said what happened')
+      if (!done.applied) {
+        assert.equal(plane.store.revision, before, 'a refusal touched nothing')
+        return
+      }
+      const { revision } = plane.store
+      const again = (await plane.call('POST', '/v1/apply', { declarations: list })).body
+      assert.deepEqual(
+        again.entries.map((one: { action: string }) => one.action),
+        list.map(() => 'unchanged'),
+      )
+      assert.equal(plane.store.revision, revision)
+      for (const { id, intent } of list) {
+        assert.deepEqual(plane.registry.get(id)?.spec?.intent, Intent.parse(intent))
+      }
+    }),
+    { numRuns: 60 },
+  )
+})
