@@ -51,12 +51,12 @@ function fromLibrary(error: unknown): MqError {
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     return new MqError('MQ_REQUEST_INVALID', 'the body must be JSON, with content-type application/json')
   }
+  if (code === 'FST_ERR_CTP_INVALID_JSON_BODY' || error instanceof SyntaxError) {
+    return new MqError('MQ_REQUEST_INVALID', 'the body is not JSON')
+  }
   if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY') return new MqError('MQ_REQUEST_INVALID', 'the body is empty')
   if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
-    return new MqError(
-      'MQ_REQUEST_INVALID',
-      error instanceof SyntaxError ? 'the body is not JSON' : 'the request cannot be read',
-    )
+    return new MqError('MQ_REQUEST_INVALID', 'the request cannot be read')
   }
   return new MqError('MQ_INTERNAL', 'the request failed inside mQ; the log of the control plane says more', {
     cause: error,
