@@ -4,13 +4,18 @@ import type { Colors } from './io.ts'
 import { fields, table } from './output.ts'
 import { formatAge, formatBytes, formatCount, formatMs, formatRate } from './units.ts'
 
-export function describeText(detail: MqIdDetail, colors: Colors, nowMs: number): string {
+export function describeText(
+  detail: MqIdDetail,
+  colors: Colors,
+  nowMs: number,
+  width = Number.POSITIVE_INFINITY,
+): string {
   const by = detail.createdBy === 'apply' ? 'mq apply' : 'first use'
   const parts = [
     `${colors.bold(detail.id)}  ${colors.dim(`created by ${by} ${formatAge(nowMs - detail.createdAtMs)} ago, binding ${detail.incarnation}.${detail.revision}`)}`,
     ...detail.warnings.map((warning) => colors.yellow(`warning: ${warning}`)),
     section('Intent', fields(intentRows(detail.intent), colors), colors),
-    section('What mQ chose, and why', choicesText(detail, colors), colors),
+    section('What mQ chose, and why', choicesText(detail, colors, width - 2), colors),
     section('Epochs', epochsText(detail, colors), colors),
     section('Traffic', trafficText(detail, colors), colors),
   ]
@@ -50,12 +55,13 @@ function peakText(peak: Intent['peaks'][number]): string {
   return `${peak.multiple}x from ${peak.startsAt} for ${formatDurationMs(peak.durationMs)}`
 }
 
-function choicesText(detail: MqIdDetail, colors: Colors): string {
+function choicesText(detail: MqIdDetail, colors: Colors, width: number): string {
   return indent(
     table(
       [{ head: 'SETTING' }, { head: 'VALUE' }, { head: 'WHY' }],
       detail.choices.map((choice) => [choice.setting, choice.value, choice.reason]),
       colors,
+      width,
     ),
   )
 }

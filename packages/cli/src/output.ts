@@ -16,12 +16,30 @@ export async function print(
   io: Io,
   format: OutputFormat,
   data: unknown,
-  table: (colors: Colors) => string,
+  table: (colors: Colors, width: number) => string,
 ): Promise<void> {
   if (format === 'json') return write(io.stdout, `${JSON.stringify(data, null, 2)}\n`)
   if (format === 'yaml') return write(io.stdout, stringify(JSON.parse(JSON.stringify(data))))
-  const text = table(colorsFor(io.stdout, io.env))
+  const text = table(colorsFor(io.stdout, io.env), widthOf(io))
   await write(io.stdout, text.endsWith('\n') ? text : `${text}\n`)
+}
+
+/** Columns to fill: the terminal's, and without one as many as it takes, because nothing is worse to parse than wrapped text. */
+export function widthOf(io: Io): number {
+  return io.stdout.isTTY === true ? Math.max(60, io.stdout.columns ?? 100) : Number.POSITIVE_INFINITY
+}
+
+/** Lines of at most `width` characters, broken between words. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line]
 }
 
 export type Align = 'left' | 'right'
@@ -48,14 +66,25 @@ const NO_LINES = {
   middle: '  ',
 } as const
 
-export function table(columns: readonly Column[], rows: readonly (readonly string[])[], colors: Colors): string {
+/** The last column is wrapped to what is left of `width`. */
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  colors: Colors,
+  width = Number.POSITIVE_INFINITY,
+): string {
+  const last = columns.length - 1
+  const taken = columns.slice(0, last).reduce((sum, column, index) => {
+    return sum + 2 + Math.max(column.head.length, ...rows.map((row) => row[index]?.length ?? 0))
+  }, 0)
+  const room = Math.max(20, width - taken)
   const view = new Table({
     chars: NO_LINES,
     head: columns.map((column) => colors.dim(column.head)),
     colAligns: columns.map((column) => column.align ?? 'left'),
     style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
   })
-  view.push(...rows.map((row) => [...row]))
+  view.push(...rows.map((row) => row.map((text, index) => (index === last ? wrap(text, room).join('\n') : text))))
   return trimLines(view.toString())
 }
 

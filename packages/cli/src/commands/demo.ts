@@ -69,6 +69,6 @@ async function demo(io: Io, flags: DemoFlags): Promise<void> {
     await stage.close()
     progress.stop()
   }
-  await print(io, flags.output, report, (colors) => reportText(report, colors))
+  await print(io, flags.output, report, (colors, width) => reportText(report, colors, width))
   if (!report.ok) throw new Exit(exitCodes.failure)
 }

@@ -19,6 +19,6 @@ export function describeCommand(program: Command, io: Io): void {
     ['mq describe orders.placed -o json', 'for programs'],
   ]).action(async (id: string, flags: DescribeFlags) => {
     const detail = await apiFor(io, flags).call('getId', { params: { id: checkMqId(id) } }, { signal: io.interrupt })
-    await print(io, flags.output, detail, (colors) => describeText(detail, colors, Date.now()))
+    await print(io, flags.output, detail, (colors, width) => describeText(detail, colors, Date.now(), width))
   })
 }

@@ -1,12 +1,15 @@
 /** What the demo tells at its end: counts, order, speed, bytes, and what mQ chose and why. */
-import type { MqIdDetail } from '@mq/contract'
+import type { Choice, MqIdDetail } from '@mq/contract'
 import { bytesText } from '../describe-view.ts'
 import type { Colors } from '../io.ts'
-import { fields, table } from '../output.ts'
+import { fields, table, wrap } from '../output.ts'
 import { formatCount, formatMs, formatRate } from '../units.ts'
 import type { Check } from './checks.ts'
 import { FLIGHTS_ID, type FlightsReport } from './flights.ts'
 import { SHOP_IDS, type ShopReport } from './shop.ts'
+
+/** A report is read even where there is no terminal. */
+const REPORT_WIDTH = 110
 
 export interface DemoReport {
   readonly ok: boolean
@@ -17,7 +20,7 @@ export interface DemoReport {
   readonly failed: readonly Check[]
 }
 
-export function reportText(report: DemoReport, colors: Colors): string {
+export function reportText(report: DemoReport, colors: Colors, width: number): string {
   const { flights, shop } = report
   const parts = [
     colors.bold(`A. ${formatCount(flights.sent)} real US flights through ${FLIGHTS_ID}, at full speed`),
@@ -47,14 +50,18 @@ export function reportText(report: DemoReport, colors: Colors): string {
           `group ${group.group}`,
           `${formatCount(group.received)} of ${formatCount(group.expected)} handled, end to end p50 ${formatMs(group.endToEndMs.p50)}, p99 ${formatMs(group.endToEndMs.p99)}`,
         ]),
+        ['asked for', wishText(shop)],
         ['bytes', shopBytes(shop)],
       ],
       colors,
     ),
     checksText(shop.checks, colors),
     '',
-    colors.bold('What mQ chose, and why'),
+    colors.bold('What mQ chose, with nobody naming a topic, a partition, a broker or a setting'),
     choicesText([flights.detail, ...shop.details], colors),
+    '',
+    colors.bold('Why'),
+    reasonsText([flights.detail, ...shop.details], colors, Math.min(width, REPORT_WIDTH)),
     '',
     verdict(report, colors),
   ]
@@ -83,6 +90,16 @@ function trafficBytes(detail: MqIdDetail, recordBytes: number): string {
   return bytesText(recordBytes, (recordBytes * traffic.wireBytesIn) / traffic.recordBytesIn)
 }
 
+/** The wish of the orders beside what their group measured. */
+function wishText(shop: ShopReport): string {
+  const orders = shop.details.find((detail) => detail.id === 'orders.placed')
+  const measured = shop.groups.find((group) => group.group === 'warehouse')
+  if (orders === undefined || measured === undefined) return '-'
+  const wishMs = orders.intent.latencyP99Ms
+  const met = measured.endToEndMs.p99 <= wishMs ? 'met' : 'missed on this machine'
+  return `orders.placed end to end p99 ${formatMs(wishMs)}: ${met}`
+}
+
 function shopBytes(shop: ShopReport): string {
   const traffic = shop.details.flatMap((detail) => (detail.traffic === null ? [] : [detail.traffic]))
   const recordBytes = traffic.reduce((sum, one) => sum + one.recordBytesIn, 0)
@@ -93,28 +110,45 @@ function shopBytes(shop: ShopReport): string {
   )
 }
 
-/** Each choice once: where mQ IDs differ, their values stand side by side. */
+/** The settings that differ most between wishes, beside each other. */
+const SHOWN = [
+  'partitions',
+  'retention',
+  'producer.codec',
+  'producer.lingerMs',
+  'producer.batchBytes',
+  'consumer.fetchMinBytes',
+  'consumer.sessionTimeoutMs',
+] as const
+
 function choicesText(details: readonly MqIdDetail[], colors: Colors): string {
-  const rows = new Map<string, { ids: string[]; setting: string; value: string; reason: string }>()
-  for (const detail of details) {
-    for (const choice of detail.choices) {
-      const key = JSON.stringify([choice.setting, choice.value, choice.reason])
-      const row = rows.get(key)
-      if (row === undefined) rows.set(key, { ids: [detail.id], ...choice })
-      else row.ids.push(detail.id)
-    }
-  }
-  const sorted = [...rows.values()].sort((a, b) => a.setting.localeCompare(b.setting))
+  const shown = SHOWN.filter((setting) => details.some((detail) => choiceOf(detail, setting) !== undefined))
   return table(
-    [{ head: '  SETTING' }, { head: 'VALUE' }, { head: 'FOR' }, { head: 'WHY' }],
-    sorted.map((row) => [
-      `  ${row.setting}`,
-      row.value,
-      row.ids.length === details.length ? 'all' : row.ids.join(', '),
-      row.reason,
-    ]),
+    [{ head: '  SETTING' }, ...details.map((detail) => ({ head: detail.id }))],
+    shown.map((setting) => [`  ${setting}`, ...details.map((detail) => choiceOf(detail, setting)?.value ?? '-')]),
     colors,
   )
+}
+
+/** The reason for the value of the first mQ ID, and of the next one that has another value. */
+function reasonsText(details: readonly MqIdDetail[], colors: Colors, width: number): string {
+  return SHOWN.flatMap((setting) => {
+    const choices = details.flatMap((detail) => {
+      const choice = choiceOf(detail, setting)
+      return choice === undefined ? [] : [{ id: detail.id, value: choice.value, reason: choice.reason }]
+    })
+    const first = choices[0]
+    const other = choices.findLast((choice) => choice.id === 'orders.placed' && choice.value !== first?.value)
+    return [first, other].flatMap((choice) => {
+      if (choice === undefined) return []
+      const [head, ...rest] = wrap(`${setting} = ${choice.value} for ${choice.id}: ${choice.reason}`, width - 4)
+      return [`  ${colors.dim('-')} ${head}`, ...rest.map((line) => `    ${line}`)]
+    })
+  }).join('\n')
+}
+
+function choiceOf(detail: MqIdDetail, setting: string): Choice | undefined {
+  return detail.choices.find((choice) => choice.setting === setting)
 }
 
 function total(sent: Readonly<Record<string, number>>): number {
