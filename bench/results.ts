@@ -97,3 +97,18 @@ export const LatencyResult = z.object({
   contenders: z.array(LatencyContender),
 })
 export type LatencyResult = z.output<typeof LatencyResult>
+
+export const PropagationResult = z.object({
+  measure: z.literal('propagation'),
+  machine: Machine,
+  clients: z.number().int().positive(),
+  changes: z.number().int().positive(),
+  p50Ms: z
+    .number()
+    .min(0)
+    .describe('From the request for the change to its arrival at one client, over clients x changes'),
+  p99Ms: z.number().min(0),
+  maxMs: z.number().min(0),
+  reconnectAllMs: z.number().min(0).describe('All clients connecting at once, until the last has its binding'),
+})
+export type PropagationResult = z.output<typeof PropagationResult>

@@ -1,5 +1,5 @@
 /** Results as tables for people. */
-import type { Contender, LatencyResult, ThroughputResult } from './results.ts'
+import type { Contender, LatencyResult, PropagationResult, ThroughputResult } from './results.ts'
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, n) => Math.max(title.length, ...rows.map((row) => row[n]!.length)))
@@ -55,5 +55,20 @@ export function latencyTable(result: LatencyResult): string {
     ),
     '',
     `p99 of mQ is ${result.p99OverJavaMs} ms over Java's; Java's tool counts whole milliseconds.`,
+  ].join('\n')
+}
+
+export function propagationTable(result: PropagationResult): string {
+  const { machine, clients, changes } = result
+  return [
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${machine.date}`,
+    `${changes} changes of one binding, ${count(clients)} clients connected, from the request to the arrival at each client`,
+    '',
+    table(
+      ['binding change', 'p50 ms', 'p99 ms', 'max ms'],
+      [[`at ${count(clients)} clients`, result.p50Ms.toFixed(1), result.p99Ms.toFixed(1), result.maxMs.toFixed(1)]],
+    ),
+    '',
+    `All ${count(clients)} clients connecting at once have their binding within ${Math.round(result.reconnectAllMs)} ms.`,
   ].join('\n')
 }

@@ -1,0 +1,38 @@
+/**
+ * The control plane of `propagation.ts`, in a process of its own: prints its address, ends when its input does.
+ *
+ * The cluster behind it answers from memory: a changed setting concerns the control plane and its clients, not Kafka.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createLogger, type OpenAdmin, startControlPlane, type TopicFacts } from '@mq/control-plane'
+
+const topics = new Map<string, TopicFacts>()
+const openAdmin: OpenAdmin = () => ({
+  describe: async () => ({ clusterId: 'memory', brokers: 3 }),
+  findTopics: async (names) => new Map([...topics].filter(([name]) => names.includes(name))),
+  createTopic: async ({ name, partitions, replication }) => {
+    topics.set(name, { topicId: null, partitions, replication, leaderless: 0 })
+  },
+  deleteTopic: async (name) => void topics.delete(name),
+  alterTopicConfigs: async () => {},
+  endOffsets: async (_name, partitions) => new Array<bigint>(partitions).fill(0n),
+  close: async () => {},
+})
+
+const dataDir = mkdtempSync(join(tmpdir(), 'mq-propagation-'))
+const plane = await startControlPlane({
+  port: 0,
+  dataDir,
+  openAdmin,
+  clusters: [{ name: 'memory', bootstrap: ['127.0.0.1:1'], securityProtocol: 'plaintext' }],
+  logger: createLogger('warn'),
+})
+console.log(plane.url)
+process.stdin.resume()
+process.stdin.once('end', async () => {
+  await plane.close()
+  rmSync(dataDir, { recursive: true, force: true })
+  process.exit(0)
+})
