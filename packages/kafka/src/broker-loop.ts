@@ -22,7 +22,7 @@ import { toMqError } from './kafka-errors.ts'
 
 /** A broker holds a poll no longer, whatever the settings say: a request times out at the library after 30 seconds. */
 const MAX_WAIT_MS = 15_000
-const BRIEF_WAIT_MS = 5
+const BRIEF_WAIT_MS = 25
 const MIN_PARTITION_BYTES = 16 * 1024
 const MIN_RESPONSE_BYTES = 64 * 1024
 

@@ -13,14 +13,15 @@
  */
 import { type ConsumerSettings, MqError } from '@mq/contract'
 import { backoffMs } from './backoff.ts'
-import { BatchDecoder, type DecodedBatch } from './batch-decoder.ts'
+import { BatchDecoder } from './batch-decoder.ts'
 import { announcedBytes, readBatchHeader } from './batch-header.ts'
 import { BrokerLoop, type LoopOwner } from './broker-loop.ts'
+import { Delivery } from './delivery.ts'
 import { type Deps, systemDeps } from './deps.ts'
 import { ClusterFetchNetwork, type FetchCluster, type FetchNetwork } from './fetch-network.ts'
-import { FetchPartition, type Section } from './fetch-partition.ts'
+import { FetchPartition } from './fetch-partition.ts'
 import type { FetchedPartition, FetchResponse } from './fetch-request.ts'
-import { FetchedBatch } from './fetched-batch.ts'
+import type { FetchedBatch } from './fetched-batch.ts'
 import { KafkaCode, protocolError, toMqError } from './kafka-errors.ts'
 import { LeaderFinder } from './leader-finder.ts'
 
@@ -29,8 +30,6 @@ export const MAX_BATCH_BYTES = 128 * 1024 * 1024
 export const CORRUPT_RETRIES = 3
 export const REPORT_AFTER_FAILURES = 5
 const MIN_SHARE_BYTES = 32 * 1024
-/** Decoded in one go before other work of the process gets its turn. */
-const SLICE_BYTES = 1024 * 1024
 
 export interface OffsetOutOfRange {
   readonly topic: string
@@ -63,13 +62,8 @@ export class Fetcher {
   readonly #owner: LoopOwner
   readonly #partitions = new Map<string, FetchPartition>()
   readonly #loops = new Map<number, BrokerLoop>()
-  /** Partitions that have something to decode, in the order of their turns. */
-  readonly #deliverable = new Set<FetchPartition>()
+  readonly #delivery: Delivery
   #settings: ConsumerSettings
-  #heldBytes = 0
-  #shareBytes: number
-  #isPumping = false
-  #isSliced = false
   #isClosed = false
 
   constructor(options: FetcherOptions) {
@@ -77,7 +71,13 @@ export class Fetcher {
     this.#deps = options.deps ?? systemDeps
     this.#network = options.network ?? new ClusterFetchNetwork(options.cluster)
     this.#settings = options.settings
-    this.#shareBytes = options.settings.readAheadBytes
+    this.#delivery = new Delivery({
+      shareBytes: options.settings.readAheadBytes,
+      onBatch: options.onBatch,
+      onDamage: (partition, error) => this.#onDamage(partition, error),
+      onRefused: (partition, error) => this.#halt(partition, error),
+      onRoom: (partition) => this.#onRoom(partition),
+    })
     const monotonicMs = () => this.#deps.clock.monotonicMs()
     this.#finder = new LeaderFinder(this.#network, monotonicMs, (partition, found) => {
       if (found.kind === 'gone') this.#halt(partition, found.error)
@@ -100,7 +100,7 @@ export class Fetcher {
       onFailure: (partition, error) => {
         this.#retry(partition, toMqError(error, `fetch ${partition.topic}/${partition.partition}`))
       },
-      onResponse: () => this.#pump(),
+      onResponse: () => this.#delivery.pump(),
     }
   }
 
@@ -127,18 +127,15 @@ export class Fetcher {
 
   pause(topic: string, partition: number): void {
     const paused = this.#partitions.get(keyOf(topic, partition))
-    if (paused === undefined) return
-    paused.paused = true
-    this.#deliverable.delete(paused)
+    if (paused !== undefined) paused.paused = true
   }
 
   resume(topic: string, partition: number): void {
     const resumed = this.#partitions.get(keyOf(topic, partition))
     if (resumed === undefined || !resumed.paused) return
     resumed.paused = false
-    this.#makeDeliverable(resumed)
+    this.#delivery.resume(resumed)
     this.#wakeLeader(resumed)
-    this.#pumpSoon()
   }
 
   /** Takes effect with the next request. */
@@ -161,7 +158,7 @@ export class Fetcher {
 
   /** Bytes read ahead and handed out that were not released. */
   get heldBytes(): number {
-    return this.#heldBytes
+    return this.#delivery.heldBytes
   }
 
   /** Hands out nothing more. A poll under way is cut off rather than waited for. */
@@ -196,8 +193,9 @@ export class Fetcher {
       }
     }
     const limit = this.#settings.readAheadBytes
-    this.#shareBytes = Math.max(MIN_SHARE_BYTES, Math.floor(limit / Math.max(1, active)))
-    return { partitions, shareBytes: this.#shareBytes, roomBytes: limit - this.#heldBytes }
+    const shareBytes = Math.max(MIN_SHARE_BYTES, Math.floor(limit / Math.max(1, active)))
+    this.#delivery.shareBytes = shareBytes
+    return { partitions, shareBytes, roomBytes: limit - this.#delivery.heldBytes }
   }
 
   #onResult(partition: FetchPartition, result: FetchedPartition | undefined, response: FetchResponse): void {
@@ -249,88 +247,11 @@ export class Fetcher {
       aborted: this.#settings.isolation === 'read_committed' ? result.aborted : undefined,
       maxBatchBytes: MAX_BATCH_BYTES,
     })
-    const bytes = at - result.start
-    partition.sections.push({ decoder, highWatermark: result.highWatermark, bytes })
-    partition.pendingBytes += bytes
-    this.#heldBytes += bytes
-    this.#makeDeliverable(partition)
-  }
-
-  #makeDeliverable(partition: FetchPartition): void {
-    if (partition.isOver || partition.paused || partition.sections.length === 0) return
-    if (partition.deliveredBytes < this.#shareBytes) this.#deliverable.add(partition)
-  }
-
-  #pumpSoon(): void {
-    if (this.#isSliced || this.#isPumping) return
-    this.#isSliced = true
-    setImmediate(() => {
-      this.#isSliced = false
-      this.#pump()
-    })
-  }
-
-  /** Decodes and hands out in turns, a slice at a time, while handed-out bytes stay within bounds (F2). */
-  #pump(): void {
-    if (this.#isPumping) return
-    this.#isPumping = true
-    let bytes = 0
-    for (const partition of this.#deliverable) {
-      if (bytes >= SLICE_BYTES) break
-      this.#deliverable.delete(partition)
-      bytes += this.#deliverOne(partition)
-      this.#makeDeliverable(partition)
-    }
-    this.#isPumping = false
-    if (this.#deliverable.size > 0) this.#pumpSoon()
-  }
-
-  /** @returns how many bytes of work it was */
-  #deliverOne(partition: FetchPartition): number {
-    const section = partition.sections[0]
-    if (section === undefined || partition.isOver || partition.paused) return 0
-    let decoded: DecodedBatch | undefined
-    try {
-      decoded = section.decoder.next()
-    } catch (error) {
-      this.#onDamage(partition, toMqError(error, `decode ${partition.topic}/${partition.partition}`))
-      return 0
-    }
-    this.#consume(partition, section, section.bytes - section.decoder.remainingBytes)
-    if (section.decoder.remainingBytes === 0 && partition.sections[0] === section) partition.sections.shift()
-    if (decoded === undefined) {
-      this.#wakeLeader(partition)
-      return 0
-    }
-    const held = decoded.bytes.length
-    partition.corruptions = 0
-    partition.deliveredOffset = decoded.nextOffset
-    partition.deliveredBytes += held
-    this.#heldBytes += held
-    const batch = new FetchedBatch(decoded, section.highWatermark, (bytes) => {
-      partition.deliveredBytes -= bytes
-      this.#heldBytes -= bytes
-      this.#onRoom(partition)
-    })
-    try {
-      this.#options.onBatch(batch)
-    } catch (error) {
-      this.#halt(partition, new MqError('MQ_INTERNAL', `the receiver of batches threw: ${error}`, { cause: error }))
-    }
-    this.#wakeLeader(partition)
-    return Math.max(held, decoded.wireBytes)
-  }
-
-  #consume(partition: FetchPartition, section: Section, bytes: number): void {
-    section.bytes -= bytes
-    partition.pendingBytes -= bytes
-    this.#heldBytes -= bytes
+    this.#delivery.add(partition, { decoder, highWatermark: result.highWatermark, bytes: at - result.start })
   }
 
   #onRoom(partition: FetchPartition): void {
-    this.#makeDeliverable(partition)
-    if (this.#deliverable.size > 0) this.#pumpSoon()
-    if (partition.heldBytes * 2 <= this.#shareBytes) this.#wakeLeader(partition)
+    if (partition.heldBytes * 2 <= this.#delivery.shareBytes) this.#wakeLeader(partition)
   }
 
   #onDamage(partition: FetchPartition, error: MqError): void {
@@ -340,7 +261,7 @@ export class Fetcher {
     }
     // It may have happened on the way: ask again from where delivery stopped.
     partition.corruptions += 1
-    this.#rewind(partition)
+    this.#delivery.discard(partition)
     this.#pause(partition, partition.corruptions)
   }
 
@@ -413,13 +334,7 @@ export class Fetcher {
   #stop(partition: FetchPartition, kind: 'halted' | 'removed'): void {
     if (partition.phase.kind === 'waiting') this.#deps.timers.clearTimeout(partition.phase.timer)
     partition.phase = { kind }
-    this.#deliverable.delete(partition)
-    this.#rewind(partition)
-  }
-
-  #rewind(partition: FetchPartition): void {
-    this.#heldBytes -= partition.pendingBytes
-    partition.rewind()
+    this.#delivery.discard(partition)
   }
 }
 

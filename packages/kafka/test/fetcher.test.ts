@@ -41,6 +41,7 @@ class FakeNetwork implements FetchNetwork {
   range = { earliest: 0, latest: 0 }
   /** Holds every answer until it is resolved. */
   gate: Promise<void> | undefined
+  pollMs = 5
   onRequest: (count: number) => void = () => {}
 
   append(partition: number, bytes: Buffer): void {
@@ -100,7 +101,8 @@ class FakeNetwork implements FetchNetwork {
       const highWatermark = log.at(-1)?.next ?? 0
       partitions.push({ partition: asked.partition, highWatermark, records: Buffer.concat(parts), ...answer })
     }
-    if (partitions.every((one) => (one.records?.length ?? 0) === 0)) await sleep(Math.min(request.maxWaitMs, 5))
+    if (partitions.every((one) => (one.records?.length ?? 0) === 0))
+      await sleep(Math.min(request.maxWaitMs, this.pollMs))
     await gate
     return parseFetchResponse(17, encodeFetchResponse(17, [{ topic: ID, partitions }]))
   }
@@ -487,6 +489,38 @@ describe('the fetcher', { timeout: 60_000 }, () => {
     nowMs = MISSING_GRACE_MS
     await until('it is reported', () => rig.errors.length === 1)
     assert.deepEqual([rig.errors[0]?.code, rig.network.requests.length], ['MQ_TOPIC_MISSING', 0])
+  })
+
+  it('stops a partition whose receiver throws, and says so', async () => {
+    const rig = start({
+      onBatch: () => {
+        throw new Error('receiver broke')
+      },
+    })
+    rig.network.fill(0, 5)
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('it is reported', () => rig.errors.length === 1)
+    await sleep(20)
+    assert.deepEqual([rig.errors[0]?.code, rig.batches.length, rig.fetcher.heldBytes], ['MQ_INTERNAL', 1, 0])
+    assert.match(rig.errors[0]?.message ?? '', /receiver broke/)
+  })
+
+  it('waits for a partition without records at the broker, not in a tight loop', async () => {
+    const rig = start({ settings: { fetchMaxWaitMs: 1_000 } })
+    rig.network.pollMs = 40
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await sleep(150)
+    assert.ok(rig.network.requests.length <= 5, `${rig.network.requests.length} requests`)
+    assert.equal(rig.network.requests[0]?.request.maxWaitMs, 1_000)
+  })
+
+  it('takes new settings with the next request', async () => {
+    const rig = start()
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('it asked', () => rig.network.requests.length > 0)
+    rig.fetcher.update({ ...SETTINGS, fetchMinBytes: 777, isolation: 'read_uncommitted' })
+    await until('it asked anew', () => rig.network.requests.at(-1)?.request.minBytes === 777)
+    assert.equal(rig.network.requests.at(-1)?.request.isolation, 'read_uncommitted')
   })
 
   it('ends at once while a poll is under way, and hands out nothing after', async () => {
