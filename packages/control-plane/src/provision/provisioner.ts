@@ -9,23 +9,22 @@
  * P4. Declaring what is already true changes nothing: no revision, no decision, no push.
  * P5. A deletion is told to clients before the topic goes, and its tombstone stays.
  */
-import { type Choice, type Intent, isMqErrorCode, MqError, type PlanEntry } from '@mq/contract'
+import { type Intent, isMqErrorCode, MqError, type PlanEntry } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { sleep } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import { KeyedMutex } from '../mutex.ts'
-import type { ActiveId, CreatedBy, IdRecord, IdSpec, Pending } from '../registry/records.ts'
+import type { ActiveId, CreatedBy, IdRecord, Pending } from '../registry/records.ts'
 import type { IdChange, Registry, Unstamped } from '../registry/registry.ts'
-import type { ClusterAdmin, TopicFacts } from './cluster-admin.ts'
+import type { TopicFacts } from './cluster-admin.ts'
 import type { Clusters } from './clusters.ts'
+import { clusterChoice, decide, standingOf } from './decide.ts'
 import { dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
-import { type ClusterFacts, chooseCluster, place, type Standing, sameInMetrics, topicName } from './placement-rules.ts'
-import { chooseSettings } from './settings-rules.ts'
+import { chooseCluster, sameInMetrics, topicName } from './placement-rules.ts'
+import { alterTopic, createTopic, isOurs } from './topic.ts'
 
 const LEADERS_WITHIN_MS = 10_000
 const LEADER_POLL_MS = 50
-/** A configuration key Kafka knows from 3.6 on; an older cluster does without. */
-const NEWER_CONFIG = 'message.timestamp.before.max.ms'
 
 export interface ProvisionerOptions {
   readonly registry: Registry
@@ -334,80 +333,6 @@ export class Provisioner {
     }
     return undefined
   }
-}
-
-function decide(
-  intent: Intent,
-  cluster: Pick<ClusterFacts, 'name' | 'brokers'>,
-  where: Choice,
-  standing?: Standing,
-): { spec: IdSpec; partitions: number } {
-  const settings = chooseSettings(intent)
-  const placement = place(intent, settings.producer, cluster, standing)
-  return {
-    partitions: placement.partitions,
-    spec: {
-      intent,
-      producer: settings.producer,
-      consumer: settings.consumer,
-      replication: placement.replication,
-      minInsyncReplicas: placement.minInsyncReplicas,
-      topicConfigs: { ...placement.topicConfigs },
-      choices: [where, ...placement.choices, ...settings.choices],
-      warnings: [...placement.warnings],
-    },
-  }
-}
-
-function standingOf(record: ActiveId): Standing {
-  return {
-    partitions: record.epochs.at(-1)!.partitions,
-    replication: record.spec.replication,
-    minInsyncReplicas: record.spec.minInsyncReplicas,
-    maxMessageBytes: Number(record.spec.topicConfigs['max.message.bytes'] ?? 0),
-  }
-}
-
-function clusterChoice(spec: IdSpec): Choice {
-  return spec.choices.find((choice) => choice.setting === 'cluster')!
-}
-
-async function createTopic(admin: ClusterAdmin, spec: Parameters<ClusterAdmin['createTopic']>[0]): Promise<void> {
-  try {
-    await admin.createTopic(spec)
-  } catch (error) {
-    if (!refusesNewerConfig(error)) throw error
-    await admin.createTopic({ ...spec, configs: withoutNewer(spec.configs) })
-  }
-}
-
-async function alterTopic(
-  admin: ClusterAdmin,
-  topic: string,
-  configs: Readonly<Record<string, string>>,
-): Promise<void> {
-  try {
-    await admin.alterTopicConfigs(topic, configs)
-  } catch (error) {
-    if (!refusesNewerConfig(error)) throw error
-    await admin.alterTopicConfigs(topic, withoutNewer(configs))
-  }
-}
-
-function refusesNewerConfig(error: unknown): boolean {
-  return error instanceof MqError && error.code === 'MQ_KAFKA_REFUSED' && error.message.includes(NEWER_CONFIG)
-}
-
-function withoutNewer(configs: Readonly<Record<string, string>>): Record<string, string> {
-  const { [NEWER_CONFIG]: _newer, ...rest } = configs
-  return rest
-}
-
-/** Whether a topic that was absent when the creation was written down is the one it made (P3). */
-async function isOurs(admin: ClusterAdmin, topic: string, partitions: number, replication: number): Promise<boolean> {
-  const facts = (await admin.findTopics([topic])).get(topic)
-  if (facts === undefined || facts.partitions !== partitions || facts.replication !== replication) return false
-  return (await admin.endOffsets(topic, partitions)).every((end) => end === 0n)
 }
 
 function withoutStamp<R extends IdRecord>(record: R): Unstamped<R> {

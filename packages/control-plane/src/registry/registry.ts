@@ -7,22 +7,15 @@
  *     between two of them resumes without a gap.
  * R4. A binding that does not match the contract is never published.
  */
-import { type ClusterAddress as Address, Binding, ClusterAddress, MqError } from '@mq/contract'
+import { type ClusterAddress as Address, Binding, MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { Transaction } from 'kysely'
 import { Mutex } from '../mutex.ts'
 import type { Store } from '../store/store.ts'
 import type { Tables } from '../store/tables.ts'
 import { appendDecision, type NewDecision } from './journal.ts'
-import {
-  type ClusterRecord,
-  CreatedBy,
-  type EpochRecord,
-  type IdRecord,
-  IdSpec,
-  Pending,
-  StoredEpoch,
-} from './records.ts'
+import type { ClusterRecord, IdRecord } from './records.ts'
+import { loadRows, saveCluster, saveId } from './rows.ts'
 
 export type Unstamped<R extends IdRecord> = R extends IdRecord ? Omit<R, 'revision' | 'updatedAtMs'> : never
 /** A new state of a record; revision and time are filled in by the registry. */
@@ -47,7 +40,9 @@ export class Registry {
   static async load(store: Store, deps: Deps, onBinding: (binding: Binding) => void): Promise<Registry> {
     const registry = new Registry(store, deps, onBinding)
     try {
-      await registry.#load()
+      const { ids, clusters } = await loadRows(store)
+      for (const [id, record] of ids) registry.#ids.set(id, record)
+      for (const [name, record] of clusters) registry.#clusters.set(name, record)
     } catch (error) {
       if (error instanceof MqError) throw error
       throw new MqError('MQ_STORE_FAILED', `the store in ${store.dataDir} holds rows mQ cannot read`, { cause: error })
@@ -281,49 +276,6 @@ export class Registry {
     }
     return parsed.data
   }
-
-  async #load(): Promise<void> {
-    for (const row of await this.#store.db.selectFrom('clusters').selectAll().execute()) {
-      this.#clusters.set(row.name, {
-        address: ClusterAddress.parse(JSON.parse(row.address)),
-        kafkaId: row.kafka_id,
-        createdAtMs: Number(row.created_at_ms),
-        updatedAtMs: Number(row.updated_at_ms),
-      })
-    }
-    const epochs = new Map<string, EpochRecord[]>()
-    for (const row of await this.#store.db.selectFrom('epochs').selectAll().orderBy('epoch').execute()) {
-      const epoch = StoredEpoch.parse({
-        epoch: Number(row.epoch),
-        state: row.state,
-        cluster: row.cluster,
-        topic: row.topic,
-        partitions: Number(row.partitions),
-        endOffsets: row.end_offsets === null ? null : JSON.parse(row.end_offsets),
-      })
-      const list = epochs.get(row.mq_id) ?? []
-      list.push({ ...epoch, topicId: row.topic_id, createdAtMs: Number(row.created_at_ms) })
-      epochs.set(row.mq_id, list)
-    }
-    for (const row of await this.#store.db.selectFrom('mq_ids').selectAll().execute()) {
-      const common = {
-        id: row.id,
-        revision: Number(row.revision),
-        lastEpoch: Number(row.last_epoch),
-        createdBy: CreatedBy.parse(row.created_by),
-        createdAtMs: Number(row.created_at_ms),
-        updatedAtMs: Number(row.updated_at_ms),
-        pending: row.pending === null ? null : Pending.parse(JSON.parse(row.pending)),
-      }
-      if (row.state === 'absent' || row.spec === null) {
-        this.#ids.set(row.id, { ...common, state: 'absent', spec: null, epochs: [] })
-        continue
-      }
-      const spec = IdSpec.parse(JSON.parse(row.spec))
-      if (row.state === 'deleted') this.#ids.set(row.id, { ...common, state: 'deleted', spec, epochs: [] })
-      else this.#ids.set(row.id, { ...common, state: 'active', spec, epochs: epochs.get(row.id) ?? [] })
-    }
-  }
 }
 
 function placesOf(record: IdRecord): string[] {
@@ -331,53 +283,4 @@ function placesOf(record: IdRecord): string[] {
   if (record.pending?.kind === 'create') places.push(record.pending.place.cluster)
   if (record.pending?.kind === 'delete') places.push(...record.pending.topics.map((topic) => topic.cluster))
   return places
-}
-
-async function saveCluster(tx: Transaction<Tables>, record: ClusterRecord): Promise<void> {
-  const row = {
-    address: JSON.stringify(record.address),
-    kafka_id: record.kafkaId,
-    created_at_ms: record.createdAtMs,
-    updated_at_ms: record.updatedAtMs,
-  }
-  await tx
-    .insertInto('clusters')
-    .values({ name: record.address.name, ...row })
-    .onConflict((conflict) => conflict.column('name').doUpdateSet(row))
-    .execute()
-}
-
-async function saveId(tx: Transaction<Tables>, record: IdRecord): Promise<void> {
-  const row = {
-    state: record.state,
-    revision: record.revision,
-    last_epoch: record.lastEpoch,
-    created_by: record.createdBy,
-    spec: record.spec === null ? null : JSON.stringify(record.spec),
-    pending: record.pending === null ? null : JSON.stringify(record.pending),
-    created_at_ms: record.createdAtMs,
-    updated_at_ms: record.updatedAtMs,
-  }
-  await tx
-    .insertInto('mq_ids')
-    .values({ id: record.id, ...row })
-    .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
-    .execute()
-  await tx.deleteFrom('epochs').where('mq_id', '=', record.id).execute()
-  for (const epoch of record.epochs) {
-    await tx
-      .insertInto('epochs')
-      .values({
-        mq_id: record.id,
-        epoch: epoch.epoch,
-        state: epoch.state,
-        cluster: epoch.cluster,
-        topic: epoch.topic,
-        topic_id: epoch.topicId,
-        partitions: epoch.partitions,
-        end_offsets: epoch.endOffsets === null ? null : JSON.stringify(epoch.endOffsets),
-        created_at_ms: epoch.createdAtMs,
-      })
-      .execute()
-  }
 }

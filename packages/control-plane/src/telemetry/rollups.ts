@@ -7,14 +7,8 @@ import type { Transaction } from 'kysely'
 import type { Store } from '../store/store.ts'
 import type { Tables } from '../store/tables.ts'
 import { Sketch } from './sketch.ts'
-import {
-  emptySlice,
-  FIVE_MINUTES_MS,
-  type FinishedRollup,
-  type GroupCounts,
-  mergeSlice,
-  type Slice,
-} from './traffic.ts'
+import { emptySlice, type GroupCounts, mergeSlice, type Slice } from './slice.ts'
+import { FIVE_MINUTES_MS, type FinishedRollup } from './traffic.ts'
 
 export const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS

@@ -1,0 +1,114 @@
+/**
+ * Records as rows of the store, both ways. What is read is checked: a row that does not fit is an error, never a guess.
+ */
+import { ClusterAddress } from '@mq/contract'
+import type { Transaction } from 'kysely'
+import type { Store } from '../store/store.ts'
+import type { Tables } from '../store/tables.ts'
+import {
+  type ClusterRecord,
+  CreatedBy,
+  type EpochRecord,
+  type IdRecord,
+  IdSpec,
+  Pending,
+  StoredEpoch,
+} from './records.ts'
+
+/** Everything the registry mirrors. */
+export async function loadRows(
+  store: Store,
+): Promise<{ ids: Map<string, IdRecord>; clusters: Map<string, ClusterRecord> }> {
+  const ids = new Map<string, IdRecord>()
+  const clusters = new Map<string, ClusterRecord>()
+  for (const row of await store.db.selectFrom('clusters').selectAll().execute()) {
+    clusters.set(row.name, {
+      address: ClusterAddress.parse(JSON.parse(row.address)),
+      kafkaId: row.kafka_id,
+      createdAtMs: Number(row.created_at_ms),
+      updatedAtMs: Number(row.updated_at_ms),
+    })
+  }
+  const epochs = new Map<string, EpochRecord[]>()
+  for (const row of await store.db.selectFrom('epochs').selectAll().orderBy('epoch').execute()) {
+    const epoch = StoredEpoch.parse({
+      epoch: Number(row.epoch),
+      state: row.state,
+      cluster: row.cluster,
+      topic: row.topic,
+      partitions: Number(row.partitions),
+      endOffsets: row.end_offsets === null ? null : JSON.parse(row.end_offsets),
+    })
+    const list = epochs.get(row.mq_id) ?? []
+    list.push({ ...epoch, topicId: row.topic_id, createdAtMs: Number(row.created_at_ms) })
+    epochs.set(row.mq_id, list)
+  }
+  for (const row of await store.db.selectFrom('mq_ids').selectAll().execute()) {
+    const common = {
+      id: row.id,
+      revision: Number(row.revision),
+      lastEpoch: Number(row.last_epoch),
+      createdBy: CreatedBy.parse(row.created_by),
+      createdAtMs: Number(row.created_at_ms),
+      updatedAtMs: Number(row.updated_at_ms),
+      pending: row.pending === null ? null : Pending.parse(JSON.parse(row.pending)),
+    }
+    if (row.state === 'absent' || row.spec === null) {
+      ids.set(row.id, { ...common, state: 'absent', spec: null, epochs: [] })
+      continue
+    }
+    const spec = IdSpec.parse(JSON.parse(row.spec))
+    if (row.state === 'deleted') ids.set(row.id, { ...common, state: 'deleted', spec, epochs: [] })
+    else ids.set(row.id, { ...common, state: 'active', spec, epochs: epochs.get(row.id) ?? [] })
+  }
+  return { ids, clusters }
+}
+
+export async function saveCluster(tx: Transaction<Tables>, record: ClusterRecord): Promise<void> {
+  const row = {
+    address: JSON.stringify(record.address),
+    kafka_id: record.kafkaId,
+    created_at_ms: record.createdAtMs,
+    updated_at_ms: record.updatedAtMs,
+  }
+  await tx
+    .insertInto('clusters')
+    .values({ name: record.address.name, ...row })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet(row))
+    .execute()
+}
+
+export async function saveId(tx: Transaction<Tables>, record: IdRecord): Promise<void> {
+  const row = {
+    state: record.state,
+    revision: record.revision,
+    last_epoch: record.lastEpoch,
+    created_by: record.createdBy,
+    spec: record.spec === null ? null : JSON.stringify(record.spec),
+    pending: record.pending === null ? null : JSON.stringify(record.pending),
+    created_at_ms: record.createdAtMs,
+    updated_at_ms: record.updatedAtMs,
+  }
+  await tx
+    .insertInto('mq_ids')
+    .values({ id: record.id, ...row })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
+    .execute()
+  await tx.deleteFrom('epochs').where('mq_id', '=', record.id).execute()
+  for (const epoch of record.epochs) {
+    await tx
+      .insertInto('epochs')
+      .values({
+        mq_id: record.id,
+        epoch: epoch.epoch,
+        state: epoch.state,
+        cluster: epoch.cluster,
+        topic: epoch.topic,
+        topic_id: epoch.topicId,
+        partitions: epoch.partitions,
+        end_offsets: epoch.endOffsets === null ? null : JSON.stringify(epoch.endOffsets),
+        created_at_ms: epoch.createdAtMs,
+      })
+      .execute()
+  }
+}
