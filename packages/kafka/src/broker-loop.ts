@@ -32,10 +32,16 @@ export interface LoopOwner {
   readonly deps: Deps
   /** The partitions led by this broker that may be asked for, in no order, and how many bytes one may hold. */
   candidates(nodeId: number): { partitions: FetchPartition[]; shareBytes: number; roomBytes: number }
-  onResult(partition: FetchPartition, result: FetchedPartition | undefined, response: FetchResponse): void
+  onResult(partition: FetchPartition, result: FetchedPartition | undefined, answer: Answer): void
   onFailure(partition: FetchPartition, error: unknown): void
   /** All results of one response were handed over. */
   onResponse(): void
+}
+
+export interface Answer {
+  readonly response: FetchResponse
+  /** As it was asked for: only then does the broker tell what was aborted. */
+  readonly isolation: ConsumerSettings['isolation']
 }
 
 interface Asked {
@@ -115,7 +121,7 @@ export class BrokerLoop {
       const response = await link.fetch(request)
       if (this.#is('closed')) return
       this.#state = 'idle'
-      this.#take(asked, response, link.byId)
+      this.#take(asked, { response, isolation: request.isolation }, link.byId)
     } catch (error) {
       if (this.#is('closed')) return
       this.#state = 'idle'
@@ -159,7 +165,8 @@ export class BrokerLoop {
     }
   }
 
-  #take(asked: readonly Asked[], response: FetchResponse, byId: boolean): void {
+  #take(asked: readonly Asked[], answer: Answer, byId: boolean): void {
+    const { response } = answer
     if (response.errorCode !== 0) throw toMqError(response.errorCode, `fetch from broker ${this.#nodeId}`)
     const results = new Map<string, FetchedPartition>()
     for (const topic of response.topics) {
@@ -170,7 +177,7 @@ export class BrokerLoop {
       if (partition.phase !== phase || phase.kind !== 'fetching') continue
       partition.phase = { kind: 'ready', nodeId: phase.nodeId, leaderEpoch: phase.leaderEpoch }
       const topic = byId ? partition.topicId : partition.topic
-      this.#owner.onResult(partition, results.get(`${partition.partition}:${topic}`), response)
+      this.#owner.onResult(partition, results.get(`${partition.partition}:${topic}`), answer)
     }
     if (response.throttleMs > 0) this.#pause(Math.min(response.throttleMs, MAX_WAIT_MS))
     else this.#ask()

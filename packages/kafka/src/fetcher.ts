@@ -15,12 +15,12 @@ import { type ConsumerSettings, MqError } from '@mq/contract'
 import { backoffMs } from './backoff.ts'
 import { BatchDecoder } from './batch-decoder.ts'
 import { announcedBytes, readBatchHeader } from './batch-header.ts'
-import { BrokerLoop, type LoopOwner } from './broker-loop.ts'
+import { type Answer, BrokerLoop, type LoopOwner } from './broker-loop.ts'
 import { Delivery } from './delivery.ts'
 import { type Deps, systemDeps } from './deps.ts'
 import { ClusterFetchNetwork, type FetchCluster, type FetchNetwork } from './fetch-network.ts'
 import { FetchPartition } from './fetch-partition.ts'
-import type { FetchedPartition, FetchResponse } from './fetch-request.ts'
+import type { FetchedPartition } from './fetch-request.ts'
 import type { FetchedBatch } from './fetched-batch.ts'
 import { KafkaCode, protocolError, toMqError } from './kafka-errors.ts'
 import { LeaderFinder } from './leader-finder.ts'
@@ -96,7 +96,7 @@ export class Fetcher {
       network: this.#network,
       deps: this.#deps,
       candidates: (nodeId) => this.#candidates(nodeId),
-      onResult: (partition, result, response) => this.#onResult(partition, result, response),
+      onResult: (partition, result, answer) => this.#onResult(partition, result, answer),
       onFailure: (partition, error) => {
         this.#retry(partition, toMqError(error, `fetch ${partition.topic}/${partition.partition}`))
       },
@@ -198,7 +198,7 @@ export class Fetcher {
     return { partitions, shareBytes, roomBytes: limit - this.#delivery.heldBytes }
   }
 
-  #onResult(partition: FetchPartition, result: FetchedPartition | undefined, response: FetchResponse): void {
+  #onResult(partition: FetchPartition, result: FetchedPartition | undefined, answer: Answer): void {
     if (result === undefined) {
       const what = `a broker left ${partition.topic}/${partition.partition} out of its fetch response`
       this.#retry(partition, new MqError('MQ_PROTOCOL_VIOLATION', what))
@@ -212,13 +212,13 @@ export class Fetcher {
       partition.failures = 0
       partition.highWatermark = result.highWatermark
       partition.flowing = result.end > result.start
-      if (partition.flowing) this.#read(partition, result, response)
+      if (partition.flowing) this.#read(partition, result, answer)
     }
   }
 
   /** Queues what came and moves the place to ask for next; decoding waits for its turn. */
-  #read(partition: FetchPartition, result: FetchedPartition, response: FetchResponse): void {
-    const { buffer } = response
+  #read(partition: FetchPartition, result: FetchedPartition, answer: Answer): void {
+    const { buffer } = answer.response
     const fetchOffset = partition.fetchOffset
     let at = result.start
     try {
@@ -244,7 +244,7 @@ export class Fetcher {
       start: result.start,
       end: at,
       fetchOffset,
-      aborted: this.#settings.isolation === 'read_committed' ? result.aborted : undefined,
+      aborted: answer.isolation === 'read_committed' ? result.aborted : undefined,
       maxBatchBytes: MAX_BATCH_BYTES,
     })
     this.#delivery.add(partition, { decoder, highWatermark: result.highWatermark, bytes: at - result.start })

@@ -523,6 +523,23 @@ describe('the fetcher', { timeout: 60_000 }, () => {
     assert.equal(rig.network.requests.at(-1)?.request.isolation, 'read_uncommitted')
   })
 
+  it('reads a response under the isolation it was asked for, whatever was set meanwhile (X3)', async () => {
+    const rig = start()
+    const records = Buffer.concat([
+      encodeBatch({ baseOffset: 0, producerId: 9n, transactional: true, records: [{ value: 'aborted' }] }),
+      encodeMarker(1, 9n, 'abort'),
+    ])
+    rig.network.answers.push({ partition: 0, records, aborted: [{ producerId: 9n, firstOffset: 0 }] })
+    const gate = Promise.withResolvers<void>()
+    rig.network.gate = gate.promise
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('it is asked', () => rig.network.requests.length === 1)
+    rig.fetcher.update({ ...SETTINGS, isolation: 'read_uncommitted' })
+    gate.resolve()
+    await until('the end is reached', () => rig.fetcher.position(TOPIC, 0) === 2n)
+    assert.deepEqual(rig.texts, [])
+  })
+
   it('ends at once while a poll is under way, and hands out nothing after', async () => {
     const rig = start()
     rig.network.fill(0, 5)
