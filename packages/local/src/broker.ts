@@ -184,7 +184,7 @@ export class Broker implements LocalBroker {
   }
 
   #startFailure(how: string): MqError {
-    const line = lastError(this.logFile) ?? lastError(this.#outputFile)
+    const line = tellingLine(this.logFile) ?? tellingLine(this.#outputFile)
     return new MqError(
       'MQ_KAFKA_START_FAILED',
       `Broker ${this.nodeId}: ${how}${line === undefined ? '' : `; ${line}`} (log: ${this.logFile})`,
@@ -193,13 +193,13 @@ export class Broker implements LocalBroker {
   }
 }
 
-/** The line that most likely says why: the last cause, else the last error. */
-function lastError(file: string): string | undefined {
+/** The line that most likely says why: the port, else the exception, else the last error. */
+function tellingLine(file: string): string | undefined {
   if (!existsSync(file)) return undefined
   const lines = readFileSync(file, 'utf8').split('\n')
   const telling =
     lines.findLast((line) => /Address already in use/.test(line)) ??
-    lines.findLast((line) => /^Caused by: /.test(line)) ??
+    lines.findLast((line) => /^Caused by: |^[\w.$]+(Exception|Error): /.test(line)) ??
     lines.findLast((line) => / (ERROR|FATAL) /.test(line)) ??
     lines.findLast((line) => line.trim() !== '')
   return telling?.trim().slice(0, 400)

@@ -65,7 +65,10 @@ export class TcpProxy implements FaultProxy {
   heal(): void {
     this.#closed.clear()
     this.#delayMs = 0
-    for (const link of this.#links) for (const flow of link.flows) flow.pump()
+    for (const link of [...this.#links]) {
+      if (link.client.destroyed || link.broker.destroyed) this.#drop(link)
+      else for (const flow of link.flows) flow.pump()
+    }
   }
 
   reset(): void {
@@ -86,7 +89,7 @@ export class TcpProxy implements FaultProxy {
 
   async accept(): Promise<void> {
     if (this.#server !== undefined) return
-    const server = createServer({ noDelay: true }, (client) => this.#open(client))
+    const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => this.#open(client))
     this.#server = server
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -100,7 +103,7 @@ export class TcpProxy implements FaultProxy {
   }
 
   #open(client: Socket): void {
-    const broker = connect({ ...this.#target, noDelay: true })
+    const broker = connect({ ...this.#target, noDelay: true, allowHalfOpen: true })
     const link: Link = {
       client,
       broker,
@@ -108,8 +111,8 @@ export class TcpProxy implements FaultProxy {
     }
     this.#links.add(link)
     for (const socket of [client, broker]) {
-      socket.on('error', () => this.#drop(link))
-      socket.on('close', () => this.#ended(link))
+      socket.on('error', () => {})
+      socket.on('close', (failed) => this.#ended(link, failed))
     }
   }
 
@@ -137,16 +140,21 @@ export class TcpProxy implements FaultProxy {
     return { passes: cut.bytes, cut: true }
   }
 
-  /** One side is gone: the other learns of it the same way, but a black hole tells nobody. */
-  #ended(link: Link): void {
-    if (!this.#links.has(link)) return
-    if (this.#closed.size === 0) this.#drop(link)
+  /** One side is gone. The other learns of it the same way, but a black hole tells nobody before it ends. */
+  #ended(link: Link, failed: boolean): void {
+    const bothEnded = link.client.destroyed && link.broker.destroyed
+    if (bothEnded || (failed && this.#closed.size === 0)) this.#drop(link)
   }
 
   #drop(link: Link): void {
     this.#links.delete(link)
     for (const flow of link.flows) flow.end()
-    for (const socket of [link.client, link.broker]) if (!socket.destroyed) socket.resetAndDestroy()
+    for (const socket of [link.client, link.broker]) {
+      if (socket.destroyed) continue
+      // A reset after a half-close leaves Node with a handle that never closes, and a process that never ends.
+      if (socket.writableEnded) socket.destroy()
+      else socket.resetAndDestroy()
+    }
   }
 }
 
