@@ -6,9 +6,11 @@
  * L2. A request holds only partitions with room. While others of this broker wait for room it polls briefly, so that they are not
  *     kept waiting by an idle one.
  * L3. Partitions take turns at the front, as a broker fills a response in the order of the request.
- * L4. A failed request closes the link; every partition in it goes back to be located.
+ * L4. A broker that sends nothing for `STALL_MS` beyond the poll counts as away: a stopped process keeps its connections open. After
+ *     that responses are asked for smaller, and grow again as they arrive.
+ * L5. A failed request closes the link; every partition in it goes back to be located.
  */
-import type { ConsumerSettings } from '@mq/contract'
+import { type ConsumerSettings, MqError } from '@mq/contract'
 import type { Deps, TimerHandle } from './deps.ts'
 import type { FetchLink, FetchNetwork } from './fetch-network.ts'
 import type { FetchPartition, FetchPhase } from './fetch-partition.ts'
@@ -23,8 +25,10 @@ import { toMqError } from './kafka-errors.ts'
 /** A broker holds a poll no longer, whatever the settings say: a request times out at the library after 30 seconds. */
 const MAX_WAIT_MS = 15_000
 const BRIEF_WAIT_MS = 25
+export const STALL_MS = 10_000
 const MIN_PARTITION_BYTES = 16 * 1024
 const MIN_RESPONSE_BYTES = 64 * 1024
+const MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 
 export interface LoopOwner {
   readonly settings: ConsumerSettings
@@ -57,6 +61,8 @@ export class BrokerLoop {
   #state: 'idle' | 'scheduled' | 'asking' | 'closed' = 'idle'
   #throttle: TimerHandle | undefined
   #turn = 0
+  /** What a response may hold, lowered while a broker is slow. */
+  #ceilingBytes = MAX_RESPONSE_BYTES
 
   constructor(owner: LoopOwner, nodeId: number) {
     this.#owner = owner
@@ -118,8 +124,9 @@ export class BrokerLoop {
     try {
       const request = this.#request(partitions, shareBytes, roomBytes, someWaitForRoom)
       const link = await this.link()
-      const response = await link.fetch(request)
+      const response = await this.#unlessStalled(link, link.fetch(request), request)
       if (this.#is('closed')) return
+      this.#ceilingBytes = Math.min(MAX_RESPONSE_BYTES, this.#ceilingBytes * 2)
       this.#state = 'idle'
       this.#take(asked, { response, isolation: request.isolation }, link.byId)
     } catch (error) {
@@ -131,6 +138,30 @@ export class BrokerLoop {
       }
     }
     this.wake()
+  }
+
+  /** The answer, or MQ_KAFKA_TIMEOUT once nothing arrives any more (L4). */
+  #unlessStalled(link: FetchLink, answer: Promise<FetchResponse>, request: FetchRequest): Promise<FetchResponse> {
+    const { timers } = this.#owner.deps
+    return new Promise((resolve, reject) => {
+      let received = link.receivedBytes
+      const check = () => {
+        if (link.receivedBytes > received) {
+          received = link.receivedBytes
+          timer = timers.setTimeout(check, STALL_MS)
+          timer.unref()
+          return
+        }
+        this.#ceilingBytes = Math.max(
+          MIN_RESPONSE_BYTES,
+          Math.floor(Math.min(this.#ceilingBytes, request.maxBytes) / 2),
+        )
+        reject(new MqError('MQ_KAFKA_TIMEOUT', `broker ${this.#nodeId} sent nothing for ${STALL_MS} ms in a fetch`))
+      }
+      let timer = timers.setTimeout(check, request.maxWaitMs + STALL_MS)
+      timer.unref()
+      answer.then(resolve, reject).finally(() => timers.clearTimeout(timer))
+    })
   }
 
   // The state may change during an await; the check of the compiler does not know.
@@ -159,7 +190,7 @@ export class BrokerLoop {
     return {
       maxWaitMs: Math.min(waitMs, MAX_WAIT_MS),
       minBytes: settings.fetchMinBytes,
-      maxBytes: Math.max(MIN_RESPONSE_BYTES, Math.min(roomBytes, 0x7fffffff)),
+      maxBytes: Math.max(MIN_RESPONSE_BYTES, Math.min(roomBytes, this.#ceilingBytes)),
       isolation: settings.isolation,
       topics: [...topics.values()],
     }

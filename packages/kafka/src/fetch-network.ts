@@ -44,6 +44,8 @@ export interface OffsetRange {
 export interface FetchLink {
   /** Whether responses name topics by id. */
   readonly byId: boolean
+  /** Everything that ever came over it: whether an answer is on its way. */
+  readonly receivedBytes: number
   fetch(request: FetchRequest): Promise<FetchResponse>
   range(topic: string, partition: number): Promise<OffsetRange>
   close(): void
@@ -84,6 +86,10 @@ class ConnectionLink implements FetchLink {
     this.byId = version >= FETCH_BY_ID_VERSION
     // A broken connection also fails the request in flight, and that is where it is dealt with.
     connection.on('error', () => {})
+  }
+
+  get receivedBytes(): number {
+    return this.#connection.socket?.bytesRead ?? 0
   }
 
   async fetch(request: FetchRequest): Promise<FetchResponse> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConsumerSettings, MqError } from '@mq/contract'
+import { STALL_MS } from '../src/broker-loop.ts'
 import { type Deps, systemDeps } from '../src/deps.ts'
 import type { FetchCluster, FetchLink, FetchNetwork, LocatedTopic } from '../src/fetch-network.ts'
 import { type FetchRequest, type FetchResponse, parseFetchResponse } from '../src/fetch-request.ts'
@@ -70,6 +71,7 @@ class FakeNetwork implements FetchNetwork {
     let isOpen = true
     return {
       byId: true,
+      receivedBytes: 0,
       fetch: async (request) => {
         assert.ok(isOpen, 'a closed link was used')
         return await this.#fetch(nodeId, request)
@@ -445,6 +447,27 @@ describe('the fetcher', { timeout: 60_000 }, () => {
     assert.deepEqual([rig.network.opened, rig.network.closed], [2, 1])
   })
 
+  it('gives up on a broker that falls silent in a poll, and asks for less afterwards (L4)', async () => {
+    const timers = {
+      setTimeout: (fn: () => void, delayMs: number) =>
+        systemDeps.timers.setTimeout(fn, delayMs > STALL_MS ? 30 : delayMs),
+      clearTimeout: systemDeps.timers.clearTimeout,
+    }
+    const rig = start({ deps: { ...systemDeps, random: () => 0.5, timers }, settings: { readAheadBytes: 8 << 20 } })
+    rig.network.fill(0, 5)
+    const never = Promise.withResolvers<void>()
+    rig.network.onRequest = (count) => {
+      rig.network.gate = count === 1 ? never.promise : undefined
+    }
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('all are read', () => count(rig) === 50)
+    assert.deepEqual([rig.network.opened, rig.network.closed], [2, 1])
+    const [first = 0, second = 0, third = 0] = rig.network.requests.map(({ request }) => request.maxBytes)
+    assert.equal(second, first / 2)
+    assert.ok(third > second)
+    never.resolve()
+  })
+
   it('reports a broker that stays away, keeps trying and recovers (F4)', async () => {
     const rig = start()
     rig.network.fill(0, 5)
@@ -585,7 +608,7 @@ describe('the fetcher', { timeout: 60_000 }, () => {
     }
     const end = Date.now() + 20_000
     while (partitions.some((partition) => next.get(partition) !== 3_000)) {
-      assert.ok(Date.now() < end && wrong.length === 0, `${wrong} ${[...next]}`)
+      assert.ok(Date.now() < end && wrong.length === 0, `${wrong.join()} ${JSON.stringify([...next])}`)
       for (const partition of partitions) {
         if (chance(6)) rig.fetcher.add(TOPIC, partition, BigInt(next.get(partition) ?? 0))
         if (chance(5)) rig.fetcher.pause(TOPIC, partition)
