@@ -31,8 +31,10 @@ const plane = await startControlPlane({
 })
 console.log(plane.url)
 process.stdin.resume()
-process.stdin.once('end', async () => {
+process.stdin.once('end', () => void stop())
+
+async function stop(): Promise<void> {
   await plane.close()
   rmSync(dataDir, { recursive: true, force: true })
   process.exit(0)
-})
+}
