@@ -29,6 +29,8 @@ import { readVersion } from './version.ts'
 export const DEFAULT_HOST = '127.0.0.1'
 const CLOSE_DEADLINE_MS = 10_000
 const ROLLUP_EVERY_MS = 15_000
+/** Clients that may knock at once after a restart; with Node's 511 the rest would knock again a second later. */
+const LISTEN_BACKLOG = 4_096
 
 export interface ControlPlaneOptions {
   /** Where the API listens; beyond loopback only with a token. Default 127.0.0.1. */
@@ -89,7 +91,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     get incarnation() {
       return parts.store.incarnation
     },
-    close: parts.close,
+    close: () => parts.close(),
   }
 }
 
@@ -207,7 +209,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
 
 async function listen(app: FastifyInstance, host: string, port: number): Promise<void> {
   try {
-    await app.listen({ host: host.replace(/^\[|\]$/g, ''), port })
+    await app.listen({ host: host.replace(/^\[|\]$/g, ''), port, backlog: LISTEN_BACKLOG })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EADDRINUSE') {
