@@ -3,8 +3,10 @@
  *
  * W1. A view is made only over records that `checkRecords` has walked to the end, so no read of it can leave the batch.
  * W2. A view allocates nothing but itself; every getter makes a new object, so take what is needed once.
- * W3. Buffers handed out share the memory of the batch: whoever keeps one keeps the batch alive.
+ * W3. The header that pads a short batch is no header of the application and is left out.
+ * W4. Buffers handed out share the memory of the batch: whoever keeps one keeps the batch alive.
  */
+import { PADDING_HEADER } from './batch-encoder.ts'
 import { ByteCursor } from './varint.ts'
 
 /** What all records of one batch have in common. */
@@ -112,6 +114,7 @@ export class FetchedRecord {
     return Math.max(this.#keyLength, 0) + Math.max(this.#valueLength, 0)
   }
 
+  /** False says for certain that there are none, without decoding any. */
   get hasHeaders(): boolean {
     return this.#source.bytes[this.#headersStart] !== 0
   }
@@ -127,12 +130,10 @@ export class FetchedRecord {
       const key = bytes.toString('utf8', cursor.position, cursor.position + keyLength)
       cursor.position += keyLength
       const valueLength = cursor.readVarint()
-      if (valueLength < 0) {
-        headers.push({ key, value: null })
-      } else {
-        headers.push({ key, value: bytes.subarray(cursor.position, cursor.position + valueLength) })
-        cursor.position += valueLength
-      }
+      const start = cursor.position
+      if (valueLength > 0) cursor.position += valueLength
+      if (key === PADDING_HEADER) continue
+      headers.push({ key, value: valueLength < 0 ? null : bytes.subarray(start, start + valueLength) })
     }
     return headers
   }

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { MqError, type MqErrorCode } from '@mq/contract'
 import fc from 'fast-check'
 import { type AbortedTransaction, BatchDecoder, type DecodedBatch } from '../src/batch-decoder.ts'
+import { BatchEncoder, SEALED_TOPIC_BYTES, stamp } from '../src/batch-encoder.ts'
 import { codecs } from '../src/compression.ts'
 import { encodeBatch, encodeMarker, encodeRecord, type HandBatch } from './hand-made.ts'
 
@@ -91,6 +92,30 @@ describe('the batch decoder', () => {
       assert.equal(third.offsetNumber, 2 ** 40 + 2)
     })
   }
+
+  it('leaves out the header that pads a short batch, and no other (W3)', () => {
+    const headers = [
+      ['trace', '1'],
+      ['mq-pad', '00000'],
+    ] as const
+    const [decoded] = decodeAll([
+      encodeBatch({ records: [{ headers }, { headers: [['mq-pad', '']] }, { headers: [['mq-pads', 'x']] }] }),
+    ])
+    const keys = [...(decoded ?? [])].map((record) => record.headers.map(({ key }) => key))
+    assert.deepEqual(keys, [['trace'], [], ['mq-pads']])
+  })
+
+  it('reads back what the batch encoder wrote, padding and all (W3)', () => {
+    const encoder = new BatchEncoder(Buffer.alloc(BatchEncoder.bytesFor(1_024)))
+    assert.equal(encoder.tryAppend(null, 'x', undefined, 1_700_000_000_123, 1_024), 0)
+    encoder.seal()
+    stamp(encoder.sealed(), null, { producerId: 5n, producerEpoch: 0, baseSequence: 0 })
+    const [decoded] = decodeAll([Buffer.from(encoder.sealed())])
+    const [record] = [...(decoded ?? [])]
+    assert.ok(decoded && decoded.wireBytes > SEALED_TOPIC_BYTES && record)
+    assert.deepEqual([record.key, record.valueString(), record.headers], [null, 'x', []])
+    assert.equal(record.timestampMs, 1_700_000_000_123)
+  })
 
   it('gives every record the time of the broker when the batch says so', () => {
     const [decoded] = decodeAll([encodeBatch({ appendTime: true, maxTimestampMs: 42, records: [{}, {}] })])
