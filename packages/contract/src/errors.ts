@@ -96,6 +96,12 @@ export const catalogue = {
     true,
     504,
   ),
+  MQ_SEND_UNCERTAIN: entry(
+    'Whether the records were stored could not be found out',
+    'Read the end of the mQ ID, or send again if a second copy does no harm',
+    true,
+    504,
+  ),
   MQ_BUFFER_FULL: entry('Too many sends wait for room in the buffer', 'Await sends, or slow down', true, 503),
   MQ_PRODUCER_FENCED: entry('Another producer took over this producer id', 'Create a new connection', false, 409),
   MQ_CLOSED: entry('The connection to mQ was closed', 'Do not use it after close()', false, 409),

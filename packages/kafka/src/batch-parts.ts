@@ -1,0 +1,78 @@
+/**
+ * Taking the records out of a batch again: to send them in two smaller ones, or to send them elsewhere.
+ *
+ * R1. Records come out in their order, whole, with their own timestamps; the padding header stays behind.
+ * R2. The parts of a split batch settle the whole: with the receipt of the first part once all are stored, or with the first error.
+ */
+import { type Bytes, HEADER_BYTES, type Headers, PADDING_HEADER } from './batch-encoder.ts'
+import { PendingBatch, type Receipt } from './pending-batch.ts'
+import { ByteCursor } from './varint.ts'
+
+export interface HeldRecord {
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: Headers | undefined
+  readonly timestampMs: number
+}
+
+/** R1. Views into the batch: valid until it is settled. */
+export function recordsOf(batch: PendingBatch): HeldRecord[] {
+  const { encoder } = batch
+  const { bytes } = encoder
+  const cursor = new ByteCursor(bytes, HEADER_BYTES, encoder.length)
+  const field = (): Buffer | null => {
+    const length = cursor.readVarint()
+    if (length < 0) return null
+    const start = cursor.position
+    cursor.position += length
+    return bytes.subarray(start, cursor.position)
+  }
+  const records: HeldRecord[] = []
+  for (let index = 0; index < encoder.count; index++) {
+    cursor.readVarint() // length
+    cursor.position++ // attributes
+    const timestampMs = encoder.baseTimestampMs + cursor.readVarlong()
+    cursor.readVarint() // offset
+    const key = field()
+    const value = field()
+    const headers: Record<string, Bytes> = Object.create(null)
+    let named = 0
+    for (let left = cursor.readVarint(); left > 0; left--) {
+      const name = field()?.toString() ?? ''
+      const content = field() ?? Buffer.alloc(0)
+      if (name === PADDING_HEADER) continue
+      headers[name] = content
+      named++
+    }
+    records.push({ key, value, headers: named === 0 ? undefined : headers, timestampMs })
+  }
+  return records
+}
+
+/**
+ * Two batches with the records of one, in order. The buffers of the parts are their own; that of the whole stays reserved
+ * until both are settled, and stands for them in the memory budget.
+ */
+export function splitBatch(whole: PendingBatch, release: () => void): PendingBatch[] {
+  const records = recordsOf(whole)
+  const middle = records.length >> 1
+  const parts = [records.slice(0, middle), records.slice(middle)].map((half) => {
+    const part = new PendingBatch(Buffer.allocUnsafeSlow(whole.encoder.bytes.length + 128), whole.openedAtMs, false)
+    for (const { key, value, headers, timestampMs } of half) {
+      const needed = part.encoder.tryAppend(key, value, headers, timestampMs, Number.MAX_SAFE_INTEGER)
+      if (needed !== 0) throw new RangeError(`A part of a batch of ${whole.encoder.length} bytes needs ${needed}`)
+    }
+    return part
+  })
+  settleWith(whole, parts, release)
+  return parts
+}
+
+function settleWith(whole: PendingBatch, parts: readonly PendingBatch[], release: () => void): void {
+  const all: Promise<Receipt[]> = Promise.all(parts.map((part) => part.promise))
+  all.then(
+    (receipts) => whole.resolve(receipts[0]!),
+    (error) => whole.reject(error),
+  )
+  void Promise.allSettled(parts.map((part) => part.promise)).then(release)
+}

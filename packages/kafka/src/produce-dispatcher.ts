@@ -1,0 +1,131 @@
+/**
+ * Puts batches that are ready together into requests, one or more per leader, and hands every answer to its partition.
+ *
+ * D1. Every batch handed in gets exactly one of: answered, unanswered, unsent.
+ * D2. A request that is not answered within its time loses its connection, and with it all that were sent over it: only then
+ *     is it certain that no late answer can come for a batch that is already being sent again.
+ * D3. Requests of one leader are written in the order their batches were handed in.
+ */
+import type { Connection } from '@platformatic/kafka'
+import type { Deps } from './deps.ts'
+import { toMqError } from './kafka-errors.ts'
+import type { PartitionSender } from './partition-sender.ts'
+import type { PendingBatch } from './pending-batch.ts'
+import { outcomeOf } from './produce-outcome.ts'
+import { type ProduceAnswer, type ProduceEntry, sendProduce } from './produce-request.ts'
+import type { ProducerObserver } from './producer-observer.ts'
+
+export interface Parcel {
+  readonly sender: PartitionSender
+  readonly batch: PendingBatch
+}
+
+export interface DispatchCluster {
+  connection(nodeId: number, purpose: 'produce'): Promise<Connection>
+  markStale(topic: string): void
+}
+
+interface UnderWay {
+  readonly connection: Connection
+  readonly deadlineMs: number
+}
+
+/** The broker stops waiting for replicas somewhat before we stop waiting for the broker. */
+const ACK_SHARE = 0.8
+/** Requests beyond this are split, so that one is on the wire while the next is written. */
+const REQUEST_BYTES = 1_048_576
+
+export class ProduceDispatcher {
+  readonly #cluster: DispatchCluster
+  readonly #deps: Deps
+  readonly #observer: ProducerObserver
+  readonly #wakeAt: (monotonicMs: number) => void
+  readonly #connections = new Map<number, Connection>()
+  readonly #underWay = new Set<UnderWay>()
+
+  constructor(cluster: DispatchCluster, deps: Deps, observer: ProducerObserver, wakeAt: (monotonicMs: number) => void) {
+    this.#cluster = cluster
+    this.#deps = deps
+    this.#observer = observer
+    this.#wakeAt = wakeAt
+  }
+
+  send(nodeId: number, version: number, parcels: readonly Parcel[], requestTimeoutMs: number): void {
+    const known = this.#connections.get(nodeId)
+    if (known?.isConnected() === true) {
+      this.#write(known, version, parcels, requestTimeoutMs)
+      return
+    }
+    this.#cluster.connection(nodeId, 'produce').then(
+      (connection) => {
+        this.#connections.set(nodeId, connection)
+        this.#write(connection, version, parcels, requestTimeoutMs)
+      },
+      (error: unknown) => {
+        const trouble = toMqError(error, `connect to broker ${nodeId}`).message
+        for (const topic of new Set(parcels.map(({ sender }) => sender.topic))) this.#cluster.markStale(topic)
+        for (const { sender, batch } of parcels) sender.unsent(batch, trouble)
+      },
+    )
+  }
+
+  /** D2. Returns when to look again; Infinity with nothing under way. */
+  expire(nowMs: number): number {
+    let next = Number.POSITIVE_INFINITY
+    for (const request of this.#underWay) {
+      if (nowMs >= request.deadlineMs) request.connection.socket?.destroy()
+      else if (request.deadlineMs < next) next = request.deadlineMs
+    }
+    return next
+  }
+
+  #write(connection: Connection, version: number, parcels: readonly Parcel[], requestTimeoutMs: number): void {
+    let from = 0
+    let bytes = 0
+    for (let at = 0; at < parcels.length; at++) {
+      bytes += parcels[at]!.batch.wireBytes
+      if (bytes >= REQUEST_BYTES || at === parcels.length - 1) {
+        this.#writeOne(connection, version, parcels.slice(from, at + 1), requestTimeoutMs)
+        from = at + 1
+        bytes = 0
+      }
+    }
+  }
+
+  #writeOne(connection: Connection, version: number, parcels: readonly Parcel[], requestTimeoutMs: number): void {
+    const request: UnderWay = { connection, deadlineMs: this.#deps.clock.monotonicMs() + requestTimeoutMs }
+    const entries: ProduceEntry[] = []
+    for (const { sender, batch } of parcels) {
+      if (batch.wire.kind !== 'ready') throw new RangeError(`A batch that is ${batch.wire.kind} cannot be sent`)
+      const { header, records } = batch.wire
+      entries.push({ topic: sender.topic, partition: sender.partition, header, records })
+    }
+    this.#underWay.add(request)
+    this.#wakeAt(request.deadlineMs)
+    const ackTimeoutMs = Math.max(1, Math.floor(requestTimeoutMs * ACK_SHARE))
+    sendProduce(connection, version, entries, ackTimeoutMs, (error, answer) => {
+      if (!this.#underWay.delete(request)) return
+      if (error !== null || answer === undefined) this.#lost(parcels, error)
+      else this.#answered(parcels, answer)
+    })
+  }
+
+  #lost(parcels: readonly Parcel[], error: Error | null): void {
+    const trouble = toMqError(error, 'produce request').message
+    for (const topic of new Set(parcels.map(({ sender }) => sender.topic))) this.#cluster.markStale(topic)
+    for (const { sender, batch } of parcels) sender.unanswered(batch, trouble)
+  }
+
+  #answered(parcels: readonly Parcel[], answer: ProduceAnswer): void {
+    this.#observer.onRequest?.(answer.throttledMs)
+    const { results } = answer
+    for (let at = 0; at < parcels.length; at++) {
+      const { sender, batch } = parcels[at]!
+      const isThis = (result: (typeof results)[number] | undefined): boolean =>
+        result !== undefined && result.partition === sender.partition && result.topic === sender.topic
+      const result = isThis(results[at]) ? results[at] : results.find(isThis)
+      if (result === undefined) sender.unanswered(batch, 'the broker left the batch out of its answer')
+      else sender.answered(batch, outcomeOf(result.code, result.baseOffset))
+    }
+  }
+}

@@ -1,0 +1,433 @@
+/**
+ * The producer: from one call per record to produce requests, idempotent, acknowledged by all in-sync replicas.
+ *
+ * R1. `send` never throws and is not async. A record becomes bytes of its partition's open batch before `send` returns, and its
+ *     promise is the batch's own: no object is made per record. While memory is spent, records wait in order instead.
+ * R2. Records of one partition are stored in the order they were sent, or rejected (see partition-sender.ts).
+ * R3. Every promise settles within the deadline, counted from the oldest record of its batch.
+ * R4. One timer serves all partitions: linger, backoff, deadlines and request timeouts. Partitions that have something to
+ *     send now are looked at together, once per turn of the event loop, so that they share requests.
+ * R5. Settings change between batches: the open batch keeps the size it was opened for and is compressed as settings then say.
+ */
+import { MqError, type ProducerSettings } from '@mq/contract'
+import type { Connection } from '@platformatic/kafka'
+import { type Bytes, type Headers, kindOf } from './batch-encoder.ts'
+import { BufferPool } from './buffer-pool.ts'
+import { compress } from './compression.ts'
+import { type Deps, systemDeps, type TimerHandle } from './deps.ts'
+import { toMqError } from './kafka-errors.ts'
+import type { MemoryBudget } from './memory-budget.ts'
+import type { AmbiguousBatch, PartitionSender, Resolution, SenderShared } from './partition-sender.ts'
+import { partitionOf } from './partitioner.ts'
+import type { Receipt } from './pending-batch.ts'
+import { type Parcel, ProduceDispatcher } from './produce-dispatcher.ts'
+import { PRODUCE_API, PRODUCE_VERSIONS } from './produce-request.ts'
+import { ProducerIds } from './producer-ids.ts'
+import type { ProducerObserver } from './producer-observer.ts'
+import { ProducerTopic } from './producer-topic.ts'
+import { SendQueue } from './send-queue.ts'
+
+/** What a producer needs of a cluster; `Cluster` has it. */
+export interface ProduceCluster {
+  connection(nodeId: number, purpose: 'produce'): Promise<Connection>
+  anyConnection(purpose: 'produce'): Promise<Connection>
+  apiVersion(apiKey: number, supported: readonly number[]): Promise<number>
+  metadata(topics: readonly string[], options?: { readonly refresh?: boolean }): Promise<unknown>
+  leader(topic: string, partition: number): { readonly nodeId: number } | undefined
+  markStale(topic: string): void
+}
+
+export interface ProducerOptions {
+  readonly cluster: ProduceCluster
+  readonly settings: ProducerSettings
+  readonly budget: MemoryBudget
+  readonly deps?: Deps
+  readonly sendDeadlineMs?: number
+  readonly observer?: ProducerObserver
+  /** A partition refuses batches within our own limit: it is sealed and keeps what it holds (see `ProducerTopic.senders`). */
+  readonly onSealed?: (topic: string, partition: number) => void
+  /** Finds out in the log whether a batch is stored whose answer never came. */
+  readonly resolveAmbiguous?: (batch: AmbiguousBatch) => Promise<Resolution>
+}
+
+const DEFAULT_DEADLINE_MS = 120_000
+const MOST_WAITING = 100_000
+const IDLE_BUFFER_BYTES = 16 * 1_048_576
+/** How many sends may share one reading of the wall clock, within one turn of the event loop. */
+const SENDS_PER_CLOCK_READ = 64
+const LEADER_PAUSE_MS = 100
+
+export class Producer {
+  readonly #cluster: ProduceCluster
+  readonly #deps: Deps
+  readonly #budget: MemoryBudget
+  readonly #pool: BufferPool
+  readonly #ids: ProducerIds
+  readonly #dispatcher: ProduceDispatcher
+  readonly #shared: SenderShared
+  readonly #topics = new Map<string, ProducerTopic>()
+  readonly #active = new Set<PartitionSender>()
+  readonly #waiting = new SendQueue(MOST_WAITING)
+  readonly #stop = new AbortController()
+  #candidates: PartitionSender[] = []
+  #version: number | undefined
+  #isAskingVersion = false
+  readonly #findingLeaders = new Set<string>()
+  #isDrainSet = false
+  #isPumping = false
+  #flushes = 0
+  #closing: Promise<void> | undefined
+  #timer: TimerHandle | undefined
+  #timerAtMs = Number.POSITIVE_INFINITY
+  #nowMs = 0
+  #clockUses = 0
+
+  constructor(options: ProducerOptions) {
+    const { cluster, settings, budget, deps = systemDeps, observer = {} } = options
+    this.#cluster = cluster
+    this.#deps = deps
+    this.#budget = budget
+    this.#pool = new BufferPool(budget, Math.min(IDLE_BUFFER_BYTES, budget.limitBytes))
+    this.#ids = new ProducerIds(cluster, deps, () => this.#scheduleDrain())
+    this.#dispatcher = new ProduceDispatcher(cluster, deps, observer, (atMs) => this.#wakeAt(atMs))
+    this.#shared = {
+      settings,
+      deps,
+      pool: this.#pool,
+      ids: this.#ids,
+      sendDeadlineMs: options.sendDeadlineMs ?? DEFAULT_DEADLINE_MS,
+      compress,
+      observer,
+      onSealed: options.onSealed,
+      resolveAmbiguous: options.resolveAmbiguous,
+      wantedBytes: 0,
+      hurried: () => this.#flushes > 0 || this.#waiting.size > 0,
+      wake: (sender) => this.#wake(sender),
+      opened: (sender, dueAtMs) => this.#opened(sender, dueAtMs),
+      markStale: (topic) => cluster.markStale(topic),
+    }
+  }
+
+  /** The handle for a topic; the same one for the same name and number of partitions. */
+  topic(name: string, partitions: number): ProducerTopic {
+    const known = this.#topics.get(name)
+    if (known?.partitions === partitions) return known
+    if (known !== undefined) {
+      throw new MqError(
+        'MQ_INTERNAL',
+        `The topic ${name} is written with ${known.partitions} partitions, not ${partitions}`,
+      )
+    }
+    const topic = new ProducerTopic(name, partitions, this.#shared)
+    this.#topics.set(name, topic)
+    return topic
+  }
+
+  /** Sends one record; resolves when it is stored. Hot: see R1. */
+  send(
+    topic: ProducerTopic,
+    key: Bytes | null,
+    value: Bytes | null,
+    headers?: Headers,
+    timestampMs?: number,
+  ): Promise<Receipt> {
+    try {
+      if (typeof value !== 'string' && value !== null && !(value instanceof Uint8Array)) throw wrong('value', value)
+      if (typeof key !== 'string' && key !== null && !(key instanceof Uint8Array)) throw wrong('key', key)
+      if (headers !== undefined && (typeof headers !== 'object' || headers === null || Array.isArray(headers))) {
+        throw wrong('headers', headers)
+      }
+      const sender = key === null ? topic.sticky() : topic.senders[partitionOf(key, topic.partitions)]!
+      const atMs = timestampMs === undefined ? this.#wallClock() : timestampMs
+      if (timestampMs !== undefined && !(Number.isSafeInteger(timestampMs) && timestampMs >= 0)) {
+        throw new MqError(
+          'MQ_MESSAGE_INVALID',
+          `timestampMs is ${String(timestampMs)}, not whole milliseconds since 1970`,
+        )
+      }
+      if (this.#closing !== undefined) throw new MqError('MQ_CLOSED', `The producer of ${topic.name} was closed`)
+      if (this.#waiting.size === 0) {
+        const batch = sender.append(key, value, headers, atMs)
+        if (batch !== null) return batch.promise
+      }
+      return this.#wait(sender, key, value, headers, atMs)
+    } catch (error) {
+      return this.#refuse(error)
+    }
+  }
+
+  /** Applies from the next batch on (R5). */
+  update(settings: ProducerSettings): void {
+    this.#shared.settings = settings
+    for (const sender of this.#active) this.#wake(sender)
+  }
+
+  /** Resolves once everything sent before is settled, one way or the other. */
+  async flush(): Promise<void> {
+    this.#flushes++
+    try {
+      for (const sender of this.#active) this.#wake(sender)
+      const before = this.#waiting.pending()
+      for (const sender of this.#active) before.push(...sender.pending())
+      await Promise.allSettled(before)
+    } finally {
+      this.#flushes--
+    }
+  }
+
+  /** Flushes; what is not acknowledged in time is rejected and counted in MQ_CLOSE_INCOMPLETE. */
+  close(deadlineMs: number = this.#shared.sendDeadlineMs): Promise<void> {
+    this.#closing ??= this.#close(deadlineMs)
+    return this.#closing
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
+    let timer: TimerHandle | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = this.#deps.timers.setTimeout(resolve, deadlineMs)
+    })
+    await Promise.race([this.flush(), late])
+    if (timer !== undefined) this.#deps.timers.clearTimeout(timer)
+    this.#stop.abort(new MqError('MQ_CLOSED', 'The producer was closed'))
+    this.#ids.close()
+    const error = (records: number): MqError =>
+      new MqError(
+        'MQ_CLOSE_INCOMPLETE',
+        `${records} records were not acknowledged within the ${deadlineMs} ms that close() had`,
+        {
+          details: { records },
+        },
+      )
+    let records = 0
+    for (let send = this.#waiting.shift(); send !== undefined; send = this.#waiting.shift()) {
+      send.reject(error(1))
+      records++
+    }
+    for (const sender of this.#active) {
+      const open = sender.unsettledRecords
+      if (open > 0) records += sender.abort(error(open))
+    }
+    if (this.#timer !== undefined) this.#deps.timers.clearTimeout(this.#timer)
+    if (records > 0) throw error(records)
+  }
+
+  #refuse(error: unknown): Promise<Receipt> {
+    const mqError = toMqError(error, 'send')
+    const refused = Promise.reject(mqError)
+    // As with the promise of a batch: nobody may be listening. The observer is told.
+    refused.catch(() => {})
+    this.#shared.observer.onFailure?.(1, mqError)
+    return refused
+  }
+
+  #wallClock(): number {
+    if (this.#clockUses === 0) {
+      this.#nowMs = this.#deps.clock.nowMs()
+      this.#clockUses = SENDS_PER_CLOCK_READ
+      setImmediate(this.#forgetClock)
+    }
+    this.#clockUses--
+    return this.#nowMs
+  }
+
+  readonly #forgetClock = (): void => {
+    this.#clockUses = 0
+  }
+
+  #wait(
+    sender: PartitionSender,
+    key: Bytes | null,
+    value: Bytes | null,
+    headers: Headers | undefined,
+    timestampMs: number,
+  ): Promise<Receipt> {
+    const nowMs = this.#deps.clock.monotonicMs()
+    const promise = this.#waiting.add(sender, key, value, headers, timestampMs, nowMs)
+    if (!this.#isPumping) void this.#pump()
+    this.#wakeAt(nowMs + this.#shared.sendDeadlineMs)
+    return promise
+  }
+
+  /** Lets waiting sends in as memory comes free. */
+  async #pump(): Promise<void> {
+    this.#isPumping = true
+    for (const sender of this.#active) this.#wake(sender)
+    try {
+      while (this.#waiting.size > 0) {
+        const wantedBytes = this.#shared.wantedBytes
+        await this.#budget.waitFor(wantedBytes, this.#stop.signal)
+        this.#pool.grant(wantedBytes)
+        while (this.#admit()) {}
+        this.#pool.withdraw()
+      }
+    } catch {
+      // Closed: close() has rejected what waited.
+    } finally {
+      this.#isPumping = false
+    }
+  }
+
+  /** Moves the first waiting send into its batch; false when it has to wait on. */
+  #admit(): boolean {
+    const send = this.#waiting.head
+    if (send === undefined) return false
+    try {
+      const batch = send.sender.append(send.key, send.value, send.headers, send.timestampMs)
+      if (batch === null) return false
+      send.resolve(batch.promise)
+    } catch (error) {
+      send.reject(toMqError(error, 'send'))
+    }
+    this.#waiting.shift()
+    return true
+  }
+
+  #wake(sender: PartitionSender): void {
+    if (sender.queued) return
+    sender.queued = true
+    this.#candidates.push(sender)
+    this.#scheduleDrain()
+  }
+
+  #opened(sender: PartitionSender, dueAtMs: number): void {
+    this.#active.add(sender)
+    if (this.#shared.settings.lingerMs === 0 || this.#shared.hurried()) this.#wake(sender)
+    else this.#wakeAt(dueAtMs)
+    this.#wakeAt(dueAtMs - this.#shared.settings.lingerMs + this.#shared.sendDeadlineMs)
+  }
+
+  #scheduleDrain(): void {
+    if (this.#isDrainSet) return
+    this.#isDrainSet = true
+    setImmediate(this.#drain)
+  }
+
+  /** Sends what can be sent now. */
+  readonly #drain = (): void => {
+    this.#isDrainSet = false
+    if (this.#candidates.length === 0) return
+    if (!this.#canSend()) return
+    const version = this.#version!
+    const nowMs = this.#deps.clock.monotonicMs()
+    const candidates = this.#candidates
+    this.#candidates = []
+    const byLeader = new Map<number, Parcel[]>()
+    for (const sender of candidates) {
+      sender.queued = false
+      if (!sender.ready(nowMs)) {
+        if (sender.backlog === 0) this.#active.delete(sender)
+        else this.#wakeAt(sender.dueAtMs())
+        continue
+      }
+      const leader = this.#cluster.leader(sender.topic, sender.partition)
+      if (leader === undefined) {
+        this.#findLeader(sender)
+        continue
+      }
+      if (!this.#ids.ready()) {
+        this.#wake(sender)
+        continue
+      }
+      const parcel = { sender, batch: sender.take() }
+      const same = byLeader.get(leader.nodeId)
+      if (same === undefined) byLeader.set(leader.nodeId, [parcel])
+      else same.push(parcel)
+    }
+    for (const [nodeId, parcels] of byLeader) {
+      this.#dispatcher.send(nodeId, version, parcels, this.#shared.settings.requestTimeoutMs)
+    }
+  }
+
+  /** Whether producer id and request version are known; asks for what is missing, and drains again when it is there. */
+  #canSend(): boolean {
+    const refusal = this.#ids.takeRefusal()
+    if (refusal !== undefined) {
+      this.#failAll(refusal)
+      return false
+    }
+    const hasId = this.#ids.ready()
+    if (this.#version === undefined && !this.#isAskingVersion) void this.#askVersion()
+    return hasId && this.#version !== undefined
+  }
+
+  async #askVersion(): Promise<void> {
+    this.#isAskingVersion = true
+    try {
+      this.#version = await this.#cluster.apiVersion(PRODUCE_API, PRODUCE_VERSIONS)
+    } catch (error) {
+      const mqError = toMqError(error, 'ask for the versions of Produce')
+      if (!mqError.retryable) this.#failAll(mqError)
+      else await new Promise<void>((resolve) => this.#deps.timers.setTimeout(resolve, LEADER_PAUSE_MS))
+    } finally {
+      this.#isAskingVersion = false
+    }
+    if (!this.#stop.signal.aborted) this.#scheduleDrain()
+  }
+
+  #failAll(error: MqError): void {
+    for (const sender of this.#active) sender.abort(error)
+    // Nothing is left to send: what comes next asks again.
+    for (const sender of this.#candidates) sender.queued = false
+    this.#candidates = []
+  }
+
+  #findLeader(sender: PartitionSender): void {
+    const { topic } = sender
+    this.#wakeAt(this.#deps.clock.monotonicMs() + LEADER_PAUSE_MS)
+    if (this.#findingLeaders.has(topic)) return
+    this.#findingLeaders.add(topic)
+    const found = (): void => {
+      this.#findingLeaders.delete(topic)
+      if (this.#stop.signal.aborted) return
+      for (const other of this.#active) {
+        if (other.topic === topic && this.#cluster.leader(topic, other.partition) !== undefined) this.#wake(other)
+      }
+    }
+    this.#cluster.metadata([topic], { refresh: true }).then(found, found)
+  }
+
+  #wakeAt(atMs: number): void {
+    if (atMs >= this.#timerAtMs || this.#stop.signal.aborted) return
+    if (this.#timer !== undefined) this.#deps.timers.clearTimeout(this.#timer)
+    this.#timerAtMs = atMs
+    this.#timer = this.#deps.timers.setTimeout(
+      this.#tick,
+      Math.max(0, Math.ceil(atMs - this.#deps.clock.monotonicMs())),
+    )
+  }
+
+  readonly #tick = (): void => {
+    this.#timer = undefined
+    this.#timerAtMs = Number.POSITIVE_INFINITY
+    const nowMs = this.#deps.clock.monotonicMs()
+    let nextMs = this.#dispatcher.expire(nowMs)
+    for (let head = this.#waiting.head; head !== undefined; head = this.#waiting.head) {
+      const deadlineMs = head.sinceMs + this.#shared.sendDeadlineMs
+      if (deadlineMs > nowMs) {
+        nextMs = Math.min(nextMs, deadlineMs)
+        break
+      }
+      this.#waiting.shift()
+      head.reject(
+        new MqError(
+          'MQ_SEND_TIMEOUT',
+          `A record for ${head.sender.topic} found no room in the buffer within ${this.#shared.sendDeadlineMs} ms`,
+          {
+            details: { topic: head.sender.topic, records: 1, maybeStored: false },
+          },
+        ),
+      )
+    }
+    for (const sender of this.#active) {
+      sender.expire(nowMs)
+      const dueAtMs = sender.dueAtMs()
+      if (dueAtMs <= nowMs || sender.backlog === 0) this.#wake(sender)
+      else nextMs = Math.min(nextMs, dueAtMs)
+    }
+    if (nextMs !== Number.POSITIVE_INFINITY) this.#wakeAt(nextMs)
+  }
+}
+
+function wrong(what: string, value: unknown): MqError {
+  return new MqError('MQ_MESSAGE_INVALID', `The ${what} is ${kindOf(value)}, which cannot be sent`)
+}
