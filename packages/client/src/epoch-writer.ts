@@ -44,12 +44,20 @@ export class EpochWriter {
       sendDeadlineMs,
       observer: {
         onBatch: (batch) => meter.sent(batch),
+        onRequest: (throttledMs) => meter.requested(throttledMs),
         onFailure: (records, error) => {
           meter.failed(records)
           logger.error(`${records} records for ${mqId} were not acknowledged: ${error.message}`, {
             code: error.code,
             mqId,
             records,
+          })
+        },
+        onTrouble: (_, partition, error) => {
+          logger.warn(`Sending to ${mqId}, partition ${partition}: ${error.message}`, {
+            code: error.code,
+            mqId,
+            partition,
           })
         },
       },
