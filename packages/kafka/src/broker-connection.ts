@@ -1,0 +1,82 @@
+/**
+ * One connection to one broker: the library's, guarded and with its reason of failure kept.
+ *
+ * C1. Every frame passes the guard, those of the SASL handshake included.
+ * C2. The library tells a request only that the connection closed; why it closed is kept in `failureOf`.
+ * C3. A connection that was handed out is connected and authenticated; one that failed is never handed out again.
+ */
+import { MqError } from '@mq/contract'
+import { Connection } from '@platformatic/kafka'
+import { guardSocket } from './frame-guard.ts'
+import { toMqError } from './kafka-errors.ts'
+import { type Security, securityOptions } from './security.ts'
+
+/** What a connection is for: a fetch that waits for records must not stand before a produce request. */
+export type Purpose = 'produce' | 'fetch' | 'group' | 'admin'
+
+export interface BrokerAddress {
+  readonly host: string
+  readonly port: number
+}
+
+export interface ConnectOptions {
+  readonly cluster: string
+  readonly clientId: string
+  readonly security: Security
+  readonly connectTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly maxResponseBytes: number
+}
+
+/** Requests under way at once; more wait in the library's queue. */
+const MOST_INFLIGHT: Readonly<Record<Purpose, number>> = { produce: 64, fetch: 4, group: 16, admin: 16 }
+
+const failures = new WeakMap<Connection, Error>()
+
+/** Why a connection ended, where that is known. */
+export function failureOf(connection: Connection): Error | undefined {
+  return failures.get(connection)
+}
+
+export function addressText({ host, port }: BrokerAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** @throws MqError MQ_KAFKA_UNREACHABLE, MQ_KAFKA_AUTH_FAILED, MQ_KAFKA_TLS_FAILED or MQ_PROTOCOL_VIOLATION */
+export async function openBrokerConnection(
+  address: BrokerAddress,
+  purpose: Purpose,
+  options: ConnectOptions,
+): Promise<Connection> {
+  const peer = `broker ${addressText(address)} of cluster ${options.cluster}`
+  const connection = new Connection(options.clientId, {
+    connectTimeout: options.connectTimeoutMs,
+    requestTimeout: options.requestTimeoutMs,
+    maxInflights: MOST_INFLIGHT[purpose],
+    ...securityOptions(options.security, address.host),
+  })
+  connection.on('error', (error: Error) => {
+    if (!failures.has(connection)) failures.set(connection, error)
+  })
+  try {
+    const connecting = connection.connect(address.host, address.port) as Promise<void>
+    const { socket } = connection
+    const isTls = options.security.protocol === 'tls' || options.security.protocol === 'sasl-tls'
+    socket.once(isTls ? 'secureConnect' : 'connect', () => guardSocket(socket, options.maxResponseBytes, peer))
+    await connecting
+  } catch (error) {
+    connection.socket?.destroy()
+    const failed = toMqError(failures.get(connection) ?? error, `connect to ${peer}`)
+    // A connection that does not come about in time is an unreachable broker, not a slow answer.
+    throw failed.code === 'MQ_KAFKA_TIMEOUT'
+      ? new MqError('MQ_KAFKA_UNREACHABLE', failed.message, { cause: error })
+      : failed
+  }
+  return connection
+}
+
+/** Ends a connection without waiting for the peer. */
+export function dropConnection(connection: Connection): void {
+  connection.close().catch(() => {})
+  connection.socket?.destroy()
+}

@@ -1,0 +1,279 @@
+/**
+ * One Kafka cluster as a client sees it: its brokers, connections, API versions and the leaders of partitions.
+ *
+ * L1. Connections are shared by (broker, purpose); `openConnection` gives one of the caller's own.
+ * L2. Any broker will do for metadata: known brokers and the bootstrap addresses are tried, in an order drawn by chance,
+ *     connected ones first; only when all failed is the cluster unreachable.
+ * L3. `markStale` asks for fresh metadata in the background, at most once per pause, the pause growing while it fails.
+ * L4. API versions are those of the broker asked last; they are asked again when the set of brokers changes.
+ */
+import { MqError } from '@mq/contract'
+import { apiVersionsV3, type Connection } from '@platformatic/kafka'
+import { backoffMs } from './backoff.ts'
+import { addressText, type BrokerAddress, failureOf, type Purpose } from './broker-connection.ts'
+import { ConnectionPool } from './connection-pool.ts'
+import { type Deps, systemDeps, type TimerHandle } from './deps.ts'
+import { toMqError } from './kafka-errors.ts'
+import { type Broker, MetadataCache, requestMetadata, type TopicMetadata } from './metadata-cache.ts'
+import { checkSecurity, type Security } from './security.ts'
+
+export interface ClusterOptions {
+  /** mQ's name of the cluster, for messages. */
+  readonly name: string
+  readonly clientId: string
+  /** `host:port` of some brokers; the rest is learnt from them. */
+  readonly bootstrap: readonly string[]
+  /** Default: plaintext. */
+  readonly security?: Security
+  /** Default 5,000. */
+  readonly connectTimeoutMs?: number
+  /** Default 30,000. */
+  readonly requestTimeoutMs?: number
+  /** A longer frame is taken for an attack or for another protocol. Default 128 MiB. */
+  readonly maxResponseBytes?: number
+  readonly deps?: Deps
+}
+
+export interface PartitionLeader {
+  readonly nodeId: number
+  readonly leaderEpoch: number
+}
+
+const STALE_PAUSE = { baseMs: 50, maxMs: 2_000 }
+const SOFTWARE = { name: 'mq', version: '0.1.0' }
+
+export class Cluster {
+  readonly name: string
+  readonly deps: Deps
+  readonly #bootstrap: readonly BrokerAddress[]
+  readonly #pool: ConnectionPool
+  readonly #metadata: MetadataCache
+  #versions:
+    | { readonly brokers: string; readonly apis: Promise<readonly apiVersionsV3.ApiVersionsResponseApi[]> }
+    | undefined
+  readonly #stale = new Set<string>()
+  #staleFailures = 0
+  #staleTimer: TimerHandle | undefined
+  #closed = false
+
+  constructor(options: ClusterOptions) {
+    const { name, clientId, bootstrap, security = { protocol: 'plaintext' }, deps = systemDeps } = options
+    checkSecurity(security, name)
+    if (bootstrap.length === 0) throw new MqError('MQ_OPTION_INVALID', `Cluster ${name} has no bootstrap address`)
+    this.name = name
+    this.deps = deps
+    this.#bootstrap = bootstrap.map((text) => parseAddress(text, name))
+    this.#pool = new ConnectionPool(
+      {
+        cluster: name,
+        clientId,
+        security,
+        connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
+        requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
+        maxResponseBytes: options.maxResponseBytes ?? 128 * 1_048_576,
+      },
+      deps,
+    )
+    this.#metadata = new MetadataCache((topics) => this.#askMetadata(topics))
+  }
+
+  /** Kafka's own id of the cluster, once metadata was read. */
+  get clusterId(): string | null {
+    return this.#metadata.clusterId
+  }
+
+  /** Node id of the controller as brokers report it, -1 while unknown. */
+  get controllerId(): number {
+    return this.#metadata.controllerId
+  }
+
+  /** The shared connection to a broker for one purpose. @throws MqError MQ_KAFKA_UNREACHABLE and its kin */
+  async connection(nodeId: number, purpose: Purpose): Promise<Connection> {
+    return await this.#pool.get(await this.#address(nodeId), purpose)
+  }
+
+  /** A connection of the caller's own: the caller closes it, and `close()` closes what is left. */
+  async openConnection(nodeId: number, purpose: Purpose): Promise<Connection> {
+    return await this.#pool.open(await this.#address(nodeId), purpose)
+  }
+
+  /** The shared connection to any broker that answers (L2). */
+  async anyConnection(purpose: Purpose): Promise<Connection> {
+    const problems: MqError[] = []
+    for (const address of this.#candidates(purpose)) {
+      try {
+        return await this.#pool.get(address, purpose)
+      } catch (error) {
+        const problem = toMqError(error, `connect to ${addressText(address)}`)
+        if (problem.code === 'MQ_CLOSED') throw problem
+        problems.push(problem)
+      }
+    }
+    // Credentials or certificates that one broker refuses are a better answer than the silence of another.
+    const telling = problems.find((problem) => problem.code !== 'MQ_KAFKA_UNREACHABLE')
+    if (telling !== undefined) throw telling
+    throw new MqError(
+      'MQ_KAFKA_UNREACHABLE',
+      `no broker of cluster ${this.name} answers: ${problems.map((problem) => problem.message).join('; ')}`,
+      { cause: problems[0] },
+    )
+  }
+
+  /** The highest version of an API that both sides know. @throws MqError MQ_KAFKA_VERSION */
+  async apiVersion(apiKey: number, supported: readonly number[]): Promise<number> {
+    const api = (await this.#apis()).find((one) => one.apiKey === apiKey)
+    const usable = api === undefined ? [] : supported.filter((one) => one >= api.minVersion && one <= api.maxVersion)
+    if (usable.length > 0) return Math.max(...usable)
+    const theirs = api === undefined ? 'does not know it' : `speaks ${api.minVersion} to ${api.maxVersion}`
+    throw new MqError(
+      'MQ_KAFKA_VERSION',
+      `cluster ${this.name} ${theirs}; mQ speaks ${supported.join(', ')} of API ${apiKey}`,
+      { details: { apiKey } },
+    )
+  }
+
+  /** Whether the brokers have an API at all, in any of the versions. */
+  async supports(apiKey: number, versions: readonly number[]): Promise<boolean> {
+    const api = (await this.#apis()).find((one) => one.apiKey === apiKey)
+    return api !== undefined && versions.some((one) => one >= api.minVersion && one <= api.maxVersion)
+  }
+
+  /** What is known of topics; unknown ones come with `errorCode` 3. */
+  async metadata(
+    topics: readonly string[],
+    options: { readonly refresh?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<TopicMetadata[]> {
+    options.signal?.throwIfAborted()
+    const answer = this.#metadata.get(topics, options.refresh === true)
+    return options.signal === undefined ? await answer : await untilAborted(answer, options.signal)
+  }
+
+  /** All topics of the cluster, internal ones included; not cached. */
+  async topicNames(): Promise<string[]> {
+    const connection = await this.anyConnection('admin')
+    const response = await this.#asked(connection, 'list topics', requestMetadata(connection, null))
+    return response.topics.flatMap((topic) =>
+      typeof topic.name !== 'string' || topic.errorCode !== 0 ? [] : [topic.name],
+    )
+  }
+
+  /** The leader as last heard; undefined while there is none or nobody asked for the topic. */
+  leader(topic: string, partition: number): PartitionLeader | undefined {
+    const known = this.#metadata.topic(topic)?.partitions[partition]
+    if (known === undefined || known.leader < 0) return undefined
+    return { nodeId: known.leader, leaderEpoch: known.leaderEpoch }
+  }
+
+  topicId(topic: string): string | undefined {
+    return this.#metadata.topic(topic)?.id
+  }
+
+  brokers(): readonly Broker[] {
+    return this.#metadata.brokers()
+  }
+
+  /** What is known of the topic's leaders may be wrong: ask again, soon and in the background (L3). */
+  markStale(topic: string): void {
+    if (this.#closed) return
+    this.#stale.add(topic)
+    if (this.#staleTimer !== undefined) return
+    const pauseMs = Math.max(STALE_PAUSE.baseMs, backoffMs(this.#staleFailures, this.deps.random, STALE_PAUSE))
+    this.#staleTimer = this.deps.timers.setTimeout(() => void this.#refreshStale(), pauseMs)
+    this.#staleTimer.unref()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    if (this.#staleTimer !== undefined) this.deps.timers.clearTimeout(this.#staleTimer)
+    this.#pool.close()
+  }
+
+  async #refreshStale(): Promise<void> {
+    const topics = [...this.#stale]
+    this.#stale.clear()
+    try {
+      await this.#metadata.refresh(topics)
+      this.#staleFailures = 0
+    } catch {
+      this.#staleFailures += 1
+      for (const topic of topics) this.#stale.add(topic)
+    }
+    this.#staleTimer = undefined
+    const [topic] = this.#stale
+    if (topic !== undefined) this.markStale(topic)
+  }
+
+  async #askMetadata(topics: readonly string[]): Promise<Awaited<ReturnType<typeof requestMetadata>>> {
+    const connection = await this.anyConnection('admin')
+    return await this.#asked(connection, 'ask for metadata', requestMetadata(connection, topics))
+  }
+
+  async #apis(): Promise<readonly apiVersionsV3.ApiVersionsResponseApi[]> {
+    const brokers = this.brokers().map(addressText).toSorted().join()
+    if (this.#versions === undefined || (this.#versions.brokers !== brokers && brokers !== '')) {
+      const apis = this.#askVersions()
+      const versions = { brokers, apis }
+      this.#versions = versions
+      apis.catch(() => {
+        if (this.#versions === versions) this.#versions = undefined
+      })
+    }
+    return await this.#versions.apis
+  }
+
+  async #askVersions(): Promise<readonly apiVersionsV3.ApiVersionsResponseApi[]> {
+    const connection = await this.anyConnection('admin')
+    const question = apiVersionsV3.api.async(connection, SOFTWARE.name, SOFTWARE.version)
+    return (await this.#asked(connection, 'ask for API versions', question)).apiKeys
+  }
+
+  /** Gives a failed request the reason its connection ended for. */
+  async #asked<T>(connection: Connection, what: string, answer: Promise<T>): Promise<T> {
+    try {
+      return await answer
+    } catch (error) {
+      const context = `${what} of cluster ${this.name}`
+      const problem = toMqError(error, context)
+      const failure = problem.code === 'MQ_KAFKA_UNREACHABLE' ? failureOf(connection) : undefined
+      throw failure === undefined ? problem : toMqError(failure, context)
+    }
+  }
+
+  async #address(nodeId: number): Promise<BrokerAddress> {
+    const known = this.#metadata.broker(nodeId)
+    if (known !== undefined) return known
+    await this.#metadata.refresh([])
+    const learnt = this.#metadata.broker(nodeId)
+    if (learnt !== undefined) return learnt
+    throw new MqError('MQ_KAFKA_UNREACHABLE', `broker ${nodeId} is not part of cluster ${this.name} now`)
+  }
+
+  #candidates(purpose: Purpose): BrokerAddress[] {
+    const all = new Map([...this.brokers(), ...this.#bootstrap].map((address) => [addressText(address), address]))
+    const drawn = [...all.values()].map((address) => ({
+      address,
+      rank: this.#pool.isOpen(address, purpose) ? -1 : this.deps.random(),
+    }))
+    return drawn.toSorted((a, b) => a.rank - b.rank).map(({ address }) => address)
+  }
+}
+
+function parseAddress(text: string, cluster: string): BrokerAddress {
+  const match = /^(?:\[([^\]]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[3])
+  if (match === null || port < 1 || port > 65_535) {
+    throw new MqError('MQ_OPTION_INVALID', `'${text}' is not an address of cluster ${cluster}: write host:port`)
+  }
+  return { host: match[1] ?? match[2]!, port }
+}
+
+async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([answer, promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

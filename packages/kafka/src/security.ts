@@ -1,0 +1,69 @@
+/**
+ * How a connection proves who it is, mapped to what the library and Node take.
+ *
+ * S1. The name in the certificate is always checked against the broker's address, unless the caller's own TLS options say otherwise.
+ * S2. A secret may be a function, asked anew for every connection, so that it can be rotated.
+ * S3. No secret ever stands in an error or in `describe`.
+ */
+import { isIP } from 'node:net'
+import type { ConnectionOptions as TlsOptions } from 'node:tls'
+import { MqError, type SaslMechanism } from '@mq/contract'
+import type { ConnectionOptions } from '@platformatic/kafka'
+
+export type { TlsOptions }
+
+export type Secret = string | (() => string | Promise<string>)
+
+export type Sasl =
+  | {
+      readonly mechanism: Exclude<SaslMechanism, 'OAUTHBEARER'>
+      readonly username: string
+      readonly password: Secret
+    }
+  | {
+      readonly mechanism: 'OAUTHBEARER'
+      readonly token: Secret
+      readonly extensions?: Readonly<Record<string, string>>
+    }
+
+export type Security =
+  | { readonly protocol: 'plaintext' }
+  | { readonly protocol: 'tls'; readonly tls?: TlsOptions }
+  | { readonly protocol: 'sasl-plaintext' | 'sasl-tls'; readonly tls?: TlsOptions; readonly sasl: Sasl }
+
+/** Refuses what could never work, before the first connection. */
+export function checkSecurity(security: Security, cluster: string): void {
+  if (security.protocol === 'plaintext' || security.protocol === 'tls') return
+  const { sasl } = security
+  const missing =
+    sasl.mechanism === 'OAUTHBEARER'
+      ? sasl.token === '' && 'token'
+      : (sasl.username === '' && 'user name') || (sasl.password === '' && 'password')
+  if (missing) throw new MqError('MQ_OPTION_INVALID', `Cluster ${cluster}: ${sasl.mechanism} needs a ${missing}`)
+}
+
+/** The library's options for one broker. */
+export function securityOptions(
+  security: Security,
+  host: string,
+): Pick<ConnectionOptions, 'tls' | 'tlsServerName' | 'sasl'> {
+  const usesTls = security.protocol === 'tls' || security.protocol === 'sasl-tls'
+  const tls = usesTls ? { minVersion: 'TLSv1.2' as const, ...security.tls } : undefined
+  return {
+    ...(tls === undefined ? {} : { tls }),
+    // A server name is asked for by host names only: TLS forbids addresses there.
+    ...(tls !== undefined && tls.servername === undefined && isIP(host) === 0 ? { tlsServerName: host } : {}),
+    ...('sasl' in security ? { sasl: saslOptions(security.sasl) } : {}),
+  }
+}
+
+function saslOptions(sasl: Sasl): NonNullable<ConnectionOptions['sasl']> {
+  if (sasl.mechanism === 'OAUTHBEARER') {
+    return {
+      mechanism: sasl.mechanism,
+      token: sasl.token,
+      ...(sasl.extensions === undefined ? {} : { oauthBearerExtensions: { ...sasl.extensions } }),
+    }
+  }
+  return { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password }
+}
