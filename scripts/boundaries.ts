@@ -1,0 +1,190 @@
+/**
+ * Holds the arrows between the packages: who may import whom, and what only one place may do.
+ *
+ * D1. A package's source imports only the packages its row names; arrows point one way.
+ * D2. Only packages/kafka imports a Kafka library; the measuring programs do too, to have something to compare with.
+ * D3. Another package is imported by its name alone: no path into it, no relative path out of the own package. Only the measuring
+ *     programs reach inside, because they measure parts.
+ * D4. What the source of a package imports stands in its package.json.
+ * D5. The core takes clock, timers and chance from its deps and never from the globals.
+ * D6. Exports are named one by one: no `export *`, no default export (but a `.d.ts` describes code of others).
+ * D7. No source file is longer than 500 lines.
+ *
+ * Tests may import every package by its name: they start clusters and fakes that the code under test must not know.
+ */
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { isBuiltin } from 'node:module'
+import { join, posix } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { codeOnly, importsOf, lineAt } from './source-text.ts'
+
+/** Which packages of mQ each package's source may import. A folder that is not named here is a problem itself. */
+export const mayImport: Readonly<Record<string, readonly string[]>> = {
+  'packages/contract': [],
+  'packages/kafka': ['contract'],
+  'packages/client': ['contract', 'kafka'],
+  'packages/economics': ['contract'],
+  'packages/control-plane': ['contract', 'kafka', 'economics'],
+  'packages/cli': ['contract', 'client', 'local', 'control-plane'],
+  'packages/console': ['contract'],
+  'packages/local': ['contract', 'kafka'],
+  'packages/testkit': ['contract', 'kafka'],
+  'examples/*': ['client'],
+}
+
+const ONLY_EXTERNAL: Readonly<Record<string, readonly string[]>> = { 'packages/contract': ['zod'] }
+const KAFKA_LIBRARIES =
+  /^(?:@platformatic\/kafka|kafkajs|node-rdkafka|@confluentinc\/kafka-javascript|kafka-crab-js)(?:\/|$)/
+const CORE = new Set(['contract', 'kafka', 'client', 'control-plane', 'economics'].map((name) => `packages/${name}`))
+const DEPS_FILE = /(?:^|[/-])deps\.ts$/
+const INJECTED: readonly (readonly [RegExp, string])[] = [
+  [/\bDate\.now\b/g, 'Date.now'],
+  [/\bnew Date\(\s*\)/g, 'new Date()'],
+  [/\bMath\.random\b/g, 'Math.random'],
+  [/(?<![.\w$])(?:globalThis\.)?set(?:Timeout|Interval)(?=\s*[(<])/g, 'a global timer'],
+]
+const LONGEST_FILE_LINES = 500
+
+export interface Problem {
+  readonly file: string
+  readonly line: number
+  readonly what: string
+  readonly mend: string
+}
+
+export interface Source {
+  /** From the root, with slashes. */
+  readonly file: string
+  readonly text: string
+}
+
+/** @param declared names in dependencies of a package folder's package.json */
+export function checkBoundaries(
+  sources: readonly Source[],
+  declared: (folder: string) => ReadonlySet<string>,
+): Problem[] {
+  return sources.flatMap((source) => checkSource(source, declared))
+}
+
+function checkSource({ file, text }: Source, declared: (folder: string) => ReadonlySet<string>): Problem[] {
+  const problems: Problem[] = []
+  const report = (line: number, what: string, mend: string) => problems.push({ file, line, what, mend })
+  const lines = text.split('\n').length - (text.endsWith('\n') ? 1 : 0)
+  if (lines > LONGEST_FILE_LINES) {
+    report(lines, `${lines} lines, at most ${LONGEST_FILE_LINES} are allowed`, 'split it: one noun per file')
+  }
+  const code = codeOnly(text)
+  for (const match of file.endsWith('.d.ts') ? [] : code.matchAll(/\bexport\s+(?:type\s+)?\*|\bexport\s+default\b/g)) {
+    report(lineAt(text, match.index), `'${match[0]}'`, 'name every export')
+  }
+  const owner = ownerOf(file)
+  if (owner === undefined) return problems
+  const isTest = file.startsWith(`${owner}/test/`)
+  for (const { specifier, line } of importsOf(text, code)) {
+    checkImport({ file, owner, isTest, specifier, declared, report: (what, mend) => report(line, what, mend) })
+  }
+  if (CORE.has(owner) && !isTest && !DEPS_FILE.test(file)) {
+    for (const [pattern, name] of INJECTED) {
+      for (const match of code.matchAll(pattern)) {
+        report(lineAt(text, match.index), `uses ${name}`, 'take it from the injected Deps')
+      }
+    }
+  }
+  return problems
+}
+
+interface ImportContext {
+  readonly file: string
+  readonly owner: string
+  readonly isTest: boolean
+  readonly specifier: string
+  declared(folder: string): ReadonlySet<string>
+  report(what: string, mend: string): void
+}
+
+function checkImport({ file, owner, isTest, specifier, declared, report }: ImportContext): void {
+  if (isBuiltin(specifier)) return
+  if (specifier.startsWith('.')) {
+    const target = posix.join(posix.dirname(file), specifier)
+    if (!target.startsWith(`${owner}/`) && owner !== 'bench') {
+      report(`imports ${target}, outside ${owner}`, 'import the other package by its name')
+    }
+    return
+  }
+  const name = packageOf(specifier)
+  const sibling = /^@mq\/(.+)$/.exec(name)?.[1]
+  if (sibling !== undefined && specifier !== name) {
+    report(`reaches into ${name} by '${specifier}'`, `export what is needed from ${name}`)
+  }
+  if (KAFKA_LIBRARIES.test(specifier) && owner !== 'packages/kafka' && owner !== 'bench') {
+    report(`imports the Kafka library ${name}`, 'only packages/kafka may; use @mq/kafka')
+    return
+  }
+  if (isTest || owner === 'bench' || owner === 'scripts') return
+  const allowed = mayImport[owner.startsWith('examples/') ? 'examples/*' : owner]
+  if (allowed === undefined) {
+    report(`${owner} has no row in the import table`, 'add it to mayImport in scripts/boundaries.ts')
+    return
+  }
+  if (sibling !== undefined && !allowed.includes(sibling)) {
+    report(`imports ${name}`, `${owner} may import ${allowed.length === 0 ? 'no package of mQ' : allowed.join(', ')}`)
+    return
+  }
+  const external = ONLY_EXTERNAL[owner]
+  if (sibling === undefined && external !== undefined && !external.includes(name)) {
+    report(`imports ${name}`, `${owner} may import ${external.join(', ')} only`)
+    return
+  }
+  if (!declared(owner).has(name)) {
+    report(
+      `imports ${name}, which ${owner}/package.json does not list`,
+      'add it to its dependencies, with an exact version',
+    )
+  }
+}
+
+function ownerOf(file: string): string | undefined {
+  return /^(?:packages|examples)\/[^/]+|^(?:bench|scripts)(?=\/)/.exec(file)?.[0]
+}
+
+function packageOf(specifier: string): string {
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/')
+}
+
+export function readSources(root: string): Source[] {
+  return globSync(['packages/*/{src,test}/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts', 'scripts/**/*.ts'], {
+    cwd: root,
+    exclude: (name) => name === 'node_modules' || name === 'dist',
+  })
+    .filter((file) => !/(?:^|[/\\])(?:node_modules|dist)[/\\]/.test(file))
+    .sort()
+    .map((file) => ({ file: file.replaceAll('\\', '/'), text: readFileSync(join(root, file), 'utf8') }))
+}
+
+export function declaredIn(root: string): (folder: string) => ReadonlySet<string> {
+  const known = new Map<string, ReadonlySet<string>>()
+  return (folder) => {
+    const cached = known.get(folder)
+    if (cached !== undefined) return cached
+    const path = join(root, folder, 'package.json')
+    const content = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Record<string, object>) : {}
+    const kinds = folder.startsWith('examples/')
+      ? ['dependencies', 'devDependencies']
+      : ['dependencies', 'peerDependencies', 'optionalDependencies']
+    const names = new Set(kinds.flatMap((kind) => Object.keys(content[kind] ?? {})))
+    known.set(folder, names)
+    return names
+  }
+}
+
+if (import.meta.main) {
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  const sources = readSources(root)
+  const problems = checkBoundaries(sources, declaredIn(root))
+  for (const { file, line, what, mend } of problems) console.log(`${file}:${line}: ${what}; ${mend}`)
+  console.log(`${sources.length} files, ${problems.length} problem(s)`)
+  if (problems.length > 0) process.exitCode = 1
+}
