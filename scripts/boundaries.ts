@@ -98,8 +98,8 @@ interface ImportContext {
   readonly owner: string
   readonly isTest: boolean
   readonly specifier: string
-  declared(folder: string): ReadonlySet<string>
-  report(what: string, mend: string): void
+  readonly declared: (folder: string) => ReadonlySet<string>
+  readonly report: (what: string, mend: string) => void
 }
 
 function checkImport({ file, owner, isTest, specifier, declared, report }: ImportContext): void {

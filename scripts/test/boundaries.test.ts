@@ -106,7 +106,7 @@ test('words in comments, texts and regular expressions are not code', () => {
   assert.deepEqual(found('packages/kafka/src/a.ts', text), [])
 })
 
-test('what stands inside ${} of a template is code, also nested, and line numbers stay right', () => {
+test('what stands in a placeholder of a template is code, also nested, and line numbers stay right', () => {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the source that is looked at
   const text = 'const a = `\n${b({ c: `${Date.now()}` })}\n` + Math.random()\n'
   assert.deepEqual(found('packages/kafka/src/a.ts', text), ['2: uses Date.now', '3: uses Math.random'])

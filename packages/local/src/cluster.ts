@@ -169,6 +169,6 @@ class Cluster implements LocalCluster {
   }
 
   async #closeProxies(): Promise<void> {
-    await Promise.all(this.brokers.map((broker) => broker.proxy?.refuse()))
+    for (const broker of this.brokers) await broker.proxy?.refuse()
   }
 }
