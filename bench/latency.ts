@@ -2,7 +2,8 @@
  * `mq measure latency`: how long a send takes to be acknowledged at a steady rate with linger 0.
  *
  * L1. All contenders run in the same rounds on the same broker, in turn; figures are medians over the rounds.
- * L2. The clock of a message runs from the call of send to its acknowledgement, waiting behind earlier sends included.
+ * L2. Eight seconds of warm-up are for the JVM: in its first seconds it compiles, and stalls for tens of milliseconds.
+ * L3. The clock of a message runs from the call of send to its acknowledgement, waiting behind earlier sends included.
  */
 import { type ContenderSpec, java, kafkajs, mqLinger0, platformatic } from './contenders.ts'
 import { readFlags } from './flags.ts'
@@ -13,11 +14,10 @@ import { Stage } from './stage.ts'
 import { median, round } from './statistics.ts'
 import { latencyTable } from './tables.ts'
 
-const USAGE = `mq measure latency [--json] [--save] [--rounds 3] [--rate 1000] [--seconds 10]
+const USAGE = `mq measure latency [--json] [--save] [--rounds 3] [--rate 1000] [--seconds 10] [--warmup-seconds 8]
   [--partitions 4] [--payload-bytes 200] [--seed 1] [--bootstrap host:port] [--date YYYY-MM-DD]`
 
-const flags = readFlags(USAGE, { rate: 1_000, seconds: 10 })
-const WARMUP_SECONDS = 4
+const flags = readFlags(USAGE, { rate: 1_000, seconds: 10, 'warmup-seconds': 8 })
 const specs = [mqLinger0, java, platformatic, kafkajs]
 
 function medians(runs: readonly Percentiles[]): Percentiles {
@@ -37,9 +37,9 @@ try {
         payloadFile: stage.payloadFile,
         messagesPerSecond: flags.rate,
         seconds: flags.seconds,
-        warmupSeconds: WARMUP_SECONDS,
+        warmupSeconds: flags['warmup-seconds'],
       })
-      await stage.verifyStored(place.topic, flags.rate * (flags.seconds + WARMUP_SECONDS))
+      await stage.verifyStored(place.topic, flags.rate * (flags.seconds + flags['warmup-seconds']))
       await stage.dropTopic(place.topic)
       runs.get(spec)!.push(run)
       console.error(`  round ${n}/${flags.rounds}  ${spec.name.padEnd(20)} p99 ${run.p99.toFixed(2)} ms`)
