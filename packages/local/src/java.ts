@@ -73,6 +73,10 @@ async function readVersion(path: string, environment: NodeJS.ProcessEnv): Promis
     throw new MqError('MQ_JAVA_MISSING', `${path} -version did not name a version`)
   } catch (error) {
     if (error instanceof MqError) throw error
-    throw new MqError('MQ_JAVA_MISSING', `${path} cannot be run`, { cause: error })
+    throw new MqError(
+      'MQ_JAVA_MISSING',
+      `${path} cannot be run${environment.JAVA_HOME ? ' (JAVA_HOME names it)' : ''}`,
+      { cause: error },
+    )
   }
 }
