@@ -151,7 +151,10 @@ async function ready(bootstrap: string, topic: string): Promise<Round> {
           let sequence = 0
           let left = rounds
           const next = (): void => {
-            if (left-- === 0) return resolve()
+            if (left-- === 0) {
+              resolve()
+              return
+            }
             stamp(batch, null, { ...id, baseSequence: sequence })
             sequence = nextSequence(sequence, 1_000)
             sendProduce(

@@ -135,7 +135,7 @@ export class BatchEncoder {
       this.baseTimestampMs = timestampMs
       this.maxTimestampMs = timestampMs
     } else if (timestampMs > this.maxTimestampMs) this.maxTimestampMs = timestampMs
-    this.contentBytes += (keyBytes > 0 ? keyBytes : 0) + (valueBytes > 0 ? valueBytes : 0)
+    this.contentBytes += Math.max(keyBytes, 0) + Math.max(valueBytes, 0)
     this.#lastStart = start
     this.#lastDelta = delta
     this.count++
@@ -233,9 +233,9 @@ function bodyBytes(delta: number, offset: number, keyBytes: number, valueBytes: 
     sizeOfVarlong(delta) +
     sizeOfVarint(offset) +
     sizeOfVarint(keyBytes) +
-    (keyBytes > 0 ? keyBytes : 0) +
+    Math.max(keyBytes, 0) +
     sizeOfVarint(valueBytes) +
-    (valueBytes > 0 ? valueBytes : 0) +
+    Math.max(valueBytes, 0) +
     headersBytes
   )
 }

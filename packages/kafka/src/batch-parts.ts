@@ -2,10 +2,10 @@
  * Taking the records out of a batch again: to send them in two smaller ones, or to send them elsewhere.
  *
  * R1. Records come out in their order, whole, with their own timestamps; the padding header stays behind.
- * R2. The parts of a split batch settle the whole: with the receipt of the first part once all are stored, or with the first error.
+ * R2. The parts of a split batch settle the whole: once both are settled, with the receipt of the first part or with an error.
  */
 import { type Bytes, HEADER_BYTES, type Headers, PADDING_HEADER } from './batch-encoder.ts'
-import { PendingBatch, type Receipt } from './pending-batch.ts'
+import { PendingBatch } from './pending-batch.ts'
 import { ByteCursor } from './varint.ts'
 
 export interface HeldRecord {
@@ -69,10 +69,10 @@ export function splitBatch(whole: PendingBatch, release: () => void): PendingBat
 }
 
 function settleWith(whole: PendingBatch, parts: readonly PendingBatch[], release: () => void): void {
-  const all: Promise<Receipt[]> = Promise.all(parts.map((part) => part.promise))
-  all.then(
-    (receipts) => whole.resolve(receipts[0]!),
-    (error) => whole.reject(error),
-  )
-  void Promise.allSettled(parts.map((part) => part.promise)).then(release)
+  void Promise.allSettled(parts.map((part) => part.promise)).then((results) => {
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) whole.reject(failed.reason)
+    else if (results[0]?.status === 'fulfilled') whole.resolve(results[0].value)
+    release()
+  })
 }

@@ -107,8 +107,14 @@ export class PartitionSender {
     return this.#slot
   }
 
-  get hasOpenBatch(): boolean {
-    return this.#open !== null
+  /** Whether one more record like those before fits into an open batch; a batch that is full for such records is closed. */
+  takesMore(): boolean {
+    const open = this.#open
+    if (open === null) return false
+    const { length, count } = open.encoder
+    if (length + (length - HEADER_BYTES) / count <= this.#limitBytes) return true
+    this.#close(open)
+    return false
   }
 
   /** Batches not yet resolved. */

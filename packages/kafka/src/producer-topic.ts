@@ -1,7 +1,8 @@
 /**
  * One topic as a producer sees it: its partitions' senders, and where records without a key go.
  *
- * Y1. Records without a key stay on one partition until its open batch leaves, then move to the one with the least backlog.
+ * Y1. Records without a key stay on one partition until its open batch is full or leaves, then move to the one
+ *     with the least backlog.
  */
 import type { Deps } from './deps.ts'
 import { PartitionSender, type SenderShared } from './partition-sender.ts'
@@ -26,7 +27,7 @@ export class ProducerTopic {
   /** Y1 */
   sticky(): PartitionSender {
     const current = this.#sticky
-    if (current?.hasOpenBatch === true) return current
+    if (current?.takesMore() === true) return current
     const from = Math.floor(this.#deps.random() * this.partitions)
     let best = this.senders[from]!
     for (let step = 1; step < this.partitions && best.backlog > 0; step++) {

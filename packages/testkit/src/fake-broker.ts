@@ -1,0 +1,300 @@
+/**
+ * A small Kafka broker on a real socket, for faults that a real one cannot be made to show at a chosen moment.
+ *
+ * F1. It speaks ApiVersions, Metadata v12, InitProducerId v4 and Produce v9 to v12, leads every partition, and answers one
+ *     connection's requests strictly in turn.
+ * F2. `onProduce` decides about every batch before it is looked at; without a fault it is checked and appended (fake-log.ts).
+ * F3. Whatever was appended stays in `log`, whatever the client was told.
+ */
+import { createServer, type Server, type Socket } from 'node:net'
+import { FakeLog } from './fake-log.ts'
+import { type ReferenceBatch, readReferenceBatch } from './reference-batch.ts'
+import { WireReader, WireWriter } from './wire.ts'
+
+export type ProduceFault =
+  /** Answers with the code; appended before or not. */
+  | { readonly kind: 'answer'; readonly code: number; readonly append?: boolean }
+  /** Cuts the connection instead of answering. */
+  | { readonly kind: 'cut'; readonly append?: boolean }
+  /** Never answers; the connection stays. */
+  | { readonly kind: 'silence'; readonly append?: boolean }
+  /** Does what is right, late. */
+  | { readonly kind: 'delay'; readonly delayMs: number }
+
+export interface ProduceAttempt extends ReferenceBatch {
+  readonly topic: string
+  readonly partition: number
+  /** Batches that came for this partition before, of any fate. */
+  readonly index: number
+}
+
+export interface FakeBrokerOptions {
+  /** Partitions per topic. */
+  readonly topics: Readonly<Record<string, number>>
+  readonly onProduce?: (attempt: ProduceAttempt) => ProduceFault | undefined
+  /** Error code for the n-th InitProducerId, counted from 0; 0 or nothing to succeed. */
+  readonly onInitProducerId?: (index: number) => number | undefined
+}
+
+const NODE_ID = 1
+const APIS = [
+  { key: 0, min: 9, max: 12 },
+  { key: 3, min: 12, max: 12 },
+  { key: 18, min: 0, max: 3 },
+  { key: 22, min: 4, max: 4 },
+]
+
+export class FakeBroker {
+  readonly #options: FakeBrokerOptions
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #logs = new Map<string, FakeLog>()
+  readonly #arrived = new Map<string, number>()
+  /** Topics whose limit is lower than what a batch can be. */
+  readonly #limits = new Map<string, number>()
+  #inits = 0
+  #port = 0
+  onProduce: ((attempt: ProduceAttempt) => ProduceFault | undefined) | undefined
+
+  private constructor(options: FakeBrokerOptions) {
+    this.#options = options
+    this.onProduce = options.onProduce
+    this.#server = createServer((socket) => this.#serve(socket))
+  }
+
+  static async start(options: FakeBrokerOptions): Promise<FakeBroker> {
+    const broker = new FakeBroker(options)
+    await broker.#listen(0)
+    return broker
+  }
+
+  get bootstrap(): string {
+    return `127.0.0.1:${this.#port}`
+  }
+
+  /** How many producer ids were asked for. */
+  get inits(): number {
+    return this.#inits
+  }
+
+  log(topic: string, partition: number): FakeLog {
+    const name = `${topic}:${partition}`
+    const known = this.#logs.get(name)
+    if (known !== undefined) return known
+    const log = new FakeLog()
+    this.#logs.set(name, log)
+    return log
+  }
+
+  /** Refuses batches above that size, with MESSAGE_TOO_LARGE: 78 seals the topic. */
+  limit(topic: string, maxBytes: number): void {
+    this.#limits.set(topic, maxBytes)
+  }
+
+  /** Goes away, keeping its log. */
+  async down(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy()
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()))
+  }
+
+  /** Comes back on the same port. */
+  async up(): Promise<void> {
+    await this.#listen(this.#port)
+  }
+
+  async stop(): Promise<void> {
+    if (this.#server.listening) await this.down()
+  }
+
+  async #listen(port: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(port, '127.0.0.1', () => {
+        this.#server.off('error', reject)
+        resolve()
+      })
+    })
+    const address = this.#server.address()
+    if (address !== null && typeof address === 'object') this.#port = address.port
+  }
+
+  #serve(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.setNoDelay(true)
+    socket.on('error', () => {})
+    socket.on('close', () => this.#sockets.delete(socket))
+    let pending: Buffer = Buffer.alloc(0)
+    let turn = Promise.resolve()
+    socket.on('data', (chunk: Buffer) => {
+      pending = Buffer.concat([pending, chunk])
+      while (pending.length >= 4) {
+        const end = 4 + pending.readInt32BE(0)
+        if (pending.length < end) break
+        const request = Buffer.from(pending.subarray(4, end))
+        pending = pending.subarray(end)
+        turn = turn.then(() => this.#answer(socket, request)).catch(() => void socket.destroy())
+      }
+    })
+  }
+
+  async #answer(socket: Socket, request: Buffer): Promise<void> {
+    const reader = new WireReader(request)
+    const key = reader.int16()
+    const version = reader.int16()
+    const correlationId = reader.int32()
+    reader.string()
+    const api = APIS.find((one) => one.key === key)
+    if (api === undefined) throw new Error(`api ${key} is not played`)
+    const header = new WireWriter().int32(correlationId)
+    let body: Buffer | undefined
+    if (key === 18) body = apiVersions(version)
+    else {
+      if (version < api.min || version > api.max) throw new Error(`api ${key} version ${version} is not played`)
+      reader.tags()
+      header.tags()
+      if (key === 3) body = this.#metadata(reader)
+      else if (key === 22) body = this.#initProducerId()
+      else body = await this.#produce(reader, socket)
+    }
+    if (body === undefined || socket.destroyed) return
+    const bytes = Buffer.concat([header.done(), body])
+    socket.write(Buffer.concat([new WireWriter().int32(bytes.length).done(), bytes]))
+  }
+
+  #metadata(reader: WireReader): Buffer {
+    const wanted =
+      reader.compactArray(() => {
+        reader.take(16)
+        const name = reader.compactString()
+        reader.tags()
+        return name
+      }) ?? Object.keys(this.#options.topics)
+    const writer = new WireWriter().int32(0)
+    writer.compactArray([NODE_ID], (nodeId) => {
+      writer.int32(nodeId).compactString('127.0.0.1').int32(this.#port).compactString(null).tags()
+    })
+    writer.compactString('fake').int32(NODE_ID)
+    writer.compactArray(wanted, (name) => {
+      const partitions = this.#options.topics[name ?? ''] ?? 0
+      writer
+        .int16(partitions === 0 ? 3 : 0)
+        .compactString(name)
+        .raw(idOf(name ?? ''))
+        .int8(0)
+      writer.compactArray([...new Array(partitions).keys()], (index) => {
+        const ids = [NODE_ID]
+        writer.int16(0).int32(index).int32(NODE_ID).int32(0)
+        for (let list = 0; list < 2; list++) writer.compactArray(ids, (id) => void writer.int32(id))
+        writer.compactArray([], () => {}).tags()
+      })
+      writer.int32(-2147483648).tags()
+    })
+    return writer.tags().done()
+  }
+
+  #initProducerId(): Buffer {
+    const code = this.#options.onInitProducerId?.(this.#inits) ?? 0
+    this.#inits++
+    const producerId = code === 0 ? BigInt(1_000 + this.#inits) : -1n
+    return new WireWriter()
+      .int32(0)
+      .int16(code)
+      .int64(producerId)
+      .int16(code === 0 ? 0 : -1)
+      .tags()
+      .done()
+  }
+
+  async #produce(reader: WireReader, socket: Socket): Promise<Buffer | undefined> {
+    reader.compactString()
+    if (reader.int16() !== -1) throw new Error('acks are not -1')
+    reader.int32()
+    const writer = new WireWriter()
+    const topics =
+      reader.compactArray(() => {
+        const topic = reader.compactString() ?? ''
+        const parts =
+          reader.compactArray(() => {
+            const partition = reader.int32()
+            const batch = reader.take(Number(reader.uvarint()) - 1)
+            reader.tags()
+            return { partition, batch }
+          }) ?? []
+        reader.tags()
+        return { topic, parts }
+      }) ?? []
+    const answers: { topic: string; parts: { partition: number; code: number; baseOffset: bigint }[] }[] = []
+    let isCut = false
+    let isSilent = false
+    for (const { topic, parts } of topics) {
+      const answer = { topic, parts: [] as { partition: number; code: number; baseOffset: bigint }[] }
+      for (const { partition, batch } of parts) {
+        const { code, baseOffset, cut, silent } = await this.#receive(topic, partition, batch)
+        isCut ||= cut
+        isSilent ||= silent
+        answer.parts.push({ partition, code, baseOffset })
+      }
+      answers.push(answer)
+    }
+    if (isCut) socket.destroy()
+    if (isCut || isSilent) return undefined
+    writer.compactArray(answers, ({ topic, parts }) => {
+      writer.compactString(topic)
+      writer.compactArray(parts, ({ partition, code, baseOffset }) => {
+        writer.int32(partition).int16(code).int64(baseOffset).int64(-1n).int64(0n)
+        writer
+          .compactArray([], () => {})
+          .compactString(null)
+          .tags()
+      })
+      writer.tags()
+    })
+    return writer.int32(0).tags().done()
+  }
+
+  async #receive(
+    topic: string,
+    partition: number,
+    bytes: Buffer,
+  ): Promise<{ code: number; baseOffset: bigint; cut: boolean; silent: boolean }> {
+    const none = { baseOffset: -1n, cut: false, silent: false }
+    if (partition >= (this.#options.topics[topic] ?? 0)) return { ...none, code: 3 }
+    const name = `${topic}:${partition}`
+    const index = this.#arrived.get(name) ?? 0
+    this.#arrived.set(name, index + 1)
+    const batch = readReferenceBatch(bytes)
+    const fault = this.onProduce?.({ ...batch, topic, partition, index })
+    if (fault?.kind === 'delay') await new Promise((resolve) => setTimeout(resolve, fault.delayMs))
+    if (fault === undefined || fault.kind === 'delay') {
+      if (bytes.length > (this.#limits.get(topic) ?? Number.POSITIVE_INFINITY)) return { ...none, code: 10 }
+      return { ...none, ...this.log(topic, partition).append(batch) }
+    }
+    if (fault.append === true) {
+      const { code } = this.log(topic, partition).append(batch)
+      if (code !== 0) return { ...none, code }
+    }
+    const code = fault.kind === 'answer' ? fault.code : 0
+    return { code, baseOffset: -1n, cut: fault.kind === 'cut', silent: fault.kind === 'silence' }
+  }
+}
+
+function apiVersions(version: number): Buffer {
+  const writer = new WireWriter()
+  if (version > 3) return writer.int16(35).int32(0).done()
+  writer.int16(0)
+  if (version < 3) {
+    writer.int32(APIS.length)
+    for (const { key, min, max } of APIS) writer.int16(key).int16(min).int16(max)
+    return version === 0 ? writer.done() : writer.int32(0).done()
+  }
+  writer.compactArray(APIS, ({ key, min, max }) => void writer.int16(key).int16(min).int16(max).tags())
+  return writer.int32(0).tags().done()
+}
+
+/** A topic id that depends on the name alone. */
+function idOf(name: string): Buffer {
+  const id = Buffer.alloc(16)
+  id.write(name.slice(0, 15), 1)
+  id[0] = 1
+  return id
+}
