@@ -3,6 +3,7 @@
  *
  * G1. A page holds blocks `<!-- generated:NAME -->` ... `<!-- /generated -->`; only what stands between is made here.
  * G2. `node scripts/generated-docs.ts --check` changes nothing and fails when a block is not what the code says.
+ * G4. Every source file opens with a header: the file map is made of them.
  * G3. Every name in `blocks` stands in exactly one page, and every block of a page has a name in `blocks`.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -11,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { commandDocs, exitCodeDocs } from '@mq/cli'
 import { Binding, ConsumerSettings, catalogue, Intent, Problem, ProducerSettings, routes } from '@mq/contract'
 import { z } from 'zod'
+import { fileMap, filesWithoutHeader } from './file-map.ts'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const BLOCK = /<!-- generated:([a-z-]+) -->\n([\s\S]*?)<!-- \/generated -->/g
@@ -76,6 +78,7 @@ const blocks: Readonly<Record<string, () => string>> = {
         ].join('\n'),
       )
       .join('\n'),
+  'file-map': () => fileMap(root),
   commands: commandDocs,
   'exit-codes': exitCodeDocs,
   intent: () => fieldTable(Intent),
@@ -119,6 +122,8 @@ export function checkGeneratedDocs(write: boolean): string[] {
     if (write) writeFileSync(page, after)
     else problems.push(`${name} is not what the code says: run \`./mq docs\``)
   }
+  for (const file of filesWithoutHeader(root))
+    problems.push(`${file} does not open with a comment that says what it is`)
   for (const block of Object.keys(blocks))
     if (!seen.has(block)) problems.push(`no page holds the generated block ${block}`)
   return problems
