@@ -1,5 +1,10 @@
 /** The whole public surface of `@mq/kafka`. */
 
+export { Admin, type ClusterDescription } from './admin.ts'
+export type { AdminCluster, AdminOptions } from './admin-calls.ts'
+export type { GroupDescription, GroupListing, GroupMemberDescription, GroupOffset } from './admin-groups.ts'
+export type { EpochEnd, Isolation, OffsetPoint } from './admin-offsets.ts'
+export type { NewTopic } from './admin-topics.ts'
 export type { Bytes, Headers } from './batch-encoder.ts'
 export { PADDING_HEADER, SEALED_TOPIC_BYTES } from './batch-encoder.ts'
 export { type HeldRecord, recordsOf } from './batch-parts.ts'

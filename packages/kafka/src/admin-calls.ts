@@ -1,0 +1,181 @@
+/**
+ * How admin requests reach a broker: which one is asked, how long, and how often again.
+ *
+ * A1. Every operation ends within its deadline, whatever the cluster does; the last failure is the cause of a timeout.
+ * A2. Only failures that may pass are tried again. A missing topic counts as such for a moment: brokers learn of a new
+ *     topic one after another.
+ * A3. A connection on which a request stays unanswered for too long is dropped, so that the next try takes another one.
+ * A4. An attempt is told whether an earlier one may have been carried out without an answer.
+ */
+import { MqError, type MqErrorCode } from '@mq/contract'
+import { type Connection, findCoordinatorV4 } from '@platformatic/kafka'
+import { backoffMs, sleep } from './backoff.ts'
+import { dropConnection, failureOf } from './broker-connection.ts'
+import type { Cluster } from './cluster.ts'
+import { KafkaCode, protocolError, toMqError } from './kafka-errors.ts'
+
+export type AdminCluster = Pick<
+  Cluster,
+  'name' | 'deps' | 'connection' | 'anyConnection' | 'apiVersion' | 'supports' | 'metadata' | 'brokers'
+>
+
+export interface AdminOptions {
+  /** For a whole operation, all its tries included. Default 15,000. */
+  readonly deadlineMs?: number
+  /** For one request to one broker. Default a third of the deadline. */
+  readonly requestMs?: number
+}
+
+export interface Attempt {
+  /** Counts from 0. */
+  readonly number: number
+  /** An earlier attempt may have been carried out (A4). */
+  readonly ambiguous: boolean
+}
+
+export interface RetryOptions {
+  readonly deadline?: Deadline
+  /** Most attempts; default as many as the deadline allows. */
+  readonly attempts?: number
+}
+
+/** On the monotonic clock. */
+export interface Deadline {
+  readonly endMs: number
+}
+
+interface Api {
+  readonly key: number
+  readonly version: number
+}
+
+const MISSING_GRACE_MS = 1_000
+const GROUP_KEY = 0
+
+/** After these nobody knows whether the request was carried out. */
+const AMBIGUOUS: ReadonlySet<MqErrorCode> = new Set<MqErrorCode>([
+  'MQ_KAFKA_TIMEOUT',
+  'MQ_KAFKA_UNREACHABLE',
+  'MQ_PROTOCOL_VIOLATION',
+])
+
+export class AdminCalls {
+  readonly cluster: AdminCluster
+  readonly requestMs: number
+  readonly #deadlineMs: number
+
+  constructor(cluster: AdminCluster, options: AdminOptions) {
+    const { deadlineMs = 15_000, requestMs = Math.ceil(deadlineMs / 3) } = options
+    this.cluster = cluster
+    this.#deadlineMs = deadlineMs
+    this.requestMs = requestMs
+  }
+
+  deadline(): Deadline {
+    return { endMs: this.nowMs() + this.#deadlineMs }
+  }
+
+  nowMs(): number {
+    return this.cluster.deps.clock.monotonicMs()
+  }
+
+  context(what: string): string {
+    return `${what} on cluster ${this.cluster.name}`
+  }
+
+  /** Tries until it succeeds, fails for good or the deadline passes (A1, A2). */
+  async retrying<T>(
+    what: string,
+    attempt: (attempt: Attempt) => Promise<T>,
+    { deadline = this.deadline(), attempts = Number.POSITIVE_INFINITY }: RetryOptions = {},
+  ): Promise<T> {
+    const context = this.context(what)
+    const startMs = this.nowMs()
+    let ambiguous = false
+    let last: MqError | undefined
+    for (let number = 0; ; number += 1) {
+      const late = (): MqError =>
+        new MqError(
+          'MQ_KAFKA_TIMEOUT',
+          `${context} was not done in time${last === undefined ? '' : `: ${last.message}`}`,
+          {
+            ...(last === undefined ? {} : { cause: last }),
+          },
+        )
+      const leftMs = deadline.endMs - this.nowMs()
+      if (leftMs <= 0) throw late()
+      try {
+        return await this.#within(leftMs, late, attempt({ number, ambiguous }))
+      } catch (error) {
+        last = toMqError(error, context)
+        ambiguous ||= AMBIGUOUS.has(last.code)
+        const pauseMs = backoffMs(number + 1, this.cluster.deps.random)
+        const nowMs = this.nowMs()
+        if (number + 1 >= attempts || nowMs + pauseMs >= deadline.endMs) throw last
+        if (!mayPass(last, nowMs - startMs)) throw last
+        await sleep(this.cluster.deps, pauseMs)
+      }
+    }
+  }
+
+  /** Asks any broker; in KRaft each of them hands on what is for the controller. */
+  async askAny<T>(api: Api, what: string, ask: (connection: Connection) => Promise<T>): Promise<T> {
+    await this.cluster.apiVersion(api.key, [api.version])
+    return await this.#ask(await this.cluster.anyConnection('admin'), what, ask)
+  }
+
+  async askBroker<T>(nodeId: number, api: Api, what: string, ask: (connection: Connection) => Promise<T>): Promise<T> {
+    await this.cluster.apiVersion(api.key, [api.version])
+    return await this.#ask(await this.cluster.connection(nodeId, 'admin'), what, ask)
+  }
+
+  /** Asks the coordinator of a group, looked up anew each time: it moves. */
+  async askCoordinator<T>(
+    group: string,
+    api: Api,
+    what: string,
+    ask: (connection: Connection) => Promise<T>,
+  ): Promise<T> {
+    const answer = await this.askAny(findCoordinatorV4.api, what, (connection) =>
+      findCoordinatorV4.api.async(connection, GROUP_KEY, [group]),
+    )
+    const coordinator = answer.coordinators.find((one) => one.key === group)
+    if (coordinator === undefined) throw toMqError(KafkaCode.COORDINATOR_NOT_AVAILABLE, this.context(what))
+    return await this.askBroker(coordinator.nodeId, api, what, ask)
+  }
+
+  async #ask<T>(connection: Connection, what: string, ask: (connection: Connection) => Promise<T>): Promise<T> {
+    const context = this.context(what)
+    const late = (): MqError => {
+      dropConnection(connection)
+      return new MqError('MQ_KAFKA_TIMEOUT', `${context}: no answer within ${this.requestMs} ms`)
+    }
+    try {
+      return await this.#within(this.requestMs, late, ask(connection))
+    } catch (error) {
+      const problem = toMqError(error, context)
+      const failure = problem.code === 'MQ_KAFKA_UNREACHABLE' ? failureOf(connection) : undefined
+      // The library's error is kept for what it holds of the answer; only a lost connection gets its true reason.
+      throw failure === undefined ? error : toMqError(failure, context)
+    }
+  }
+
+  async #within<T>(limitMs: number, late: () => MqError, work: Promise<T>): Promise<T> {
+    const { timers } = this.cluster.deps
+    const { promise, reject } = Promise.withResolvers<never>()
+    const timer = timers.setTimeout(() => reject(late()), limitMs)
+    try {
+      return await Promise.race([work, promise])
+    } finally {
+      timers.clearTimeout(timer)
+    }
+  }
+}
+
+function mayPass(problem: MqError, sinceMs: number): boolean {
+  const code = problem.details.kafkaCode
+  if (problem.code === 'MQ_TOPIC_MISSING') return sinceMs < MISSING_GRACE_MS
+  if (typeof code === 'number') return protocolError(code).retriable
+  // Bytes of another protocol do not become Kafka by asking again.
+  return problem.retryable && problem.code !== 'MQ_PROTOCOL_VIOLATION'
+}

@@ -1,0 +1,221 @@
+/**
+ * Consumer groups, seen and changed from outside.
+ *
+ * G1. Offsets are those of the group's coordinator, the pending ones of open transactions waited for.
+ * G2. Offsets are committed from outside only for a group without members: with members Kafka refuses.
+ * G3. A group of the new protocol and a classic one look the same here, but for `type`.
+ */
+import { MqError } from '@mq/contract'
+import {
+  consumerGroupDescribeV0,
+  deleteGroupsV2,
+  describeGroupsV5,
+  listGroupsV4,
+  listGroupsV5,
+  offsetCommitV8,
+  offsetFetchV8,
+} from '@platformatic/kafka'
+import type { AdminCalls } from './admin-calls.ts'
+import { type AssignedPartition, parseAssignment } from './classic-assignment.ts'
+import { KafkaCode, kafkaCodeOf, responseOf, toMqError } from './kafka-errors.ts'
+
+export interface GroupOffset {
+  readonly topic: string
+  readonly partition: number
+  /** Of the next record to read. */
+  readonly offset: bigint
+  readonly metadata?: string
+}
+
+export interface GroupListing {
+  readonly groupId: string
+  /** `classic`, `consumer`, `share` or `streams`; undefined where brokers do not tell. */
+  readonly type: string | undefined
+  /** As Kafka writes it, such as `Stable` or `Empty`. */
+  readonly state: string
+}
+
+export interface GroupMemberDescription {
+  readonly memberId: string
+  readonly instanceId: string | null
+  readonly clientId: string
+  readonly host: string
+  readonly partitions: readonly AssignedPartition[]
+}
+
+export interface GroupDescription {
+  readonly groupId: string
+  readonly type: 'classic' | 'consumer'
+  readonly state: string
+  /** Name of the assignor; empty while there is none. */
+  readonly assignor: string
+  readonly members: readonly GroupMemberDescription[]
+}
+
+const NO_GENERATION = -1
+const NO_MEMBER = ''
+const NO_LEADER_EPOCH = -1
+
+/**
+ * By `topic:partition`; nothing for a partition without a position or for a group that does not exist.
+ * @param topics all topics the group has offsets of when left out
+ */
+export async function committedOffsets(
+  calls: AdminCalls,
+  group: string,
+  topics: readonly string[] | undefined,
+): Promise<Map<string, bigint>> {
+  const what = `read offsets of group ${group}`
+  const answer = await calls.retrying(what, async () => {
+    try {
+      return await calls.askCoordinator(group, offsetFetchV8.api, what, (connection) =>
+        offsetFetchV8.api.async(connection, [{ groupId: group, memberEpoch: NO_GENERATION, topics: null }], true),
+      )
+    } catch (error) {
+      if (kafkaCodeOf(error) === KafkaCode.GROUP_ID_NOT_FOUND) return undefined
+      throw error
+    }
+  })
+  const wanted = topics === undefined ? undefined : new Set(topics)
+  const offsets = new Map<string, bigint>()
+  for (const topic of answer?.groups.find((one) => one.groupId === group)?.topics ?? []) {
+    if (wanted?.has(topic.name) === false) continue
+    for (const { partitionIndex, committedOffset } of topic.partitions) {
+      if (committedOffset >= 0n) offsets.set(`${topic.name}:${partitionIndex}`, committedOffset)
+    }
+  }
+  return offsets
+}
+
+/** Sets positions of a group that has no members (G2); the group comes to be when there was none. */
+export async function commitOffsets(calls: AdminCalls, group: string, offsets: readonly GroupOffset[]): Promise<void> {
+  const wrong = offsets.find(({ offset }) => offset < 0n)
+  if (wrong !== undefined) {
+    throw new MqError('MQ_OPTION_INVALID', `offset ${wrong.offset} of ${wrong.topic}:${wrong.partition} is below 0`)
+  }
+  if (offsets.length === 0) return
+  const what = `commit offsets of group ${group}`
+  const topics = [...Map.groupBy(offsets, ({ topic }) => topic)].map(([name, own]) => ({
+    name,
+    partitions: own.map(({ partition, offset, metadata }) => ({
+      partitionIndex: partition,
+      committedOffset: offset,
+      committedLeaderEpoch: NO_LEADER_EPOCH,
+      committedMetadata: metadata ?? '',
+    })),
+  }))
+  await calls.retrying(what, () =>
+    calls.askCoordinator(group, offsetCommitV8.api, what, (connection) =>
+      offsetCommitV8.api.async(connection, group, NO_GENERATION, NO_MEMBER, null, topics),
+    ),
+  )
+}
+
+/** The groups of all brokers; an error when one of them cannot be asked, for its groups would be missing. */
+export async function listGroups(calls: AdminCalls): Promise<GroupListing[]> {
+  const what = 'list groups'
+  const tellsType = await calls.retrying(what, () =>
+    calls.cluster.supports(listGroupsV5.api.key, [listGroupsV5.api.version]),
+  )
+  const listed = await calls.retrying(what, async () => {
+    await calls.cluster.metadata([], { refresh: true })
+    const answers = await Promise.all(
+      calls.cluster.brokers().map(({ nodeId }) => {
+        const { api } = tellsType ? listGroupsV5 : listGroupsV4
+        return calls.askBroker(nodeId, api, what, (connection) => api.async(connection, [], []))
+      }),
+    )
+    return answers.flatMap((answer) => answer.groups)
+  })
+  // A group that moves from one coordinator to another meanwhile is told by both.
+  const byId = new Map(listed.map((group) => [group.groupId, group]))
+  return [...byId.values()].map(({ groupId, groupType, groupState }) => ({
+    groupId,
+    type: groupType === undefined || groupType === '' ? undefined : groupType.toLowerCase(),
+    state: groupState,
+  }))
+}
+
+/** Undefined when there is no such group. */
+export async function describeGroup(calls: AdminCalls, group: string): Promise<GroupDescription | undefined> {
+  const what = `describe group ${group}`
+  return await calls.retrying(what, async () => {
+    const { key, version } = consumerGroupDescribeV0.api
+    const isNew = (await calls.cluster.supports(key, [version])) ? await describeNew(calls, group, what) : undefined
+    return isNew ?? (await describeClassic(calls, group, what))
+  })
+}
+
+/** Returns false when there was no such group. @throws MqError MQ_KAFKA_REFUSED while it has members */
+export async function deleteGroup(calls: AdminCalls, group: string): Promise<boolean> {
+  const what = `delete group ${group}`
+  return await calls.retrying(what, async ({ ambiguous }) => {
+    try {
+      await calls.askCoordinator(group, deleteGroupsV2.api, what, (connection) =>
+        deleteGroupsV2.api.async(connection, [group]),
+      )
+      return true
+    } catch (error) {
+      if (kafkaCodeOf(error) === KafkaCode.GROUP_ID_NOT_FOUND) return ambiguous
+      throw error
+    }
+  })
+}
+
+async function describeNew(calls: AdminCalls, group: string, what: string): Promise<GroupDescription | undefined> {
+  const answer = await calls
+    .askCoordinator(group, consumerGroupDescribeV0.api, what, (connection) =>
+      consumerGroupDescribeV0.api.async(connection, [group], false),
+    )
+    .catch((error: unknown) => {
+      // Also the answer about a classic group.
+      if (kafkaCodeOf(error) === KafkaCode.GROUP_ID_NOT_FOUND) return undefined
+      throw error
+    })
+  const found = answer?.groups.find((one) => one.groupId === group)
+  if (found === undefined) return undefined
+  return {
+    groupId: group,
+    type: 'consumer',
+    state: found.groupState,
+    assignor: found.assignorName,
+    members: found.members.map(({ memberId, instanceId, clientId, clientHost, assignment }) => ({
+      memberId,
+      instanceId: instanceId ?? null,
+      clientId,
+      host: clientHost,
+      partitions: assignment.topicPartitions.flatMap(({ topicName, partitions }) =>
+        partitions.map((partition) => ({ topic: topicName, partition })),
+      ),
+    })),
+  }
+}
+
+async function describeClassic(calls: AdminCalls, group: string, what: string): Promise<GroupDescription | undefined> {
+  const answer = await calls
+    .askCoordinator(group, describeGroupsV5.api, what, (connection) =>
+      describeGroupsV5.api.async(connection, [group], false),
+    )
+    .catch((error: unknown) => {
+      const response = responseOf<describeGroupsV5.DescribeGroupsResponse>(error)
+      if (kafkaCodeOf(error) === KafkaCode.GROUP_ID_NOT_FOUND && response !== undefined) return response
+      throw error
+    })
+  const found = answer.groups.find((one) => one.groupId === group)
+  if (found === undefined) throw toMqError(KafkaCode.COORDINATOR_NOT_AVAILABLE, calls.context(what))
+  if (found.errorCode === KafkaCode.GROUP_ID_NOT_FOUND || found.groupState === 'Dead') return undefined
+  return {
+    groupId: group,
+    type: 'classic',
+    state: found.groupState,
+    assignor: found.protocolData,
+    members: found.members.map(({ memberId, groupInstanceId, clientId, clientHost, memberAssignment }) => ({
+      memberId,
+      instanceId: groupInstanceId ?? null,
+      clientId,
+      host: clientHost,
+      // Members of other protocols, Kafka Connect for one, put other things there.
+      partitions: found.protocolType === 'consumer' ? parseAssignment(memberAssignment) : [],
+    })),
+  }
+}
