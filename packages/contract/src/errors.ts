@@ -250,6 +250,27 @@ export const catalogue = {
   ),
   MQ_CLUSTER_UNKNOWN: entry('No such cluster', 'Register it, or see `mq cluster list`', false, 404),
   MQ_CLUSTER_IN_USE: entry('mQ IDs still live on the cluster', 'Move or delete them first', false, 409),
+  // Migrations
+  MQ_MIGRATION_RUNNING: entry(
+    'The mQ ID is being moved',
+    'Wait until the move is open (`mq migrations`), or cancel it',
+    true,
+    409,
+  ),
+  MQ_MIGRATION_REFUSED: entry('The move cannot be made as asked', 'Change what the message names', false, 422),
+  MQ_MIGRATION_SEALED: entry(
+    'The move cannot be cancelled any more',
+    'Let it end; to go back, move again: the old cluster gets a new epoch',
+    false,
+    409,
+  ),
+  MQ_MIGRATION_UNKNOWN: entry('No such migration', 'See `mq migrations`', false, 404),
+  MQ_SEAL_FORBIDDEN: entry(
+    'The topic cannot be sealed, so nothing was touched',
+    'Let the control plane change topic settings on that cluster (AlterConfigs on the topic)',
+    false,
+    403,
+  ),
   MQ_INTERNAL: entry('Something inside mQ failed', 'Report it with the log; this is a defect of mQ', false, 500),
   // This machine
   MQ_CONTEXT_UNKNOWN: entry('No such context', 'See `mq context list`, or add it with `mq context set`', false, 404),

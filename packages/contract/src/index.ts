@@ -32,7 +32,20 @@ export {
   Retention,
 } from './intent.ts'
 export { describeIssues } from './issues.ts'
-export { groupIdOf, MqId, mqIdProblem, Name } from './mq-id.ts'
+export {
+  GroupDrain,
+  Migration,
+  MigrationPlace,
+  MigrationPlan,
+  MigrationReport,
+  MigrationRequest,
+  MigrationState,
+  MigrationStep,
+  MigrationStepName,
+  SealProof,
+  Straggler,
+} from './migration.ts'
+export { groupIdOf, groupOfId, MqId, mqIdProblem, Name } from './mq-id.ts'
 export { Choice, ClusterStatus, ClusterView, Decision, MqIdDetail, MqIdSummary, Plan, PlanEntry } from './registry.ts'
 export type { RouteName, RouteResponse, RouteShape } from './routes.ts'
 export { HEARTBEAT_MS, Problem, routes, TELEMETRY_MS } from './routes.ts'

@@ -50,3 +50,9 @@ export const Name: z.ZodType<string> = z
 export function groupIdOf(mqId: string, group: string): string {
   return `${group}@${mqId}`
 }
+
+/** The group that consumes `mqId` under a Kafka group id, or undefined when the id is of something else (N4). */
+export function groupOfId(groupId: string, mqId: string): string | undefined {
+  const end = `@${mqId}`
+  return groupId.length > end.length && groupId.endsWith(end) ? groupId.slice(0, -end.length) : undefined
+}

@@ -8,6 +8,7 @@
 import { z } from 'zod'
 import { Binding, ClusterAddress } from './binding.ts'
 import { Declaration, Intent } from './intent.ts'
+import { Migration, MigrationPlan, MigrationRequest } from './migration.ts'
 import { MqId, Name } from './mq-id.ts'
 import { ClusterView, Decision, MqIdDetail, MqIdSummary, Plan } from './registry.ts'
 import { TelemetryReport } from './telemetry.ts'
@@ -24,6 +25,7 @@ export type Problem = z.output<typeof Problem>
 
 const IdParams = z.object({ id: MqId })
 const NameParams = z.object({ name: Name })
+const NumberParams = z.object({ number: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) })
 
 export const routes = {
   health: {
@@ -100,6 +102,38 @@ export const routes = {
     summary: 'Declare many mQ IDs; with plan=true only say what would change',
     body: z.object({ declarations: z.array(Declaration).max(10_000), plan: z.boolean().default(false) }),
     response: Plan,
+  },
+  migrate: {
+    method: 'POST',
+    path: '/v1/ids/:id/migrations',
+    summary: 'Move a live mQ ID to another cluster or shape; with plan=true only say what would be done',
+    params: IdParams,
+    body: MigrationRequest,
+    response: z.object({ plan: MigrationPlan, migration: Migration.nullable() }),
+  },
+  listMigrations: {
+    method: 'GET',
+    path: '/v1/migrations',
+    summary: 'Migrations, newest first',
+    query: z.object({
+      id: MqId.optional().describe('Only those of this mQ ID'),
+      limit: z.coerce.number().int().min(1).max(1_000).default(100),
+    }),
+    response: z.object({ migrations: z.array(Migration) }),
+  },
+  getMigration: {
+    method: 'GET',
+    path: '/v1/migrations/:number',
+    summary: 'One migration: state, steps, proofs, drain and report',
+    params: NumberParams,
+    response: Migration,
+  },
+  cancelMigration: {
+    method: 'POST',
+    path: '/v1/migrations/:number/cancel',
+    summary: 'Undo a migration; refused once a leader of the old epoch refuses data',
+    params: NumberParams,
+    response: Migration,
   },
   getBinding: {
     method: 'GET',

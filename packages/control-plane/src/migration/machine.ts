@@ -1,0 +1,135 @@
+/**
+ * The states of a migration from epoch E to epoch E+1, and what each event does in each of them. Pure, total, and the
+ * only place that says what may follow what.
+ *
+ * M1. The table is total: every event has an answer in every state, and `Record` makes the compiler hold that.
+ * M2. Once a leader of E was seen to refuse data, E is never open again: no path leads from `refusing` or later to
+ *     `undoing`, `cancelled` or `failed`.
+ * M3. E+1 is writable only after every leader of E was proven and the end offsets stand: `open` is reached from `sealed`
+ *     alone, and `sealed` from `refusing` alone.
+ * M4. A cancel is taken in every state before that, and refused with MQ_MIGRATION_SEALED in every state after it.
+ * M5. Every state that is not an end has a way to one; from `retired`, `cancelled` and `failed` nothing leads on.
+ * M6. E leaves the binding only from `draining`, after every group was found drained or its records expired.
+ * M7. An undoing that meets a refusing leader becomes a move again: M2 stands above the wish to cancel.
+ */
+import type { EpochState, MigrationState } from '@mq/contract'
+
+export const events = [
+  /** E+1 exists, is verified and seeded. */
+  'prepared',
+  /** Clients are warm: the seal is about to be requested. */
+  'seal-begins',
+  /** A leader of E was seen to refuse data. */
+  'leader-refused',
+  /** Every leader is proven and every end offset is final. */
+  'all-sealed',
+  /** The binding with E+1 open was published. */
+  'opened',
+  /** E was watched for stragglers long enough. */
+  'watched',
+  /** Every group read E to its end or its records expired, and no client reports E. */
+  'drained',
+  /** A person wants it undone. */
+  'cancel',
+  /** Something failed that will fail again. */
+  'fail',
+  /** E is as it was, after a cancel. */
+  'undone-cancel',
+  /** E is as it was, after a failure. */
+  'undone-fail',
+  /** The mQ ID was deleted. */
+  'id-deleted',
+] as const
+export type MigrationEvent = (typeof events)[number]
+
+export type Transition =
+  | { readonly kind: 'go'; readonly to: MigrationState }
+  /** Known and without effect here. */
+  | { readonly kind: 'stay' }
+  /** The one who asked is told no. */
+  | { readonly kind: 'refuse'; readonly code: 'MQ_MIGRATION_SEALED' }
+  /** Nobody may raise this here: a defect. */
+  | { readonly kind: 'impossible' }
+
+const go = (to: MigrationState): Transition => ({ kind: 'go', to })
+const stay: Transition = { kind: 'stay' }
+const tooLate: Transition = { kind: 'refuse', code: 'MQ_MIGRATION_SEALED' }
+const never: Transition = { kind: 'impossible' }
+
+const nothing: Record<MigrationEvent, Transition> = {
+  prepared: never,
+  'seal-begins': never,
+  'leader-refused': never,
+  'all-sealed': never,
+  opened: never,
+  watched: never,
+  drained: never,
+  cancel: never,
+  fail: never,
+  'undone-cancel': never,
+  'undone-fail': never,
+  'id-deleted': never,
+}
+
+/** What cannot be undone any more only goes on; a failure there is tried again. */
+const onlyForward = { ...nothing, cancel: tooLate, fail: stay }
+const undoable = { ...nothing, cancel: go('undoing'), fail: go('undoing') }
+const ended = { ...nothing, cancel: tooLate, fail: stay, 'id-deleted': stay }
+
+export const table: Record<MigrationState, Record<MigrationEvent, Transition>> = {
+  planned: { ...undoable, prepared: go('prepared') },
+  prepared: { ...undoable, 'seal-begins': go('sealing') },
+  sealing: { ...undoable, 'leader-refused': go('refusing') },
+  refusing: { ...onlyForward, 'leader-refused': stay, 'all-sealed': go('sealed') },
+  sealed: { ...onlyForward, opened: go('open') },
+  open: { ...onlyForward, watched: go('draining'), 'id-deleted': go('retired') },
+  draining: { ...onlyForward, drained: go('retired'), 'id-deleted': go('retired') },
+  undoing: {
+    ...nothing,
+    cancel: stay,
+    fail: stay,
+    'leader-refused': go('refusing'),
+    'undone-cancel': go('cancelled'),
+    'undone-fail': go('failed'),
+  },
+  retired: ended,
+  cancelled: { ...ended, cancel: stay },
+  failed: { ...ended, cancel: stay },
+}
+
+export function transition(state: MigrationState, event: MigrationEvent): Transition {
+  return table[state][event]
+}
+
+/** Nothing follows but the deletion of a topic. */
+export function isEnd(state: MigrationState): boolean {
+  return state === 'retired' || state === 'cancelled' || state === 'failed'
+}
+
+/** Before this, another move or change of the mQ ID has to wait. */
+export function isHandingOver(state: MigrationState): boolean {
+  return !isEnd(state) && state !== 'open' && state !== 'draining'
+}
+
+export function isCancellable(state: MigrationState): boolean {
+  return transition(state, 'cancel').kind === 'go'
+}
+
+/** How E and E+1 stand in the binding in a state; undefined when they do not. */
+export const epochStates: Record<
+  MigrationState,
+  { readonly from: EpochState | undefined; readonly to: EpochState | undefined }
+> = {
+  planned: { from: 'open', to: undefined },
+  prepared: { from: 'open', to: 'preparing' },
+  sealing: { from: 'sealing', to: 'preparing' },
+  refusing: { from: 'sealing', to: 'preparing' },
+  sealed: { from: 'sealing', to: 'preparing' },
+  open: { from: 'sealed', to: 'open' },
+  draining: { from: 'sealed', to: 'open' },
+  retired: { from: undefined, to: 'open' },
+  // Whatever the binding said when the undoing began, until it is through.
+  undoing: { from: 'sealing', to: 'preparing' },
+  cancelled: { from: 'open', to: undefined },
+  failed: { from: 'open', to: undefined },
+}

@@ -1,0 +1,306 @@
+/**
+ * Sealing a topic: from then on no leader appends data to it, and that is proven leader by leader.
+ *
+ * S1. The seal is the topic's own `max.message.bytes`, set to the size of a transaction marker: markers still pass, and every
+ *     batch of records is larger.
+ * S2. A probe is a batch with a wrong checksum. A sealed leader refuses its size before it looks at the checksum, an open one
+ *     refuses the checksum: neither appends it. Any other answer proves nothing.
+ * S3. A proof holds for one leader epoch. End offset and high watermark are asked of the leader under that very epoch, so that
+ *     a leader that is none any more cannot answer.
+ * S4. Asking whether a seal is allowed changes nothing.
+ */
+import { MqError } from '@mq/contract'
+import {
+  type Connection,
+  createTopicsV7,
+  incrementalAlterConfigsV1,
+  listOffsetsV7,
+  offsetForLeaderEpochV4,
+  Writer,
+} from '@platformatic/kafka'
+import { AdminCalls, type AdminCluster } from './admin-calls.ts'
+import { topicConfigs } from './admin-configs.ts'
+import type { NewTopic } from './admin-topics.ts'
+import { BatchEncoder, SEALED_TOPIC_BYTES, stamp } from './batch-encoder.ts'
+import { KafkaCode, kafkaCodeOf, protocolError, responseOf, toMqError } from './kafka-errors.ts'
+import type { PartitionMetadata } from './metadata-cache.ts'
+import { decodeProduce, PRODUCE_API, PRODUCE_VERSIONS, type ProduceAnswer } from './produce-request.ts'
+
+const SIZE_LIMIT = 'max.message.bytes'
+const TOPIC = 2
+const SET = 0
+const CONSUMER = -1
+/** Not answered within this, a leader counts as unknown and is asked again. */
+const PROBE_MS = 1_500
+const DEADLINE_MS = 5_000
+const PROBE_BYTES = 256
+
+export interface SealProbe {
+  readonly partition: number
+  /** -1 while there is none. */
+  readonly leader: number
+  readonly leaderEpoch: number
+  readonly verdict: 'sealed' | 'open' | 'unknown'
+  /** What was answered instead, where the verdict is `unknown`. */
+  readonly reason: string
+}
+
+export interface LeaderProof {
+  readonly partition: number
+  readonly leader: number
+  readonly leaderEpoch: number
+}
+
+export type SealedEnd =
+  | {
+      readonly kind: 'end'
+      readonly partition: number
+      readonly endOffset: bigint
+      /** The end is final once this has reached it. */
+      readonly highWatermark: bigint
+    }
+  /** The leader of the proof is none any more: probe again. */
+  | { readonly kind: 'moved'; readonly partition: number; readonly reason: string }
+
+export class TopicSeal {
+  readonly #calls: AdminCalls
+
+  constructor(cluster: AdminCluster) {
+    this.#calls = new AdminCalls(cluster, { deadlineMs: DEADLINE_MS, requestMs: PROBE_MS })
+  }
+
+  /** Whether the topic may be sealed (S4). @throws MqError MQ_SEAL_FORBIDDEN */
+  async validate(topic: string): Promise<void> {
+    try {
+      await this.#alter(topic, String(SEALED_TOPIC_BYTES), true)
+    } catch (error) {
+      if (!(error instanceof MqError) || error.retryable || error.code === 'MQ_TOPIC_MISSING') throw error
+      throw new MqError('MQ_SEAL_FORBIDDEN', `topic ${topic} cannot be sealed: ${error.message}`, { cause: error })
+    }
+  }
+
+  /** Whether the cluster would make such a topic; makes none. */
+  async validateTopic(topic: NewTopic): Promise<void> {
+    const what = `check topic ${topic.name}`
+    const asked = {
+      name: topic.name,
+      numPartitions: topic.partitions,
+      replicationFactor: topic.replication,
+      assignments: [],
+      configs: Object.entries(topic.configs ?? {}).map(([name, value]) => ({ name, value })),
+    }
+    await this.#calls.retrying(what, () =>
+      this.#calls.askAny(createTopicsV7.api, what, (connection) =>
+        createTopicsV7.api.async(connection, [asked], PROBE_MS, true),
+      ),
+    )
+  }
+
+  /** The size limit in force. */
+  async sizeLimit(topic: string): Promise<string> {
+    const limit = (await topicConfigs(this.#calls, topic)).get(SIZE_LIMIT)
+    if (limit !== undefined && limit !== null) return limit
+    throw new MqError('MQ_PROTOCOL_VIOLATION', this.#calls.context(`topic ${topic} has no ${SIZE_LIMIT}`))
+  }
+
+  /** Asks for the seal; leaders follow within some 100 ms, which `probe` proves. */
+  async request(topic: string): Promise<void> {
+    await this.#alter(topic, String(SEALED_TOPIC_BYTES), false)
+  }
+
+  /** Takes the seal back. Only for a topic of which no leader was seen to refuse data. */
+  async release(topic: string, sizeLimit: string): Promise<void> {
+    await this.#alter(topic, sizeLimit, false)
+  }
+
+  /** Asks the present leader of each partition (S2). Never throws for one leader's failure. */
+  async probe(topic: string, partitions: readonly number[]): Promise<SealProbe[]> {
+    const calls = this.#calls
+    const what = `probe topic ${topic}`
+    const [known] = await calls.retrying(what, () => calls.cluster.metadata([topic], { refresh: true }))
+    if (known === undefined || known.errorCode !== undefined) {
+      throw toMqError(known?.errorCode ?? KafkaCode.UNKNOWN_TOPIC_OR_PARTITION, calls.context(what))
+    }
+    const version = await calls.cluster.apiVersion(PRODUCE_API, PRODUCE_VERSIONS)
+    const wanted = partitions.map(
+      (index): PartitionMetadata =>
+        known.partitions.find((one) => one.index === index) ?? {
+          index,
+          leader: -1,
+          leaderEpoch: -1,
+          replicas: [],
+          isr: [],
+        },
+    )
+    const probes = await Promise.all(
+      [...Map.groupBy(wanted, ({ leader }) => leader)].map(async ([nodeId, led]): Promise<SealProbe[]> => {
+        if (nodeId < 0) return led.map((one) => verdictOf(one, undefined, 'no leader'))
+        try {
+          const indexes = led.map(({ index }) => index)
+          const { results } = await calls.askBroker(nodeId, { key: PRODUCE_API, version }, what, (connection) =>
+            sendProbe(connection, version, topic, indexes),
+          )
+          const codes = new Map(results.map((one) => [one.partition, one.code]))
+          return led.map((one) => verdictOf(one, codes.get(one.index), 'no answer for the partition'))
+        } catch (error) {
+          const { message } = toMqError(error, calls.context(what))
+          return led.map((one) => verdictOf(one, undefined, message))
+        }
+      }),
+    )
+    return probes.flat()
+  }
+
+  /** End offset and high watermark of proven leaders, under the epoch of their proof (S3). */
+  async ends(topic: string, proofs: readonly LeaderProof[]): Promise<SealedEnd[]> {
+    const found = await Promise.all(
+      [...Map.groupBy(proofs, ({ leader }) => leader)].map(([nodeId, led]) => this.#endsOf(topic, nodeId, led)),
+    )
+    return found.flat()
+  }
+
+  async #endsOf(topic: string, nodeId: number, led: readonly LeaderProof[]): Promise<SealedEnd[]> {
+    const calls = this.#calls
+    const what = `find the end of sealed topic ${topic}`
+    const ends = new Map<number, bigint>()
+    const marks = new Map<number, bigint>()
+    let trouble = 'no answer for the partition'
+    try {
+      const [epochs, offsets] = await Promise.all([
+        partial(
+          calls.askBroker(nodeId, offsetForLeaderEpochV4.api, what, (connection) =>
+            offsetForLeaderEpochV4.api.async(connection, CONSUMER, [
+              {
+                name: topic,
+                partitions: led.map(({ partition, leaderEpoch }) => ({
+                  partitionIndex: partition,
+                  currentLeaderEpoch: leaderEpoch,
+                  leaderEpoch,
+                })),
+              },
+            ]),
+          ),
+        ),
+        partial(
+          calls.askBroker(nodeId, listOffsetsV7.api, what, (connection) =>
+            listOffsetsV7.api.async(connection, CONSUMER, 0, [
+              {
+                name: topic,
+                partitions: led.map(({ partition, leaderEpoch }) => ({
+                  partitionIndex: partition,
+                  currentLeaderEpoch: leaderEpoch,
+                  timestamp: -1n,
+                })),
+              },
+            ]),
+          ),
+        ),
+      ])
+      for (const one of epochs.topics.find((each) => each.topic === topic)?.partitions ?? []) {
+        if (one.errorCode !== 0) trouble = protocolError(one.errorCode).name
+        else if (one.endOffset >= 0n) ends.set(one.partition, one.endOffset)
+      }
+      for (const one of offsets.topics.find((each) => each.name === topic)?.partitions ?? []) {
+        if (one.errorCode !== 0) trouble = protocolError(one.errorCode).name
+        else if (one.offset >= 0n) marks.set(one.partitionIndex, one.offset)
+      }
+    } catch (error) {
+      trouble = toMqError(error, calls.context(what)).message
+    }
+    return led.map(({ partition }): SealedEnd => {
+      const endOffset = ends.get(partition)
+      const highWatermark = marks.get(partition)
+      return endOffset === undefined || highWatermark === undefined
+        ? { kind: 'moved', partition, reason: trouble }
+        : { kind: 'end', partition, endOffset, highWatermark }
+    })
+  }
+
+  async #alter(topic: string, sizeLimit: string, validateOnly: boolean): Promise<void> {
+    const what = validateOnly ? `check the seal of topic ${topic}` : `set ${SIZE_LIMIT} of topic ${topic}`
+    const resource: incrementalAlterConfigsV1.IncrementalAlterConfigsRequestResource = {
+      resourceType: TOPIC,
+      resourceName: topic,
+      configs: [{ name: SIZE_LIMIT, configOperation: SET, value: sizeLimit }],
+    }
+    await this.#calls.retrying(what, async () => {
+      try {
+        await this.#calls.askAny(incrementalAlterConfigsV1.api, what, (connection) =>
+          incrementalAlterConfigsV1.api.async(connection, [resource], validateOnly),
+        )
+      } catch (error) {
+        throw toMqError(kafkaCodeOf(error) ?? error, this.#calls.context(what))
+      }
+    })
+  }
+}
+
+/** An answer that holds errors for some of what was asked, instead of the error the library makes of it. */
+async function partial<T>(asking: Promise<T>): Promise<T> {
+  try {
+    return await asking
+  } catch (error) {
+    const response = responseOf<T>(error)
+    if (response === undefined) throw error
+    return response
+  }
+}
+
+function verdictOf(
+  { index, leader, leaderEpoch }: PartitionMetadata,
+  code: number | undefined,
+  silence: string,
+): SealProbe {
+  const verdict =
+    code === KafkaCode.MESSAGE_TOO_LARGE ? 'sealed' : code === KafkaCode.CORRUPT_MESSAGE ? 'open' : 'unknown'
+  const reason = code === undefined ? silence : protocolError(code).name
+  return { partition: index, leader, leaderEpoch, verdict, reason }
+}
+
+/** A batch as small as mQ ever sends one, whose checksum is wrong. */
+function probeBatch(): Buffer {
+  const encoder = new BatchEncoder(Buffer.alloc(BatchEncoder.bytesFor(PROBE_BYTES)))
+  encoder.tryAppend(null, 'mq-probe', undefined, 0, PROBE_BYTES)
+  encoder.seal()
+  const batch = Buffer.from(encoder.sealed())
+  stamp(batch, null, { producerId: -1n, producerEpoch: -1, baseSequence: -1 })
+  batch.writeUInt32BE((batch.readUInt32BE(17) ^ 0xffffffff) >>> 0, 17)
+  return batch
+}
+
+/** With acks=1: replicas that lag must not keep the leader from saying how it stands. */
+function sendProbe(
+  connection: Connection,
+  version: number,
+  topic: string,
+  partitions: readonly number[],
+): Promise<ProduceAnswer> {
+  const batch = probeBatch()
+  const { promise, resolve, reject } = Promise.withResolvers<ProduceAnswer>()
+  connection.send<ProduceAnswer>(
+    PRODUCE_API,
+    version,
+    () => {
+      const writer = Writer.create()
+        .appendString(null)
+        .appendInt16(1)
+        .appendInt32(PROBE_MS)
+        .appendUnsignedVarInt(2)
+        .appendString(topic)
+        .appendUnsignedVarInt(partitions.length + 1)
+      for (const partition of partitions) {
+        writer
+          .appendInt32(partition)
+          .appendUnsignedVarInt(batch.length + 1)
+          .append(batch)
+          .appendTaggedFields()
+      }
+      return writer.appendTaggedFields().appendTaggedFields()
+    },
+    (_correlationId, _apiKey, _apiVersion, reader) => decodeProduce(reader),
+    true,
+    true,
+    (error, answer) => (error === null ? resolve(answer as ProduceAnswer) : reject(error)),
+  )
+  return promise
+}
