@@ -48,17 +48,14 @@ export class Coordinator {
     call: (connection: Connection) => Promise<T>,
     limits: RequestLimits,
   ): Promise<T> {
-    let used: Connection | undefined
-    const attempt = async (): Promise<T> => {
-      used = await this.#connect(lane)
-      return await call(used)
-    }
+    const attempt = async (): Promise<T> => await call(await this.#connect(lane))
     try {
       return await this.#limited(attempt(), what, limits)
     } catch (error) {
       const code = kafkaCodeOf(error)
-      if (code === undefined || MOVED.has(code)) this.#nodeId = undefined
-      if (code === undefined && (used === undefined || used === this.#own?.connection)) this.dropOwn()
+      const isGivenUp = limits.signal?.aborted === true
+      if (code === undefined ? !isGivenUp : MOVED.has(code)) this.#nodeId = undefined
+      if (code === undefined && lane === 'own') this.dropOwn()
       throw error
     }
   }
