@@ -134,7 +134,7 @@ export class EpochReader {
         if (!(error instanceof MqError) || !error.retryable) throw error
         if (failures % 5 === 0)
           this.#warn(error, `Group ${this.#options.group} waits for its positions: ${error.message}`)
-        await sleep(this.#options.deps, fullJitterMs(failures, RETRY, this.#options.deps.random), this.#closed.signal)
+        await sleep(this.#options.deps, fullJitterMs(failures, RETRY, this.#options.deps), this.#closed.signal)
       }
     }
   }
