@@ -132,6 +132,12 @@ export class PartitionSender {
     return batch
   }
 
+  /** Remembers what the oldest batch waits for, for the message at its deadline. */
+  note(trouble: string): void {
+    const oldest = this.#unsettledInSlot() ?? this.#accumulator.oldest
+    if (oldest !== null) oldest.lastTrouble = trouble
+  }
+
   /** The attempt never left: no connection was to be had. */
   unsent(batch: PendingBatch, trouble: string): void {
     this.#retry(batch, trouble)

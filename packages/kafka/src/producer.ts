@@ -213,7 +213,8 @@ export class Producer {
   }
 
   #refuse(error: unknown): Promise<Receipt> {
-    const mqError = toMqError(error, 'send')
+    const mqError =
+      error instanceof MqError ? error : new MqError('MQ_INTERNAL', `send: ${String(error)}`, { cause: error })
     const refused = Promise.reject(mqError)
     // As with the promise of a batch: nobody may be listening. The observer is told.
     refused.catch(() => {})
@@ -374,6 +375,7 @@ export class Producer {
 
   #findLeader(sender: PartitionSender): void {
     const { topic } = sender
+    sender.note('no leader of the partition is known')
     this.#wakeAt(this.#deps.clock.monotonicMs() + LEADER_PAUSE_MS)
     if (this.#findingLeaders.has(topic)) return
     this.#findingLeaders.add(topic)
