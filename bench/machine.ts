@@ -1,5 +1,8 @@
 /** What a result was measured on. */
-import { cpus, release, totalmem } from 'node:os'
+import { cpus, loadavg, release, totalmem } from 'node:os'
+
+// Taken as the program starts: what else the machine was doing, before the measurement itself made it busy.
+const loadAtStart = loadavg()[0]!
 
 export function machineFacts(kafka: string, date: string) {
   const processors = cpus()
@@ -11,5 +14,6 @@ export function machineFacts(kafka: string, date: string) {
     node: process.version,
     kafka,
     date,
+    loadAverage: Math.round(loadAtStart * 100) / 100,
   }
 }

@@ -72,6 +72,8 @@ interface Round {
   readonly messagesPerSecond: number
   readonly cpuUsPerMessage: number
   readonly rssMb: number
+  readonly heapMb: number
+  readonly buffersMb: number
 }
 
 function measured(what: string, startedAt: bigint, cpu: NodeJS.CpuUsage): Round {
@@ -82,8 +84,10 @@ function measured(what: string, startedAt: bigint, cpu: NodeJS.CpuUsage): Round 
     messagesPerSecond: Math.round(count / seconds),
     cpuUsPerMessage: Math.round(((used.user + used.system) / count) * 100) / 100,
     rssMb: Math.round(process.memoryUsage().rss / 1_048_576),
+    heapMb: Math.round(process.memoryUsage().heapTotal / 1_048_576),
+    buffersMb: Math.round(process.memoryUsage().arrayBuffers / 1_048_576),
   }
-  console.log(`${what}: ${round.messagesPerSecond} msg/s, ${round.cpuUsPerMessage} us/msg, ${round.rssMb} MB RSS`)
+  console.log(`${what}: ${round.messagesPerSecond} msg/s, ${round.cpuUsPerMessage} us/msg, ${round.rssMb} MB RSS (heap ${round.heapMb}, buffers ${round.buffersMb})`)
   return round
 }
 

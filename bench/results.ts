@@ -15,6 +15,10 @@ export const Machine = z.object({
   node: z.string(),
   kafka: z.string(),
   date: z.iso.date(),
+  loadAverage: z
+    .number()
+    .min(0)
+    .describe('Of the last minute, as the program started: above 0.5 something else was running'),
 })
 
 /** One run of one contender, in a process of its own. */

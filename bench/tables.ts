@@ -25,7 +25,7 @@ export function throughputTable(result: ThroughputResult): string {
   const { machine, options, ratios } = result
   const head = ['messages/s', 'min-max', 'CPU us/message', 'peak RSS MB']
   return [
-    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}`,
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}, load at start ${machine.loadAverage}`,
     `${options.payloadBytes}-byte JSON, ${options.partitions} partitions, acks=all, idempotent, medians of ${options.rounds} rounds`,
     '',
     table(['produce', ...head], result.contenders.produce.map(contenderRow)),
@@ -41,7 +41,7 @@ export function throughputTable(result: ThroughputResult): string {
 export function latencyTable(result: LatencyResult): string {
   const { machine, options } = result
   return [
-    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}`,
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}, load at start ${machine.loadAverage}`,
     `${options.messagesPerSecond} messages/s of ${options.payloadBytes} bytes for ${options.seconds} s, linger 0, acks=all, medians of ${options.rounds} rounds`,
     '',
     table(
@@ -61,7 +61,7 @@ export function latencyTable(result: LatencyResult): string {
 export function propagationTable(result: PropagationResult): string {
   const { machine, clients, changes } = result
   return [
-    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${machine.date}`,
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${machine.date}, load at start ${machine.loadAverage}`,
     `${changes} changes of one binding, ${count(clients)} clients connected, from the request to the arrival at each client`,
     '',
     table(

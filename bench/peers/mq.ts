@@ -4,7 +4,7 @@ import { readPayloads } from '../payloads.ts'
 import { Arrivals, answer, type Consume, type Job, type Latency, Meter, type Produce, pace } from './job.ts'
 
 // Confirmations are awaited one window behind the sends, as an application with bounded memory would.
-const WINDOW = 20_000
+const WINDOW = 5_000
 
 function connected(job: Job) {
   return connect({ url: job.url, app: 'bench', cacheDir: job.cacheDir })

@@ -20,7 +20,7 @@ const mq = await connect({ url, app: 'flights-producer' })
 const departures = mq.queue<FlightDeparted>(FLIGHTS)
 
 // Confirmations are awaited one window behind the sends, so that the pipeline never runs dry.
-const WINDOW = 20_000
+const WINDOW = 5_000
 let window: Promise<unknown>[] = []
 let windowBefore: Promise<unknown> = Promise.resolve()
 

@@ -74,6 +74,7 @@ test('every command has a help with an example, and the help of all names every 
     'completion',
     'test',
     'measure',
+    'docs',
   ]) {
     assert.ok(names.includes(name), name)
     const subcommands =

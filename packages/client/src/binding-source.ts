@@ -89,7 +89,7 @@ export class BindingSource {
         this.#follow(mqId)
         return binding
       }
-      await sleep(deps, fullJitterMs(failures, RETRY, deps.random), this.#closed.signal)
+      await sleep(deps, fullJitterMs(failures, RETRY, deps), this.#closed.signal)
     }
     throw new MqError('MQ_CLOSED', `The connection was closed before ${mqId} had a binding`)
   }

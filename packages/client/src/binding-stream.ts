@@ -82,7 +82,7 @@ export class BindingStream {
       this.#failures++
       this.#options.onDown(error)
       const pause = AbortSignal.any([this.#attempt.signal, closed])
-      await sleep(this.#options.deps, fullJitterMs(this.#failures, RECONNECT, this.#options.deps.random), pause)
+      await sleep(this.#options.deps, fullJitterMs(this.#failures, RECONNECT, this.#options.deps), pause)
     }
   }
 

@@ -115,7 +115,7 @@ async function reach(
         logger.warn(`Starting from cached bindings: ${error.message}`, { code: error.code })
         return
       }
-      const pauseMs = fullJitterMs(failures, RETRY, deps.random)
+      const pauseMs = fullJitterMs(failures, RETRY, deps)
       if (deps.clock.monotonicMs() + pauseMs >= endMs) {
         throw new MqError('MQ_CONTROL_PLANE_AWAY', `${error.message}; nothing is cached for this application`, {
           cause: error,

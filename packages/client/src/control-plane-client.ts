@@ -73,7 +73,7 @@ export class ControlPlaneClient {
       app: this.#options.app,
       instance: this.#options.instance,
     })
-    const response = await this.#request('GET', `${routes.streamBindings.path}?${query}`, signal, {
+    const response = await this.#request('GET', `${routes.streamBindings.path}?${query.toString()}`, signal, {
       headers: {
         accept: 'text/event-stream',
         ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),

@@ -4,7 +4,9 @@
  * Y1. A record counts as finished only when its handler did; the batch gives its memory back when all its records are.
  * Y2. A partition that is taken away starts nothing more (`draining`); what still runs may finish and counts, until the
  *     partition is `gone`.
- * Y3. Records are read from the batch as they are needed, and kept until the batch is done.
+ * Y3. Records are read from the batch one by one, in order; one is kept only while it is current or not finished, so that
+ *     what handlers are done with is garbage at once.
+ * Y4. A batch that is done lets go of its bytes: what the offset tracker keeps of it is a number.
  */
 import type { FetchedBatch, FetchedRecord } from '@mq/kafka'
 import { FREE, type WorkBatch } from './key-scheduler.ts'
@@ -83,10 +85,15 @@ export class Delivery implements WorkBatch, SpanOffsets {
   readonly nextOffset: bigint
   readonly #context: DeliveryContext
   readonly #work: PartitionWork
-  readonly #batch: FetchedBatch
-  readonly #walk: Iterator<FetchedRecord>
-  readonly #records: FetchedRecord[] = []
   readonly #span: Span
+  #batch: FetchedBatch | undefined
+  #walk: Iterator<FetchedRecord> | undefined
+  /** The record last read from the batch, and its index. */
+  #current: FetchedRecord | undefined
+  #at = -1
+  #currentFinished = true
+  /** Records before the current one that are not finished. */
+  #kept: Map<number, FetchedRecord> | undefined
 
   constructor(context: DeliveryContext, work: PartitionWork, batch: FetchedBatch) {
     this.#context = context
@@ -123,7 +130,9 @@ export class Delivery implements WorkBatch, SpanOffsets {
 
   finished(index: number): void {
     this.#span.finish(index)
-    if (this.#span.remaining === 0) this.#work.release(this.#batch)
+    if (index === this.#at) this.#currentFinished = true
+    else this.#kept?.delete(index)
+    if (this.#span.remaining === 0) this.#done()
     this.#work.ended()
   }
 
@@ -133,8 +142,29 @@ export class Delivery implements WorkBatch, SpanOffsets {
     return delayMs
   }
 
+  #done(): void {
+    this.#work.release(this.#batch!)
+    this.#batch = undefined
+    this.#walk = undefined
+    this.#current = undefined
+    this.#kept = undefined
+    this.#work.tracker.settle()
+  }
+
   #record(index: number): FetchedRecord {
-    while (this.#records.length <= index) this.#records.push(this.#walk.next().value!)
-    return this.#records[index]!
+    if (index === this.#at) return this.#current!
+    if (index < this.#at) return this.#kept!.get(index)!
+    while (this.#at < index) this.#advance()
+    return this.#current!
+  }
+
+  #advance(): void {
+    if (!this.#currentFinished) {
+      this.#kept ??= new Map()
+      this.#kept.set(this.#at, this.#current!)
+    }
+    this.#current = this.#walk!.next().value!
+    this.#at++
+    this.#currentFinished = false
   }
 }

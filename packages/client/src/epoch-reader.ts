@@ -12,6 +12,7 @@ import { type ConsumerSettings, type Epoch, MqError } from '@mq/contract'
 import type { Deps, FetchedBatch, TimerHandle, TopicPartition } from '@mq/kafka'
 import { Delivery, type DeliveryContext, PartitionWork } from './delivery.ts'
 import type { KeyScheduler } from './key-scheduler.ts'
+import { LastingTrouble } from './lasting-trouble.ts'
 import type { Logger } from './logger.ts'
 import type { ConsumerMeter } from './meters.ts'
 import { fullJitterMs, sleep, within } from './pause.ts'
@@ -51,6 +52,7 @@ export class EpochReader {
   readonly #fetcher: FetchPort
   readonly #works = new Map<number, PartitionWork>()
   readonly #closed = new AbortController()
+  readonly #groupTrouble: LastingTrouble
   #committing: Promise<void> = Promise.resolve()
   #commitTimer: TimerHandle | undefined
 
@@ -58,6 +60,7 @@ export class EpochReader {
     this.#options = options
     this.epoch = options.epoch.epoch
     this.#topic = options.epoch.topic
+    this.#groupTrouble = new LastingTrouble(options.deps.clock)
     this.#fetcher = options.ports.openFetcher({
       settings: options.settings,
       deps: options.deps,
@@ -131,7 +134,7 @@ export class EpochReader {
         if (!(error instanceof MqError) || !error.retryable) throw error
         if (failures % 5 === 0)
           this.#warn(error, `Group ${this.#options.group} waits for its positions: ${error.message}`)
-        await sleep(this.#options.deps, fullJitterMs(failures, RETRY, this.#options.deps.random), this.#closed.signal)
+        await sleep(this.#options.deps, fullJitterMs(failures, RETRY, this.#options.deps), this.#closed.signal)
       }
     }
   }
@@ -230,8 +233,8 @@ export class EpochReader {
   }
 
   #onGroupError(error: MqError): void {
-    if (error.retryable) this.#warn(error, `${this.#name}: ${error.message}`)
-    else this.#options.onFatal(error)
+    if (!error.retryable) this.#options.onFatal(error)
+    else if (this.#groupTrouble.happened()) this.#warn(error, `${this.#name}: ${error.message}`)
   }
 
   #armCommit(): void {

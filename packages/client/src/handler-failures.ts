@@ -36,7 +36,7 @@ export class HandlerFailures {
   /** @returns milliseconds until the next attempt (H1) */
   failed(record: FetchedRecord, attempt: number, error: unknown): number {
     const { deps } = this.#options
-    const delayMs = halfJitterMs(attempt, RETRY, deps.random)
+    const delayMs = halfJitterMs(attempt, RETRY, deps)
     this.#log(record, attempt, error, delayMs)
     return delayMs
   }

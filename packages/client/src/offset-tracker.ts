@@ -83,22 +83,26 @@ export class OffsetTracker {
 
   /** What may be committed now (O1). */
   position(): bigint {
+    this.settle()
+    const head = this.#spans[this.#head]
+    if (head?.touched) this.#advanceTo(head.position())
+    return this.#position
+  }
+
+  /** Moves over the spans at the front that are done, and forgets them. */
+  settle(): void {
     while (this.#head < this.#spans.length && this.#spans[this.#head]!.remaining === 0) {
       this.#advanceTo(this.#spans[this.#head]!.offsets.nextOffset)
       this.#head++
     }
-    const head = this.#spans[this.#head]
-    if (head?.touched) this.#advanceTo(head.position())
     if (this.#head > 64 && this.#head * 2 > this.#spans.length) {
       this.#spans = this.#spans.slice(this.#head)
       this.#head = 0
     }
-    return this.#position
   }
 
-  /** Spans that hold an unfinished record, or stand behind one that does. */
+  /** Spans that are kept: those with an unfinished record, those behind one, and done ones until `settle`. */
   openSpans(): readonly Span[] {
-    this.position()
     return this.#spans.slice(this.#head)
   }
 

@@ -182,7 +182,7 @@ function isText(key: unknown): boolean {
 function problemOf(key: unknown, headers: unknown, timestampMs: unknown): string | undefined {
   if (!isText(key) && !(key instanceof Uint8Array)) return `the key is of type ${typeof key}, not string or Uint8Array`
   if (timestampMs !== undefined && !(Number.isSafeInteger(timestampMs) && (timestampMs as number) >= 0)) {
-    return `timestampMs is ${String(timestampMs)}, not whole milliseconds since 1970`
+    return `timestampMs is ${typeof timestampMs === 'number' ? timestampMs : `of type ${typeof timestampMs}`}, not whole milliseconds since 1970`
   }
   if (headers === undefined) return undefined
   if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return 'headers are not an object'

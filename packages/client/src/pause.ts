@@ -12,14 +12,16 @@ export interface PauseLimits {
   readonly capMs: number
 }
 
+type Chance = Pick<Deps, 'random'>
+
 /** @param failures how many times in a row it failed, from 1 */
-export function fullJitterMs(failures: number, limits: PauseLimits, random: () => number): number {
-  return exactMs(failures, limits) * random()
+export function fullJitterMs(failures: number, limits: PauseLimits, chance: Chance): number {
+  return exactMs(failures, limits) * chance.random()
 }
 
 /** @param failures how many times in a row it failed, from 1 */
-export function halfJitterMs(failures: number, limits: PauseLimits, random: () => number): number {
-  return exactMs(failures, limits) * (0.5 + 0.5 * random())
+export function halfJitterMs(failures: number, limits: PauseLimits, chance: Chance): number {
+  return exactMs(failures, limits) * (0.5 + 0.5 * chance.random())
 }
 
 function exactMs(failures: number, limits: PauseLimits): number {

@@ -3,6 +3,7 @@
  *
  * T3. A report that fails is lost and nothing else: sending and consuming never notice.
  * T4. At most one report is under way.
+ * T5. A meter that is removed is in one more report: what happened since the last one is not forgotten at close.
  */
 import { TELEMETRY_MS, type TelemetryReport } from '@mq/contract'
 import type { Deps, TimerHandle } from '@mq/kafka'
@@ -26,6 +27,8 @@ export class Telemetry {
   readonly #options: TelemetryOptions
   readonly #producers = new Set<ProducerMeter>()
   readonly #consumers = new Set<ConsumerMeter>()
+  readonly #leavingProducers = new Set<ProducerMeter>()
+  readonly #leavingConsumers = new Set<ConsumerMeter>()
   #timer: TimerHandle | undefined
   #windowStartMs: number
   #windowStartedAtMs: number
@@ -48,11 +51,11 @@ export class Telemetry {
   }
 
   removeProducer(meter: ProducerMeter): void {
-    this.#producers.delete(meter)
+    if (this.#producers.delete(meter)) this.#leavingProducers.add(meter)
   }
 
   removeConsumer(meter: ConsumerMeter): void {
-    this.#consumers.delete(meter)
+    if (this.#consumers.delete(meter)) this.#leavingConsumers.add(meter)
   }
 
   /** Ends the window and says what happened in it. */
@@ -69,9 +72,13 @@ export class Telemetry {
       cpuUs: cpu.user + cpu.system,
       rssBytes: process.memoryUsage.rss(),
       bindings: store.all().map(({ mqId, incarnation, revision }) => ({ mqId, incarnation, revision })),
-      producers: [...this.#producers].flatMap((meter) => meter.take() ?? []).slice(0, MAX_METERS),
-      consumers: [...this.#consumers].map((meter) => meter.take()).slice(0, MAX_METERS),
+      producers: [...this.#leavingProducers, ...this.#producers]
+        .flatMap((meter) => meter.take() ?? [])
+        .slice(0, MAX_METERS),
+      consumers: [...this.#leavingConsumers, ...this.#consumers].map((meter) => meter.take()).slice(0, MAX_METERS),
     }
+    this.#leavingProducers.clear()
+    this.#leavingConsumers.clear()
     this.#windowStartMs = deps.clock.nowMs()
     this.#windowStartedAtMs = nowMs
     this.#cpu = process.cpuUsage()

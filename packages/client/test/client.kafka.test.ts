@@ -215,13 +215,12 @@ describe('the client on real Kafka', { timeout: 180_000 }, () => {
   it('blocks on a value that is not in the format, loudly, until the application takes it', {
     timeout: 40_000,
   }, async () => {
-    await stack.declare('poison.values', { format: 'text' })
-    const writer = await stack.connect()
-    await writer.send('poison.values', 'not json {', { key: 'a' })
-    await writer.send('poison.values', '{"n":1}', { key: 'a' })
-    await writer.send('poison.values', '{"n":2}', { key: 'b' })
-    await writer.close()
-    await stack.declare('poison.values', { format: 'json' })
+    await stack.declare('poison.values', {})
+    await stack.writeRaw('poison.values', [
+      ['a', 'not json {'],
+      ['a', '{"n":1}'],
+      ['b', '{"n":2}'],
+    ])
     const mq = await stack.connect()
     const seen: number[] = []
     const blocked = await mq.consume<Event>('poison.values', 'g', (message) => {

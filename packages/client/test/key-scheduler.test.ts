@@ -110,7 +110,10 @@ describe('KeyScheduler', () => {
     await time.advance(10)
     await time.advance(10)
     assert.deepEqual(order, ['0#1', '2#1', '4#1', '0#2', '0#3', '1#1', '3#1'])
-    assert.deepEqual(batch.done.toSorted(), [0, 1, 2, 3, 4])
+    assert.deepEqual(
+      batch.done.toSorted((a, b) => a - b),
+      [0, 1, 2, 3, 4],
+    )
     assert.equal(scheduler.parked, 0)
   })
 
@@ -125,7 +128,10 @@ describe('KeyScheduler', () => {
     schedulerOf(4, time).add(batch)
     await time.advance(20)
     assert.deepEqual(attempts, [1, 2])
-    assert.deepEqual(batch.done.toSorted(), [0, 1])
+    assert.deepEqual(
+      batch.done.toSorted((a, b) => a - b),
+      [0, 1],
+    )
   })
 
   it('stops taking records when too many wait behind busy keys, and goes on later (K3)', async () => {

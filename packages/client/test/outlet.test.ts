@@ -144,7 +144,7 @@ describe('Outlet', () => {
     assert.deepEqual(writers[1]!.sent, [[null, '"2"', undefined, undefined]])
     writers[1]!.settle()
     await second
-    outlet.send('3')
+    void outlet.send('3')
     assert.equal(writers[1]!.sent.length, 2)
   })
 
@@ -170,14 +170,14 @@ describe('Outlet', () => {
     assert.equal(await waiting, 'MQ_ID_DELETED')
     assert.equal(await codeOf(outlet.send('2')), 'MQ_ID_DELETED')
     outlet.apply(bindingOf({ revision: 3 }))
-    outlet.send('3')
+    void outlet.send('3')
     assert.equal(writers[0]!.sent.length, 1)
   })
 
   it('says how many sends it could not settle when it is closed', async () => {
     const { outlet, time } = open()
     const waiting = codeOf(outlet.send('1'))
-    const closed = outlet.close(100, async (limitMs) => void (await time.advance(limitMs)))
+    const closed = outlet.close(100, (limitMs) => time.advance(limitMs))
     assert.equal(await closed, 1)
     assert.equal(await waiting, 'MQ_CLOSED')
     assert.equal(await codeOf(outlet.send('2')), 'MQ_CLOSED')

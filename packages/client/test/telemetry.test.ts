@@ -70,6 +70,26 @@ describe('Telemetry', () => {
     assert.equal(second!.consumers[0]!.records, 0)
   })
 
+  it('tells at close what meters counted that were removed just before, and tells it once (T5)', async () => {
+    const reports: TelemetryReport[] = []
+    const { time, telemetry, producer, consumer } = open(async (report) => void reports.push(report))
+    await time.advance(10_000)
+    producer.sent(BATCH)
+    consumer.delivered(200)
+    telemetry.removeProducer(producer)
+    telemetry.removeConsumer(consumer)
+    await time.advance(10_000)
+    await telemetry.close()
+    assert.deepEqual(
+      reports.map(({ producers, consumers }) => [producers[0]?.records, consumers[0]?.records]),
+      [
+        [undefined, 0],
+        [10, 1],
+        [undefined, undefined],
+      ],
+    )
+  })
+
   it('goes on when a report fails, and sends one at a time (T3, T4)', async () => {
     let calls = 0
     const { time, telemetry } = open(async () => {

@@ -108,7 +108,7 @@ describe('secrets', () => {
     const lines: string[] = []
     const logger = createLogger('trace', { write: (line) => void lines.push(line) })
     const credentials = {
-      main: { sasl: { mechanism: 'PLAIN' as const, username: 'u', password: 'canary-password-55' } },
+      main: { username: 'u', password: 'canary-password-55' },
     }
     const plane = await startHarness(t, { token: TOKEN, logger, credentials, createOnFirstUse: true })
     const auth = { authorization: `Bearer ${TOKEN}` }

@@ -19,56 +19,16 @@
  * P8. MESSAGE_TOO_LARGE for a batch within our own limit means that the topic is sealed: with `onSealed` the partition halts
  *     with everything it holds, in order, for the owner to take. Without it the batch is split, down to single records.
  */
-import { MqError, type ProducerSettings } from '@mq/contract'
+import { MqError } from '@mq/contract'
+import { Accumulator } from './accumulator.ts'
 import { backoffMs } from './backoff.ts'
-import {
-  type Bytes,
-  HEADER_BYTES,
-  type Headers,
-  nextSequence,
-  type ProducerIdentity,
-  SEALED_TOPIC_BYTES,
-} from './batch-encoder.ts'
+import type { Bytes, Headers } from './batch-encoder.ts'
 import { splitBatch } from './batch-parts.ts'
-import { BufferPool } from './buffer-pool.ts'
-import type { Deps } from './deps.ts'
 import { toMqError } from './kafka-errors.ts'
-import { type Compress, PendingBatch, type Receipt } from './pending-batch.ts'
+import { PartitionSequence } from './partition-sequence.ts'
+import type { PendingBatch, Receipt } from './pending-batch.ts'
 import type { Outcome } from './produce-outcome.ts'
-import type { ProducerIds } from './producer-ids.ts'
-import type { ProducerObserver } from './producer-observer.ts'
-
-export interface AmbiguousBatch extends ProducerIdentity {
-  readonly topic: string
-  readonly partition: number
-  readonly records: number
-}
-export type Resolution =
-  | { readonly kind: 'stored'; readonly baseOffset: bigint }
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'unknown' }
-
-/** What the senders of one producer share. */
-export interface SenderShared {
-  settings: ProducerSettings
-  readonly deps: Deps
-  readonly pool: BufferPool
-  readonly ids: ProducerIds
-  readonly sendDeadlineMs: number
-  readonly compress: Compress
-  readonly observer: ProducerObserver
-  readonly onSealed: ((topic: string, partition: number) => void) | undefined
-  readonly resolveAmbiguous: ((batch: AmbiguousBatch) => Promise<Resolution>) | undefined
-  /** The capacity that the last refused record asked for. */
-  wantedBytes: number
-  /** Linger does not count: somebody waits for a flush or for memory. */
-  hurried(): boolean
-  /** The sender may have something to send now. */
-  wake(sender: PartitionSender): void
-  /** The sender holds a batch from now on, which is due at that time. */
-  opened(sender: PartitionSender, dueAtMs: number): void
-  markStale(topic: string): void
-}
+import type { SenderShared } from './sender-shared.ts'
 
 export type Slot =
   | { readonly kind: 'idle' }
@@ -78,22 +38,14 @@ export type Slot =
   | { readonly kind: 'halted'; readonly batch: PendingBatch | null }
 
 const IDLE: Slot = { kind: 'idle' }
-const LAST_EPOCH = 0x7fff
-const FIRST_BUFFER_BYTES = 4_096
 
 export class PartitionSender {
   readonly topic: string
   readonly partition: number
   readonly #shared: SenderShared
   #slot: Slot = IDLE
-  #closed: PendingBatch[] = []
-  #open: PendingBatch | null = null
-  #limitBytes = 0
-  /** Size of the last full batch: the next one starts with that much room. */
-  #usualBytes = FIRST_BUFFER_BYTES
-  #producerId = -1n
-  #producerEpoch = 0
-  #nextSequence = 0
+  readonly #accumulator: Accumulator
+  readonly #sequence: PartitionSequence
   /** Whether the sender stands in the producer's list of those to look at. */
   queued = false
 
@@ -101,36 +53,21 @@ export class PartitionSender {
     this.topic = topic
     this.partition = partition
     this.#shared = shared
+    this.#sequence = new PartitionSequence(shared.ids)
+    this.#accumulator = new Accumulator(shared, {
+      opened: (dueAtMs) => shared.opened(this, dueAtMs),
+      ready: () => shared.wake(this),
+      trouble: (error) => shared.observer.onTrouble?.(topic, partition, error),
+    })
   }
 
   get slot(): Slot {
     return this.#slot
   }
 
-  /** Whether one more record like those before fits into an open batch; a batch that is full for such records is closed. */
+  /** Whether a record without a key may join the open batch. */
   takesMore(): boolean {
-    const open = this.#open
-    if (open === null) return false
-    const { length, count } = open.encoder
-    if (length + (length - HEADER_BYTES) / count <= this.#limitBytes) return true
-    this.#close(open)
-    return false
-  }
-
-  /** Batches not yet resolved. */
-  get backlog(): number {
-    return (
-      this.#closed.length + (this.#open === null ? 0 : 1) + ('batch' in this.#slot && this.#slot.batch !== null ? 1 : 0)
-    )
-  }
-
-  get unsettledRecords(): number {
-    let records = this.#open?.encoder.count ?? 0
-    for (const batch of this.#closed) records += batch.encoder.count
-    if ('batch' in this.#slot && this.#slot.batch !== null && !this.#slot.batch.settled) {
-      records += this.#slot.batch.encoder.count
-    }
-    return records
+    return this.#accumulator.takesMore()
   }
 
   /**
@@ -143,123 +80,62 @@ export class PartitionSender {
     headers: Headers | undefined,
     timestampMs: number,
   ): PendingBatch | null {
-    const open = this.#open
-    if (open !== null) {
-      const needed = open.encoder.tryAppend(key, value, headers, timestampMs, this.#limitBytes)
-      if (needed === 0) return open
-      if (needed <= this.#limitBytes) {
-        const grown = this.#shared.pool.acquire(
-          Math.min(this.#limitBytes, Math.max(needed, open.encoder.bytes.length * 4)),
-        )
-        if (grown !== null) {
-          this.#shared.pool.release(open.encoder.moveTo(grown))
-          if (open.encoder.tryAppend(key, value, headers, timestampMs, this.#limitBytes) === 0) return open
-        }
-      }
-      this.#close(open)
-    }
-    return this.#openWith(key, value, headers, timestampMs)
+    return this.#accumulator.append(key, value, headers, timestampMs)
   }
 
-  #openWith(
-    key: Bytes | null,
-    value: Bytes | null,
-    headers: Headers | undefined,
-    timestampMs: number,
-  ): PendingBatch | null {
-    const { settings, pool, deps } = this.#shared
-    this.#limitBytes = Math.max(Math.min(settings.batchBytes, settings.maxMessageBytes), SEALED_TOPIC_BYTES + 1)
-    let room = Math.min(this.#limitBytes, this.#usualBytes)
-    for (;;) {
-      const buffer = pool.acquire(room)
-      if (buffer === null) {
-        this.#shared.wantedBytes = BufferPool.capacityFor(room)
-        return null
-      }
-      const openedAtMs = deps.clock.monotonicMs()
-      const batch = new PendingBatch(buffer, openedAtMs, true)
-      let needed: number
-      try {
-        needed = batch.encoder.tryAppend(key, value, headers, timestampMs, settings.maxMessageBytes)
-      } catch (error) {
-        pool.release(buffer)
-        throw error
-      }
-      if (needed === 0) {
-        this.#open = batch
-        this.#shared.opened(this, openedAtMs + settings.lingerMs)
-        return batch
-      }
-      pool.release(buffer)
-      if (needed > settings.maxMessageBytes) {
-        throw new MqError(
-          'MQ_MESSAGE_TOO_LARGE',
-          `The message takes ${needed - HEADER_BYTES} bytes and ${HEADER_BYTES} of framing: more than maxMessageBytes = ${settings.maxMessageBytes} allow`,
-          { details: { bytes: needed, maxMessageBytes: settings.maxMessageBytes } },
-        )
-      }
-      room = needed
-    }
+  /** Batches not yet resolved. */
+  get backlog(): number {
+    return this.#accumulator.size + ('batch' in this.#slot && this.#slot.batch !== null ? 1 : 0)
   }
 
-  #close(batch: PendingBatch): void {
-    const { settings, compress, observer } = this.#shared
-    this.#open = null
-    this.#usualBytes = Math.max(FIRST_BUFFER_BYTES, batch.encoder.length)
-    this.#closed.push(batch)
-    this.#seal(batch, settings, compress, observer)
+  get unsettledRecords(): number {
+    return this.#unsettled().reduce((sum, batch) => sum + batch.encoder.count, 0)
   }
 
-  #seal(batch: PendingBatch, settings: ProducerSettings, compress: Compress, observer: ProducerObserver): void {
-    batch.seal(settings.codec, settings.codecLevel, compress, (trouble) => {
-      if (trouble !== undefined)
-        observer.onTrouble?.(this.topic, this.partition, toMqError(trouble, `compress with ${settings.codec}`))
-      this.#shared.wake(this)
-    })
-    if (batch.wire.kind === 'ready') this.#shared.wake(this)
+  /** The promises of everything not yet settled. */
+  pending(): Promise<Receipt>[] {
+    return this.#unsettled().map((batch) => batch.promise)
   }
 
   /** When this sender has to be looked at again if nothing else happens; Infinity when never. */
   dueAtMs(): number {
+    const { closed, open } = this.#accumulator
     let due = Number.POSITIVE_INFINITY
     if (this.#slot.kind === 'backing-off') due = this.#slot.untilMs
     else if (this.#slot.kind === 'idle') {
-      if (this.#closed.length > 0) due = this.#closed[0]!.wire.kind === 'ready' ? 0 : due
-      else if (this.#open !== null) due = this.#open.openedAtMs + this.#shared.settings.lingerMs
+      if (closed.length > 0) due = closed[0]!.wire.kind === 'ready' ? 0 : due
+      else if (open !== null) due = open.openedAtMs + this.#shared.settings.lingerMs
     }
-    const oldest = this.#oldest()
+    const oldest = this.#unsettledInSlot() ?? this.#accumulator.oldest
     return oldest === null ? due : Math.min(due, oldest.openedAtMs + this.#shared.sendDeadlineMs)
-  }
-
-  #oldest(): PendingBatch | null {
-    if ('batch' in this.#slot && this.#slot.batch !== null && !this.#slot.batch.settled) return this.#slot.batch
-    return this.#closed[0] ?? this.#open
   }
 
   /** Whether `take` would give a batch now; closes the open one when it is its turn. */
   ready(nowMs: number): boolean {
     if (this.#slot.kind === 'backing-off') return nowMs >= this.#slot.untilMs
     if (this.#slot.kind !== 'idle') return false
-    const open = this.#open
-    if (this.#closed.length === 0 && open !== null) {
-      if (nowMs >= open.openedAtMs + this.#shared.settings.lingerMs || this.#shared.hurried()) this.#close(open)
+    const { closed, open } = this.#accumulator
+    if (closed.length === 0 && open !== null) {
+      const isDue = nowMs >= open.openedAtMs + this.#shared.settings.lingerMs
+      if (isDue || this.#shared.hurried()) this.#accumulator.close()
     }
-    return this.#closed[0]?.wire.kind === 'ready'
+    return closed[0]?.wire.kind === 'ready'
   }
 
   /** Puts the next batch into the slot, with its identity (P1, P2). Only after `ready`, and with a producer id at hand. */
   take(): PendingBatch {
-    const batch = this.#slot.kind === 'backing-off' ? this.#slot.batch : this.#closed.shift()
+    const batch = this.#slot.kind === 'backing-off' ? this.#slot.batch : this.#accumulator.shift()
     if (batch === undefined) throw new RangeError(`${this.topic}-${this.partition} has no batch to send`)
     this.#slot = { kind: 'in-flight', batch }
-    if (batch.identity === null) {
-      if (this.#producerId === -1n) this.#startEpoch(this.#shared.ids.current())
-      const baseSequence = this.#nextSequence
-      batch.stamp({ producerId: this.#producerId, producerEpoch: this.#producerEpoch, baseSequence })
-      this.#nextSequence = nextSequence(baseSequence, batch.encoder.count)
-    }
+    if (batch.identity === null) batch.stamp(this.#sequence.give(batch.encoder.count))
     batch.attempts++
     return batch
+  }
+
+  /** Remembers what the oldest batch waits for, for the message at its deadline. */
+  note(trouble: string): void {
+    const oldest = this.#unsettledInSlot() ?? this.#accumulator.oldest
+    if (oldest !== null) oldest.lastTrouble = trouble
   }
 
   /** The attempt never left: no connection was to be had. */
@@ -319,11 +195,9 @@ export class PartitionSender {
         this.#slot = { kind: 'halted', batch: null }
       }
     }
-    while (this.#closed.length > 0 && this.#closed[0]!.openedAtMs <= before) this.#discard(this.#closed.shift()!)
-    const open = this.#open
-    if (open !== null && open.openedAtMs <= before) {
-      this.#open = null
-      this.#discard(open)
+    for (const batch of this.#accumulator.takeOpenedUntil(before)) {
+      this.#fail(batch, this.#late(batch))
+      this.#release(batch)
     }
   }
 
@@ -331,9 +205,7 @@ export class PartitionSender {
   abort(error: MqError): number {
     let records = 0
     const slot = this.#slot
-    const waiting = [...this.#closed, ...(this.#open === null ? [] : [this.#open])]
-    this.#closed = []
-    this.#open = null
+    const waiting = this.#accumulator.takeAll()
     if ('batch' in slot && slot.batch !== null && !slot.batch.settled) {
       records += slot.batch.encoder.count
       this.#fail(slot.batch, error)
@@ -347,14 +219,6 @@ export class PartitionSender {
     return records
   }
 
-  /** The promises of everything not yet settled. */
-  pending(): Promise<Receipt>[] {
-    const batches = [...this.#closed]
-    if ('batch' in this.#slot && this.#slot.batch !== null && !this.#slot.batch.settled) batches.push(this.#slot.batch)
-    if (this.#open !== null) batches.push(this.#open)
-    return batches.map((batch) => batch.promise)
-  }
-
   /**
    * Everything a halted partition holds, in order (P8). The caller settles the batches from now on. The first may be
    * ambiguous: then its identity says what to look for in the sealed tail. The partition is empty afterwards and stays halted.
@@ -362,12 +226,9 @@ export class PartitionSender {
   takeHeld(): PendingBatch[] {
     if (this.#slot.kind !== 'halted')
       throw new RangeError(`${this.topic}-${this.partition} is ${this.#slot.kind}, not halted`)
-    const held = this.#slot.batch === null || this.#slot.batch.settled ? [] : [this.#slot.batch]
-    held.push(...this.#closed)
-    if (this.#open !== null) held.push(this.#open)
+    const held = [...this.#unsettled()]
+    this.#accumulator.takeAll()
     this.#slot = { kind: 'halted', batch: null }
-    this.#closed = []
-    this.#open = null
     return held
   }
 
@@ -377,6 +238,18 @@ export class PartitionSender {
     const { batch } = this.#slot
     this.#slot = batch === null ? IDLE : { kind: 'backing-off', batch, untilMs: 0 }
     this.#shared.wake(this)
+  }
+
+  #unsettledInSlot(): PendingBatch | null {
+    const slot = this.#slot
+    return 'batch' in slot && slot.batch !== null && !slot.batch.settled ? slot.batch : null
+  }
+
+  /** In order. */
+  #unsettled(): PendingBatch[] {
+    const { closed, open } = this.#accumulator
+    const inSlot = this.#unsettledInSlot()
+    return [...(inSlot === null ? [] : [inSlot]), ...closed, ...(open === null ? [] : [open])]
   }
 
   #stored(batch: PendingBatch, baseOffset: bigint): void {
@@ -402,8 +275,8 @@ export class PartitionSender {
   /** P4, P5: a batch that the log does not hold gets a new identity and is sent again. */
   #restart(batch: PendingBatch, trouble: string, newId: boolean): void {
     batch.identity = null
-    if (newId) this.#forgetId()
-    else this.#raiseEpoch()
+    if (newId) this.#sequence.forgetId()
+    else this.#sequence.raiseEpoch()
     this.#retry(batch, trouble)
   }
 
@@ -411,7 +284,7 @@ export class PartitionSender {
     const { resolveAmbiguous } = this.#shared
     const identity = batch.identity!
     const uncertain = (): void => {
-      if (newId) this.#forgetId()
+      if (newId) this.#sequence.forgetId()
       this.#giveUp(
         batch,
         new MqError(
@@ -432,8 +305,8 @@ export class PartitionSender {
         if (resolution.kind === 'unknown') uncertain()
         else if (resolution.kind === 'absent') this.#restart(batch, trouble, newId)
         else {
-          if (newId) this.#forgetId()
-          else this.#raiseEpoch()
+          if (newId) this.#sequence.forgetId()
+          else this.#sequence.raiseEpoch()
           this.#stored(batch, resolution.baseOffset)
         }
       },
@@ -443,7 +316,7 @@ export class PartitionSender {
 
   /** P8 */
   #tooLarge(batch: PendingBatch): void {
-    const { onSealed, settings, compress, observer } = this.#shared
+    const { onSealed, settings } = this.#shared
     batch.lastTrouble = 'MESSAGE_TOO_LARGE (10)'
     if (batch.settled) this.#drop(batch)
     else if (onSealed !== undefined && batch.wireBytes <= settings.maxMessageBytes) {
@@ -451,9 +324,8 @@ export class PartitionSender {
       onSealed(this.topic, this.partition)
     } else if (batch.encoder.count > 1 && !batch.ambiguous) {
       const parts = splitBatch(batch, () => this.#release(batch))
-      this.#nextSequence = batch.identity!.baseSequence
-      this.#closed.unshift(...parts)
-      for (const part of parts) this.#seal(part, settings, compress, observer)
+      this.#sequence.giveBack(batch.identity!)
+      this.#accumulator.putBack(parts)
       this.#free()
     } else {
       this.#giveUp(
@@ -475,17 +347,11 @@ export class PartitionSender {
   /** P6. The batch leaves the slot without being stored, as far as we know. */
   #drop(batch: PendingBatch): void {
     if (batch.identity !== null) {
-      if (batch.ambiguous) this.#raiseEpoch()
-      else if (batch.identity.producerEpoch === this.#producerEpoch) this.#nextSequence = batch.identity.baseSequence
+      if (batch.ambiguous) this.#sequence.raiseEpoch()
+      else this.#sequence.giveBack(batch.identity)
     }
     this.#release(batch)
     this.#free()
-  }
-
-  /** A batch that was never sent. */
-  #discard(batch: PendingBatch): void {
-    this.#fail(batch, this.#late(batch))
-    this.#release(batch)
   }
 
   #release(batch: PendingBatch): void {
@@ -495,25 +361,6 @@ export class PartitionSender {
   #free(): void {
     this.#slot = IDLE
     this.#shared.wake(this)
-  }
-
-  #raiseEpoch(): void {
-    if (this.#producerEpoch >= LAST_EPOCH) this.#forgetId()
-    else {
-      this.#producerEpoch++
-      this.#nextSequence = 0
-    }
-  }
-
-  #forgetId(): void {
-    this.#shared.ids.retire(this.#producerId)
-    this.#producerId = -1n
-  }
-
-  #startEpoch(id: { readonly producerId: bigint; readonly producerEpoch: number }): void {
-    this.#producerId = id.producerId
-    this.#producerEpoch = id.producerEpoch
-    this.#nextSequence = 0
   }
 
   #late(batch: PendingBatch): MqError {

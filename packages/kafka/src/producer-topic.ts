@@ -5,7 +5,8 @@
  *     with the least backlog.
  */
 import type { Deps } from './deps.ts'
-import { PartitionSender, type SenderShared } from './partition-sender.ts'
+import { PartitionSender } from './partition-sender.ts'
+import type { SenderShared } from './sender-shared.ts'
 
 export class ProducerTopic {
   readonly name: string

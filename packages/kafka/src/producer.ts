@@ -17,7 +17,7 @@ import { compress } from './compression.ts'
 import { type Deps, systemDeps, type TimerHandle } from './deps.ts'
 import { toMqError } from './kafka-errors.ts'
 import type { MemoryBudget } from './memory-budget.ts'
-import type { AmbiguousBatch, PartitionSender, Resolution, SenderShared } from './partition-sender.ts'
+import type { PartitionSender } from './partition-sender.ts'
 import { partitionOf } from './partitioner.ts'
 import type { Receipt } from './pending-batch.ts'
 import { type Parcel, ProduceDispatcher } from './produce-dispatcher.ts'
@@ -26,6 +26,7 @@ import { ProducerIds } from './producer-ids.ts'
 import type { ProducerObserver } from './producer-observer.ts'
 import { ProducerTopic } from './producer-topic.ts'
 import { SendQueue } from './send-queue.ts'
+import type { AmbiguousBatch, Resolution, SenderShared } from './sender-shared.ts'
 
 /** What a producer needs of a cluster; `Cluster` has it. */
 export interface ProduceCluster {
@@ -212,7 +213,8 @@ export class Producer {
   }
 
   #refuse(error: unknown): Promise<Receipt> {
-    const mqError = toMqError(error, 'send')
+    const mqError =
+      error instanceof MqError ? error : new MqError('MQ_INTERNAL', `send: ${String(error)}`, { cause: error })
     const refused = Promise.reject(mqError)
     // As with the promise of a batch: nobody may be listening. The observer is told.
     refused.catch(() => {})
@@ -373,6 +375,7 @@ export class Producer {
 
   #findLeader(sender: PartitionSender): void {
     const { topic } = sender
+    sender.note('no leader of the partition is known')
     this.#wakeAt(this.#deps.clock.monotonicMs() + LEADER_PAUSE_MS)
     if (this.#findingLeaders.has(topic)) return
     this.#findingLeaders.add(topic)

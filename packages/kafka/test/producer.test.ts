@@ -4,9 +4,9 @@ import { type MqError, MqError as MqErrorClass, type ProducerSettings } from '@m
 import { FakeBroker, type FakeBrokerOptions, type ProduceFault } from '@mq/testkit'
 import { recordsOf } from '../src/batch-parts.ts'
 import { MemoryBudget } from '../src/memory-budget.ts'
-import type { Resolution } from '../src/partition-sender.ts'
 import { Producer, type ProducerOptions } from '../src/producer.ts'
 import type { BatchReport } from '../src/producer-observer.ts'
+import type { Resolution } from '../src/sender-shared.ts'
 import { produceCluster } from './produce-cluster.ts'
 
 const SETTINGS: ProducerSettings = {

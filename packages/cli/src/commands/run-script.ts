@@ -1,4 +1,4 @@
-/** `mq measure` and `mq test`: programs of the source tree, run by the same Node with the same flags. */
+/** `mq measure`, `mq test` and `mq docs`: programs of the source tree, run by the same Node with the same flags. */
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -59,6 +59,22 @@ export function testCommand(program: Command, io: Io): void {
     ['mq test', 'all of it'],
     ['MQ_TEST_WITHOUT_KAFKA=1 mq test', 'where there is no Java'],
   ]).action((rest: readonly string[]) => runScript(io, join(sourceTree(), 'scripts', 'test.ts'), rest))
+}
+
+export function docsCommand(program: Command, io: Io): void {
+  const command = program
+    .command('docs')
+    .summary('bring the generated parts of the docs up to date')
+    .description(
+      'Writes the parts of the docs that are made from the code; with --check only says which are not up to date.',
+    )
+    .argument('[flags...]', 'passed on')
+    .allowUnknownOption()
+    .passThroughOptions()
+  withExamples(command, [
+    ['mq docs', 'after a change of commands, errors, schemas or files'],
+    ['mq docs --check', 'as the tests do'],
+  ]).action((rest: readonly string[]) => runScript(io, join(sourceTree(), 'scripts', 'generated-docs.ts'), rest))
 }
 
 /** Files of `bench/` that say in their header that they are one. */

@@ -27,6 +27,7 @@ export class AppProcess {
   readonly name: string
   readonly #child: ChildProcess
   readonly #ended: Promise<string>
+  readonly #started = Promise.withResolvers<void>()
   #progress = 0
   #killTimer: NodeJS.Timeout | undefined
 
@@ -50,6 +51,11 @@ export class AppProcess {
   /** Records so far, as the application last said. */
   get progress(): number {
     return this.#progress
+  }
+
+  /** Resolves when it has told of progress for the first time, which an application does when it is connected; or has ended. */
+  async started(): Promise<void> {
+    await Promise.race([this.#started.promise, this.gone()])
   }
 
   /** What it printed last, checked (P1). */
@@ -82,7 +88,10 @@ export class AppProcess {
       if (!line.startsWith('{')) return
       const progress = /^\{"progress":(\d+)\}$/.exec(line)
       if (progress === null) last = line
-      else this.#progress = Number(progress[1])
+      else {
+        this.#progress = Number(progress[1])
+        this.#started.resolve()
+      }
     })
     const [status, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
       this.#child.once('error', reject)

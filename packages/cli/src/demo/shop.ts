@@ -49,6 +49,8 @@ export async function playShop(
   const idle = ['--idle-ms', String(IDLE_MS)]
   const warehouseApp = stage.run('the warehouse', 'shop/warehouse.ts', ['--expect', String(orders), ...idle])
   const insightsApp = stage.run('the insights', 'shop/insights.ts', ['--expect', String(all), ...idle])
+  // Else the figures would tell how long the groups took to come together.
+  await Promise.all([warehouseApp.started(), insightsApp.started()])
   const shoppersApp = stage.run('the shoppers', 'shop/shoppers.ts', seeded)
   const timer = setInterval(() => {
     say('B. a shop at a steady rate', `${shoppersApp.progress.toLocaleString('en-US')} sent`)

@@ -44,7 +44,7 @@ export class Stage {
   /** Starts Kafka, or uses the one at `bootstrap`, and the control plane. */
   async start(bootstrap: readonly string[] | undefined, say: (text: string) => void): Promise<void> {
     const { startCluster } = await import('@mq/local')
-    const { startControlPlane } = await import('@mq/control-plane')
+    const { silentLogger, startControlPlane } = await import('@mq/control-plane')
     let addresses = bootstrap
     if (addresses === undefined) {
       const cluster = await startCluster({ name: 'demo', brokers: 1, signal: this.#io.interrupt, onProgress: say })
@@ -56,6 +56,7 @@ export class Stage {
       port: 0,
       dataDir: join(this.#folder, 'control-plane'),
       createOnFirstUse: false,
+      logger: silentLogger,
       clusters: [{ name: 'demo', bootstrap: [...addresses], securityProtocol: 'plaintext' }],
     })
     this.#closing.unshift(controlPlane)

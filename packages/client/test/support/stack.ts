@@ -4,8 +4,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { IntentInput } from '@mq/contract'
+import { Binding, type IntentInput } from '@mq/contract'
 import { type ControlPlane, silentLogger, startControlPlane } from '@mq/control-plane'
+import { Cluster, MemoryBudget, Producer } from '@mq/kafka'
 import { type LocalCluster, startCluster } from '@mq/local'
 import { type ConnectOptions, connect, type Mq } from '../../src/index.ts'
 import { RecordingLogger } from './logs.ts'
@@ -76,6 +77,18 @@ export class Stack {
   async delete(id: string): Promise<void> {
     const response = await fetch(`${this.url}/v1/ids/${id}`, { method: 'DELETE' })
     if (!response.ok) throw new Error(`DELETE ${id}: ${response.status} ${await response.text()}`)
+  }
+
+  /** Writes records as somebody would who does not go through mQ. */
+  async writeRaw(id: string, records: readonly (readonly [key: string, value: string])[]): Promise<void> {
+    const response = await fetch(`${this.url}/v1/bindings/${id}`)
+    const { epochs, producer: settings } = Binding.parse(await response.json())
+    const cluster = new Cluster({ name: 'main', clientId: 'foreign', bootstrap: this.cluster.bootstrap })
+    const producer = new Producer({ cluster, settings, budget: new MemoryBudget(1_048_576) })
+    const topic = producer.topic(epochs[0]!.topic, epochs[0]!.partitions)
+    await Promise.all(records.map(([key, value]) => producer.send(topic, key, value)))
+    await producer.close()
+    await cluster.close()
   }
 
   /** A connection that the end of the test closes. */

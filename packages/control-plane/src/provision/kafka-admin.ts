@@ -1,14 +1,106 @@
 /**
  * Clusters through the Kafka protocol.
+ *
+ * F1. Credentials stay in this process: they are looked up by the cluster's name, and never come from or go to the store.
+ * F2. Topic names are asked for with automatic creation off: a look never makes what it looks for.
  */
-import { MqError } from '@mq/contract'
-import type { Deps } from '@mq/kafka'
-import type { OpenAdmin } from './cluster-admin.ts'
+import { type ClusterAddress, MqError } from '@mq/contract'
+import { Admin, Cluster, type Deps, type Sasl, type Secret, type Security, type TlsOptions } from '@mq/kafka'
+import type { OpenAdmin, TopicFacts } from './cluster-admin.ts'
+import { CHECK_DEADLINE_MS } from './clusters.ts'
 
-export type ClusterCredentials = Readonly<Record<string, unknown>>
+const CLIENT_ID = 'mq-control-plane'
+const REQUEST_TIMEOUT_MS = 10_000
+const UNKNOWN_TOPIC_OR_PARTITION = 3
 
-export function kafkaAdminOpener(_credentials: Readonly<Record<string, ClusterCredentials>>, _deps: Deps): OpenAdmin {
+/** How the control plane proves who it is to one cluster. */
+export interface ClusterCredentials {
+  readonly username?: string
+  readonly password?: Secret
+  /** For OAUTHBEARER. */
+  readonly token?: Secret
+  readonly tls?: TlsOptions
+}
+
+/** Opens admin connections, with the credentials of each cluster by name (F1). */
+export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCredentials>>, deps: Deps): OpenAdmin {
   return (address) => {
-    throw new MqError('MQ_INTERNAL', `cluster '${address.name}' cannot be spoken to yet`)
+    const own = Object.hasOwn(credentials, address.name) ? credentials[address.name]! : {}
+    const cluster = new Cluster({
+      name: address.name,
+      clientId: CLIENT_ID,
+      bootstrap: address.bootstrap,
+      security: securityOf(address, own),
+      connectTimeoutMs: CHECK_DEADLINE_MS - 1_000,
+      requestTimeoutMs: REQUEST_TIMEOUT_MS,
+      deps,
+    })
+    const admin = new Admin(cluster)
+    return {
+      describe: async () => {
+        const { clusterId, brokers } = await admin.describeCluster()
+        return { clusterId, brokers: brokers.length }
+      },
+      findTopics: async (names) => {
+        const found = new Map<string, TopicFacts>()
+        for (const topic of await cluster.metadata(names, { refresh: true })) {
+          if (topic.errorCode === UNKNOWN_TOPIC_OR_PARTITION || topic.partitions.length === 0) continue
+          found.set(topic.name, {
+            topicId: topic.id,
+            partitions: topic.partitions.length,
+            replication: topic.partitions[0]?.replicas.length ?? 0,
+            leaderless: topic.partitions.filter((partition) => partition.leader < 0).length,
+          })
+        }
+        return found
+      },
+      createTopic: (spec) => admin.createTopic(spec),
+      deleteTopic: async (name) => {
+        try {
+          await admin.deleteTopic(name)
+        } catch (error) {
+          if (!(error instanceof MqError) || error.code !== 'MQ_TOPIC_MISSING') throw error
+        }
+      },
+      alterTopicConfigs: (name, configs) => admin.alterTopicConfigs(name, configs),
+      endOffsets: async (name, partitions) => {
+        const ends = await admin.listOffsets(
+          name,
+          Array.from({ length: partitions }, (_, index) => index),
+          'latest',
+        )
+        return [...ends.values()]
+      },
+      close: () => cluster.close(),
+    }
   }
+}
+
+function securityOf(address: ClusterAddress, credentials: ClusterCredentials): Security {
+  const tls = credentials.tls === undefined ? {} : { tls: credentials.tls }
+  switch (address.securityProtocol) {
+    case 'plaintext':
+      return { protocol: 'plaintext' }
+    case 'tls':
+      return { protocol: 'tls', ...tls }
+    case 'sasl-plaintext':
+    case 'sasl-tls':
+      return { protocol: address.securityProtocol, ...tls, sasl: saslOf(address, credentials) }
+  }
+}
+
+function saslOf(address: ClusterAddress, { username, password, token }: ClusterCredentials): Sasl {
+  const mechanism = address.saslMechanism ?? 'PLAIN'
+  const missing = (field: string): MqError =>
+    new MqError(
+      'MQ_OPTION_INVALID',
+      `cluster '${address.name}' asks for ${mechanism}, and the control plane was given no ${field} for it`,
+    )
+  if (mechanism === 'OAUTHBEARER') {
+    if (token === undefined) throw missing('token')
+    return { mechanism, token }
+  }
+  if (username === undefined) throw missing('username')
+  if (password === undefined) throw missing('password')
+  return { mechanism, username, password }
 }

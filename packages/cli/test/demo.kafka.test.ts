@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { freshFolder } from './harness.ts'
+import { MqProcess, mq } from './process.ts'
+
+const LIMIT = { timeout: 120_000 }
+const cwd = freshFolder()
+after(() => rmSync(cwd, { recursive: true, force: true }))
+
+test('a short demo ends by itself, every check holds, and the report carries every figure', LIMIT, async () => {
+  const { code, stdout, stderr } = await mq(
+    ['demo', '--flights', '20000', '--seconds', '2', '--rate', '500', '-o', 'json'],
+    { cwd },
+  )
+  assert.equal(code, 0, stderr)
+  const report = JSON.parse(stdout) as {
+    ok: boolean
+    flights: {
+      sent: number
+      groups: { received: number; expected: number }[]
+      checks: { ok: boolean }[]
+      detail: { choices: unknown[]; traffic: { recordsIn: number; wireBytesIn: number } }
+    }
+    shop: { sent: Record<string, number>; checks: { ok: boolean }[]; groups: { endToEndMs: { p99: number } }[] }
+  }
+  assert.equal(report.ok, true)
+  assert.equal(report.flights.sent, 20_000)
+  assert.deepEqual(
+    report.flights.groups.map(({ received, expected }) => [received, expected]),
+    [
+      [20_000, 20_000],
+      [20_000, 20_000],
+    ],
+  )
+  assert.equal(Math.round(report.flights.detail.traffic.recordsIn), 20_000)
+  assert.ok(report.flights.detail.traffic.wireBytesIn > 0)
+  assert.ok(report.flights.detail.choices.length > 0)
+  const { 'stock.levels': levels = 0, ...shoppers } = report.shop.sent
+  assert.equal(
+    Object.values(shoppers).reduce((sum, count) => sum + count, 0),
+    1_000,
+  )
+  assert.ok(levels > 0)
+  assert.ok(report.shop.groups.every((group) => group.endToEndMs.p99 > 0))
+  assert.ok([...report.flights.checks, ...report.shop.checks].every((check) => check.ok))
+})
+
+test('S1: Ctrl-C in the middle ends every process and removes the folder', LIMIT, async () => {
+  const tmp = join(cwd, 'tmp')
+  mkdirSync(tmp)
+  const demo = new MqProcess(['demo'], { cwd, env: { TMPDIR: tmp } })
+  while (!demo.stderr.includes('A. flights')) await new Promise((resolve) => setTimeout(resolve, 50))
+  assert.equal(
+    readdirSync(tmp).some((name) => name.startsWith('mq-demo-')),
+    true,
+  )
+  const startedMs = performance.now()
+  demo.child.kill('SIGINT')
+  const { code } = await demo.ended
+  assert.equal(code, 130)
+  assert.ok(performance.now() - startedMs < 10_000)
+  assert.deepEqual(
+    readdirSync(tmp).filter((name) => name.startsWith('mq-')),
+    [],
+  )
+  if (existsSync('/proc')) assert.ok(!execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).includes(tmp))
+})

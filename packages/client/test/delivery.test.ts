@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { FetchedBatch, FetchedRecord } from '@mq/kafka'
+import { Delivery, type DeliveryContext, PartitionWork } from '../src/delivery.ts'
+import type { ConsumerMeter } from '../src/meters.ts'
+
+/** A batch of records with rising offsets that says how many of them were read and whether it was given back. */
+function batchOf(count: number) {
+  const seen = { read: 0, released: 0 }
+  function* walk(): Generator<FetchedRecord> {
+    for (let offset = 0; offset < count; offset++) {
+      seen.read++
+      const hash = offset % 2
+      yield { offset: BigInt(offset), timestampMs: 0, payloadBytes: 1, keyHash: () => hash } as unknown as FetchedRecord
+    }
+  }
+  const batch = { partition: 0, count, nextOffset: BigInt(count), records: walk(), release: () => seen.released++ }
+  return { batch: batch as unknown as FetchedBatch, seen }
+}
+
+function deliveryOf(count: number) {
+  const handed: bigint[] = []
+  const context: DeliveryContext = {
+    origin: { id: 'orders.placed', epoch: 1, format: 'json' },
+    ordered: true,
+    handler: (message) => void handed.push(BigInt(message.offset)),
+    meter: { delivered: () => false, redelivered: () => {} } as unknown as ConsumerMeter,
+    nowMs: () => 0,
+    onFailed: () => 5,
+  }
+  const { batch, seen } = batchOf(count)
+  const work = new PartitionWork(0, 0n, undefined)
+  return { delivery: new Delivery(context, work, batch), work, seen, handed }
+}
+
+describe('Delivery', () => {
+  it('gives its batch back and is forgotten by the tracker as soon as its last record is finished (Y1, Y4)', () => {
+    const { delivery, work, seen } = deliveryOf(3)
+    for (const index of [0, 1, 2]) delivery.run(index, 1)
+    for (const index of [2, 0]) delivery.finished(index)
+    assert.deepEqual([seen.released, work.tracker.openSpans().length], [0, 1])
+    delivery.finished(1)
+    assert.deepEqual([seen.released, work.tracker.openSpans().length, work.running], [1, 0, 0])
+    assert.equal(work.tracker.position(), 3n)
+  })
+
+  it('reads records one by one, and hands an unfinished one out again however far it read since (Y3)', () => {
+    const { delivery, seen, handed } = deliveryOf(5)
+    assert.equal(delivery.run(0, 1), undefined)
+    assert.equal(seen.read, 1)
+    delivery.run(1, 1)
+    delivery.finished(1)
+    assert.equal(delivery.keyHash(2), 0)
+    delivery.run(3, 1)
+    assert.equal(delivery.failed(0, 1, new Error('not now')), 5)
+    delivery.run(2, 1)
+    delivery.run(0, 2)
+    assert.deepEqual(handed, [0n, 1n, 3n, 2n, 0n])
+    for (const index of [0, 2, 3]) delivery.finished(index)
+    delivery.run(4, 1)
+    delivery.finished(4)
+    assert.deepEqual([seen.read, seen.released], [5, 1])
+  })
+
+  it('tells the position of its lowest unfinished record, read or not', () => {
+    const { delivery, work } = deliveryOf(3)
+    delivery.run(0, 1)
+    delivery.finished(0)
+    assert.equal(work.tracker.position(), 1n)
+    delivery.run(1, 1)
+    assert.equal(work.tracker.position(), 1n)
+    delivery.run(2, 1)
+    delivery.finished(2)
+    assert.equal(work.tracker.position(), 1n)
+  })
+})

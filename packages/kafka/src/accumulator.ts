@@ -1,0 +1,183 @@
+/**
+ * Where the records of one partition gather: the open batch that takes more, and the closed ones that wait for their turn.
+ *
+ * A1. Batches leave in the order they were opened, and hold records in the order they were appended.
+ * A2. A batch is closed when the next record does not fit, when memory is spent, or when its time has come. Closed batches are
+ *     compressed while others are on the wire, so the first one may not be ready yet.
+ * A3. No batch is longer than min(batchBytes, maxMessageBytes), save one with a single record of at most maxMessageBytes.
+ */
+import { MqError } from '@mq/contract'
+import { type Bytes, HEADER_BYTES, type Headers, SEALED_TOPIC_BYTES } from './batch-encoder.ts'
+import { BufferPool } from './buffer-pool.ts'
+import { toMqError } from './kafka-errors.ts'
+import { PendingBatch } from './pending-batch.ts'
+import type { SenderShared } from './sender-shared.ts'
+
+export interface AccumulatorEvents {
+  /** A batch was opened, and is due at that time. */
+  opened(dueAtMs: number): void
+  /** A closed batch can be sent. */
+  ready(): void
+  trouble(error: MqError): void
+}
+
+const FIRST_BUFFER_BYTES = 4_096
+const GROWTH = 4
+
+export class Accumulator {
+  readonly #shared: SenderShared
+  readonly #events: AccumulatorEvents
+  #closed: PendingBatch[] = []
+  #open: PendingBatch | null = null
+  #limitBytes = 0
+  /** Size of the last batch: the next one starts with that much room. */
+  #usualBytes = FIRST_BUFFER_BYTES
+
+  constructor(shared: SenderShared, events: AccumulatorEvents) {
+    this.#shared = shared
+    this.#events = events
+  }
+
+  get open(): PendingBatch | null {
+    return this.#open
+  }
+
+  /** Oldest first. */
+  get closed(): readonly PendingBatch[] {
+    return this.#closed
+  }
+
+  get size(): number {
+    return this.#closed.length + (this.#open === null ? 0 : 1)
+  }
+
+  get oldest(): PendingBatch | null {
+    return this.#closed[0] ?? this.#open
+  }
+
+  /** Whether one more record like those before fits into the open batch; a batch that is full for such records is closed. */
+  takesMore(): boolean {
+    const open = this.#open
+    if (open === null) return false
+    const { length, count } = open.encoder
+    if (length + (length - HEADER_BYTES) / count <= this.#limitBytes) return true
+    this.close()
+    return false
+  }
+
+  /** The batch that took the record, or null when memory is spent. Throws MqError for one that can never be sent. */
+  append(
+    key: Bytes | null,
+    value: Bytes | null,
+    headers: Headers | undefined,
+    timestampMs: number,
+  ): PendingBatch | null {
+    const open = this.#open
+    if (open !== null) {
+      const needed = open.encoder.tryAppend(key, value, headers, timestampMs, this.#limitBytes)
+      if (needed === 0) return open
+      if (needed <= this.#limitBytes && this.#grow(open, needed)) {
+        if (open.encoder.tryAppend(key, value, headers, timestampMs, this.#limitBytes) === 0) return open
+      }
+      this.close()
+    }
+    return this.#openWith(key, value, headers, timestampMs)
+  }
+
+  /** Closes the open batch, if there is one (A2). */
+  close(): void {
+    const batch = this.#open
+    if (batch === null) return
+    this.#open = null
+    this.#usualBytes = Math.max(FIRST_BUFFER_BYTES, batch.encoder.length)
+    this.#closed.push(batch)
+    this.#seal(batch)
+  }
+
+  /** Takes the oldest closed batch. */
+  shift(): PendingBatch | undefined {
+    return this.#closed.shift()
+  }
+
+  /** Puts the parts of a batch that was taken back to the front. */
+  putBack(parts: readonly PendingBatch[]): void {
+    this.#closed.unshift(...parts)
+    for (const part of parts) this.#seal(part)
+  }
+
+  /** Takes what was opened at or before that time. */
+  takeOpenedUntil(monotonicMs: number): PendingBatch[] {
+    const taken: PendingBatch[] = []
+    while (this.#closed.length > 0 && this.#closed[0]!.openedAtMs <= monotonicMs) taken.push(this.#closed.shift()!)
+    if (this.#open !== null && this.#open.openedAtMs <= monotonicMs) {
+      taken.push(this.#open)
+      this.#open = null
+    }
+    return taken
+  }
+
+  takeAll(): PendingBatch[] {
+    return this.takeOpenedUntil(Number.POSITIVE_INFINITY)
+  }
+
+  #grow(batch: PendingBatch, needed: number): boolean {
+    const { pool } = this.#shared
+    const grown = pool.acquire(Math.min(this.#limitBytes, Math.max(needed, batch.encoder.bytes.length * GROWTH)))
+    if (grown === null) return false
+    pool.release(batch.encoder.moveTo(grown))
+    return true
+  }
+
+  #openWith(
+    key: Bytes | null,
+    value: Bytes | null,
+    headers: Headers | undefined,
+    timestampMs: number,
+  ): PendingBatch | null {
+    const { settings, pool, deps } = this.#shared
+    const { maxMessageBytes, lingerMs } = settings
+    this.#limitBytes = Math.max(Math.min(settings.batchBytes, maxMessageBytes), SEALED_TOPIC_BYTES + 1)
+    let room = Math.min(this.#limitBytes, this.#usualBytes)
+    for (;;) {
+      const buffer = pool.acquire(room)
+      if (buffer === null) {
+        this.#shared.wantedBytes = BufferPool.capacityFor(room)
+        return null
+      }
+      const openedAtMs = deps.clock.monotonicMs()
+      const batch = new PendingBatch(buffer, openedAtMs, true)
+      let needed: number
+      try {
+        needed = batch.encoder.tryAppend(key, value, headers, timestampMs, maxMessageBytes)
+      } catch (error) {
+        pool.release(buffer)
+        throw error
+      }
+      if (needed === 0) {
+        this.#open = batch
+        this.#events.opened(openedAtMs + lingerMs)
+        return batch
+      }
+      pool.release(buffer)
+      if (needed > maxMessageBytes) throw tooLarge(needed, maxMessageBytes)
+      room = needed
+    }
+  }
+
+  #seal(batch: PendingBatch): void {
+    const { settings, compress } = this.#shared
+    batch.seal(settings.codec, settings.codecLevel, compress, (trouble) => {
+      if (trouble !== undefined) this.#events.trouble(toMqError(trouble, `compress with ${settings.codec}`))
+      this.#events.ready()
+    })
+    if (batch.wire.kind === 'ready') this.#events.ready()
+  }
+}
+
+function tooLarge(bytes: number, maxMessageBytes: number): MqError {
+  return new MqError(
+    'MQ_MESSAGE_TOO_LARGE',
+    `The message takes ${bytes - HEADER_BYTES} bytes and ${HEADER_BYTES} of framing: more than maxMessageBytes = ${maxMessageBytes} allow`,
+    { details: { bytes, maxMessageBytes } },
+  )
+}

@@ -1,0 +1,88 @@
+/**
+ * What members of a group and their two protocols have in common: options, partitions, the part of a cluster they use.
+ */
+import type { MqError } from '@mq/contract'
+import type { Connection } from '@platformatic/kafka'
+import type { Deps } from './deps.ts'
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** A partition as a protocol knows it: a topic made anew under its old name is another topic. */
+export interface Share extends TopicPartition {
+  /** Empty where the protocol goes by names. */
+  readonly topicId: string
+}
+
+export interface CommitOffset extends TopicPartition {
+  /** The next offset to read. */
+  readonly offset: bigint
+  readonly metadata?: string
+}
+
+/** What a group needs of a cluster; `Cluster` has it. */
+export interface GroupCluster {
+  readonly name: string
+  connection(nodeId: number, purpose: 'group'): Promise<Connection>
+  anyConnection(purpose: 'group'): Promise<Connection>
+  /** A connection of the caller's own, which the caller closes. */
+  openConnection(nodeId: number, purpose: 'group'): Promise<Connection>
+  apiVersion(apiKey: number, supported: readonly number[]): Promise<number>
+  metadata(
+    topics: readonly string[],
+    options?: { readonly refresh?: boolean },
+  ): Promise<
+    readonly {
+      readonly name: string
+      readonly id: string
+      readonly errorCode?: number | undefined
+      readonly partitions: readonly { readonly index: number }[]
+    }[]
+  >
+}
+
+export interface GroupOptions {
+  readonly cluster: GroupCluster
+  readonly groupId: string
+  readonly topics: readonly string[]
+  /** `auto`: the consumer protocol (KIP-848) where the cluster has it, else `classic` with cooperative-sticky assignment. */
+  readonly protocol?: 'auto' | 'consumer' | 'classic'
+  /** Without a heartbeat for this long everything counts as lost; at most 45 s count under the consumer protocol. */
+  readonly sessionTimeoutMs?: number
+  /** How long `onRevoked` may take before the group goes on without this member. */
+  readonly rebalanceTimeoutMs?: number
+  /** A name that outlives the process: a restart within the session timeout then moves nothing. */
+  readonly instanceId?: string
+  readonly rackId?: string
+  readonly deps?: Deps
+  /** After it resolves the partitions are ours. A rejection ends the membership. */
+  onAssigned(added: TopicPartition[]): Promise<void>
+  /** Awaited before the group is told that they are free: finish and commit here. */
+  onRevoked(removed: TopicPartition[]): Promise<void>
+  /** Fenced or expired: others may have them already, nothing of them can be committed. May name a partition twice. */
+  onLost(lost: TopicPartition[]): void
+  /** Not fatal unless `error.retryable` is false: then the membership is over. */
+  onError(error: MqError): void
+}
+
+/** Who a member is to the broker when it commits. */
+export interface Identity {
+  readonly memberId: string
+  /** Member epoch, or generation. */
+  readonly epoch: number
+}
+
+/** One of the two ways to be in a group. */
+export interface GroupProtocol {
+  /** Nothing while the member is not in the group. */
+  readonly identity: Identity | undefined
+  /** Takes part until the signal fires; rejects when that is not possible any more. */
+  run(signal: AbortSignal): Promise<void>
+  /** Someone heard that we may be out: ask the broker now. */
+  nudge(): void
+  leave(timeoutMs: number): Promise<void>
+}
+
+export const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}:${partition}`
