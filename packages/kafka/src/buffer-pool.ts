@@ -52,6 +52,11 @@ export class BufferPool {
     this.#budget.release(capacity)
   }
 
+  /** Gives the memory back without using the buffer again: somebody may still read it. */
+  discard(buffer: Buffer): void {
+    this.#budget.release(buffer.length)
+  }
+
   /** U3 */
   grant(bytes: number): void {
     this.#grantedBytes += bytes

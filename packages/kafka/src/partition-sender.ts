@@ -18,12 +18,15 @@
  * P7. At its deadline a batch is rejected at once. If it is on the wire, the slot stays taken until the answer is known.
  * P8. MESSAGE_TOO_LARGE for a batch within our own limit means that the topic is sealed: with `onSealed` the partition halts
  *     with everything it holds, in order, for the owner to take. Without it the batch is split, down to single records.
+ * P9. A partition on hold lets the batch that is on the wire come to its end, and sends nothing more until it is resumed.
+ *     Taken over by its owner before that end, the batch is ambiguous, and an answer that still comes is ignored.
  */
 import { MqError } from '@mq/contract'
 import { Accumulator } from './accumulator.ts'
 import { backoffMs } from './backoff.ts'
 import type { Bytes, Headers } from './batch-encoder.ts'
 import { splitBatch } from './batch-parts.ts'
+import { type HeldBatch, type HeldFrom, heldBatch } from './held-batch.ts'
 import { toMqError } from './kafka-errors.ts'
 import { PartitionSequence } from './partition-sequence.ts'
 import type { PendingBatch, Receipt } from './pending-batch.ts'
@@ -46,6 +49,9 @@ export class PartitionSender {
   #slot: Slot = IDLE
   readonly #accumulator: Accumulator
   readonly #sequence: PartitionSequence
+  #isOnHold = false
+  /** Behind the last batch of ours that is stored. */
+  #storedUpTo: bigint | undefined
   /** Whether the sender stands in the producer's list of those to look at. */
   queued = false
 
@@ -140,16 +146,18 @@ export class PartitionSender {
 
   /** The attempt never left: no connection was to be had. */
   unsent(batch: PendingBatch, trouble: string): void {
-    this.#retry(batch, trouble)
+    if (this.#isInFlight(batch)) this.#retry(batch, trouble)
   }
 
   /** The attempt left, and no answer came. */
   unanswered(batch: PendingBatch, trouble: string): void {
+    if (!this.#isInFlight(batch)) return
     batch.ambiguous = true
     this.#retry(batch, trouble)
   }
 
   answered(batch: PendingBatch, outcome: Outcome): void {
+    if (!this.#isInFlight(batch)) return
     switch (outcome.kind) {
       case 'stored':
         this.#stored(batch, outcome.baseOffset)
@@ -232,12 +240,45 @@ export class PartitionSender {
     return held
   }
 
+  /** P9 */
+  hold(): void {
+    this.#isOnHold = true
+    if (this.#slot.kind === 'idle') this.#slot = { kind: 'halted', batch: null }
+    else if (this.#slot.kind === 'backing-off') this.#slot = { kind: 'halted', batch: this.#slot.batch }
+  }
+
+  /** Everything a partition on hold has, in order, also what is on the wire (P9). The caller settles it from now on. */
+  takeOver(): HeldBatch[] {
+    this.hold()
+    const slot = this.#slot
+    if (slot.kind === 'in-flight' || slot.kind === 'resolving') {
+      slot.batch.ambiguous = true
+      this.#slot = { kind: 'halted', batch: slot.batch }
+    }
+    const { topic, partition } = this
+    const from: HeldFrom = {
+      topic,
+      partition,
+      storedUpTo: this.#storedUpTo,
+      discard: (batch) => {
+        if (batch.pooled) this.#shared.pool.discard(batch.encoder.bytes)
+      },
+      reportFound: (batch) => this.#reportStored(batch),
+    }
+    return this.takeHeld().map((batch) => heldBatch(batch, from))
+  }
+
   /** Lets a halted partition go on as if the refusal had been passing: what it holds is sent again. */
   resume(): void {
+    this.#isOnHold = false
     if (this.#slot.kind !== 'halted') return
     const { batch } = this.#slot
     this.#slot = batch === null ? IDLE : { kind: 'backing-off', batch, untilMs: 0 }
     this.#shared.wake(this)
+  }
+
+  #isInFlight(batch: PendingBatch): boolean {
+    return this.#slot.kind === 'in-flight' && this.#slot.batch === batch
   }
 
   #unsettledInSlot(): PendingBatch | null {
@@ -256,6 +297,7 @@ export class PartitionSender {
     const late = batch.settled
     batch.resolve({ topic: this.topic, partition: this.partition, baseOffset })
     if (!late) this.#reportStored(batch)
+    if (baseOffset >= 0n) this.#storedUpTo = baseOffset + BigInt(batch.encoder.count)
     this.#release(batch)
     this.#free()
   }
@@ -266,6 +308,10 @@ export class PartitionSender {
       this.#drop(batch)
       return
     }
+    if (this.#isOnHold) {
+      this.#slot = { kind: 'halted', batch }
+      return
+    }
     const { deps } = this.#shared
     const untilMs = deps.clock.monotonicMs() + backoffMs(batch.attempts, deps.random)
     this.#slot = { kind: 'backing-off', batch, untilMs }
@@ -274,6 +320,7 @@ export class PartitionSender {
 
   /** P4, P5: a batch that the log does not hold gets a new identity and is sent again. */
   #restart(batch: PendingBatch, trouble: string, newId: boolean): void {
+    if (batch.ambiguous && batch.identity !== null) batch.formerIdentities = [...batch.formerIdentities, batch.identity]
     batch.identity = null
     if (newId) this.#sequence.forgetId()
     else this.#sequence.raiseEpoch()
@@ -302,6 +349,7 @@ export class PartitionSender {
     const { topic, partition } = this
     resolveAmbiguous({ topic, partition, records: batch.encoder.count, ...identity }).then(
       (resolution) => {
+        if (this.#slot.kind !== 'resolving' || this.#slot.batch !== batch) return
         if (resolution.kind === 'unknown') uncertain()
         else if (resolution.kind === 'absent') this.#restart(batch, trouble, newId)
         else {
@@ -310,7 +358,9 @@ export class PartitionSender {
           this.#stored(batch, resolution.baseOffset)
         }
       },
-      () => uncertain(),
+      () => {
+        if (this.#slot.kind === 'resolving' && this.#slot.batch === batch) uncertain()
+      },
     )
   }
 
@@ -359,7 +409,7 @@ export class PartitionSender {
   }
 
   #free(): void {
-    this.#slot = IDLE
+    this.#slot = this.#isOnHold ? { kind: 'halted', batch: null } : IDLE
     this.#shared.wake(this)
   }
 

@@ -47,6 +47,8 @@ export class PendingBatch {
   readonly pooled: boolean
   wire: Wire = OPEN
   identity: ProducerIdentity | null = null
+  /** Identities it was sent under before, while it may still be stored under one of them. */
+  formerIdentities: readonly ProducerIdentity[] = []
   attempts = 0
   ambiguous = false
   settled = false

@@ -8,13 +8,16 @@
  * R4. One timer serves all partitions: linger, backoff, deadlines and request timeouts. Partitions that have something to
  *     send now are looked at together, once per turn of the event loop, so that they share requests.
  * R5. Settings change between batches: the open batch keeps the size it was opened for and is compressed as settings then say.
+ * R6. On hold nothing new is sent; what is held can be taken over, in order, by the producer of another topic.
  */
 import { MqError, type ProducerSettings } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
 import { type Bytes, type Headers, kindOf } from './batch-encoder.ts'
+import type { HeldRecord } from './batch-parts.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { compress } from './compression.ts'
 import { type Deps, systemDeps, type TimerHandle } from './deps.ts'
+import { type HeldBatch, heldSend } from './held-batch.ts'
 import { toMqError } from './kafka-errors.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { PartitionSender } from './partition-sender.ts'
@@ -76,6 +79,7 @@ export class Producer {
   readonly #findingLeaders = new Set<string>()
   #isDrainSet = false
   #isPumping = false
+  readonly #onPlaced: (() => void)[] = []
   #flushes = 0
   #closing: Promise<void> | undefined
   #timer: TimerHandle | undefined
@@ -132,6 +136,22 @@ export class Producer {
     headers?: Headers,
     timestampMs?: number,
   ): Promise<Receipt> {
+    return this.#send(topic, key, value, headers, timestampMs, true)
+  }
+
+  /** Sends a record that another producer held. However many wait for memory already, it is never refused for that. */
+  adopt(topic: ProducerTopic, record: HeldRecord): Promise<Receipt> {
+    return this.#send(topic, record.key, record.value, record.headers, record.timestampMs, false)
+  }
+
+  #send(
+    topic: ProducerTopic,
+    key: Bytes | null,
+    value: Bytes | null,
+    headers: Headers | undefined,
+    timestampMs: number | undefined,
+    isLimited: boolean,
+  ): Promise<Receipt> {
     try {
       if (typeof value !== 'string' && value !== null && !(value instanceof Uint8Array)) throw wrong('value', value)
       if (typeof key !== 'string' && key !== null && !(key instanceof Uint8Array)) throw wrong('key', key)
@@ -151,9 +171,46 @@ export class Producer {
         const batch = sender.append(key, value, headers, atMs)
         if (batch !== null) return batch.promise
       }
-      return this.#wait(sender, key, value, headers, atMs)
+      return this.#wait(sender, key, value, headers, atMs, isLimited)
     } catch (error) {
       return this.#refuse(error)
+    }
+  }
+
+  /** Resolves when no send waits for memory any more. */
+  placed(): Promise<void> {
+    return this.#isPumping ? new Promise((resolve) => this.#onPlaced.push(resolve)) : Promise.resolve()
+  }
+
+  /** Sends nothing more of the topic; what is on the wire comes to its end (R6). */
+  hold(topic: ProducerTopic): void {
+    for (const sender of topic.senders) sender.hold()
+  }
+
+  resume(topic: ProducerTopic): void {
+    for (const sender of topic.senders) {
+      sender.resume()
+      if (sender.backlog > 0) this.#active.add(sender)
+    }
+  }
+
+  /** Everything not stored, in order per partition, for the caller to settle (R6). The producer takes nothing more. */
+  takeOver(topic: ProducerTopic): HeldBatch[] {
+    const batches = topic.senders.flatMap((sender) => sender.takeOver())
+    return [...batches, ...this.#waiting.takeAll().map((send) => heldSend(send))]
+  }
+
+  /** Gets ready for the first send: producer id, leaders, connections. What fails is done again by that send. */
+  async warm(topic: ProducerTopic): Promise<void> {
+    this.#canSend()
+    try {
+      await this.#cluster.metadata([topic.name])
+      const leaders = topic.senders.flatMap(
+        ({ partition }) => this.#cluster.leader(topic.name, partition)?.nodeId ?? [],
+      )
+      await Promise.all([...new Set(leaders)].map((nodeId) => this.#cluster.connection(nodeId, 'produce')))
+    } catch {
+      // Nobody waits for it.
     }
   }
 
@@ -242,9 +299,10 @@ export class Producer {
     value: Bytes | null,
     headers: Headers | undefined,
     timestampMs: number,
+    isLimited: boolean,
   ): Promise<Receipt> {
     const nowMs = this.#deps.clock.monotonicMs()
-    const promise = this.#waiting.add(sender, key, value, headers, timestampMs, nowMs)
+    const promise = this.#waiting.add(sender, key, value, headers, timestampMs, nowMs, isLimited)
     if (!this.#isPumping) void this.#pump()
     this.#wakeAt(nowMs + this.#shared.sendDeadlineMs)
     return promise
@@ -266,6 +324,7 @@ export class Producer {
       // Closed: close() has rejected what waited.
     } finally {
       this.#isPumping = false
+      for (const resolve of this.#onPlaced.splice(0)) resolve()
     }
   }
 

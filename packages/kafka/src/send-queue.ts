@@ -48,8 +48,9 @@ export class SendQueue {
     headers: Headers | undefined,
     timestampMs: number,
     sinceMs: number,
+    isLimited = true,
   ): Promise<Receipt> {
-    if (this.size >= this.limit) {
+    if (isLimited && this.size >= this.limit) {
       throw new MqError('MQ_BUFFER_FULL', `${this.limit} sends already wait for room in the buffer`)
     }
     const { promise, resolve, reject } = Promise.withResolvers<Receipt>()
@@ -67,6 +68,14 @@ export class SendQueue {
       this.#first = 0
     }
     return head
+  }
+
+  /** Everything that waits, in order; nothing waits afterwards. */
+  takeAll(): WaitingSend[] {
+    const all = this.#waiting.slice(this.#first)
+    this.#waiting = []
+    this.#first = 0
+    return all
   }
 
   /** The promises of those that wait. */
