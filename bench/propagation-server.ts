@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { createLogger, type OpenAdmin, startControlPlane, type TopicFacts } from '@mq/control-plane'
 
 const topics = new Map<string, TopicFacts>()
+const noMoves = (): Promise<never> => Promise.reject(new Error('nothing is moved here'))
 const openAdmin: OpenAdmin = () => ({
   describe: async () => ({ clusterId: 'memory', brokers: 3 }),
   findTopics: async (names) => new Map([...topics].filter(([name]) => names.includes(name))),
@@ -19,6 +20,18 @@ const openAdmin: OpenAdmin = () => ({
   alterTopicConfigs: async () => {},
   endOffsets: async (_name, partitions) => new Array<bigint>(partitions).fill(0n),
   close: async () => {},
+  validateTopic: noMoves,
+  validateSeal: noMoves,
+  sizeLimit: noMoves,
+  requestSeal: noMoves,
+  releaseSeal: noMoves,
+  probeSeal: noMoves,
+  sealedEnds: noMoves,
+  startOffsets: noMoves,
+  canary: noMoves,
+  groupsOf: noMoves,
+  groupOn: noMoves,
+  seedGroup: noMoves,
 })
 
 const dataDir = mkdtempSync(join(tmpdir(), 'mq-propagation-'))

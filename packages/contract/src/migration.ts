@@ -28,17 +28,7 @@ export const MigrationState = z.enum([
 ])
 export type MigrationState = z.infer<typeof MigrationState>
 
-export const MigrationStepName = z.enum([
-  'prepare',
-  'warm',
-  'seal',
-  'open',
-  'watch',
-  'drain',
-  'retire',
-  'undo',
-  'delete-topic',
-])
+export const MigrationStepName = z.enum(['prepare', 'warm', 'seal', 'open', 'watch', 'drain', 'undo', 'delete-topic'])
 export type MigrationStepName = z.infer<typeof MigrationStepName>
 
 const atMs = z.number().int()

@@ -14,6 +14,9 @@ import { createHandlers } from './http/handlers.ts'
 import { createServer } from './http/server.ts'
 import { createLogger, errorFacts, type Logger } from './logger.ts'
 import { Metrics } from './metrics.ts'
+import { Ledger } from './migration/ledger.ts'
+import { Migrator } from './migration/migrator.ts'
+import type { MigrationTimes } from './migration/work.ts'
 import type { OpenAdmin } from './provision/cluster-admin.ts'
 import { Clusters } from './provision/clusters.ts'
 import { type ClusterCredentials, kafkaAdminOpener } from './provision/kafka-admin.ts'
@@ -22,6 +25,7 @@ import { PushHub } from './push/hub.ts'
 import { Registry } from './registry/registry.ts'
 import { Restored } from './restored.ts'
 import { Store } from './store/store.ts'
+import { EpochUse } from './telemetry/epoch-use.ts'
 import { saveRollups } from './telemetry/rollups.ts'
 import { Traffic } from './telemetry/traffic.ts'
 import { readVersion } from './version.ts'
@@ -52,6 +56,8 @@ export interface ControlPlaneOptions {
   /** How clusters are spoken to; tests bring their own. */
   readonly openAdmin?: OpenAdmin
   readonly checkEveryMs?: number
+  /** Waits of migrations that differ from the usual ones. */
+  readonly migrationTimes?: Partial<MigrationTimes>
 }
 
 export interface ControlPlane {
@@ -70,6 +76,8 @@ export interface Assembled {
   readonly provisioner: Provisioner
   readonly hub: PushHub
   readonly traffic: Traffic
+  readonly ledger: Ledger
+  readonly migrator: Migrator
   close(): Promise<void>
 }
 
@@ -106,6 +114,8 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     const hub = new PushHub(deps)
     const registry = await Registry.load(store, deps, (binding) => hub.publish(binding))
     for (const address of addresses) await registry.putCluster(address, 'start')
+    const ledger = await Ledger.load(store)
+    const epochUse = new EpochUse(deps, (mqId) => ledger.active().some((record) => record.mqId === mqId))
     const traffic = new Traffic({ deps, isKnown: (id) => registry.get(id)?.state === 'active' })
     const clusters: Clusters = new Clusters({
       registry,
@@ -121,6 +131,18 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       deps,
       logger,
       inUse: (id) => hub.hears(id) || traffic.lastMinute(id) !== null,
+      movedBy: (id) => ledger.handingOver(id)?.number,
+    })
+    const migrator = new Migrator({
+      store,
+      registry,
+      clusters,
+      provisioner,
+      ledger,
+      epochUse,
+      deps,
+      logger,
+      ...(options.migrationTimes === undefined ? {} : { times: options.migrationTimes }),
     })
     const restored = new Restored(store, registry, deps, logger)
     const metrics = new Metrics({
@@ -150,6 +172,9 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       hub,
       traffic,
       restored,
+      migrator,
+      ledger,
+      epochUse,
     })
     const app = await createServer({
       token: options.token,
@@ -171,8 +196,10 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       (error) => logger.warn(errorFacts(error), 'roll-ups were lost'),
     )
     clusters.start()
+    migrator.resume()
     let closing: Promise<void> | undefined
     const shutDown = async (): Promise<void> => {
+      await migrator.close()
       await hub.close()
       await app.close()
       await stopRollups()
@@ -196,6 +223,8 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       provisioner,
       hub,
       traffic,
+      ledger,
+      migrator,
       close: () => {
         closing ??= close()
         return closing

@@ -1,13 +1,24 @@
 /**
  * A Kafka cluster as the control plane sees one, in memory, with faults to order.
  */
-import { MqError } from '@mq/contract'
-import type { ClusterAdmin, OpenAdmin, TopicFacts, TopicSpec } from '../src/provision/cluster-admin.ts'
+import { groupOfId, MqError } from '@mq/contract'
+import type { ClusterAdmin, OpenAdmin, TopicFacts, TopicGroup, TopicSpec } from '../src/provision/cluster-admin.ts'
 
 interface FakeTopic extends TopicSpec {
   readonly id: string
   readonly ends: bigint[]
+  /** First offsets: above 0 where records expired. */
+  readonly starts: bigint[]
+  /** Leaders that took the seal, by partition. */
+  readonly sealed: Set<number>
+  leaderEpoch: number
   configs: Readonly<Record<string, string>>
+}
+
+interface FakeGroup {
+  members: number
+  readonly commits: Map<string, Map<number, bigint>>
+  readonly assigned: Map<string, Set<number>>
 }
 
 export class FakeKafka {
@@ -15,6 +26,11 @@ export class FakeKafka {
   brokers = 3
   readonly topics = new Map<string, FakeTopic>()
   readonly calls: string[] = []
+  readonly groups = new Map<string, FakeGroup>()
+  /** Whether settings of topics may be changed. */
+  mayAlter = true
+  /** Leaders that follow a change of the size limit between two probes. */
+  leadersPerProbe = 2
   /** Admin connections that are open. */
   open = 0
   /** Thrown by every call as long as it is set. */
@@ -32,7 +48,65 @@ export class FakeKafka {
 
   addForeignTopic(name: string, partitions = 1, records = 1n): void {
     const ends = new Array<bigint>(partitions).fill(records)
-    this.topics.set(name, { name, partitions, replication: 3, configs: {}, id: 'foreign', ends })
+    this.topics.set(name, {
+      ...fresh({ name, partitions, replication: 3, configs: {} }, 'foreign'),
+      ends,
+    })
+  }
+
+  /** Appends records where the leader takes them, as a producer would. */
+  append(name: string, partition: number, records: bigint): boolean {
+    const topic = this.#topic(name)
+    if (topic.sealed.has(partition)) return false
+    topic.ends[partition] = topic.ends[partition]! + records
+    return true
+  }
+
+  commit(groupId: string, topic: string, partition: number, offset: bigint): void {
+    const group = this.group(groupId)
+    const offsets = group.commits.get(topic) ?? new Map<number, bigint>()
+    offsets.set(partition, offset)
+    group.commits.set(topic, offsets)
+  }
+
+  group(groupId: string): FakeGroup {
+    const group = this.groups.get(groupId) ?? { members: 0, commits: new Map(), assigned: new Map() }
+    this.groups.set(groupId, group)
+    return group
+  }
+
+  #groupOn(groupId: string, topic: string): TopicGroup {
+    const group = this.groups.get(groupId)
+    return {
+      groupId,
+      members: group?.members ?? 0,
+      assigned: new Set(group?.assigned.get(topic)),
+      committed: new Map(group?.commits.get(topic)),
+    }
+  }
+
+  #topic(name: string): FakeTopic {
+    const topic = this.topics.get(name)
+    if (topic === undefined) throw new MqError('MQ_TOPIC_MISSING', `topic ${name} is gone`)
+    return topic
+  }
+
+  #limit(name: string, limit: string): void {
+    const topic = this.#topic(name)
+    if (!this.mayAlter) throw new MqError('MQ_KAFKA_FORBIDDEN', `settings of topic ${name} may not be changed`)
+    topic.configs = { ...topic.configs, 'max.message.bytes': limit }
+  }
+
+  /** Some leaders hear of the size limit now. */
+  #follow(topic: FakeTopic): void {
+    const isSealed = topic.configs['max.message.bytes'] === '78'
+    let moves = this.leadersPerProbe
+    for (let partition = 0; partition < topic.partitions && moves > 0; partition++) {
+      if (topic.sealed.has(partition) === isSealed) continue
+      if (isSealed) topic.sealed.add(partition)
+      else topic.sealed.delete(partition)
+      moves--
+    }
   }
 
   #admin(): ClusterAdmin {
@@ -60,11 +134,7 @@ export class FakeKafka {
       createTopic: (spec) =>
         call('createTopic', () => {
           if (this.topics.has(spec.name)) throw new MqError('MQ_TOPIC_EXISTS', `topic ${spec.name} exists`)
-          this.topics.set(spec.name, {
-            ...spec,
-            id: `topic-${++this.#made}`,
-            ends: new Array<bigint>(spec.partitions).fill(0n),
-          })
+          this.topics.set(spec.name, fresh(spec, `topic-${++this.#made}`))
         }),
       deleteTopic: (name) => call('deleteTopic', () => void this.topics.delete(name)),
       alterTopicConfigs: (name, configs) =>
@@ -73,10 +143,71 @@ export class FakeKafka {
           if (topic === undefined) throw new MqError('MQ_TOPIC_MISSING', `topic ${name} is gone`)
           topic.configs = { ...topic.configs, ...configs }
         }),
-      endOffsets: (name) => call('endOffsets', () => this.topics.get(name)?.ends ?? []),
+      endOffsets: (name) => call('endOffsets', () => [...(this.topics.get(name)?.ends ?? [])]),
+      validateTopic: (spec) =>
+        call('validateTopic', () => {
+          if (spec.replication > this.brokers) throw new MqError('MQ_KAFKA_REFUSED', 'INVALID_REPLICATION_FACTOR')
+        }),
+      validateSeal: (name) =>
+        call('validateSeal', () => {
+          this.#topic(name)
+          if (!this.mayAlter) throw new MqError('MQ_SEAL_FORBIDDEN', `topic ${name} cannot be sealed`)
+        }),
+      sizeLimit: (name) => call('sizeLimit', () => this.#topic(name).configs['max.message.bytes'] ?? '1048588'),
+      requestSeal: (name) => call('requestSeal', () => this.#limit(name, '78')),
+      releaseSeal: (name, limit) => call('releaseSeal', () => this.#limit(name, limit)),
+      probeSeal: (name, partitions) =>
+        call('probeSeal', () => {
+          const topic = this.#topic(name)
+          this.#follow(topic)
+          return partitions.map((partition) => ({
+            partition,
+            leader: partition % this.brokers,
+            leaderEpoch: topic.leaderEpoch,
+            verdict: topic.sealed.has(partition) ? ('sealed' as const) : ('open' as const),
+            reason: '',
+          }))
+        }),
+      sealedEnds: (name, proofs) =>
+        call('sealedEnds', () => {
+          const topic = this.#topic(name)
+          return proofs.map(({ partition, leaderEpoch }) =>
+            leaderEpoch === topic.leaderEpoch
+              ? {
+                  kind: 'end' as const,
+                  partition,
+                  endOffset: topic.ends[partition]!,
+                  highWatermark: topic.ends[partition]!,
+                }
+              : { kind: 'moved' as const, partition, reason: 'FENCED_LEADER_EPOCH' },
+          )
+        }),
+      startOffsets: (name) => call('startOffsets', () => [...this.#topic(name).starts]),
+      canary: () => call('canary', () => ({ writeMs: 1, readMs: 1 })),
+      groupsOf: (mqId, topic) =>
+        call('groupsOf', () =>
+          [...this.groups.keys()]
+            .filter((groupId) => groupOfId(groupId, mqId) !== undefined)
+            .map((groupId) => this.#groupOn(groupId, topic))
+            .filter((group) => group.committed.size > 0 || group.assigned.size > 0),
+        ),
+      groupOn: (groupId, topic) => call('groupOn', () => this.#groupOn(groupId, topic)),
+      seedGroup: (groupId, topic, partitions) =>
+        call('seedGroup', () => {
+          const group = this.#groupOn(groupId, topic)
+          if (group.committed.size > 0) return 'kept' as const
+          if (group.members > 0) return 'active' as const
+          for (let partition = 0; partition < partitions; partition++) this.commit(groupId, topic, partition, 0n)
+          return 'seeded' as const
+        }),
       close: async () => {
         this.open--
       },
     }
   }
+}
+
+function fresh(spec: TopicSpec, id: string): FakeTopic {
+  const zeros = (): bigint[] => new Array<bigint>(spec.partitions).fill(0n)
+  return { ...spec, id, ends: zeros(), starts: zeros(), sealed: new Set(), leaderEpoch: 0 }
 }

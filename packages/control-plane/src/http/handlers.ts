@@ -14,6 +14,9 @@ import {
   type routes,
 } from '@mq/contract'
 import type { z } from 'zod'
+import type { Ledger } from '../migration/ledger.ts'
+import type { Migrator } from '../migration/migrator.ts'
+import { viewOf } from '../migration/view.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { deletedError, type Provisioner, unknownError } from '../provision/provisioner.ts'
 import type { PushHub } from '../push/hub.ts'
@@ -22,6 +25,7 @@ import type { ActiveId } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Restored } from '../restored.ts'
 import type { Store } from '../store/store.ts'
+import type { EpochUse } from '../telemetry/epoch-use.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
 
 /** Declarations made true at the same time. */
@@ -37,6 +41,9 @@ export interface Services {
   readonly hub: PushHub
   readonly traffic: Traffic
   readonly restored: Restored
+  readonly migrator: Migrator
+  readonly ledger: Ledger
+  readonly epochUse: EpochUse
 }
 
 type Parsed<N extends RouteName, K extends string> =
@@ -53,7 +60,7 @@ export type Handled = Exclude<RouteName, 'streamBindings'>
 export type Handlers = { readonly [N in Handled]: (input: HandlerInput<N>) => Promise<RouteResponse<N>> }
 
 export function createHandlers(services: Services): Handlers {
-  const { store, registry, clusters, provisioner, hub, traffic, restored } = services
+  const { store, registry, clusters, provisioner, hub, traffic, restored, migrator, ledger } = services
   return {
     health: async () => ({ status: 'ok' }),
     ready: async () => {
@@ -84,6 +91,14 @@ export function createHandlers(services: Services): Handlers {
       return clusters.view(params.name)
     },
     deleteCluster: async ({ params }) => {
+      const [user] = ledger.on(params.name)
+      if (user !== undefined) {
+        throw new MqError(
+          'MQ_CLUSTER_IN_USE',
+          `migration ${user.number} of '${user.mqId}' (${user.state}) still needs cluster '${params.name}'`,
+          { details: { migration: user.number } },
+        )
+      }
       await registry.deleteCluster(params.name, 'api')
       await clusters.drop(params.name)
       return { deleted: true }
@@ -99,6 +114,20 @@ export function createHandlers(services: Services): Handlers {
     },
     deleteId: async ({ params }) => ({ deleted: true, topics: await provisioner.remove(params.id, 'api') }),
     apply: async ({ body }) => apply(services, body.declarations, body.plan),
+
+    migrate: async ({ params, body }) => {
+      const { plan: planOnly, ...wish } = body
+      if (planOnly) return { plan: await migrator.plan(params.id, wish), migration: null }
+      const { plan, record } = await migrator.start(params.id, wish, 'api')
+      return { plan, migration: viewOf(record) }
+    },
+    listMigrations: async ({ query }) => ({
+      migrations: (
+        await ledger.list({ limit: query.limit, ...(query.id === undefined ? {} : { mqId: query.id }) })
+      ).map(viewOf),
+    }),
+    getMigration: async ({ params }) => viewOf(await ledger.find(params.number)),
+    cancelMigration: async ({ params }) => viewOf(await migrator.cancel(params.number)),
 
     getBinding: async ({ params, query }) => {
       const { id } = params
@@ -121,6 +150,7 @@ export function createHandlers(services: Services): Handlers {
     }),
     telemetry: async ({ body }) => {
       traffic.take(body)
+      services.epochUse.take(body)
       await restored.seen(body.bindings)
       return { accepted: true }
     },
@@ -182,7 +212,7 @@ async function inParallel<T, R>(items: readonly T[], work: (item: T, index: numb
 }
 
 function summary(services: Services, record: ActiveId): MqIdSummary {
-  const last = record.epochs.at(-1)!
+  const last = record.epochs.find(({ state }) => state === 'open' || state === 'sealing') ?? record.epochs.at(-1)!
   const { intent } = record.spec
   return {
     id: record.id,

@@ -4,7 +4,8 @@
  *
  * A1. Every call ends within the time it is given by its caller's deadline; none changes anything twice when repeated.
  */
-import type { ClusterAddress } from '@mq/contract'
+import type { ClusterAddress, ConsumerSettings, ProducerSettings } from '@mq/contract'
+import type { CanaryTimes, LeaderProof, SealedEnd, SealProbe } from '@mq/kafka'
 
 export interface TopicSpec {
   readonly name: string
@@ -21,7 +22,48 @@ export interface TopicFacts {
   readonly leaderless: number
 }
 
-export interface ClusterAdmin {
+/** A consumer group of an mQ ID, as far as one topic is concerned. */
+export interface TopicGroup {
+  readonly groupId: string
+  readonly members: number
+  /** Partitions of the topic that members hold now. */
+  readonly assigned: ReadonlySet<number>
+  /** Committed position by partition. */
+  readonly committed: ReadonlyMap<number, bigint>
+}
+
+/** What a move asks of a cluster beside what everything else does. */
+export interface MigrationAdmin {
+  /** Whether the cluster would make the topic; makes none. */
+  validateTopic(spec: TopicSpec): Promise<void>
+  /** MQ_SEAL_FORBIDDEN when the topic cannot be sealed; changes nothing. */
+  validateSeal(topic: string): Promise<void>
+  sizeLimit(topic: string): Promise<string>
+  requestSeal(topic: string): Promise<void>
+  releaseSeal(topic: string, sizeLimit: string): Promise<void>
+  probeSeal(topic: string, partitions: readonly number[]): Promise<SealProbe[]>
+  sealedEnds(topic: string, proofs: readonly LeaderProof[]): Promise<SealedEnd[]>
+  /** Log start offset of each partition. */
+  startOffsets(topic: string, partitions: number): Promise<bigint[]>
+  /** Writes and reads one record on a topic of its own, made and removed for it. */
+  canary(spec: Omit<TopicSpec, 'partitions'>, settings: CanarySettings): Promise<CanaryTimes>
+  /** Groups of the mQ ID that have positions or members on the topic. */
+  groupsOf(mqId: string, topic: string): Promise<TopicGroup[]>
+  /** How the named group stands on the topic. */
+  groupOn(groupId: string, topic: string): Promise<TopicGroup>
+  /**
+   * Gives a group offset 0 on every partition, where it has no position on any. `kept`: it has; `active`: it has members,
+   * and Kafka lets nobody else commit for them.
+   */
+  seedGroup(groupId: string, topic: string, partitions: number): Promise<'seeded' | 'kept' | 'active'>
+}
+
+export interface CanarySettings {
+  readonly producer: ProducerSettings
+  readonly consumer: ConsumerSettings
+}
+
+export interface ClusterAdmin extends MigrationAdmin {
   describe(): Promise<{ clusterId: string; brokers: number }>
   /** Facts of those topics that exist. */
   findTopics(names: readonly string[]): Promise<Map<string, TopicFacts>>

@@ -8,6 +8,7 @@ import { type ClusterAddress, MqError } from '@mq/contract'
 import { Admin, Cluster, type Deps, type Sasl, type Secret, type Security, type TlsOptions } from '@mq/kafka'
 import type { OpenAdmin, TopicFacts } from './cluster-admin.ts'
 import { CHECK_DEADLINE_MS } from './clusters.ts'
+import { migrationAdmin } from './migration-admin.ts'
 
 const CLIENT_ID = 'mq-control-plane'
 const REQUEST_TIMEOUT_MS = 10_000
@@ -37,6 +38,7 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
     })
     const admin = new Admin(cluster)
     return {
+      ...migrationAdmin(cluster),
       describe: async () => {
         const { clusterId, brokers } = await admin.describeCluster()
         return { clusterId, brokers: brokers.length }
@@ -64,12 +66,9 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
       },
       alterTopicConfigs: (name, configs) => admin.alterTopicConfigs(name, configs),
       endOffsets: async (name, partitions) => {
-        const ends = await admin.listOffsets(
-          name,
-          Array.from({ length: partitions }, (_, index) => index),
-          'latest',
-        )
-        return [...ends.values()]
+        const indexes = Array.from({ length: partitions }, (_, index) => index)
+        const ends = await admin.listOffsets(name, indexes, 'latest')
+        return indexes.map((index) => ends.get(index) ?? 0n)
       },
       close: () => cluster.close(),
     }

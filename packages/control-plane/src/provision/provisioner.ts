@@ -11,20 +11,16 @@
  */
 import { type Intent, isMqErrorCode, MqError, type PlanEntry } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import { sleep } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import { KeyedMutex } from '../mutex.ts'
 import type { ActiveId, CreatedBy, IdRecord, Pending } from '../registry/records.ts'
-import type { IdChange, Registry, Unstamped } from '../registry/registry.ts'
+import { type IdChange, type Registry, withoutStamp } from '../registry/registry.ts'
 import type { TopicFacts } from './cluster-admin.ts'
 import type { Clusters } from './clusters.ts'
 import { clusterChoice, decide, standingOf } from './decide.ts'
 import { dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
 import { chooseCluster, sameInMetrics, topicName } from './placement-rules.ts'
-import { alterTopic, createTopic, isOurs } from './topic.ts'
-
-const LEADERS_WITHIN_MS = 10_000
-const LEADER_POLL_MS = 50
+import { alterTopic, awaitLeaders, createTopic, isOurs } from './topic.ts'
 
 export interface ProvisionerOptions {
   readonly registry: Registry
@@ -33,6 +29,8 @@ export interface ProvisionerOptions {
   readonly logger: Logger
   /** Whether a client uses the mQ ID now, so that records may be under way. */
   readonly inUse: (id: string) => boolean
+  /** Number of the move the mQ ID is in the middle of. */
+  readonly movedBy?: (id: string) => number | undefined
 }
 
 type CreatePending = Extract<Pending, { kind: 'create' }>
@@ -59,10 +57,15 @@ export class Provisioner {
       refusal,
     })
     if (active === undefined) {
-      const refusal = unmetWish(intent) ?? this.#nameClash(id, (record?.lastEpoch ?? 0) + 1)
+      const refusal = unmetWish(intent) ?? this.nameClash(id, (record?.lastEpoch ?? 0) + 1)
       return refusal === undefined ? entry('create') : entry('refuse', refusal)
     }
     if (changes.length === 0) return entry('unchanged')
+    const moved = this.#options.movedBy?.(id)
+    if (moved !== undefined) {
+      const { code, message } = movingError(id, moved)
+      return entry('refuse', { code, message })
+    }
     const refusal = await this.#refusedUpdate(active, intent)
     return refusal === undefined ? entry('update') : entry('refuse', refusal)
   }
@@ -98,6 +101,8 @@ export class Provisioner {
       const record = registry.get(id)
       if (record?.state === 'deleted') throw deletedError(id)
       if (record?.state !== 'active') throw unknownError(id)
+      const moved = this.#options.movedBy?.(id)
+      if (moved !== undefined) throw movingError(id, moved)
       for (const cluster of new Set(record.epochs.map((epoch) => epoch.cluster))) await clusters.reach(cluster)
       const topics = record.epochs.map((epoch) => ({ cluster: epoch.cluster, topic: epoch.topic }))
       const change: IdChange = {
@@ -119,6 +124,14 @@ export class Provisioner {
     })
   }
 
+  /** Runs `work` while nothing else changes the mQ ID, after what was pending is done (P1). */
+  async exclusively<T>(id: string, work: () => Promise<T>): Promise<T> {
+    return this.#locks.run(id, async () => {
+      await this.#finish(id)
+      return work()
+    })
+  }
+
   /** Finishes every change a crash or an outage left pending (P2). Those that still cannot are kept for the next time. */
   async resume(): Promise<void> {
     const { registry, logger } = this.#options
@@ -137,7 +150,7 @@ export class Provisioner {
     const { registry, clusters, deps } = this.#options
     const before = registry.get(id)
     const epoch = (before?.lastEpoch ?? 0) + 1
-    const refusal = unmetWish(intent) ?? this.#nameClash(id, epoch)
+    const refusal = unmetWish(intent) ?? this.nameClash(id, epoch)
     if (refusal !== undefined) throw refusalError(id, refusal)
     const chosen = chooseCluster(await clusters.reachable())!
     const { spec, partitions } = decide(intent, chosen.cluster, chosen.choice)
@@ -211,7 +224,7 @@ export class Provisioner {
           if (!(await isOurs(admin, topic, partitions, spec.replication))) throw foreignTopic(topic, cluster)
         }
       })
-      facts = await this.#leaders(cluster, topic, partitions)
+      facts = await awaitLeaders(clusters, deps, cluster, topic, partitions)
     } catch (error) {
       // What will fail again in the same way is given up; what may succeed later stays pending (P2).
       if (error instanceof MqError && !error.retryable) await this.#giveUp(record)
@@ -288,24 +301,6 @@ export class Provisioner {
     else await registry.keep({ ...withoutStamp(record), pending: null })
   }
 
-  /** Waits until every partition can be written, so that the first send does not meet an election. */
-  async #leaders(cluster: string, topic: string, partitions: number): Promise<TopicFacts> {
-    const { clusters, deps } = this.#options
-    const until = deps.clock.monotonicMs() + LEADERS_WITHIN_MS
-    for (;;) {
-      const found = await clusters.use(cluster, `waiting for topic ${topic}`, (admin) => admin.findTopics([topic]))
-      const facts = found.get(topic)
-      if (facts !== undefined && facts.partitions === partitions && facts.leaderless === 0) return facts
-      if (deps.clock.monotonicMs() >= until) {
-        throw new MqError(
-          'MQ_KAFKA_UNAVAILABLE',
-          `topic ${topic} on cluster '${cluster}' had no leader for ${facts?.leaderless ?? partitions} of ${partitions} partitions after ${LEADERS_WITHIN_MS} ms`,
-        )
-      }
-      await sleep(deps, LEADER_POLL_MS)
-    }
-  }
-
   async #refusedUpdate(record: ActiveId, intent: Intent): Promise<Refusal | undefined> {
     const before = record.spec.intent
     const asFull = refusedChange(before, intent, false)
@@ -318,7 +313,7 @@ export class Provisioner {
     return ends.every((end) => end === 0n) ? undefined : asFull
   }
 
-  #nameClash(id: string, epoch: number): Refusal | undefined {
+  nameClash(id: string, epoch: number): Refusal | undefined {
     const topic = topicName(id, epoch)
     for (const other of this.#options.registry.all()) {
       const topics = other.epochs.map((one) => one.topic)
@@ -335,12 +330,7 @@ export class Provisioner {
   }
 }
 
-function withoutStamp<R extends IdRecord>(record: R): Unstamped<R> {
-  const { revision: _revision, updatedAtMs: _updatedAtMs, ...rest } = record
-  return rest as Unstamped<R>
-}
-
-function foreignTopic(topic: string, cluster: string): MqError {
+export function foreignTopic(topic: string, cluster: string): MqError {
   return new MqError('MQ_TOPIC_EXISTS', `cluster '${cluster}' already has a topic '${topic}' that mQ did not make`, {
     details: { topic, cluster },
   })
@@ -358,4 +348,10 @@ export function unknownError(id: string): MqError {
 
 export function deletedError(id: string): MqError {
   return new MqError('MQ_ID_DELETED', `'${id}' was deleted`, { details: { mqId: id } })
+}
+
+function movingError(id: string, migration: number): MqError {
+  return new MqError('MQ_MIGRATION_RUNNING', `'${id}' is being moved (migration ${migration})`, {
+    details: { mqId: id, migration },
+  })
 }

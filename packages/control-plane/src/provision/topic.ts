@@ -2,7 +2,13 @@
  * Making, changing and recognising a topic.
  */
 import { MqError } from '@mq/contract'
-import type { ClusterAdmin, TopicSpec } from './cluster-admin.ts'
+import type { Deps } from '@mq/kafka'
+import { sleep } from '../deadline.ts'
+import type { ClusterAdmin, TopicFacts, TopicSpec } from './cluster-admin.ts'
+import type { Clusters } from './clusters.ts'
+
+const LEADERS_WITHIN_MS = 10_000
+const LEADER_POLL_MS = 50
 
 /** A configuration key Kafka knows from 3.6 on; an older cluster does without. */
 const NEWER_CONFIG = 'message.timestamp.before.max.ms'
@@ -48,4 +54,27 @@ export async function isOurs(
   const facts = (await admin.findTopics([topic])).get(topic)
   if (facts === undefined || facts.partitions !== partitions || facts.replication !== replication) return false
   return (await admin.endOffsets(topic, partitions)).every((end) => end === 0n)
+}
+
+/** Waits until every partition can be written, so that the first send does not meet an election. */
+export async function awaitLeaders(
+  clusters: Clusters,
+  deps: Deps,
+  cluster: string,
+  topic: string,
+  partitions: number,
+): Promise<TopicFacts> {
+  const until = deps.clock.monotonicMs() + LEADERS_WITHIN_MS
+  for (;;) {
+    const found = await clusters.use(cluster, `waiting for topic ${topic}`, (admin) => admin.findTopics([topic]))
+    const facts = found.get(topic)
+    if (facts !== undefined && facts.partitions === partitions && facts.leaderless === 0) return facts
+    if (deps.clock.monotonicMs() >= until) {
+      throw new MqError(
+        'MQ_KAFKA_UNAVAILABLE',
+        `topic ${topic} on cluster '${cluster}' had no leader for ${facts?.leaderless ?? partitions} of ${partitions} partitions after ${LEADERS_WITHIN_MS} ms`,
+      )
+    }
+    await sleep(deps, LEADER_POLL_MS)
+  }
 }

@@ -16,6 +16,13 @@ export type DecisionKind =
   | 'change'
   | 'delete'
   | 'new-incarnation'
+  | 'migrate'
+  | 'migration-prepared'
+  | 'migration-sealing'
+  | 'migration-open'
+  | 'migration-retired'
+  | 'migration-undone'
+  | 'straggler'
 
 export interface NewDecision {
   readonly kind: DecisionKind

@@ -17,9 +17,18 @@ import { appendDecision, type NewDecision } from './journal.ts'
 import type { ClusterRecord, IdRecord } from './records.ts'
 import { loadRows, saveCluster, saveId } from './rows.ts'
 
+/** A record without what the registry fills in, to be changed and written again. */
+export function withoutStamp<R extends IdRecord>(record: R): Unstamped<R> {
+  const { revision: _revision, updatedAtMs: _updatedAtMs, ...rest } = record
+  return rest as Unstamped<R>
+}
+
 export type Unstamped<R extends IdRecord> = R extends IdRecord ? Omit<R, 'revision' | 'updatedAtMs'> : never
 /** A new state of a record; revision and time are filled in by the registry. */
 export type IdChange = Unstamped<IdRecord>
+/** What else is written in the same transaction. */
+export type AlsoWrite = (tx: Transaction<Tables>, revision: number) => Promise<void>
+const nothingElse: AlsoWrite = async () => {}
 
 export class Registry {
   readonly #store: Store
@@ -85,18 +94,21 @@ export class Registry {
   }
 
   /** Writes a record without telling clients: steps of a change that is not true yet. */
-  async keep(change: IdChange): Promise<IdRecord> {
+  async keep(change: IdChange, alsoWrite: AlsoWrite = nothingElse): Promise<IdRecord> {
     return this.#writes.run(async () => {
       const revision = this.#ids.get(change.id)?.revision ?? 0
       const record = { ...change, revision, updatedAtMs: this.#deps.clock.nowMs() } as IdRecord
-      await this.#store.write(`keeping ${change.id}`, (tx) => saveId(tx, record))
+      await this.#store.write(`keeping ${change.id}`, async (tx) => {
+        await saveId(tx, record)
+        await alsoWrite(tx, revision)
+      })
       this.#ids.set(record.id, record)
       return record
     })
   }
 
   /** Writes a record with a new revision and its decision, and publishes its binding. */
-  async publish(change: IdChange, decision: NewDecision): Promise<IdRecord> {
+  async publish(change: IdChange, decision: NewDecision, alsoWrite: AlsoWrite = nothingElse): Promise<IdRecord> {
     return this.#writes.run(async () => {
       const now = this.#deps.clock.nowMs()
       const record = { ...change, revision: this.#store.revision + 1, updatedAtMs: now } as IdRecord
@@ -105,6 +117,7 @@ export class Registry {
         await this.#store.nextRevision(tx)
         await saveId(tx, record)
         await appendDecision(tx, decision, now, record.revision)
+        await alsoWrite(tx, record.revision)
       })
       this.#store.took(record.revision)
       this.#ids.set(record.id, record)

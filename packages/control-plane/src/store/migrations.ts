@@ -68,7 +68,40 @@ const first: Migration = {
   },
 }
 
+const moves: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    await db.schema
+      .createTable('migrations')
+      .addColumn('number', 'bigint', (column) => column.primaryKey())
+      .addColumn('mq_id', 'text', (column) => column.notNull())
+      .addColumn('state', 'text', (column) => column.notNull())
+      .addColumn('over', 'bigint', (column) => column.notNull())
+      .addColumn('actor', 'text', (column) => column.notNull())
+      .addColumn('from_place', 'text', (column) => column.notNull())
+      .addColumn('to_place', 'text', (column) => column.notNull())
+      .addColumn('data', 'text', (column) => column.notNull())
+      .addColumn('created_at_ms', 'bigint', (column) => column.notNull())
+      .addColumn('updated_at_ms', 'bigint', (column) => column.notNull())
+      .addColumn('ended_at_ms', 'bigint')
+      .execute()
+    await db.schema.createIndex('migrations_by_id').on('migrations').columns(['mq_id', 'number']).execute()
+    await db.schema
+      .createTable('migration_steps')
+      .addColumn('migration', 'bigint', (column) => column.notNull().references('migrations.number'))
+      .addColumn('step', 'text', (column) => column.notNull())
+      .addColumn('position', 'bigint', (column) => column.notNull())
+      .addColumn('started_at_ms', 'bigint', (column) => column.notNull())
+      .addColumn('ended_at_ms', 'bigint')
+      .addColumn('attempts', 'bigint', (column) => column.notNull())
+      .addColumn('result', 'text', (column) => column.notNull())
+      .addColumn('problem', 'text')
+      .addPrimaryKeyConstraint('migration_steps_pk', ['migration', 'step'])
+      .execute()
+  },
+}
+
 /** Applied in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-registry': first,
+  '0002-migrations': moves,
 }

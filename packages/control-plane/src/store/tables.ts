@@ -66,6 +66,36 @@ export interface RollupsTable {
   data: string
 }
 
+export interface MigrationsTable {
+  number: number
+  mq_id: string
+  state: string
+  /** 1 once nothing is left to do. */
+  over: number
+  actor: string
+  /** JSON of `MigrationPlace`. */
+  from_place: string
+  to_place: string
+  /** JSON of `MigrationData`. */
+  data: string
+  created_at_ms: number
+  updated_at_ms: number
+  ended_at_ms: number | null
+}
+
+export interface MigrationStepsTable {
+  migration: number
+  step: string
+  /** Steps stand in the order they were begun. */
+  position: number
+  started_at_ms: number
+  ended_at_ms: number | null
+  attempts: number
+  /** JSON of what the step found or did. */
+  result: string
+  problem: string | null
+}
+
 export interface Tables {
   meta: MetaTable
   clusters: ClustersTable
@@ -73,4 +103,6 @@ export interface Tables {
   epochs: EpochsTable
   decisions: DecisionsTable
   rollups: RollupsTable
+  migrations: MigrationsTable
+  migration_steps: MigrationStepsTable
 }

@@ -1,0 +1,134 @@
+/**
+ * Writes of a migration: every change of its state goes through here, with the binding it belongs to.
+ *
+ * B1. A state and the binding that shows it are one transaction: a crash leaves both or neither.
+ * B2. Only transitions of the machine are written.
+ * B3. The record is read again inside the lock of its mQ ID, so no other change is overwritten.
+ */
+import { type MigrationState, MqError } from '@mq/contract'
+import type { Deps } from '@mq/kafka'
+import type { Provisioner } from '../provision/provisioner.ts'
+import { appendDecision, type DecisionKind } from '../registry/journal.ts'
+import type { ActiveId, EpochRecord } from '../registry/records.ts'
+import { type Registry, withoutStamp } from '../registry/registry.ts'
+import type { Store } from '../store/store.ts'
+import type { Ledger } from './ledger.ts'
+import { isEnd, type MigrationEvent, transition } from './machine.ts'
+import type { MigrationRecord } from './record.ts'
+
+export interface LogbookOptions {
+  readonly store: Store
+  readonly registry: Registry
+  readonly ledger: Ledger
+  readonly provisioner: Provisioner
+  readonly deps: Deps
+}
+
+/** How the mQ ID changes with the state. */
+export interface BindingChange {
+  readonly kind: DecisionKind
+  readonly why: string
+  readonly after: unknown
+  apply(record: ActiveId): { epochs: EpochRecord[]; spec?: ActiveId['spec'] }
+}
+
+export class Logbook {
+  readonly #options: LogbookOptions
+
+  constructor(options: LogbookOptions) {
+    this.#options = options
+  }
+
+  get nowMs(): number {
+    return this.#options.deps.clock.nowMs()
+  }
+
+  /** The row as it is now. */
+  row(number: number): MigrationRecord {
+    const record = this.#options.ledger.current(number)
+    if (record === undefined) throw new MqError('MQ_MIGRATION_UNKNOWN', `migration ${number} is over`)
+    return record
+  }
+
+  /** Writes what was found, the state staying as it is. */
+  async note(number: number, change: (record: MigrationRecord) => MigrationRecord): Promise<MigrationRecord> {
+    const { store, ledger } = this.#options
+    const after = { ...change(this.row(number)), updatedAtMs: this.nowMs }
+    await store.write(`keeping migration ${number}`, (tx) => ledger.save(tx, after))
+    ledger.took(after)
+    return after
+  }
+
+  /** Writes a decision that is about the mQ ID without changing it. */
+  async decide(number: number, kind: DecisionKind, why: string, after: unknown): Promise<void> {
+    const { store } = this.#options
+    const { mqId, actor } = this.row(number)
+    await store.write(`journalling migration ${number}`, (tx) =>
+      appendDecision(tx, { kind, subject: mqId, actor, why, before: null, after }, this.nowMs, store.revision),
+    )
+  }
+
+  /** Writes the state an event leads to, the binding staying as it is (B2). */
+  async go(
+    number: number,
+    event: MigrationEvent,
+    change: (record: MigrationRecord) => MigrationRecord = (record) => record,
+  ): Promise<MigrationRecord> {
+    const to = next(this.row(number), event)
+    return this.note(number, (record) => this.#arrive(change(record), to))
+  }
+
+  /** Writes the state an event leads to together with the binding that shows it (B1). */
+  async publish(
+    number: number,
+    event: MigrationEvent,
+    binding: BindingChange,
+    change: (record: MigrationRecord, revision: number) => MigrationRecord,
+  ): Promise<MigrationRecord> {
+    const { registry, ledger, provisioner } = this.#options
+    const { mqId } = this.row(number)
+    return provisioner.exclusively(mqId, async () => {
+      const row = this.row(number)
+      const state = next(row, event)
+      let after = row
+      const record = registry.get(mqId)
+      if (record?.state !== 'active') throw new MqError('MQ_ID_DELETED', `'${mqId}' was deleted`)
+      const { epochs, spec } = binding.apply(record)
+      await registry.publish(
+        { ...withoutStamp(record), epochs, spec: spec ?? record.spec },
+        {
+          kind: binding.kind,
+          subject: mqId,
+          actor: row.actor,
+          why: binding.why,
+          before: { epochs: record.epochs },
+          after: binding.after,
+        },
+        async (tx, revision) => {
+          after = { ...this.#arrive(change(row, revision), state), updatedAtMs: this.nowMs }
+          await ledger.save(tx, after)
+        },
+      )
+      ledger.took(after)
+      return after
+    })
+  }
+
+  #arrive(record: MigrationRecord, state: MigrationState): MigrationRecord {
+    return { ...record, state, endedAtMs: isEnd(state) ? (record.endedAtMs ?? this.nowMs) : null }
+  }
+}
+
+function next(record: MigrationRecord, event: MigrationEvent): MigrationState {
+  const answer = transition(record.state, event)
+  switch (answer.kind) {
+    case 'go':
+      return answer.to
+    case 'stay':
+      return record.state
+    case 'refuse':
+      throw new MqError(answer.code, `migration ${record.number} of '${record.mqId}' is ${record.state}`)
+    case 'impossible':
+      throw new MqError('MQ_INTERNAL', `migration ${record.number} met '${event}' while it was ${record.state}`)
+  }
+}

@@ -1,0 +1,297 @@
+/**
+ * Makes moves: one driver per migration carries it from its row to its end.
+ *
+ * X1. A driver knows nothing but the row: after a restart another one goes on from it.
+ * X2. What may pass is tried again; what will fail again undoes the move as long as that is possible.
+ * X3. A cancel is answered when it is decided: undone, or too late.
+ * X4. One move of an mQ ID at a time, until its new epoch is open; older ones may still drain.
+ */
+import { type MigrationPlan, type MigrationState, type MigrationStepName, MqError } from '@mq/contract'
+import type { Deps, TimerHandle } from '@mq/kafka'
+import { sleep } from '../deadline.ts'
+import { errorFacts, type Logger } from '../logger.ts'
+import type { Clusters } from '../provision/clusters.ts'
+import type { Provisioner } from '../provision/provisioner.ts'
+import { appendDecision } from '../registry/journal.ts'
+import type { ActiveId } from '../registry/records.ts'
+import { type Registry, withoutStamp } from '../registry/registry.ts'
+import type { Store } from '../store/store.ts'
+import type { EpochUse } from '../telemetry/epoch-use.ts'
+import { deleteTopic, drain, watch } from './drain.ts'
+import type { Ledger } from './ledger.ts'
+import { Logbook } from './logbook.ts'
+import { isCancellable, isEnd, transition } from './machine.ts'
+import { planMove, planOrRefuse, type Wish } from './plan.ts'
+import { prepare, warm } from './prepare.ts'
+import { type MigrationRecord, stepOf, withStep } from './record.ts'
+import { open, seal } from './seal.ts'
+import { undo } from './undo.ts'
+import { CancelAsked, defaultTimes, type MigrationTimes, type Work } from './work.ts'
+
+const CANCEL_WITHIN_MS = 20_000
+const CANCEL_POLL_MS = 5
+const FIRST_RETRY_MS = 50
+const LONGEST_RETRY_MS = 2_000
+const LONGEST_LATE_RETRY_MS = 30_000
+
+export interface MigratorOptions {
+  readonly store: Store
+  readonly registry: Registry
+  readonly clusters: Clusters
+  readonly provisioner: Provisioner
+  readonly ledger: Ledger
+  readonly epochUse: EpochUse
+  readonly deps: Deps
+  readonly logger: Logger
+  readonly times?: Partial<MigrationTimes>
+}
+
+interface Driver {
+  cancelAsked: boolean
+  wake: (() => void) | undefined
+  running: Promise<void>
+}
+
+const stepInState: Record<MigrationState, MigrationStepName> = {
+  planned: 'prepare',
+  prepared: 'warm',
+  sealing: 'seal',
+  refusing: 'seal',
+  sealed: 'open',
+  open: 'watch',
+  draining: 'drain',
+  undoing: 'undo',
+  retired: 'delete-topic',
+  cancelled: 'delete-topic',
+  failed: 'delete-topic',
+}
+
+const doInState: Record<MigrationState, (work: Work, number: number) => Promise<void>> = {
+  planned: prepare,
+  prepared: warm,
+  sealing: seal,
+  refusing: seal,
+  sealed: open,
+  open: watch,
+  draining: drain,
+  undoing: undo,
+  retired: deleteTopic,
+  cancelled: deleteTopic,
+  failed: deleteTopic,
+}
+
+export class Migrator {
+  readonly #options: MigratorOptions
+  readonly #work: Work
+  readonly #drivers = new Map<number, Driver>()
+  #closed = false
+
+  constructor(options: MigratorOptions) {
+    this.#options = options
+    const { deps, store } = options
+    this.#work = {
+      ...options,
+      logbook: new Logbook(options),
+      times: { ...defaultTimes, ...options.times },
+      incarnation: () => store.incarnation,
+      listeningSinceMs: deps.clock.monotonicMs(),
+      checkpoint: (number) => {
+        this.#checkClosed()
+        if (this.#drivers.get(number)?.cancelAsked === true) throw new CancelAsked()
+      },
+      checkClosed: () => this.#checkClosed(),
+      pause: (number, ms) => this.#pause(number, ms),
+    }
+  }
+
+  /** Goes on with everything that is not over (X1). */
+  resume(): void {
+    for (const { number } of this.#options.ledger.active()) this.#drive(number)
+  }
+
+  plan(id: string, wish: Wish): Promise<MigrationPlan> {
+    return planOrRefuse(this.#planner, id, wish)
+  }
+
+  /** Begins a move; it goes on by itself. @throws MqError the reason why it cannot be made */
+  async start(id: string, wish: Wish, actor: string): Promise<{ plan: MigrationPlan; record: MigrationRecord }> {
+    const { registry, ledger, provisioner, deps, store } = this.#options
+    return provisioner.exclusively(id, async () => {
+      const { plan, spec, sizeLimit } = await planMove(this.#planner, id, wish)
+      const { from, to } = plan
+      const why = `move from ${from.partitions} partitions on '${from.cluster}' to ${to.partitions} on '${to.cluster}'`
+      const nowMs = deps.clock.nowMs()
+      const row: Omit<MigrationRecord, 'number'> = {
+        mqId: id,
+        state: 'planned',
+        actor,
+        from,
+        to,
+        createdAtMs: nowMs,
+        updatedAtMs: nowMs,
+        endedAtMs: null,
+        steps: [],
+        data: { spec, sizeLimit, why, undo: null, proofs: [], endOffsets: null, groups: [], stragglers: [] },
+      }
+      let record: MigrationRecord | undefined
+      const before = registry.get(id) as ActiveId
+      // The number of the new epoch is used up from here on, whatever becomes of the move.
+      await registry.keep({ ...withoutStamp(before), lastEpoch: to.epoch }, async (tx) => {
+        record = await ledger.insert(tx, row)
+        const after = { migration: record.number, from, to }
+        const decision = { kind: 'migrate', subject: id, actor, why, before: null, after } as const
+        await appendDecision(tx, decision, nowMs, store.revision)
+      })
+      ledger.took(record!)
+      this.#drive(record!.number)
+      return { plan, record: record! }
+    })
+  }
+
+  /** Undoes a move (X3). @throws MqError MQ_MIGRATION_SEALED */
+  async cancel(number: number): Promise<MigrationRecord> {
+    const { ledger, deps } = this.#options
+    const untilMs = deps.clock.monotonicMs() + CANCEL_WITHIN_MS
+    for (;;) {
+      const record = ledger.current(number) ?? (await ledger.find(number))
+      const answer = transition(record.state, 'cancel')
+      if (answer.kind === 'refuse') {
+        throw new MqError(
+          answer.code,
+          isEnd(record.state)
+            ? `migration ${number} of '${record.mqId}' is over`
+            : `a leader of epoch ${record.from.epoch} of '${record.mqId}' refuses data already: migration ${number} goes on to its end`,
+          { details: { number, state: record.state } },
+        )
+      }
+      if (isEnd(record.state)) return record
+      const driver = this.#drivers.get(number)
+      if (driver !== undefined && isCancellable(record.state)) {
+        driver.cancelAsked = true
+        driver.wake?.()
+      }
+      if (deps.clock.monotonicMs() >= untilMs || this.#closed) return record
+      await sleep(deps, CANCEL_POLL_MS)
+    }
+  }
+
+  /** Ends the drivers where they stand; one that hangs in a request is not waited for longer than `waitMs`. */
+  async close(waitMs = 2_000): Promise<void> {
+    const { deps, ledger } = this.#options
+    this.#closed = true
+    for (const driver of this.#drivers.values()) driver.wake?.()
+    const all = Promise.all([...this.#drivers.values()].map((driver) => driver.running))
+    let timer: TimerHandle | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = deps.timers.setTimeout(resolve, waitMs)
+    })
+    await Promise.race([all, late])
+    if (timer !== undefined) deps.timers.clearTimeout(timer)
+    ledger.close()
+  }
+
+  get #planner() {
+    const { registry, clusters, ledger, provisioner } = this.#options
+    return {
+      registry,
+      clusters,
+      ledger,
+      nameClash: (id: string, epoch: number) => provisioner.nameClash(id, epoch),
+    }
+  }
+
+  #drive(number: number): void {
+    if (this.#drivers.has(number) || this.#closed) return
+    const driver: Driver = { cancelAsked: false, wake: undefined, running: Promise.resolve() }
+    this.#drivers.set(number, driver)
+    driver.running = this.#run(number, driver).finally(() => this.#drivers.delete(number))
+  }
+
+  async #run(number: number, driver: Driver): Promise<void> {
+    const { ledger, logger } = this.#options
+    let failures = 0
+    for (;;) {
+      const row = ledger.current(number)
+      if (row === undefined || this.#closed) return
+      try {
+        // Also a step that fails before its first checkpoint can be cancelled.
+        if (driver.cancelAsked && isCancellable(row.state)) throw new CancelAsked()
+        await doInState[row.state](this.#work, number)
+        failures = 0
+        const after = ledger.current(number)
+        if (after !== undefined && after.state !== row.state) {
+          if (!isCancellable(after.state)) driver.cancelAsked = false
+          logger.info({ migration: number, mqId: row.mqId, from: row.state, to: after.state }, 'migration goes on')
+        }
+      } catch (error) {
+        if (this.#closed) return
+        failures++
+        await this.#failed(number, error).catch((worse: unknown) => {
+          logger.error({ migration: number, ...errorFacts(worse) }, 'the state of a migration cannot be written')
+        })
+        const longest = isEnd(row.state) || row.state === 'draining' ? LONGEST_LATE_RETRY_MS : LONGEST_RETRY_MS
+        if (!(error instanceof CancelAsked)) {
+          await this.#pause(number, Math.min(longest, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 16)))
+        }
+      }
+    }
+  }
+
+  /** Writes down what went wrong, and undoes the move where it has to be (X2). */
+  async #failed(number: number, error: unknown): Promise<void> {
+    const { logbook, logger, times } = this.#work
+    const row = logbook.row(number)
+    if (error instanceof CancelAsked) {
+      await logbook.go(number, 'cancel', (before) => ({
+        ...before,
+        data: { ...before.data, undo: { kind: 'cancel', code: 'MQ_MIGRATION_REFUSED', message: 'asked for' } },
+      }))
+      return
+    }
+    const problem =
+      error instanceof MqError
+        ? error
+        : new MqError('MQ_INTERNAL', error instanceof Error ? error.message : String(error), { cause: error })
+    const name = stepInState[row.state]
+    const step = stepOf(row, name)
+    const spentMs = logbook.nowMs - (step?.startedAtMs ?? logbook.nowMs)
+    const limitMs = row.state === 'sealing' ? times.sealMs : times.prepareMs
+    const facts = { migration: number, mqId: row.mqId, state: row.state, ...errorFacts(problem) }
+    const noted = (before: MigrationRecord): MigrationRecord =>
+      withStep(before, name, logbook.nowMs, {
+        attempts: (step?.attempts ?? 0) + 1,
+        problem: `${problem.code}: ${problem.message}`,
+      })
+    if (isCancellable(row.state) && (!problem.retryable || spentMs > limitMs)) {
+      logger.error(facts, 'the migration is undone')
+      const { code, message } = problem
+      await logbook.go(number, 'fail', (before) => ({
+        ...noted(before),
+        data: { ...before.data, undo: { kind: 'fail', code, message } },
+      }))
+      return
+    }
+    logger.warn(facts, 'a step of the migration is tried again')
+    await logbook.note(number, noted)
+  }
+
+  async #pause(number: number, ms: number): Promise<void> {
+    const { timers } = this.#options.deps
+    const driver = this.#drivers.get(number)
+    if (this.#closed) return
+    await new Promise<void>((resolve) => {
+      const timer = timers.setTimeout(resolve, ms)
+      if (driver !== undefined) {
+        driver.wake = () => {
+          timers.clearTimeout(timer)
+          resolve()
+        }
+      }
+    })
+    if (driver !== undefined) driver.wake = undefined
+  }
+
+  #checkClosed(): void {
+    if (this.#closed) throw new MqError('MQ_CLOSED', 'the control plane is closing')
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * From what a person asks for to a move that can be made, or the reason why it cannot.
+ *
+ * N1. Planning touches nothing: the rights and the room on both clusters are asked for with requests that change nothing.
+ * N2. Every refusal names what stands against it. What may pass by itself (a cluster that is away) is an error, not a
+ *     refusal.
+ */
+import { type Choice, type MigrationPlace, type MigrationPlan, MqError, type MqErrorCode } from '@mq/contract'
+import type { Clusters } from '../provision/clusters.ts'
+import { decide } from '../provision/decide.ts'
+import type { Refusal } from '../provision/intent-changes.ts'
+import { MAX_REPLICATION, topicName } from '../provision/placement-rules.ts'
+import { deletedError, foreignTopic, unknownError } from '../provision/provisioner.ts'
+import type { ActiveId, IdSpec } from '../registry/records.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Ledger } from './ledger.ts'
+
+export interface Wish {
+  readonly to?: string | undefined
+  readonly partitions?: number | undefined
+  readonly replication?: number | undefined
+}
+
+export interface PlannerOptions {
+  readonly registry: Registry
+  readonly clusters: Clusters
+  readonly ledger: Ledger
+  readonly nameClash: (id: string, epoch: number) => Refusal | undefined
+}
+
+export interface Planned {
+  readonly plan: MigrationPlan & { readonly from: MigrationPlace; readonly to: MigrationPlace }
+  readonly spec: IdSpec
+  readonly sizeLimit: string
+}
+
+/** What stands against the move becomes part of the plan; anything else is thrown (N2). */
+export async function planOrRefuse(options: PlannerOptions, id: string, wish: Wish): Promise<MigrationPlan> {
+  try {
+    return (await planMove(options, id, wish)).plan
+  } catch (error) {
+    if (!(error instanceof MqError) || !REFUSALS.has(error.code)) throw error
+    const { code, message } = error
+    return { mqId: id, from: null, to: null, warnings: [], refusal: { code, message } }
+  }
+}
+
+const REFUSALS: ReadonlySet<MqErrorCode> = new Set<MqErrorCode>([
+  'MQ_MIGRATION_REFUSED',
+  'MQ_MIGRATION_RUNNING',
+  'MQ_SEAL_FORBIDDEN',
+  'MQ_TOPIC_EXISTS',
+  'MQ_CLUSTER_UNKNOWN',
+])
+
+/** @throws MqError the reason why it cannot be made */
+export async function planMove(options: PlannerOptions, id: string, wish: Wish): Promise<Planned> {
+  const { registry, clusters, ledger } = options
+  const record = registry.get(id)
+  if (record?.state === 'deleted') throw deletedError(id)
+  if (record?.state !== 'active') throw unknownError(id)
+  const running = ledger.handingOver(id)
+  if (running !== undefined) {
+    throw new MqError(
+      'MQ_MIGRATION_RUNNING',
+      `'${id}' is being moved (migration ${running.number}, ${running.state})`,
+      {
+        details: { mqId: id, migration: running.number },
+      },
+    )
+  }
+  if (record.spec.intent.retention.policy === 'latest-per-key') {
+    throw refused(
+      `'${id}' keeps the latest record per key: a new epoch would start without the older keys, and copying them is not built yet`,
+    )
+  }
+  const from = placeOf(record)
+  const to = wish.to ?? from.cluster
+  if (registry.cluster(to) === undefined) {
+    throw new MqError('MQ_CLUSTER_UNKNOWN', `no cluster '${to}' is registered`, { details: { cluster: to } })
+  }
+  await clusters.reach(from.cluster)
+  const target = await clusters.reach(to)
+  const partitions = wish.partitions ?? from.partitions
+  const replication =
+    wish.replication ?? (to === from.cluster ? from.replication : Math.min(MAX_REPLICATION, target.brokers))
+  if (to === from.cluster && partitions === from.partitions && replication === from.replication) {
+    throw refused(
+      `'${id}' is already on cluster '${to}' with ${partitions} partitions and ${replication} cop${replication === 1 ? 'y' : 'ies'}`,
+    )
+  }
+  if (replication > target.brokers) {
+    throw refused(`cluster '${to}' has ${target.brokers} brokers, too few for ${replication} copies`)
+  }
+  const epoch = record.lastEpoch + 1
+  const clash = options.nameClash(id, epoch)
+  if (clash !== undefined) throw refused(clash.message)
+  const topic = topicName(id, epoch)
+  const place: MigrationPlace = { epoch, cluster: to, topic, partitions, replication }
+  const spec = specAt(record, place, target.brokers)
+  const sizeLimit = await clusters.use(from.cluster, `checking topic ${from.topic}`, async (admin) => {
+    await admin.validateSeal(from.topic)
+    return admin.sizeLimit(from.topic)
+  })
+  const warnings = await clusters.use(to, `checking room for topic ${topic}`, async (admin) => {
+    if ((await admin.findTopics([topic])).has(topic)) throw foreignTopic(topic, to)
+    await admin.validateTopic({ name: topic, partitions, replication, configs: spec.topicConfigs }).catch(noRoom(to))
+    return spec.warnings
+  })
+  return { plan: { mqId: id, from, to: place, warnings: [...warnings], refusal: null }, spec, sizeLimit }
+}
+
+function placeOf(record: ActiveId): MigrationPlace {
+  const open = record.epochs.find((epoch) => epoch.state === 'open')
+  if (open === undefined) throw refused(`'${record.id}' has no open epoch to move`)
+  const { epoch, cluster, topic, partitions } = open
+  return { epoch, cluster, topic, partitions, replication: record.spec.replication }
+}
+
+/** What the mQ ID has on its new place; every changed choice says that it was moved. */
+function specAt(record: ActiveId, place: MigrationPlace, brokers: number): IdSpec {
+  const reason = `moved to epoch ${place.epoch}, as asked for`
+  const where: Choice = { setting: 'cluster', value: place.cluster, reason }
+  const { spec } = decide(record.spec.intent, { name: place.cluster, brokers }, where, {
+    partitions: place.partitions,
+    replication: place.replication,
+    minInsyncReplicas: Math.min(2, place.replication),
+    maxMessageBytes: Number(record.spec.topicConfigs['max.message.bytes'] ?? 0),
+  })
+  const choices = spec.choices.map((choice) =>
+    choice.setting === 'partitions' || choice.setting === 'replication' ? { ...choice, reason } : choice,
+  )
+  return { ...spec, choices }
+}
+
+function noRoom(cluster: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof MqError) || error.retryable) throw error
+    throw new MqError('MQ_MIGRATION_REFUSED', `cluster '${cluster}' would not make the topic: ${error.message}`, {
+      cause: error,
+    })
+  }
+}
+
+function refused(message: string): MqError {
+  return new MqError('MQ_MIGRATION_REFUSED', message)
+}

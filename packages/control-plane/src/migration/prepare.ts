@@ -1,0 +1,135 @@
+/**
+ * From `planned` to `sealing`: everything that can be done before a producer notices.
+ *
+ * P1. Nothing here touches the old topic; every call may be repeated.
+ * P2. Groups have their start on the new topic before any client hears of it.
+ * P3. A topic of the wanted name that is not ours ends the move.
+ */
+import { groupOfId, MqError } from '@mq/contract'
+import { foreignTopic } from '../provision/provisioner.ts'
+import { awaitLeaders, createTopic, isOurs } from '../provision/topic.ts'
+import { stepOf, withDone, withStep } from './record.ts'
+import type { Work } from './work.ts'
+
+const WARM_POLL_MS = 100
+/** Producers open their connections in this, also where nobody consumes. */
+const LEAST_WARM_MS = 200
+
+export async function prepare(work: Work, number: number): Promise<void> {
+  const { logbook, clusters, deps } = work
+  const { from, to, data, mqId } = await logbook.note(number, (row) => withStep(row, 'prepare', logbook.nowMs, {}))
+  const { spec } = data
+  const { replication } = to
+  await clusters.reach(from.cluster)
+  await clusters.reach(to.cluster)
+  await clusters.use(from.cluster, `checking topic ${from.topic}`, (admin) => admin.validateSeal(from.topic))
+  work.checkpoint(number)
+  const topic = { name: to.topic, partitions: to.partitions, replication, configs: spec.topicConfigs }
+  await clusters.use(to.cluster, `making topic ${to.topic}`, async (admin) => {
+    try {
+      await createTopic(admin, topic)
+    } catch (error) {
+      if (!(error instanceof MqError) || error.code !== 'MQ_TOPIC_EXISTS') throw error
+      if (!(await isOurs(admin, to.topic, to.partitions, replication))) throw foreignTopic(to.topic, to.cluster)
+    }
+  })
+  const { topicId } = await awaitLeaders(clusters, deps, to.cluster, to.topic, to.partitions)
+  work.checkpoint(number)
+  const canary = await clusters.use(to.cluster, 'a canary', (admin) =>
+    admin.canary(
+      {
+        name: `mq.canary.${number}`,
+        replication,
+        configs: { 'min.insync.replicas': String(spec.minInsyncReplicas), 'retention.ms': '3600000' },
+      },
+      { producer: spec.producer, consumer: spec.consumer },
+    ),
+  )
+  work.checkpoint(number)
+  const groups = await clusters.use(from.cluster, `reading the groups of ${from.topic}`, (admin) =>
+    admin.groupsOf(mqId, from.topic),
+  )
+  const seeds: Record<string, string> = {}
+  for (const { groupId } of groups) {
+    const group = groupOfId(groupId, mqId) ?? groupId
+    seeds[group] = await clusters.use(to.cluster, `seeding group ${groupId}`, (admin) =>
+      admin.seedGroup(groupId, to.topic, to.partitions),
+    )
+    work.checkpoint(number)
+  }
+  const nowMs = logbook.nowMs
+  await logbook.publish(
+    number,
+    'prepared',
+    {
+      kind: 'migration-prepared',
+      why: `epoch ${to.epoch} stands on cluster '${to.cluster}', verified by a canary`,
+      after: { migration: number, to },
+      apply: ({ epochs }) => ({
+        epochs: [
+          ...epochs.filter((epoch) => epoch.epoch !== to.epoch),
+          {
+            epoch: to.epoch,
+            state: 'preparing',
+            cluster: to.cluster,
+            topic: to.topic,
+            partitions: to.partitions,
+            endOffsets: null,
+            topicId,
+            createdAtMs: nowMs,
+          },
+        ],
+      }),
+    },
+    (row) =>
+      withStep(
+        withDone(row, 'prepare', nowMs, {
+          canaryWriteMs: Math.round(canary.writeMs),
+          canaryReadMs: Math.round(canary.readMs),
+          groups: seeds,
+        }),
+        'warm',
+        nowMs,
+        {},
+      ),
+  )
+}
+
+/** Waits until the groups that read the old epoch hold every partition of the new one, but not for ever. */
+export async function warm(work: Work, number: number): Promise<void> {
+  const { logbook, clusters, times } = work
+  const { from, to, mqId, steps } = logbook.row(number)
+  const sinceMs = stepOf(logbook.row(number), 'warm')?.startedAtMs ?? steps.at(-1)!.startedAtMs
+  const spentMs = (): number => logbook.nowMs - sinceMs
+  const groups = await clusters.use(from.cluster, `reading the groups of ${from.topic}`, (admin) =>
+    admin.groupsOf(mqId, from.topic),
+  )
+  let cold = groups.filter((group) => group.members > 0).map((group) => group.groupId)
+  for (;;) {
+    work.checkpoint(number)
+    const waiting: string[] = []
+    for (const groupId of cold) {
+      const group = await clusters.use(to.cluster, `looking at group ${groupId}`, (admin) =>
+        admin.groupOn(groupId, to.topic),
+      )
+      if (group.assigned.size < to.partitions) waiting.push(groupId)
+    }
+    cold = waiting
+    if (spentMs() >= Math.min(times.warmMs, LEAST_WARM_MS) && (cold.length === 0 || spentMs() >= times.warmMs)) break
+    await work.pause(number, Math.min(WARM_POLL_MS, times.warmMs))
+  }
+  const nowMs = logbook.nowMs
+  await logbook.publish(
+    number,
+    'seal-begins',
+    {
+      kind: 'migration-sealing',
+      why: `epoch ${from.epoch} is about to be sealed`,
+      after: { migration: number, epoch: from.epoch },
+      apply: ({ epochs }) => ({
+        epochs: epochs.map((epoch) => (epoch.epoch === from.epoch ? { ...epoch, state: 'sealing' } : epoch)),
+      }),
+    },
+    (row) => withStep(withDone(row, 'warm', nowMs, { notJoined: cold }), 'seal', nowMs, {}),
+  )
+}

@@ -1,0 +1,119 @@
+/**
+ * From `sealing` to `open`: the only stretch in which producers hold.
+ *
+ * S1. A leader counts as sealed by its own refusal under a leader epoch; when the leader changes, the proof is void.
+ * S2. An end offset is taken under the epoch of the proof and stands once the high watermark has reached it.
+ * S3. The first refusal is written down before anything else is done: from then on the move only goes forward.
+ * S4. The new epoch opens in the same transaction that gives clients the end of the old one.
+ */
+import { MqError, type SealProof } from '@mq/contract'
+import { stepOf, withDone } from './record.ts'
+import { range, type Work } from './work.ts'
+
+/** A seal request whose effect does not show is repeated. */
+const REPEAT_REQUEST_MS = 1_000
+const LONGEST_PAUSE_MS = 100
+
+interface Proof {
+  readonly partition: number
+  readonly leader: number
+  readonly leaderEpoch: number
+  readonly provenAtMs: number
+}
+
+export async function seal(work: Work, number: number): Promise<void> {
+  const { logbook, clusters, deps, times } = work
+  const { from } = logbook.row(number)
+  const beganMs = deps.clock.monotonicMs()
+  const proofs = new Map<number, Proof>()
+  let provenMs: number | undefined
+  let requestedMs = Number.NEGATIVE_INFINITY
+  for (let round = 0; ; round++) {
+    const isUndoable = logbook.row(number).state === 'sealing'
+    if (isUndoable) work.checkpoint(number)
+    else work.checkClosed()
+    if (proofs.size === 0 && deps.clock.monotonicMs() - requestedMs > REPEAT_REQUEST_MS) {
+      await clusters.use(from.cluster, `sealing topic ${from.topic}`, (admin) => admin.requestSeal(from.topic))
+      requestedMs = deps.clock.monotonicMs()
+    }
+    const unproven = range(from.partitions).filter((partition) => !proofs.has(partition))
+    if (unproven.length > 0) {
+      const probes = await clusters.use(from.cluster, `probing topic ${from.topic}`, (admin) =>
+        admin.probeSeal(from.topic, unproven),
+      )
+      for (const { partition, leader, leaderEpoch, verdict } of probes) {
+        if (verdict === 'sealed') proofs.set(partition, { partition, leader, leaderEpoch, provenAtMs: logbook.nowMs })
+      }
+      if (isUndoable && proofs.size > 0) await logbook.go(number, 'leader-refused')
+    }
+    if (proofs.size === from.partitions) {
+      provenMs ??= deps.clock.monotonicMs() - beganMs
+      const final = await finalEnds(work, number, proofs)
+      if (final !== undefined) {
+        const endsMs = deps.clock.monotonicMs() - beganMs
+        await logbook.go(number, 'all-sealed', (row) => ({
+          ...withDone(row, 'seal', logbook.nowMs, {
+            provenMs: tenths(provenMs ?? endsMs),
+            endsMs: tenths(endsMs),
+            rounds: round + 1,
+          }),
+          data: { ...row.data, proofs: final, endOffsets: final.map((proof) => proof.endOffset) },
+        }))
+        return
+      }
+    }
+    const spentMs = logbook.nowMs - (stepOf(logbook.row(number), 'seal')?.startedAtMs ?? logbook.nowMs)
+    if (isUndoable && proofs.size === 0 && spentMs > times.sealMs) {
+      throw new MqError('MQ_KAFKA_TIMEOUT', `no leader of topic ${from.topic} took the seal within ${times.sealMs} ms`)
+    }
+    await work.pause(number, Math.min(LONGEST_PAUSE_MS, times.probePauseMs * (1 + Math.floor(round / 20))))
+  }
+}
+
+/** The proofs with their end offsets, or undefined while one is not final; void proofs are taken out of `proofs`. */
+async function finalEnds(work: Work, number: number, proofs: Map<number, Proof>): Promise<SealProof[] | undefined> {
+  const { from } = work.logbook.row(number)
+  const ends = await work.clusters.use(from.cluster, `finding the end of topic ${from.topic}`, (admin) =>
+    admin.sealedEnds(from.topic, [...proofs.values()]),
+  )
+  const final: SealProof[] = []
+  for (const end of ends) {
+    const proof = proofs.get(end.partition)
+    if (proof === undefined) continue
+    if (end.kind === 'moved') proofs.delete(end.partition)
+    else if (end.highWatermark >= end.endOffset) final.push({ ...proof, endOffset: String(end.endOffset) })
+  }
+  return final.length === from.partitions ? final.sort((a, b) => a.partition - b.partition) : undefined
+}
+
+export async function open(work: Work, number: number): Promise<void> {
+  const { logbook } = work
+  const { from, to, data } = logbook.row(number)
+  const { endOffsets } = data
+  if (endOffsets === null || endOffsets.length !== from.partitions) {
+    throw new MqError(
+      'MQ_INTERNAL',
+      `migration ${number} would open epoch ${to.epoch} without the end of ${from.epoch}`,
+    )
+  }
+  const records = endOffsets.reduce((sum, end) => sum + BigInt(end), 0n)
+  await logbook.publish(
+    number,
+    'opened',
+    {
+      kind: 'migration-open',
+      why: `every leader of epoch ${from.epoch} is proven sealed, at ${records} records`,
+      after: { migration: number, endOffsets, to },
+      apply: ({ epochs }) => ({
+        spec: data.spec,
+        epochs: epochs.map((epoch) => {
+          if (epoch.epoch === from.epoch) return { ...epoch, state: 'sealed', endOffsets: [...endOffsets] }
+          return epoch.epoch === to.epoch ? { ...epoch, state: 'open' } : epoch
+        }),
+      }),
+    },
+    (row, revision) => withDone(row, 'open', logbook.nowMs, { records: String(records), revision }),
+  )
+}
+
+const tenths = (ms: number): number => Math.round(ms * 10) / 10

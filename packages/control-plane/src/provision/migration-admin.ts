@@ -1,0 +1,70 @@
+/**
+ * What moves ask of a cluster, through the Kafka protocol.
+ *
+ * K1. Groups of an mQ ID are known by their Kafka group id alone (contract N4), so groups of others are never touched.
+ * K2. A position is given only to a group that has none on the topic: seeding never takes a group back.
+ */
+import { groupOfId, MqError } from '@mq/contract'
+import { Admin, type Cluster, sendCanary, TopicSeal } from '@mq/kafka'
+import type { MigrationAdmin, TopicGroup } from './cluster-admin.ts'
+
+export function migrationAdmin(cluster: Cluster): MigrationAdmin {
+  const admin = new Admin(cluster)
+  const seal = new TopicSeal(cluster)
+
+  const groupOn = async (groupId: string, topic: string): Promise<TopicGroup> => {
+    const [positions, description] = await Promise.all([
+      admin.committedOffsets(groupId, [topic]),
+      admin.describeGroup(groupId),
+    ])
+    const committed = new Map<number, bigint>()
+    for (const [key, offset] of positions) {
+      const colon = key.lastIndexOf(':')
+      if (key.slice(0, colon) === topic) committed.set(Number(key.slice(colon + 1)), offset)
+    }
+    const members = description?.members ?? []
+    const assigned = new Set(
+      members.flatMap((member) => member.partitions.filter((one) => one.topic === topic).map((one) => one.partition)),
+    )
+    return { groupId, members: members.length, assigned, committed }
+  }
+
+  return {
+    validateTopic: (spec) => seal.validateTopic(spec),
+    validateSeal: (topic) => seal.validate(topic),
+    sizeLimit: (topic) => seal.sizeLimit(topic),
+    requestSeal: (topic) => seal.request(topic),
+    releaseSeal: (topic, sizeLimit) => seal.release(topic, sizeLimit),
+    probeSeal: (topic, partitions) => seal.probe(topic, partitions),
+    sealedEnds: (topic, proofs) => seal.ends(topic, proofs),
+    startOffsets: async (topic, partitions) => {
+      const indexes = Array.from({ length: partitions }, (_, index) => index)
+      const starts = await admin.listOffsets(topic, indexes, 'earliest')
+      return indexes.map((index) => starts.get(index) ?? 0n)
+    },
+    canary: (spec, settings) => sendCanary(cluster, spec, settings),
+    groupsOf: async (mqId, topic) => {
+      const listed = await admin.listGroups()
+      const own = listed.filter(({ groupId }) => groupOfId(groupId, mqId) !== undefined)
+      const groups = await Promise.all(own.map(({ groupId }) => groupOn(groupId, topic)))
+      return groups.filter((group) => group.committed.size > 0 || group.assigned.size > 0)
+    },
+    groupOn,
+    seedGroup: async (groupId, topic, partitions) => {
+      const before = await groupOn(groupId, topic)
+      if (before.committed.size > 0) return 'kept'
+      if (before.members > 0) return 'active'
+      try {
+        await admin.commitOffsets(
+          groupId,
+          Array.from({ length: partitions }, (_, partition) => ({ topic, partition, offset: 0n })),
+        )
+        return 'seeded'
+      } catch (error) {
+        // A member may have joined since.
+        if (!(error instanceof MqError) || (await groupOn(groupId, topic)).members === 0) throw error
+        return 'active'
+      }
+    },
+  }
+}
