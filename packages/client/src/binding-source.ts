@@ -56,6 +56,11 @@ export class BindingSource {
     return pending
   }
 
+  /** Asks the control plane now; what is newer reaches the store. Never rejects. */
+  async refresh(mqId: string): Promise<void> {
+    await this.#ask(mqId)
+  }
+
   async close(): Promise<void> {
     this.#closed.abort()
     await Promise.all([...this.#streams.map((stream) => stream.close()), this.#polling])

@@ -1,11 +1,23 @@
 /**
  * Writes one epoch of an mQ ID: its producer, its topic handle and its counts.
  *
- * Issue 4 adds the seal here: what a producer could not place because the epoch ended is taken out in order and handed to the
- * writer of the next one.
+ * W1. When the epoch ends, the writer is put on hold, and what it could not place is taken out in order for the next one.
+ * W2. A refusal that only a sealed topic gives is never a failed send: it is told to the owner, who asks for the binding.
  */
 import type { Epoch, ProducerSettings } from '@mq/contract'
-import { type Cluster, type Deps, type MemoryBudget, Producer, type ProducerTopic } from '@mq/kafka'
+import {
+  type Cluster,
+  type Deps,
+  type HeldBatch,
+  type HeldRecord,
+  type MemoryBudget,
+  Producer,
+  type ProducerTopic,
+  type Receipt,
+  type Resolution,
+  searchTail,
+  type TailQuestion,
+} from '@mq/kafka'
 import type { Logger } from './logger.ts'
 import { ProducerMeter } from './meters.ts'
 import type { Telemetry } from './telemetry.ts'
@@ -20,9 +32,12 @@ export interface EpochWriterOptions {
   readonly logger: Logger
   readonly sendDeadlineMs: number
   readonly telemetry: Telemetry
+  /** W2 */
+  onSealed(writer: EpochWriter): void
 }
 
 export class EpochWriter {
+  readonly #options: EpochWriterOptions
   readonly #epoch: Epoch
   readonly producer: Producer
   readonly topic: ProducerTopic
@@ -31,6 +46,7 @@ export class EpochWriter {
 
   constructor(options: EpochWriterOptions) {
     const { mqId, epoch, settings, cluster, budget, deps, logger, sendDeadlineMs, telemetry } = options
+    this.#options = options
     this.#epoch = epoch
     this.#telemetry = telemetry
     const meter = new ProducerMeter({ mqId, epoch: epoch.epoch, bufferBytes: () => budget.usedBytes })
@@ -42,6 +58,7 @@ export class EpochWriter {
       budget,
       deps,
       sendDeadlineMs,
+      onSealed: () => options.onSealed(this),
       observer: {
         onBatch: (batch) => meter.sent(batch),
         onRequest: (throttledMs) => meter.requested(throttledMs),
@@ -77,6 +94,51 @@ export class EpochWriter {
   update(settings: ProducerSettings): void {
     this.producer.update(settings)
     this.#note(settings)
+  }
+
+  /** Connects before the first send. */
+  warm(): void {
+    void this.producer.warm(this.topic)
+  }
+
+  /** Whether a partition stands still because its leader refuses what a sealed topic refuses. */
+  get isRefused(): boolean {
+    return this.topic.senders.some(({ slot }) => slot.kind === 'halted')
+  }
+
+  hold(): void {
+    this.producer.hold(this.topic)
+  }
+
+  resume(): void {
+    this.producer.resume(this.topic)
+  }
+
+  /** Everything that is not known to be stored, in order (W1). Only closing is left to do afterwards. */
+  takeOver(): HeldBatch[] {
+    return this.producer.takeOver(this.topic)
+  }
+
+  adopt(record: HeldRecord): Promise<Receipt> {
+    return this.producer.adopt(this.topic, record)
+  }
+
+  placed(): Promise<void> {
+    return this.producer.placed()
+  }
+
+  /** Whether the sealed log holds a batch. @param ended the epoch as the newest binding has it, if it still does */
+  find(question: TailQuestion, ended: Epoch | undefined, signal: AbortSignal): Promise<Resolution> {
+    const { cluster, deps, logger, mqId } = this.#options
+    const end = ended?.endOffsets?.[question.partition]
+    return searchTail(question, {
+      cluster,
+      deps,
+      signal,
+      endOffset: end === undefined ? undefined : BigInt(end),
+      onTrouble: (error) =>
+        logger.warn(`Looking for a batch of ${mqId} in its old epoch: ${error.message}`, { code: error.code, mqId }),
+    })
   }
 
   async close(deadlineMs?: number): Promise<void> {

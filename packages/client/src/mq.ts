@@ -6,7 +6,7 @@
  * A2. Memory is bounded for all mQ IDs together; a full buffer makes sends wait, then refuses them, and never drops one.
  * A3. `close` settles every send or says how many it could not, ends every subscription, and leaves nothing running.
  */
-import { type Binding, MqError, mqIdProblem, Name, openEpoch } from '@mq/contract'
+import { type Binding, MqError, mqIdProblem, Name } from '@mq/contract'
 import type { Deps, MemoryBudget, Receipt } from '@mq/kafka'
 import type { BindingCache } from './binding-cache.ts'
 import type { BindingSource } from './binding-source.ts'
@@ -207,8 +207,8 @@ export class Mq {
       budget,
       deps,
       deadlineMs: sendDeadlineMs,
-      writerFor: (binding) => {
-        const epoch = openEpoch(binding)!
+      refetch: () => source.refresh(id),
+      writerFor: (binding, epoch) => {
         const address = binding.clusters.find((cluster) => cluster.name === epoch.cluster)!
         const cluster = clusters.get(address)
         return new EpochWriter({
@@ -221,6 +221,7 @@ export class Mq {
           logger,
           sendDeadlineMs,
           telemetry,
+          onSealed: (writer) => void outlet.sealed(writer),
         })
       },
     })

@@ -5,13 +5,19 @@
  * T2. While there is no writable epoch (no binding yet, or an epoch changing hands) sends wait in order, bounded in bytes and
  *     time, and leave before any later one.
  * T3. A problem of the message itself rejects that send only, and nothing of it is kept.
- * T4. A new open epoch is written to only when everything sent to the one before it is settled.
+ * T4. A new open epoch is written to only when it is known of everything sent to the one before whether its log has it; what it
+ *     has not leaves first, in order (handover.ts).
+ * T5. A topic that refuses what only a sealed one refuses fails no send: the binding is asked for until it says what is new,
+ *     and as long as it says that nothing is, the topic is tried again.
+ * T6. An epoch that is being prepared has its writer already, connected, so that opening it costs no connecting.
  */
-import { type Binding, MqError, openEpoch } from '@mq/contract'
+import { type Binding, type Epoch, MqError, openEpoch } from '@mq/contract'
 import type { Deps, Headers, MemoryBudget, ProducerTopic, Receipt } from '@mq/kafka'
 import { type Encoded, encodeValue } from './codecs.ts'
 import type { EpochWriter } from './epoch-writer.ts'
+import { Handover } from './handover.ts'
 import { HeldSends, type Outgoing } from './held-sends.ts'
+import { sleep, within } from './pause.ts'
 
 export interface SendOptions {
   /** Records of one key are handled in the order they were sent. */
@@ -26,7 +32,9 @@ export interface OutletOptions {
   readonly budget: MemoryBudget
   readonly deps: Deps
   readonly deadlineMs: number
-  writerFor(binding: Binding): EpochWriter
+  writerFor(binding: Binding, epoch: Epoch): EpochWriter
+  /** Asks the control plane for the binding; what it says comes by `apply`. Never rejects. */
+  refetch(): Promise<void>
 }
 
 type Phase =
@@ -35,6 +43,11 @@ type Phase =
   | { readonly kind: 'refused'; readonly error: MqError }
 
 const NO_OPTIONS: SendOptions = {}
+/** How long the log of an epoch that was given up is tried to be read. */
+const LOST_LOG_MS = 5_000
+const ASK_AGAIN = { firstMs: 50, capMs: 1_000 }
+/** Answers that nothing is new before a refusing topic is tried again. */
+const TRY_AGAIN_AFTER = 3
 
 export class Outlet {
   readonly #options: OutletOptions
@@ -42,12 +55,20 @@ export class Outlet {
   #phase: Phase
   #binding: Binding | undefined
   #previous: EpochWriter | undefined
+  /** Of the epoch that is being prepared (T6). */
+  #next: EpochWriter | undefined
+  readonly #handover: Handover
+  readonly #closed = new AbortController()
   #switching = false
+  #breakOff: (() => void) | undefined
+  #isAsking = false
 
   constructor(options: OutletOptions) {
     this.#options = options
     const why = new MqError('MQ_CONTROL_PLANE_AWAY', `There is no binding of ${options.mqId} yet, and none is cached`)
     this.#phase = { kind: 'waiting', why }
+    const { mqId, deps, deadlineMs } = options
+    this.#handover = new Handover({ mqId, deps, deadlineMs })
     this.#held = new HeldSends({
       mqId: options.mqId,
       budget: options.budget,
@@ -90,21 +111,46 @@ export class Outlet {
       this.refuse(new MqError('MQ_ID_DELETED', `${this.#options.mqId} was deleted`))
       return
     }
-    if (this.#switching) return
     const open = openEpoch(binding)
-    const writer = this.#phase.kind === 'open' ? this.#phase.writer : this.#previous
-    if (open !== undefined && writer?.writes(open) === true) {
+    this.#prepare(binding)
+    if (this.#switching) {
+      if (open === undefined || this.#previous?.writes(open) !== true) this.#breakOff?.()
+      return
+    }
+    const writer = this.#writer
+    if (open !== undefined && writer?.writes(open) === true && this.#handover.size === 0) {
       writer.update(binding.producer)
-      if (this.#phase.kind !== 'open') this.#open(binding, writer)
+      if (this.#phase.kind === 'open') return
+      writer.resume()
+      this.#open(binding, writer)
       return
     }
     this.#hold(`${this.#options.mqId} is changing its epoch`)
     if (writer === undefined) {
-      if (open !== undefined) this.#open(binding, this.#options.writerFor(binding))
+      if (open !== undefined) this.#open(binding, this.#writerOf(binding, open))
       return
     }
     this.#previous = writer
-    if (open !== undefined) void this.#switch(writer)
+    writer.hold()
+    if (open !== undefined) void this.#switch(binding, open, writer)
+  }
+
+  /** The topic of the writer refuses what only a sealed one refuses (T5). */
+  async sealed(writer: EpochWriter): Promise<void> {
+    if (this.#isAsking) return
+    this.#isAsking = true
+    const { deps } = this.#options
+    const isOn = (): boolean => this.#phase.kind === 'open' && this.#phase.writer === writer && writer.isRefused
+    try {
+      for (let round = 1; isOn(); round++) {
+        await this.#options.refetch()
+        if (!isOn()) return
+        if (round > TRY_AGAIN_AFTER) writer.resume()
+        await sleep(deps, Math.min(ASK_AGAIN.capMs, ASK_AGAIN.firstMs * 2 ** Math.min(round, 10)), this.#closed.signal)
+      }
+    } finally {
+      this.#isAsking = false
+    }
   }
 
   /** Nothing can be sent any more, until a newer binding says otherwise. */
@@ -113,10 +159,12 @@ export class Outlet {
     if (writer !== undefined) this.#previous = writer
     this.#phase = { kind: 'refused', error }
     this.#held.refuse(error)
+    this.#handover.refuse(error)
+    this.#breakOff?.()
   }
 
   async flush(): Promise<void> {
-    await Promise.all([this.#held.idle(), this.#writer?.producer.flush()])
+    await Promise.all([this.#held.idle(), this.#handover.idle(), this.#writer?.producer.flush()])
   }
 
   /** Flushes within the time, then refuses everything. @returns how many sends were not settled */
@@ -124,12 +172,18 @@ export class Outlet {
     deadlineMs: number,
     wait: (limitMs: number, promise: Promise<unknown>) => Promise<unknown>,
   ): Promise<number> {
-    await wait(deadlineMs, this.#held.idle())
+    const { clock } = this.#options.deps
+    const endMs = clock.monotonicMs() + deadlineMs
+    // Between two epochs nothing can be flushed: what is held leaves when the next one opens.
+    const isBetween = this.#phase.kind === 'waiting'
+    await wait(deadlineMs, isBetween ? this.flush() : this.#held.idle())
     const writer = this.#writer
-    const unsettled = this.#held.size
+    const unsettled = this.#held.size + this.#handover.size
+    this.#closed.abort()
     this.refuse(new MqError('MQ_CLOSED', `The connection that sends to ${this.#options.mqId} was closed`))
+    void this.#next?.close().catch(() => {})
     try {
-      await writer?.close(deadlineMs)
+      await writer?.close(Math.max(1, endMs - clock.monotonicMs()))
       return unsettled
     } catch (error) {
       if (!(error instanceof MqError) || error.code !== 'MQ_CLOSE_INCOMPLETE') throw error
@@ -159,19 +213,67 @@ export class Outlet {
     this.#phase = { kind: 'open', writer, topic }
   }
 
-  /** From one epoch to the next (T4); bindings that come meanwhile are looked at afterwards. */
-  async #switch(from: EpochWriter): Promise<void> {
-    this.#switching = true
+  /** T6 */
+  #prepare(binding: Binding): void {
+    const next = this.#next
+    const isWanted = ({ state }: Epoch): boolean => state === 'preparing' || state === 'open'
+    if (next !== undefined && !binding.epochs.some((epoch) => isWanted(epoch) && next.writes(epoch))) {
+      this.#next = undefined
+      void next.close().catch(() => {})
+    }
+    const preparing = binding.epochs.find(({ state }) => state === 'preparing')
+    if (preparing === undefined || this.#next !== undefined || this.#closed.signal.aborted) return
     try {
-      await from.producer.flush()
-      await from.close()
+      this.#next = this.#options.writerFor(binding, preparing)
+      this.#next.warm()
     } catch {
-      // Each send that failed has said so to its caller.
+      // The epoch before is still good; what is wrong is said when this one opens.
+    }
+  }
+
+  /** The writer of an epoch: the one prepared for it, if there is one. */
+  #writerOf(binding: Binding, epoch: Epoch): EpochWriter {
+    const next = this.#next
+    if (next?.writes(epoch) !== true) return this.#options.writerFor(binding, epoch)
+    this.#next = undefined
+    next.update(binding.producer)
+    return next
+  }
+
+  /** From one epoch to the next (T4); bindings that come meanwhile are looked at afterwards. */
+  async #switch(binding: Binding, open: Epoch, from: EpochWriter): Promise<void> {
+    this.#switching = true
+    const { promise: broken, resolve: breakOff } = Promise.withResolvers<void>()
+    this.#breakOff = breakOff
+    try {
+      const to = from.writes(open) ? from : this.#writerOf(binding, open)
+      if (to === from) from.resume()
+      else {
+        this.#handover.putFirst(from.takeOver())
+        this.#previous = to
+        await this.#resolve(binding, from)
+        void from.close().catch(() => {})
+      }
+      await this.#handover.moveTo(to, broken)
+    } catch (error) {
+      this.refuse(error instanceof MqError ? error : new MqError('MQ_INTERNAL', String(error), { cause: error }))
     } finally {
       this.#switching = false
+      this.#breakOff = undefined
     }
-    this.#previous = undefined
     if (this.#phase.kind === 'waiting' && this.#binding !== undefined) this.apply(this.#binding)
+  }
+
+  async #resolve(binding: Binding, from: EpochWriter): Promise<void> {
+    const { deps, deadlineMs } = this.#options
+    const ended = binding.epochs.find((epoch) => from.writes(epoch))
+    const over = new AbortController()
+    const signal = AbortSignal.any([over.signal, this.#closed.signal])
+    const limitMs = ended?.state === 'lost' ? LOST_LOG_MS : deadlineMs
+    const found = this.#handover.resolve((question) => from.find(question, ended, signal))
+    await within(deps, limitMs, found)
+    over.abort()
+    await found
   }
 }
 

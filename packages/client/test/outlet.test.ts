@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type Binding, MqError, openEpoch } from '@mq/contract'
-import { MemoryBudget, type Receipt } from '@mq/kafka'
+import { type Binding, type Epoch, MqError } from '@mq/contract'
+import { type HeldBatch, type HeldRecord, MemoryBudget, type Receipt, type Resolution } from '@mq/kafka'
 import type { EpochWriter } from '../src/epoch-writer.ts'
 import { Outlet, type SendOptions } from '../src/outlet.ts'
 import { bindingOf } from './support/bindings.ts'
+import { TestHeld } from './support/held.ts'
 import { FakeTime, turn } from './support/time.ts'
 
 const OPEN = bindingOf()
@@ -22,6 +23,9 @@ class TestWriter {
   readonly sent: unknown[][] = []
   readonly updates: unknown[] = []
   closed = false
+  readonly steps: string[] = []
+  held: HeldBatch[] = []
+  isRefused = false
   readonly #open: (() => void)[] = []
   readonly topic = {}
   readonly producer = {
@@ -50,12 +54,42 @@ class TestWriter {
     this.closed = true
   }
 
+  warm(): void {
+    this.steps.push('warm')
+  }
+
+  hold(): void {
+    this.steps.push('hold')
+  }
+
+  resume(): void {
+    this.steps.push('resume')
+    this.isRefused = false
+  }
+
+  takeOver(): HeldBatch[] {
+    this.steps.push('taken')
+    return this.held
+  }
+
+  adopt({ key, value }: HeldRecord): Promise<Receipt> {
+    return this.producer.send(undefined, String(key), String(value), undefined, undefined)
+  }
+
+  async placed(): Promise<void> {}
+
+  async find(): Promise<Resolution> {
+    this.steps.push('looked up')
+    return { kind: 'stored', baseOffset: 7n }
+  }
+
   settle(): void {
     for (const resolve of this.#open.splice(0)) resolve()
   }
 }
 
-function open(): { outlet: Outlet; writers: TestWriter[]; time: FakeTime } {
+function open(): { outlet: Outlet; writers: TestWriter[]; time: FakeTime; asked: number[] } {
+  const asked: number[] = []
   const time = new FakeTime()
   const writers: TestWriter[] = []
   const outlet = new Outlet({
@@ -63,12 +97,13 @@ function open(): { outlet: Outlet; writers: TestWriter[]; time: FakeTime } {
     budget: new MemoryBudget(1_000_000),
     deps: time.deps,
     deadlineMs: 1_000,
-    writerFor: (binding: Binding) => {
-      writers.push(new TestWriter(openEpoch(binding)!.epoch))
+    refetch: async () => void asked.push(writers.length),
+    writerFor: (_: Binding, epoch: Epoch) => {
+      writers.push(new TestWriter(epoch.epoch))
       return writers.at(-1) as unknown as EpochWriter
     },
   })
-  return { outlet, writers, time }
+  return { outlet, writers, time, asked }
 }
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
@@ -128,24 +163,60 @@ describe('Outlet', () => {
     assert.deepEqual(writers[0]!.sent, [])
   })
 
-  it('goes to a new epoch only when the old one is settled, and keeps the order (T4)', async () => {
+  it('goes to a new epoch with what the old one held first, and acknowledges what its log has (T4)', async () => {
     const { outlet, writers } = open()
     outlet.apply(OPEN)
-    const first = outlet.send('1')
+    const stored = new TestHeld(0, [['a', 'stored']], true)
+    const unsent = new TestHeld(0, [['a', '0']])
+    writers[0]!.held = [stored, unsent]
+    outlet.apply(bindingOf({ revision: 2, epochs: [{ ...OPEN.epochs[0]!, state: 'sealing' }] }))
+    const late = outlet.send('1', { key: 'a' })
+    assert.deepEqual(writers[0]!.steps, ['hold'])
     outlet.apply(NEXT)
-    const second = outlet.send('2')
-    await turn()
-    assert.equal(writers.length, 1)
-    writers[0]!.settle()
-    await first
-    for (let turns = 0; turns < 5; turns++) await turn()
-    assert.equal(writers.length, 2)
+    for (let turns = 0; turns < 9; turns++) await turn()
+    assert.deepEqual(writers[0]!.steps, ['hold', 'hold', 'taken', 'looked up'])
     assert.ok(writers[0]!.closed)
-    assert.deepEqual(writers[1]!.sent, [[null, '"2"', undefined, undefined]])
+    assert.equal((await stored.promise).baseOffset, 7n)
+    assert.deepEqual(writers[1]!.sent, [
+      ['a', '0', undefined, undefined],
+      ['a', '"1"', undefined, undefined],
+    ])
+    assert.equal(unsent.settled, false)
     writers[1]!.settle()
-    await second
-    void outlet.send('3')
-    assert.equal(writers[1]!.sent.length, 2)
+    await Promise.all([unsent.promise, late])
+    void outlet.send('2')
+    assert.equal(writers[1]!.sent.length, 3)
+  })
+
+  it('has the writer of an epoch that is being prepared, and lets go of it when the epoch is dropped (T6)', async () => {
+    const { outlet, writers } = open()
+    const preparing = { ...OPEN.epochs[0]!, epoch: 2, topic: 'orders.placed.e2', state: 'preparing' as const }
+    outlet.apply(OPEN)
+    outlet.apply(bindingOf({ revision: 2, epochs: [OPEN.epochs[0]!, preparing] }))
+    assert.deepEqual(writers[1]!.steps, ['warm'])
+    outlet.apply(bindingOf({ revision: 3 }))
+    assert.ok(writers[1]!.closed)
+    outlet.apply(bindingOf({ revision: 4, epochs: [OPEN.epochs[0]!, preparing] }))
+    const next = { ...preparing, state: 'open' as const }
+    outlet.apply(bindingOf({ revision: 5, epochs: [{ ...OPEN.epochs[0]!, state: 'sealed' }, next] }))
+    for (let turns = 0; turns < 9; turns++) await turn()
+    void outlet.send('1')
+    assert.equal(writers.length, 3)
+    assert.equal(writers[2]!.sent.length, 1)
+  })
+
+  it('asks for the binding while its topic refuses, and tries the topic again when nothing is new (T5)', async () => {
+    const { outlet, writers, time, asked } = open()
+    outlet.apply(OPEN)
+    writers[0]!.isRefused = true
+    const followed = outlet.sealed(writers[0] as unknown as EpochWriter)
+    await turn()
+    assert.equal(asked.length, 1)
+    assert.deepEqual(writers[0]!.steps, [])
+    await time.advance(5_000)
+    await followed
+    assert.deepEqual(writers[0]!.steps, ['resume'])
+    assert.equal(asked.length, 4)
   })
 
   it('holds sends while no epoch is open, and writes on when the same one opens again', async () => {

@@ -1,0 +1,66 @@
+import type { HeldBatch, HeldRecord, Receipt } from '@mq/kafka'
+
+/** A batch as a halted producer gives it away. */
+export class TestHeld implements HeldBatch {
+  readonly topic = 'orders.placed.e1'
+  readonly partition: number
+  readonly openedAtMs: number
+  readonly question: HeldBatch['question']
+  readonly promise: Promise<Receipt>
+  settled = false
+  letsGo = 0
+  readonly #records: HeldRecord[]
+  readonly #resolve: (receipt: Receipt) => void
+  readonly #reject: (error: unknown) => void
+
+  constructor(
+    partition: number,
+    records: readonly (readonly [string | null, string])[],
+    isAmbiguous = false,
+    openedAtMs = 1_000_000,
+  ) {
+    this.partition = partition
+    this.openedAtMs = openedAtMs
+    this.#records = records.map(([key, value]) => ({
+      key: key === null ? null : Buffer.from(key),
+      value: Buffer.from(value),
+      headers: undefined,
+      timestampMs: 1,
+    }))
+    const { topic } = this
+    const place = { topic, partition, records: records.length, fromOffset: undefined, fromTimestampMs: 1 }
+    const identities = [{ producerId: 1n, producerEpoch: 0, baseSequence: 0 }]
+    this.question = isAmbiguous ? { ...place, identities } : undefined
+    const { promise, resolve, reject } = Promise.withResolvers<Receipt>()
+    promise.catch(() => {})
+    this.promise = promise
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  get count(): number {
+    return this.#records.length
+  }
+
+  records(): HeldRecord[] {
+    return this.#records
+  }
+
+  found(baseOffset: bigint): void {
+    this.resolve({ topic: this.topic, partition: this.partition, baseOffset })
+  }
+
+  resolve(receipt: Receipt): void {
+    this.settled = true
+    this.#resolve(receipt)
+  }
+
+  reject(error: unknown): void {
+    this.settled = true
+    this.#reject(error)
+  }
+
+  letGo(): void {
+    this.letsGo++
+  }
+}
