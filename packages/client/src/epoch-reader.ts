@@ -7,6 +7,8 @@
  * R3. Partitions are given up only after their running handlers ended (bounded) and their positions were committed.
  * R4. Partitions lost without notice are dropped at once: nothing of them is committed.
  * R5. A partition that stands still because of damage is said so loudly and tried again; nothing is ever skipped.
+ * R6. A partition behind a closed gate is ours, and keeps its position, but nothing of it is fetched until the gate opens.
+ * R7. A partition of a sealed epoch is committed as soon as it is read to its end: others wait for that.
  */
 import { type ConsumerSettings, type Epoch, MqError } from '@mq/contract'
 import type { Deps, FetchedBatch, TimerHandle, TopicPartition } from '@mq/kafka'
@@ -19,6 +21,8 @@ import { fullJitterMs, sleep, within } from './pause.ts'
 import type { FetchPort, GroupPort, ReaderPorts } from './reader-ports.ts'
 
 const COMMIT_EVERY_MS = 1_000
+/** What waits for the end of an epoch waits no longer than this for its commit. */
+const COMMIT_END_MS = 50
 const REBALANCE_MS = 60_000
 /** Handlers of partitions to be given up have this long, which leaves time to commit within the rebalance. */
 const DRAIN_MS = 45_000
@@ -40,6 +44,10 @@ export interface EpochReaderOptions {
   readonly meter: ConsumerMeter
   readonly deps: Deps
   readonly logger: Logger
+  /** Whether a partition may be read (R6); all may when left out. */
+  isOpen?(partition: number): boolean
+  /** The group's position, as the broker has it. */
+  onPosition?(partition: number, position: bigint): void
   /** The group cannot be read any more; the subscription ends. */
   onFatal(error: MqError): void
 }
@@ -51,6 +59,8 @@ export class EpochReader {
   readonly #member: GroupPort
   readonly #fetcher: FetchPort
   readonly #works = new Map<number, PartitionWork>()
+  readonly #gated = new Set<number>()
+  #ends: readonly bigint[] | undefined
   readonly #closed = new AbortController()
   readonly #groupTrouble: LastingTrouble
   #committing: Promise<void> = Promise.resolve()
@@ -60,6 +70,7 @@ export class EpochReader {
     this.#options = options
     this.epoch = options.epoch.epoch
     this.#topic = options.epoch.topic
+    this.#ends = endsOf(options.epoch)
     this.#groupTrouble = new LastingTrouble(options.deps.clock)
     this.#fetcher = options.ports.openFetcher({
       settings: options.settings,
@@ -92,8 +103,29 @@ export class EpochReader {
     await this.#member.start()
   }
 
-  update(settings: ConsumerSettings): void {
+  update(settings: ConsumerSettings, epoch: Epoch): void {
     this.#fetcher.update(settings)
+    const wasOpen = this.#ends === undefined
+    this.#ends = endsOf(epoch)
+    if (wasOpen && this.#ends !== undefined && this.#commitTimer !== undefined && !this.#closed.signal.aborted) {
+      this.#options.deps.timers.clearTimeout(this.#commitTimer)
+      this.#armCommit()
+    }
+  }
+
+  /** Whether a partition of ours waits at its gate. */
+  get isWaiting(): boolean {
+    return this.#gated.size > 0
+  }
+
+  /** Reads what has become open (R6). */
+  recheck(): void {
+    for (const partition of this.#gated) {
+      if (!this.#isOpen(partition)) continue
+      this.#gated.delete(partition)
+      const work = this.#works.get(partition)
+      if (work?.phase === 'live') this.#fetcher.add(this.#topic, partition, work.tracker.position())
+    }
   }
 
   /** Records between what was handled and the end, or `null` while that is not known. */
@@ -127,7 +159,9 @@ export class EpochReader {
         if (this.#closed.signal.aborted) return
         for (const work of starts) {
           this.#works.set(work.partition, work)
-          this.#fetcher.add(this.#topic, work.partition, work.tracker.position())
+          if (this.#isOpen(work.partition)) this.#fetcher.add(this.#topic, work.partition, work.tracker.position())
+          else this.#gated.add(work.partition)
+          if (work.committed !== undefined) this.#options.onPosition?.(work.partition, work.committed)
         }
         return
       } catch (error) {
@@ -157,7 +191,10 @@ export class EpochReader {
   /** Drains, commits and forgets partitions (R3). */
   async #giveUp(partitions: readonly number[], limitMs: number): Promise<void> {
     const works = partitions.flatMap((partition) => this.#works.get(partition) ?? [])
-    for (const work of works) this.#fetcher.remove(this.#topic, work.partition)
+    for (const work of works) {
+      this.#gated.delete(work.partition)
+      this.#fetcher.remove(this.#topic, work.partition)
+    }
     await within(this.#options.deps, limitMs, Promise.all(works.map((work) => work.drain())))
     const running = works.reduce((count, work) => count + work.running, 0)
     if (running > 0) {
@@ -174,6 +211,7 @@ export class EpochReader {
   #onLost(lost: readonly TopicPartition[]): void {
     this.#options.meter.rebalanced()
     for (const { partition } of lost) {
+      this.#gated.delete(partition)
       this.#fetcher.remove(this.#topic, partition)
       this.#works.get(partition)?.drop()
       this.#works.delete(partition)
@@ -237,13 +275,25 @@ export class EpochReader {
     else if (this.#groupTrouble.happened()) this.#warn(error, `${this.#name}: ${error.message}`)
   }
 
-  #armCommit(): void {
+  /** Every second, and of a sealed epoch more often what has come to its end (R7). */
+  #armCommit(sinceMs = 0): void {
+    const afterMs = this.#ends === undefined ? COMMIT_EVERY_MS : COMMIT_END_MS
     this.#commitTimer = this.#options.deps.timers.setTimeout(() => {
-      const live = [...this.#works.values()].filter((work) => work.phase === 'live')
+      const isTime = sinceMs + afterMs >= COMMIT_EVERY_MS
+      const live = [...this.#works.values()].filter((work) => work.phase === 'live' && (isTime || this.#isAtEnd(work)))
       void this.#commit(live).finally(() => {
-        if (!this.#closed.signal.aborted) this.#armCommit()
+        if (!this.#closed.signal.aborted) this.#armCommit(isTime ? 0 : sinceMs + afterMs)
       })
-    }, COMMIT_EVERY_MS)
+    }, afterMs)
+  }
+
+  #isAtEnd(work: PartitionWork): boolean {
+    const end = this.#ends?.[work.partition]
+    return end !== undefined && work.tracker.position() >= end
+  }
+
+  #isOpen(partition: number): boolean {
+    return this.#options.isOpen?.(partition) ?? true
   }
 
   /** One commit at a time, of what moved since the last. Never rejects: what fails is tried again with the next. */
@@ -258,7 +308,10 @@ export class EpochReader {
         await this.#member.commit(
           moved.map(({ work, offset }) => ({ topic: this.#topic, partition: work.partition, offset })),
         )
-        for (const { work, offset } of moved) work.committed = offset
+        for (const { work, offset } of moved) {
+          work.committed = offset
+          this.#options.onPosition?.(work.partition, offset)
+        }
         this.#options.meter.committed()
       } catch (error) {
         const problem = error instanceof MqError ? error : new MqError('MQ_INTERNAL', String(error), { cause: error })
@@ -276,4 +329,8 @@ export class EpochReader {
     const { mqId, group } = this.#options
     this.#options.logger.warn(message, { code: error.code, mqId, group })
   }
+}
+
+function endsOf(epoch: Epoch): readonly bigint[] | undefined {
+  return epoch.state === 'sealed' ? epoch.endOffsets?.map(BigInt) : undefined
 }

@@ -1,6 +1,7 @@
 /**
  * What an epoch reader needs of Kafka, and the real thing behind it.
  */
+import { MqError } from '@mq/contract'
 import {
   Admin,
   type Cluster,
@@ -25,6 +26,37 @@ export interface ReaderPorts {
   openGroup(options: Omit<GroupOptions, 'cluster'>): GroupPort
   openFetcher(options: Omit<FetcherOptions, 'cluster'>): FetchPort
   listOffsets(topic: string, partitions: number[], at: 'earliest' | 'latest'): Promise<Map<number, bigint>>
+}
+
+/** Positions of a group in one topic, seen and set from outside. */
+export interface PositionPort {
+  /** By partition. */
+  positions(groupId: string, topic: string): Promise<Map<number, bigint>>
+  /** Sets every partition to its end. Nothing happens to a group that has members. */
+  seedAtEnd(groupId: string, topic: string, partitions: number): Promise<void>
+}
+
+export function kafkaPositions(cluster: Cluster): PositionPort {
+  const admin = new Admin(cluster)
+  return {
+    positions: async (groupId, topic) => {
+      const committed = await admin.committedOffsets(groupId, [topic])
+      return new Map(
+        [...committed].map(([place, offset]) => [Number(place.slice(place.lastIndexOf(':') + 1)), offset] as const),
+      )
+    },
+    seedAtEnd: async (groupId, topic, partitions) => {
+      const all = Array.from({ length: partitions }, (_, partition) => partition)
+      const ends = await admin.listOffsets(topic, all, 'latest')
+      const offsets = all.map((partition) => ({ topic, partition, offset: ends.get(partition) ?? 0n }))
+      try {
+        await admin.commitOffsets(groupId, offsets)
+      } catch (error) {
+        // Somebody of the group was faster, and has seeded it.
+        if (!(error instanceof MqError) || error.code !== 'MQ_GROUP_FENCED') throw error
+      }
+    },
+  }
 }
 
 export function kafkaPorts(cluster: Cluster): ReaderPorts {

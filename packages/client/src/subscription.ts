@@ -5,23 +5,29 @@
  * U2. `close` starts nothing more, lets running handlers end (bounded), commits, leaves the group.
  * U3. The subscription ends by itself only when it can never go on (mQ ID deleted, group refused), and then says so: in the
  *     log, and by rejecting `done`.
+ * U4. There is one reader for each live epoch, all under the same group. What was sent later is handed out later: partitions of a
+ *     newer epoch wait at their gates (gates.ts), and a reader leaves when its epoch is read to the end or gone.
+ * U5. A group that is new begins at the oldest live epoch, or, with `latest`, at the end of the newest and never in between;
+ *     a group that has a position anywhere begins newer epochs at their start.
  */
-import { type Binding, groupIdOf, MqError } from '@mq/contract'
+import { type Binding, type Epoch, groupIdOf, MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { ClusterPool } from './cluster-pool.ts'
 import type { MessageHandler } from './delivery.ts'
 import { EpochReader, type StartAt } from './epoch-reader.ts'
+import { Gates } from './gates.ts'
 import { HandlerFailures } from './handler-failures.ts'
 import { KeyScheduler } from './key-scheduler.ts'
 import type { Logger } from './logger.ts'
 import { ConsumerMeter } from './meters.ts'
-import { within } from './pause.ts'
-import { kafkaPorts } from './reader-ports.ts'
+import { fullJitterMs, sleep, within } from './pause.ts'
+import { kafkaPorts, kafkaPositions, type PositionPort } from './reader-ports.ts'
 import type { Telemetry } from './telemetry.ts'
 
 const CLOSE_MS = 30_000
 /** How long `consume` waits for the first assignment before it goes on in the background. */
 const FIRST_ASSIGNMENT_MS = 15_000
+const RETRY = { baseMs: 200, capMs: 5_000 }
 
 export interface SubscriptionOptions {
   readonly mqId: string
@@ -46,6 +52,11 @@ export class Subscription {
   readonly #failures: HandlerFailures
   readonly #readers = new Map<number, EpochReader>()
   readonly #meters = new Map<number, ConsumerMeter>()
+  readonly #gates: Gates
+  /** Epochs that were left, read to the end or not. */
+  readonly #left = new Set<number>()
+  #binding: Binding | undefined
+  #isBegun = false
   #closing: Promise<void> | undefined
   #settle!: (error: MqError | undefined) => void
 
@@ -56,6 +67,16 @@ export class Subscription {
     const { mqId, group, deps, logger, concurrency } = options
     this.#scheduler = new KeyScheduler({ concurrency, deps })
     this.#failures = new HandlerFailures({ mqId, group, deps, logger })
+    this.#gates = new Gates({
+      mqId,
+      group,
+      deps,
+      logger,
+      positions: (epoch) => this.#positionsOf(epoch).positions(groupIdOf(mqId, group), epoch.topic),
+      isWaiting: () => [...this.#readers.values()].some((reader) => reader.isWaiting),
+      // Not at once: it is said in the middle of an assignment or a commit.
+      onChange: () => queueMicrotask(() => this.#onGates()),
+    })
     this.done = new Promise((resolve, reject) => {
       this.#settle = (error) => (error === undefined ? resolve() : reject(error))
     })
@@ -76,7 +97,8 @@ export class Subscription {
 
   /** Joins the group on every epoch that can be read. */
   async start(binding: Binding): Promise<void> {
-    const started = Promise.all(this.#follow(binding).map((reader) => reader.start())).then(() => true)
+    this.#binding = binding
+    const started = this.#begin().then(() => true)
     // A failure after the limit must not be an unhandled rejection: it reaches the log and `done` this way.
     started.catch((error: unknown) => this.fail(toMq(error)))
     if ((await within(this.#options.deps, FIRST_ASSIGNMENT_MS, started)) === true || this.#closing !== undefined) return
@@ -91,7 +113,8 @@ export class Subscription {
       this.fail(new MqError('MQ_ID_DELETED', `${this.id} was deleted; group ${this.group} stops reading it`))
       return
     }
-    for (const reader of this.#readers.values()) reader.update(binding.consumer)
+    this.#binding = binding
+    if (!this.#isBegun) return
     for (const reader of this.#follow(binding)) reader.start().catch((error: unknown) => this.fail(toMq(error)))
   }
 
@@ -125,6 +148,7 @@ export class Subscription {
 
   async #close(limitMs: number): Promise<void> {
     try {
+      await this.#gates.close()
       await Promise.all([...this.#readers.values()].map((reader) => reader.close(limitMs)))
     } finally {
       this.#scheduler.stop()
@@ -133,13 +157,99 @@ export class Subscription {
     }
   }
 
-  /** Readers for the epochs that have none yet. */
-  #follow(binding: Binding): EpochReader[] {
-    const added: EpochReader[] = []
+  /** Joins what can be read, once it is known where the group stands. */
+  async #begin(): Promise<void> {
+    const { deps, logger } = this.#options
+    for (let failures = 1; this.#closing === undefined && isMoving(this.#binding!); failures++) {
+      try {
+        await this.#findPlace(this.#binding!)
+        break
+      } catch (error) {
+        const problem = toMq(error)
+        if (!problem.retryable) throw problem
+        if (failures % 5 === 0) {
+          const message = `Group ${this.group} of ${this.id} waits to hear where it stands: ${problem.message}`
+          logger.warn(message, { code: problem.code, mqId: this.id, group: this.group })
+        }
+        await sleep(deps, fullJitterMs(failures, RETRY, deps))
+      }
+    }
+    if (this.#closing !== undefined) return
+    this.#isBegun = true
+    await Promise.all(this.#follow(this.#binding!).map((reader) => reader.start()))
+  }
+
+  /** U5 */
+  async #findPlace(binding: Binding): Promise<void> {
+    this.#gates.apply(binding.epochs, binding.ordering)
+    const hasPlace = await this.#gates.load()
+    if (hasPlace || this.#options.from === 'earliest') return
+    // Oldest first: whoever stops in between has a position in the oldest, and reads on from there.
     for (const epoch of binding.epochs) {
-      if (epoch.state === 'preparing' || epoch.state === 'lost' || this.#readers.has(epoch.epoch)) continue
+      if (epoch.state === 'lost') continue
+      await this.#positionsOf(epoch).seedAtEnd(groupIdOf(this.id, this.group), epoch.topic, epoch.partitions)
+    }
+    await this.#gates.load()
+  }
+
+  #positionsOf(epoch: Epoch): PositionPort {
+    const address = this.#binding!.clusters.find((cluster) => cluster.name === epoch.cluster)
+    if (address === undefined)
+      throw new MqError('MQ_BINDING_INVALID', `No address of the cluster ${epoch.cluster} is known`)
+    return kafkaPositions(this.#options.clusters.get(address))
+  }
+
+  #onGates(): void {
+    if (this.#closing !== undefined) return
+    for (const reader of this.#readers.values()) reader.recheck()
+    for (const epoch of this.#readers.keys()) if (this.#gates.isDone(epoch)) this.#leave(epoch)
+  }
+
+  /** Ends the reader of one epoch; the others go on. */
+  #leave(epoch: number): void {
+    const reader = this.#readers.get(epoch)
+    const meter = this.#meters.get(epoch)
+    this.#readers.delete(epoch)
+    this.#meters.delete(epoch)
+    this.#left.add(epoch)
+    reader
+      ?.close(CLOSE_MS)
+      .catch((error: unknown) => {
+        const problem = toMq(error)
+        const message = `Group ${this.group} could not leave epoch ${epoch} of ${this.id} in order: ${problem.message}`
+        this.#options.logger.warn(message, { code: problem.code, mqId: this.id, group: this.group })
+      })
+      .finally(() => {
+        if (meter !== undefined) this.#options.telemetry.removeConsumer(meter)
+      })
+  }
+
+  /** Leaves the epochs that are over, and makes readers for those that have none yet. */
+  #follow(binding: Binding): EpochReader[] {
+    const live = binding.epochs.filter(({ state }) => state !== 'lost')
+    const wasRead = new Set([...this.#readers.keys()].filter((epoch) => this.#gates.isDone(epoch)))
+    for (const number of this.#readers.keys()) {
+      const epoch = live.find((one) => one.epoch === number)
+      if (epoch !== undefined) {
+        this.#readers.get(number)!.update(binding.consumer, epoch)
+        continue
+      }
+      if (!wasRead.has(number) && binding.epochs[0] !== undefined && number < binding.epochs[0].epoch) {
+        const message = `Epoch ${number} of ${this.id} is gone before group ${this.group} had read all of it`
+        this.#options.logger.error(message, { code: 'MQ_OFFSET_LOST', mqId: this.id, group: this.group })
+      }
+      this.#leave(number)
+      // An epoch that was prepared and dropped may be prepared again.
+      this.#left.delete(number)
+    }
+    this.#gates.apply(binding.epochs, binding.ordering)
+    this.#onGates()
+    const added: EpochReader[] = []
+    for (const epoch of live) {
+      if (this.#readers.has(epoch.epoch) || this.#left.has(epoch.epoch) || this.#gates.isDone(epoch.epoch)) continue
       const address = binding.clusters.find((cluster) => cluster.name === epoch.cluster)!
-      const { mqId, group, from, clusters, telemetry, deps, logger, handler } = this.#options
+      const { mqId, group, clusters, telemetry, deps, logger, handler } = this.#options
+      const from = epoch.epoch === binding.epochs[0]!.epoch ? this.#options.from : 'earliest'
       const lagRecords = (): number | null => this.#readers.get(epoch.epoch)?.lagRecords() ?? null
       const meter = new ConsumerMeter({ mqId, group, epoch: epoch.epoch, lagRecords })
       const reader = new EpochReader({
@@ -165,6 +275,8 @@ export class Subscription {
             return this.#failures.failed(record, attempt, error)
           },
         },
+        isOpen: (partition) => this.#gates.isOpen(epoch.epoch, partition),
+        onPosition: (partition, position) => this.#gates.committed(epoch.epoch, partition, position),
         onFatal: (error) => this.fail(error),
       })
       telemetry.addConsumer(meter)
@@ -178,4 +290,9 @@ export class Subscription {
 
 function toMq(error: unknown): MqError {
   return error instanceof MqError ? error : new MqError('MQ_INTERNAL', String(error), { cause: error })
+}
+
+/** Whether there is more than one place where a group may stand. */
+function isMoving(binding: Binding): boolean {
+  return binding.epochs.length > 1
 }

@@ -1,0 +1,165 @@
+/**
+ * Which partitions of the live epochs a group may read already, and which epochs it is done with.
+ *
+ * D1. A partition is drained when the group's committed position reached its end offset. Nothing else counts: not what was
+ *     fetched, not what was handled, not what another member says.
+ * D2. A partition of an epoch is open when all partitions of the epoch before that can hold its keys are drained, and were open
+ *     themselves: an empty partition is drained from the start, and must not open what waits for the epoch before it.
+ * D3. The oldest epoch of the binding is open. An epoch that was given up (`lost`) holds nothing back.
+ * D4. Positions only rise; all of it is derived from them and the binding, so that whoever comes later finds the same.
+ */
+import { type Epoch, MqError, type Ordering } from '@mq/contract'
+import type { Deps } from '@mq/kafka'
+import { olderPartitions } from './gate-rule.ts'
+import type { Logger } from './logger.ts'
+import { sleep } from './pause.ts'
+
+const ASK_EVERY_MS = 200
+const ASK_IDLE_MS = 1_000
+const SAY_AFTER_FAILURES = 10
+
+export interface GatesOptions {
+  readonly mqId: string
+  readonly group: string
+  readonly deps: Deps
+  readonly logger: Logger
+  /** Committed positions of the group in one epoch, by partition. */
+  positions(epoch: Epoch): Promise<ReadonlyMap<number, bigint>>
+  /** Whether a partition of this member waits at a gate. */
+  isWaiting(): boolean
+  /** A gate may have opened, or an epoch be done with. */
+  onChange(): void
+}
+
+interface Stretch {
+  readonly epoch: Epoch
+  readonly ends: readonly bigint[] | undefined
+  readonly positions: Map<number, bigint>
+}
+
+export class Gates {
+  readonly #options: GatesOptions
+  readonly #closed = new AbortController()
+  #ordering: Ordering = 'key'
+  #stretches: Stretch[] = []
+  #asking: Promise<void> | undefined
+
+  constructor(options: GatesOptions) {
+    this.#options = options
+  }
+
+  /** The live epochs as the newest binding has them. */
+  apply(epochs: readonly Epoch[], ordering: Ordering): void {
+    this.#ordering = ordering
+    this.#stretches = epochs.map((epoch) => ({
+      epoch,
+      ends: epoch.state === 'sealed' ? epoch.endOffsets?.map(BigInt) : undefined,
+      positions: this.#stretch(epoch.epoch)?.positions ?? new Map(),
+    }))
+    if (this.#hasUndrained()) this.#asking ??= this.#ask()
+  }
+
+  /** A commit of this member: known without asking. */
+  committed(epoch: number, partition: number, position: bigint): void {
+    const stretch = this.#stretch(epoch)
+    if (stretch === undefined || !raise(stretch, partition, position)) return
+    if (this.#isDrained(stretch, partition)) this.#options.onChange()
+  }
+
+  /** D2 */
+  isOpen(epoch: number, partition: number): boolean {
+    const at = this.#stretches.findIndex((stretch) => stretch.epoch.epoch === epoch)
+    return at >= 0 && this.#isOpenAt(at, partition)
+  }
+
+  /** Whether the group has read all of the epoch, and nothing will be added to it. */
+  isDone(epoch: number): boolean {
+    const at = this.#stretches.findIndex((stretch) => stretch.epoch.epoch === epoch)
+    const stretch = this.#stretches[at]
+    if (stretch?.ends === undefined) return false
+    return stretch.ends.every((_, partition) => this.#isDrained(stretch, partition) && this.#isOpenAt(at, partition))
+  }
+
+  /** Asks for the positions of all epochs once. @returns whether the group has any */
+  async load(): Promise<boolean> {
+    for (const stretch of this.#stretches) {
+      if (stretch.epoch.state !== 'lost') await this.#load(stretch)
+    }
+    return this.#stretches.some(({ positions }) => positions.size > 0)
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort()
+    await this.#asking
+  }
+
+  #stretch(epoch: number): Stretch | undefined {
+    return this.#stretches.find((stretch) => stretch.epoch.epoch === epoch)
+  }
+
+  #isDrained({ epoch, ends, positions }: Stretch, partition: number): boolean {
+    if (epoch.state === 'lost') return true
+    const end = ends?.[partition]
+    return end !== undefined && (positions.get(partition) ?? 0n) >= end
+  }
+
+  #isOpenAt(at: number, partition: number): boolean {
+    const before = this.#stretches[at - 1]
+    const own = this.#stretches[at]
+    if (before === undefined || own === undefined) return true
+    return olderPartitions(this.#ordering, before.epoch.partitions, own.epoch.partitions, partition).every(
+      (older) => this.#isDrained(before, older) && this.#isOpenAt(at - 1, older),
+    )
+  }
+
+  #hasUndrained(): boolean {
+    return this.#stretches.some((stretch) => stretch.ends !== undefined && !this.isDone(stretch.epoch.epoch))
+  }
+
+  async #load(stretch: Stretch): Promise<boolean> {
+    let news = false
+    for (const [partition, position] of await this.#options.positions(stretch.epoch)) {
+      if (raise(stretch, partition, position)) news = true
+    }
+    return news
+  }
+
+  /** Follows what other members commit, until all that ended is read. */
+  async #ask(): Promise<void> {
+    const { mqId, group, deps, logger, isWaiting, onChange } = this.#options
+    const { signal } = this.#closed
+    // Whoever applied the binding is not done yet.
+    await Promise.resolve()
+    let failures = 0
+    while (!signal.aborted && this.#hasUndrained()) {
+      try {
+        let news = false
+        for (const stretch of this.#stretches)
+          if (stretch.ends !== undefined && (await this.#load(stretch))) news = true
+        failures = 0
+        if (news && !signal.aborted) onChange()
+      } catch (error) {
+        failures++
+        const problem = error instanceof MqError ? error : new MqError('MQ_INTERNAL', String(error), { cause: error })
+        if (failures % SAY_AFTER_FAILURES === 0) {
+          logger.warn(`Group ${group} of ${mqId} waits to hear how far it read its old epoch: ${problem.message}`, {
+            code: problem.code,
+            mqId,
+            group,
+          })
+        }
+      }
+      await sleep(deps, isWaiting() ? ASK_EVERY_MS : ASK_IDLE_MS, signal)
+    }
+    this.#asking = undefined
+    if (!signal.aborted) onChange()
+  }
+}
+
+/** D4. @returns whether it was news */
+function raise({ positions }: Stretch, partition: number, position: bigint): boolean {
+  const known = positions.get(partition)
+  if (known !== undefined && position <= known) return false
+  positions.set(partition, position)
+  return true
+}
