@@ -92,7 +92,7 @@ export async function drain(work: Work, number: number): Promise<void> {
       await retire(work, row, isExpired)
       return
     }
-    await work.pause(number, round < 10 ? times.pollMs : Math.max(times.pollMs, 5_000))
+    await work.pause(number, round < 30 ? times.pollMs : times.pollMs * 2.5)
   }
 }
 

@@ -178,6 +178,7 @@ export class Migrator {
   /** Ends the drivers where they stand; one that hangs in a request is not waited for longer than `waitMs`. */
   async close(waitMs = 2_000): Promise<void> {
     const { deps, ledger } = this.#options
+    if (this.#closed) return
     this.#closed = true
     for (const driver of this.#drivers.values()) driver.wake?.()
     const all = Promise.all([...this.#drivers.values()].map((driver) => driver.running))

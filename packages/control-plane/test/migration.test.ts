@@ -1,0 +1,450 @@
+/**
+ * Moves on fake clusters: the whole way, refusals, cancels, and a crash at every step.
+ */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { Binding, Migration, MqError } from '@mq/contract'
+import { FakeKafka } from './fake-kafka.ts'
+import { assertProblem, type Harness, startHarness, telemetryReport, temporaryFolder } from './harness.ts'
+
+const TIMEOUT = { timeout: 30_000 }
+const ID = 'orders.placed'
+const GROUP = `billing@${ID}`
+const clusters = ['a', 'b'].map((name, index) => ({
+  name,
+  bootstrap: [`127.0.0.1:909${index}`],
+  securityProtocol: 'plaintext' as const,
+}))
+const fast = {
+  warmMs: 0,
+  watchMs: 0,
+  pollMs: 5,
+  quietMs: 0,
+  deleteAfterMs: 0,
+  probePauseMs: 1,
+  sealMs: 1_000,
+  prepareMs: 1_000,
+}
+
+interface World {
+  readonly a: FakeKafka
+  readonly b: FakeKafka
+  readonly dataDir: string
+}
+
+function makeWorld(t: TestContext): World {
+  const [a, b] = [new FakeKafka(), new FakeKafka()]
+  a.clusterId = 'kafka-a'
+  b.clusterId = 'kafka-b'
+  // Most brokers win: mQ IDs are placed on a.
+  a.brokers = 4
+  return { a, b, dataDir: temporaryFolder(t) }
+}
+
+async function start(t: TestContext, world: World, times: Record<string, number> = {}): Promise<Harness> {
+  return startHarness(t, {
+    clusters,
+    dataDir: world.dataDir,
+    openAdmin: (address) => (address.name === 'a' ? world.a : world.b).openAdmin(address),
+    migrationTimes: { ...fast, ...times },
+  })
+}
+
+/** An mQ ID with records and a group that is behind. */
+async function declare(plane: Harness, world: World): Promise<void> {
+  await plane.clusters.checkAll()
+  const made = await plane.call('PUT', `/v1/ids/${ID}`, { intent: {} })
+  assert.equal(made.status, 200, made.text)
+  const { partitions } = made.body
+  for (let partition = 0; partition < partitions; partition++) {
+    world.a.append(`${ID}.e1`, partition, 10n)
+    world.a.commit(GROUP, `${ID}.e1`, partition, 5n)
+  }
+}
+
+function readToEnd(kafka: FakeKafka, topic: string): void {
+  for (const [partition, end] of (kafka.topics.get(topic)?.ends ?? []).entries()) {
+    kafka.commit(GROUP, topic, partition, end)
+  }
+}
+
+async function migration(plane: Harness, number = 1): Promise<Migration> {
+  const answer = await plane.call('GET', `/v1/migrations/${number}`)
+  assert.equal(answer.status, 200, answer.text)
+  return Migration.parse(answer.body)
+}
+
+async function until(plane: Harness, states: readonly string[], number = 1, ms = 8_000): Promise<Migration> {
+  const deadline = performance.now() + ms
+  for (;;) {
+    const found = await migration(plane, number)
+    if (states.includes(found.state)) return found
+    assert.ok(performance.now() < deadline, `still ${found.state}: ${JSON.stringify(found.steps)}`)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+async function over(plane: Harness, number = 1): Promise<Migration> {
+  const deadline = performance.now() + 8_000
+  while (plane.ledger.current(number) !== undefined) {
+    assert.ok(performance.now() < deadline, JSON.stringify(plane.ledger.current(number)?.steps))
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  return migration(plane, number)
+}
+
+const states = (binding: Binding): string => binding.epochs.map(({ epoch, state }) => `${epoch} ${state}`).join(', ')
+const bindingOf = (plane: Harness): Binding => Binding.parse(plane.registry.binding(ID))
+
+test('a move goes all the way, and clients see each state once', TIMEOUT, async (t) => {
+  const world = makeWorld(t)
+  const plane = await start(t, world)
+  await declare(plane, world)
+  const seen: string[] = []
+  const sink = {
+    writableLength: 0,
+    write: (frame: string | Uint8Array) => {
+      const data = /^data: (.*)$/m.exec(Buffer.from(frame as Uint8Array).toString())?.[1]
+      if (data !== undefined) seen.push(states(Binding.parse(JSON.parse(data))))
+      return true
+    },
+    end: () => {},
+    destroy: () => {},
+  }
+  t.after(plane.hub.listen(sink, [ID], [], undefined))
+  const begun = await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 12 })
+  assert.equal(begun.status, 200, begun.text)
+  assert.equal(begun.body.migration.number, 1)
+  await until(plane, ['draining'])
+  assert.equal(world.b.topics.get(`${ID}.e2`)?.partitions, 12)
+  assert.deepEqual([...world.b.group(GROUP).commits.get(`${ID}.e2`)!.values()], new Array(12).fill(0n))
+  assert.equal(plane.registry.get(ID)?.epochs.length, 2)
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  assert.equal((await migration(plane)).groups[0]?.remaining, '20')
+  readToEnd(world.a, `${ID}.e1`)
+  const done = await over(plane)
+  assert.equal(done.state, 'retired')
+  assert.deepEqual(seen, ['1 open, 2 preparing', '1 sealing, 2 preparing', '1 sealed, 2 open', '2 open'])
+  assert.deepEqual(done.endOffsets, ['10', '10', '10', '10'])
+  assert.equal(done.proofs.length, 4)
+  assert.equal(done.report.recordsSealed, '40')
+  assert.ok(done.report.closedMs !== null && done.report.drainedMs !== null)
+  assert.ok(!world.a.topics.has(`${ID}.e1`), 'the old topic is gone')
+  const { cluster, partitions, epoch, choices } = (await plane.call('GET', `/v1/ids/${ID}`)).body
+  assert.deepEqual({ cluster, partitions, epoch }, { cluster: 'b', partitions: 12, epoch: 2 })
+  assert.match(JSON.stringify(choices), /moved to epoch 2/)
+  const { decisions } = (await plane.call('GET', `/v1/decisions?subject=${ID}`)).body
+  assert.deepEqual(
+    decisions.map((one: { kind: string }) => one.kind),
+    ['migration-retired', 'migration-open', 'migration-sealing', 'migration-prepared', 'migrate', 'create'],
+  )
+})
+
+test('a plan touches nothing and says what it would do or why not', TIMEOUT, async (t) => {
+  const world = makeWorld(t)
+  const plane = await start(t, world)
+  await declare(plane, world)
+  const before = [...world.a.topics.keys(), ...world.b.topics.keys()]
+  const plan = async (body: object) =>
+    (await plane.call('POST', `/v1/ids/${ID}/migrations`, { ...body, plan: true })).body.plan
+  const move = (body: object) => plane.call('POST', `/v1/ids/${ID}/migrations`, body)
+  assert.deepEqual((await plan({ to: 'b' })).to, {
+    epoch: 2,
+    cluster: 'b',
+    topic: `${ID}.e2`,
+    partitions: 4,
+    replication: 3,
+  })
+  assert.equal((await plan({ partitions: 6 })).to.cluster, 'a')
+  assert.equal((await plan({ to: 'nowhere' })).refusal.code, 'MQ_CLUSTER_UNKNOWN')
+  assert.equal((await plan({ to: 'a' })).refusal.code, 'MQ_MIGRATION_REFUSED')
+  assert.equal((await plan({ replication: 9 })).refusal.code, 'MQ_MIGRATION_REFUSED')
+  world.b.addForeignTopic(`${ID}.e2`)
+  assert.equal((await plan({ to: 'b' })).refusal.code, 'MQ_TOPIC_EXISTS')
+  world.b.topics.delete(`${ID}.e2`)
+  world.a.mayAlter = false
+  assert.equal((await plan({ to: 'b' })).refusal.code, 'MQ_SEAL_FORBIDDEN')
+  assertProblem(await move({ to: 'b' }), 'MQ_SEAL_FORBIDDEN')
+  world.a.mayAlter = true
+  world.b.away = new MqError('MQ_KAFKA_UNREACHABLE', 'no broker answers')
+  assertProblem(await move({ to: 'b' }), 'MQ_KAFKA_UNREACHABLE')
+  world.b.away = undefined
+  assertProblem(await move({ to: 'nowhere' }), 'MQ_CLUSTER_UNKNOWN')
+  assertProblem(await move({ partitions: 0 }), 'MQ_REQUEST_INVALID')
+  assertProblem(await plane.call('POST', '/v1/ids/not.declared/migrations', { to: 'b' }), 'MQ_ID_UNKNOWN')
+  assertProblem(await plane.call('GET', '/v1/migrations/7'), 'MQ_MIGRATION_UNKNOWN')
+  assertProblem(await plane.call('POST', '/v1/migrations/7/cancel'), 'MQ_MIGRATION_UNKNOWN')
+  await plane.call('PUT', '/v1/ids/compacted.one', { intent: { retention: 'latest-per-key' } })
+  assertProblem(await plane.call('POST', '/v1/ids/compacted.one/migrations', { to: 'b' }), 'MQ_MIGRATION_REFUSED')
+  world.a.topics.delete('compacted.one.e1')
+  assert.deepEqual([...world.a.topics.keys(), ...world.b.topics.keys()], before)
+  assert.deepEqual((await plane.call('GET', '/v1/migrations')).body.migrations, [])
+  assert.equal(states(bindingOf(plane)), '1 open')
+})
+
+test('a cancel undoes a move before the first refusal, and comes too late after it (M4)', TIMEOUT, async (t) => {
+  for (const call of ['validateSeal', 'createTopic', 'canary', 'groupsOf', 'seedGroup', 'requestSeal', 'probeSeal']) {
+    const world = makeWorld(t)
+    world.a.leadersPerProbe = 0
+    const plane = await start(t, world)
+    await declare(plane, world)
+    let isHeld = false
+    const gate = Promise.withResolvers<void>()
+    const hold = (name: string) => {
+      if (name !== call || plane.ledger.active().length === 0) return
+      isHeld = true
+      return gate.promise
+    }
+    world.a.before = hold
+    world.b.before = hold
+    await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+    while (!isHeld) await new Promise((resolve) => setTimeout(resolve, 1))
+    assertProblem(await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' }), 'MQ_MIGRATION_RUNNING')
+    assertProblem(await plane.call('PUT', `/v1/ids/${ID}`, { intent: { retention: '1d' } }), 'MQ_MIGRATION_RUNNING')
+    assertProblem(await plane.call('DELETE', `/v1/ids/${ID}`), 'MQ_MIGRATION_RUNNING')
+    assertProblem(await plane.call('DELETE', '/v1/clusters/b'), 'MQ_CLUSTER_IN_USE')
+    const cancelling = plane.call('POST', '/v1/migrations/1/cancel')
+    gate.resolve()
+    const answer = await cancelling
+    assert.equal(answer.status, 200, `${call}: ${answer.text}`)
+    assert.equal(answer.body.state, 'cancelled', call)
+    await over(plane)
+    assert.equal(states(bindingOf(plane)), '1 open', call)
+    assert.ok(!world.b.topics.has(`${ID}.e2`), `${call}: the new topic is gone`)
+    assert.notEqual(world.a.topics.get(`${ID}.e1`)?.configs['max.message.bytes'], '78', call)
+    assert.ok(world.a.append(`${ID}.e1`, 0, 1n))
+    // The number of the epoch is used up, and the next move takes another.
+    world.a.leadersPerProbe = 2
+    world.a.before = () => {}
+    world.b.before = () => {}
+    const again = await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+    assert.equal(again.body.migration?.to.epoch, 3, again.text)
+    await until(plane, ['open', 'draining'], 2)
+    assertProblem(await plane.call('POST', '/v1/migrations/2/cancel'), 'MQ_MIGRATION_SEALED')
+    await plane.close()
+  }
+})
+
+test('a cancel that meets a refusing leader is refused, and the move goes on (M2, M7)', TIMEOUT, async (t) => {
+  const world = makeWorld(t)
+  world.a.leadersPerProbe = 1
+  const plane = await start(t, world)
+  await declare(plane, world)
+  let probes = 0
+  const gate = Promise.withResolvers<void>()
+  world.a.before = (name) => (name === 'probeSeal' && ++probes === 2 ? gate.promise : undefined)
+  await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+  while (probes < 2) await new Promise((resolve) => setTimeout(resolve, 1))
+  const cancelling = plane.call('POST', '/v1/migrations/1/cancel')
+  gate.resolve()
+  assertProblem(await cancelling, 'MQ_MIGRATION_SEALED')
+  await until(plane, ['open', 'draining'])
+})
+
+test('a seal that does not take undoes the move; so does a target that stays away', TIMEOUT, async (t) => {
+  const deaf = makeWorld(t)
+  deaf.a.leadersPerProbe = 0
+  const first = await start(t, deaf, { sealMs: 60 })
+  await declare(first, deaf)
+  await first.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+  const failed = await until(first, ['failed'])
+  assert.equal(failed.problem?.code, 'MQ_KAFKA_TIMEOUT')
+  await over(first)
+  assert.equal(states(bindingOf(first)), '1 open')
+  assert.ok(!deaf.b.topics.has(`${ID}.e2`))
+
+  const away = makeWorld(t)
+  const second = await start(t, away, { prepareMs: 60 })
+  await declare(second, away)
+  away.b.before = (name) => {
+    if (name === 'canary') throw new MqError('MQ_KAFKA_UNAVAILABLE', 'not enough replicas')
+  }
+  await second.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+  assert.equal((await until(second, ['failed'])).problem?.code, 'MQ_KAFKA_UNAVAILABLE')
+  await over(second)
+  assert.ok(!away.b.topics.has(`${ID}.e2`))
+})
+
+test('a leader that changes between proof and end is proven again (S1)', TIMEOUT, async (t) => {
+  const world = makeWorld(t)
+  const plane = await start(t, world)
+  await declare(plane, world)
+  let asked = 0
+  world.a.before = (name) => {
+    if (name === 'sealedEnds' && ++asked <= 3) world.a.topics.get(`${ID}.e1`)!.leaderEpoch++
+  }
+  await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+  const moved = await until(plane, ['open', 'draining'])
+  assert.ok(asked >= 4)
+  for (const proof of moved.proofs) assert.equal(proof.leaderEpoch, 3)
+})
+
+test('records beyond the sealed end are stragglers in the report and the journal (D1)', TIMEOUT, async (t) => {
+  const world = makeWorld(t)
+  const plane = await start(t, world, { watchMs: 200 })
+  await declare(plane, world)
+  await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+  await until(plane, ['open'])
+  world.a.topics.get(`${ID}.e1`)!.ends[2] = 13n
+  const found = await until(plane, ['draining'])
+  assert.deepEqual(
+    found.stragglers.map(({ partition, sealedEnd, seenEnd }) => [partition, sealedEnd, seenEnd]),
+    [[2, '10', '13']],
+  )
+  const { decisions } = (await plane.call('GET', `/v1/decisions?subject=${ID}`)).body
+  assert.equal(decisions.filter((one: { kind: string }) => one.kind === 'straggler').length, 1)
+})
+
+test('an epoch is forgotten only when no client uses it and every group is through (D2, D3)', TIMEOUT, async (t) => {
+  const world = makeWorld(t)
+  const plane = await start(t, world, { quietMs: 250 })
+  await declare(plane, world)
+  await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+  await until(plane, ['draining'])
+  readToEnd(world.a, `${ID}.e1`)
+  const { incarnation, revision } = bindingOf(plane)
+  const report = (behind: number) =>
+    plane.call(
+      'POST',
+      '/v1/telemetry',
+      telemetryReport({ bindings: [{ mqId: ID, incarnation, revision: revision - behind }] }),
+    )
+  for (let round = 0; round < 4; round++) {
+    assert.equal((await report(1)).status, 200)
+    await new Promise((resolve) => setTimeout(resolve, 120))
+    assert.equal((await migration(plane)).state, 'draining', 'a client still runs on the binding from before')
+  }
+  await report(0)
+  await over(plane)
+
+  const unread = makeWorld(t)
+  const second = await start(t, unread)
+  await declare(second, unread)
+  unread.a.groups.clear()
+  await second.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+  await until(second, ['draining'])
+  await new Promise((resolve) => setTimeout(resolve, 60))
+  assert.equal((await migration(second)).state, 'draining', 'records nobody read yet stay')
+  const topic = unread.a.topics.get(`${ID}.e1`)!
+  topic.starts.splice(0, 4, ...topic.ends)
+  assert.equal((await over(second)).state, 'retired')
+})
+
+test('three moves back to back, and deleting the mQ ID while epochs drain', TIMEOUT, async (t) => {
+  const world = makeWorld(t)
+  const plane = await start(t, world)
+  await declare(plane, world)
+  for (const [number, body] of [{ to: 'b' }, { to: 'a', partitions: 6 }, { to: 'b', partitions: 3 }].entries()) {
+    const answer = await plane.call('POST', `/v1/ids/${ID}/migrations`, body)
+    assert.equal(answer.status, 200, answer.text)
+    await until(plane, ['open', 'draining'], number + 1)
+    // An epoch without a record is forgotten at once.
+    ;(number === 1 ? world.a : world.b).append(`${ID}.e${number + 2}`, 0, 7n)
+  }
+  assert.equal(states(bindingOf(plane)), '1 sealed, 2 sealed, 3 sealed, 4 open')
+  const gone = await plane.call('DELETE', `/v1/ids/${ID}`)
+  assert.deepEqual(
+    gone.body.topics,
+    [1, 2, 3, 4].map((epoch) => `${ID}.e${epoch}`),
+  )
+  for (const number of [1, 2, 3]) assert.equal((await over(plane, number)).state, 'retired')
+  assert.equal(world.a.topics.size + world.b.topics.size, 0)
+})
+
+/** Stops a control plane as `kill -9` would: what hangs stays hanging and nothing more is written. */
+async function crash(plane: Harness): Promise<void> {
+  await plane.migrator.close(0)
+  await plane.close()
+}
+
+interface CrashPlan {
+  readonly when: 'before' | 'after'
+  /** Which request of the first process it does not survive. */
+  readonly step: number
+  /** Whether a cancel is under way: the seal was asked for then, and no leader follows it yet. */
+  readonly cancel: boolean
+  /** Leaders that follow between two probes of the second process. */
+  readonly leadersAfter: number
+}
+
+/** @returns how it ended, and whether the crash came at all */
+async function crashAt(t: TestContext, { when, step, cancel, leadersAfter }: CrashPlan): Promise<[string, boolean]> {
+  const world = makeWorld(t)
+  if (cancel) world.a.leadersPerProbe = 0
+  const first = await start(t, world, { sealMs: 20_000 })
+  await declare(first, world)
+  const asked = Promise.withResolvers<void>()
+  const dead = Promise.withResolvers<void>()
+  dead.promise.catch(() => {})
+  let calls = 0
+  let isArmed = !cancel
+  let isDead = false
+  const die = (name: string): Promise<void> | undefined => {
+    if (name === 'describe' || first.ledger.active().length === 0) return undefined
+    if (!isDead && (!isArmed || ++calls !== step)) return undefined
+    isDead = true
+    asked.resolve()
+    return dead.promise
+  }
+  world.a[when] = die
+  world.b[when] = die
+  await first.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 6 })
+  if (cancel) {
+    await until(first, ['sealing'])
+    isArmed = true
+    first.migrator.cancel(1).catch(() => undefined)
+  }
+  await Promise.race([asked.promise, cancel ? over(first) : until(first, ['draining'])])
+  await crash(first)
+  dead.reject(new Error('the process is gone'))
+  world.a[when] = () => {}
+  world.b[when] = () => {}
+  world.a.leadersPerProbe = leadersAfter
+  const restartedMs = performance.now()
+  const second = await start(t, world, { sealMs: 100 })
+  const resumed = await until(second, ['draining', 'cancelled', 'failed', 'retired'])
+  assert.ok(performance.now() - restartedMs < 5_000)
+  if (!cancel) readToEnd(world.a, `${ID}.e1`)
+  if (resumed.state === 'draining') readToEnd(world.a, `${ID}.e1`)
+  const last = await over(second)
+  const label = `${when} call ${step}${cancel ? ' with a cancel' : ''}: ${last.state}`
+  const topics = [...world.a.topics.keys(), ...world.b.topics.keys()]
+  const old = world.a.topics.get(`${ID}.e1`)
+  if (last.state === 'retired') {
+    assert.equal(states(bindingOf(second)), '2 open', label)
+    assert.deepEqual(resumed.endOffsets, ['10', '10', '10', '10'], label)
+    assert.deepEqual(topics, [`${ID}.e2`], label)
+  } else {
+    assert.ok(cancel, label)
+    assert.equal(states(bindingOf(second)), '1 open', label)
+    assert.deepEqual(topics, [`${ID}.e1`], label)
+    assert.notEqual(old?.configs['max.message.bytes'], '78', label)
+    assert.equal(old?.sealed.size, 0, label)
+  }
+  await second.close()
+  return [last.state, isDead]
+}
+
+test('killed before or after any request to a cluster, a move is carried on or undone by the next process', {
+  timeout: 240_000,
+}, async (t) => {
+  const ends: Record<string, number> = {}
+  let crashes = 0
+  for (const [cancel, leadersAfter] of [
+    [false, 2],
+    [true, 0],
+    [true, 2],
+  ] as const) {
+    for (const when of ['before', 'after'] as const) {
+      for (let step = 1; ; step++) {
+        const [end, wasReached] = await crashAt(t, { when, step, cancel, leadersAfter })
+        ends[end] = (ends[end] ?? 0) + 1
+        if (!wasReached) break
+        crashes++
+      }
+    }
+  }
+  t.diagnostic(`${crashes} crashes, ended as ${JSON.stringify(ends)}`)
+  assert.ok(crashes >= 40, `${crashes} crashes`)
+  for (const end of ['retired', 'cancelled']) assert.ok((ends[end] ?? 0) > 3, JSON.stringify(ends))
+})
