@@ -1,0 +1,222 @@
+/**
+ * Moves on real clusters, three brokers to one and back, with producers that know nothing of it.
+ */
+import assert from 'node:assert/strict'
+import { after, before, describe, it, type TestContext } from 'node:test'
+import { Migration, MqError } from '@mq/contract'
+import { Admin, Cluster, MemoryBudget, Producer, systemDeps } from '@mq/kafka'
+import { type LocalCluster, startCluster } from '@mq/local'
+import { type Assembled, assemble } from '../src/control-plane.ts'
+import { silentLogger } from '../src/logger.ts'
+import { kafkaAdminOpener } from '../src/provision/kafka-admin.ts'
+import { temporaryFolder } from './harness.ts'
+
+const ID = 'orders.placed'
+const GROUP = `billing@${ID}`
+
+describe('a move between real clusters', { timeout: 180_000 }, () => {
+  let source: LocalCluster
+  let target: LocalCluster
+  let a: Cluster
+  let b: Cluster
+
+  before(async () => {
+    ;[source, target] = await Promise.all([startCluster({ name: 'a', brokers: 3 }), startCluster({ name: 'b' })])
+    a = new Cluster({ name: 'a', clientId: 'test', bootstrap: source.bootstrap })
+    b = new Cluster({ name: 'b', clientId: 'test', bootstrap: target.bootstrap })
+  })
+  after(async () => {
+    await Promise.all([a?.close(), b?.close()])
+    await Promise.all([source?.stop(), target?.stop()])
+  })
+
+  const start = async (t: TestContext, dataDir: string): Promise<Assembled> => {
+    const plane = await assemble({
+      port: 0,
+      dataDir,
+      logger: silentLogger,
+      clusters: [
+        { name: 'a', bootstrap: [...source.bootstrap], securityProtocol: 'plaintext' },
+        { name: 'b', bootstrap: [...target.bootstrap], securityProtocol: 'plaintext' },
+      ],
+      openAdmin: kafkaAdminOpener({}, systemDeps),
+      migrationTimes: { warmMs: 200, watchMs: 500, pollMs: 100, quietMs: 0, deleteAfterMs: 0 },
+    })
+    t.after(() => plane.close())
+    return plane
+  }
+  const call = async (plane: Assembled, method: 'GET' | 'POST' | 'PUT', url: string, body?: object) => {
+    const answer = await plane.app.inject({
+      method,
+      url,
+      headers: { host: '127.0.0.1', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
+    })
+    assert.equal(answer.statusCode, 200, answer.payload)
+    return JSON.parse(answer.payload)
+  }
+  const until = async (plane: Assembled, number: number, states: readonly string[]): Promise<Migration> => {
+    const deadline = performance.now() + 30_000
+    for (;;) {
+      const found = Migration.parse(await call(plane, 'GET', `/v1/migrations/${number}`))
+      if (states.includes(found.state)) return found
+      assert.ok(performance.now() < deadline, `still ${found.state}: ${JSON.stringify(found.steps)}`)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  }
+
+  /** Sends all the time, straight to the topic, until the topic refuses; returns what was acknowledged. */
+  const sendUntilSealed = (cluster: Cluster, topic: string, partitions: number) => {
+    let acknowledged = 0
+    let stop = false
+    const producer = new Producer({
+      cluster,
+      settings: { codec: 'none', lingerMs: 0, batchBytes: 16_384, maxMessageBytes: 1_048_576, requestTimeoutMs: 3_000 },
+      budget: new MemoryBudget(8 * 1_048_576),
+      sendDeadlineMs: 1_500,
+    })
+    const handle = producer.topic(topic, partitions)
+    const done = (async () => {
+      for (let n = 0; !stop; n += 50) {
+        const sent = Array.from({ length: 50 }, (_, i) =>
+          producer.send(handle, `key-${(n + i) % 97}`, `value-${n + i}`),
+        )
+        const results = await Promise.allSettled(sent)
+        acknowledged += results.filter((result) => result.status === 'fulfilled').length
+        if (results.some((result) => result.status === 'rejected')) stop = true
+        await new Promise((resolve) => setTimeout(resolve, 2))
+      }
+      await producer.close(0).catch(() => {})
+    })()
+    return {
+      end: async () => {
+        stop = true
+        await done
+        return acknowledged
+      },
+    }
+  }
+  const readAll = async (cluster: Cluster, topic: string, ends: readonly string[]): Promise<void> => {
+    const offsets = ends.map((end, partition) => ({ topic, partition, offset: BigInt(end) }))
+    await new Admin(cluster).commitOffsets(GROUP, offsets)
+  }
+
+  it('seals at exactly what was acknowledged, opens, drains and removes, there and back', async (t) => {
+    const plane = await start(t, temporaryFolder(t))
+    await plane.clusters.checkAll()
+    await call(plane, 'PUT', `/v1/ids/${ID}`, { intent: {} })
+    const closed: number[] = []
+    let [cluster, partitions] = [a, 4]
+    for (const [index, wish] of [{ to: 'b', partitions: 6 }, { to: 'a', partitions: 3 }, { partitions: 6 }].entries()) {
+      const topic = `${ID}.e${index + 1}`
+      const load = sendUntilSealed(cluster, topic, partitions)
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      await new Admin(cluster).commitOffsets(GROUP, [{ topic, partition: 0, offset: 0n }])
+      const { migration } = await call(plane, 'POST', `/v1/ids/${ID}/migrations`, wish)
+      const opened = await until(plane, migration.number, ['open', 'draining', 'retired'])
+      assert.equal(
+        opened.report.recordsSealed,
+        String(await load.end()),
+        'acknowledged is sealed, sealed is acknowledged',
+      )
+      closed.push(opened.report.closedMs!)
+      const next = opened.to.cluster === 'a' ? a : b
+      const seeded = await new Admin(next).committedOffsets(GROUP, [opened.to.topic])
+      assert.equal(seeded.size, opened.to.partitions)
+      await until(plane, migration.number, ['draining'])
+      await readAll(cluster, topic, opened.endOffsets!)
+      await until(plane, migration.number, ['retired'])
+      while (plane.ledger.current(migration.number) !== undefined)
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      assert.deepEqual(await new Admin(cluster).describeTopics([topic]), [])
+      ;[cluster, partitions] = [next, opened.to.partitions]
+    }
+    t.diagnostic(`closed for ${closed.join(', ')} ms`)
+    assert.ok(Math.max(...closed) < 3_000, `${closed} ms`)
+  })
+
+  it('is cancelled before the seal and leaves the topic writable', async (t) => {
+    const plane = await start(t, temporaryFolder(t))
+    await plane.clusters.checkAll()
+    await call(plane, 'PUT', '/v1/ids/carts.changed', { intent: {} })
+    const { migration } = await call(plane, 'POST', '/v1/ids/carts.changed/migrations', { to: 'b' })
+    const cancelled = await call(plane, 'POST', `/v1/migrations/${migration.number}/cancel`)
+    assert.equal(cancelled.state, 'cancelled')
+    while (plane.ledger.current(migration.number) !== undefined) await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.deepEqual(await new Admin(b).describeTopics(['carts.changed.e2']), [])
+    const load = sendUntilSealed(a, 'carts.changed.e1', 4)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    assert.ok((await load.end()) > 0)
+  })
+
+  it('goes on from the row after its control plane is gone, in any state (X1)', { timeout: 90_000 }, async (t) => {
+    for (const state of ['planned', 'prepared', 'sealing', 'refusing', 'sealed', 'open'] as const) {
+      const id = `stock.${state}`
+      const dataDir = temporaryFolder(t)
+      const first = await start(t, dataDir)
+      await first.clusters.checkAll()
+      await call(first, 'PUT', `/v1/ids/${id}`, { intent: {} })
+      const load = sendUntilSealed(a, `${id}.e1`, 4)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      const took = first.ledger.took.bind(first.ledger)
+      const reached = Promise.withResolvers<void>()
+      first.ledger.took = (record) => {
+        took(record)
+        if (record.state !== state) return
+        // Nothing after this moment is written: the process is as good as gone.
+        first.ledger.close()
+        reached.resolve()
+      }
+      await call(first, 'POST', `/v1/ids/${id}/migrations`, { to: 'b', partitions: 2 })
+      await reached.promise
+      await first.migrator.close(0)
+      await first.close()
+      const restartedMs = performance.now()
+      const second = await start(t, dataDir)
+      const ended = await until(second, 1, ['open', 'draining', 'retired', 'cancelled', 'failed'])
+      assert.ok(performance.now() - restartedMs < 10_000, `${state}: ${performance.now() - restartedMs} ms`)
+      assert.ok(['open', 'draining', 'retired'].includes(ended.state), `${state}: ${ended.state}`)
+      assert.equal(ended.report.recordsSealed, String(await load.end()), state)
+      await second.close()
+    }
+  })
+
+  it('proves a leader anew that comes up while the others are sealed (S1)', async (t) => {
+    const plane = await start(t, temporaryFolder(t))
+    await plane.clusters.checkAll()
+    await call(plane, 'PUT', '/v1/ids/flights.departed', { intent: {} })
+    const load = sendUntilSealed(a, 'flights.departed.e1', 4)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    const [topic] = await a.metadata(['flights.departed.e1'], { refresh: true })
+    const victim = source.brokers.find((broker) => broker.nodeId === topic!.partitions[0]!.leader)!
+    const took = plane.ledger.took.bind(plane.ledger)
+    let killing: Promise<void> | undefined
+    plane.ledger.took = (record) => {
+      took(record)
+      if (record.state === 'refusing') killing ??= victim.kill()
+    }
+    const { migration } = await call(plane, 'POST', '/v1/ids/flights.departed/migrations', { to: 'b' })
+    const opened = await until(plane, migration.number, ['open', 'draining', 'retired'])
+    await killing
+    const acknowledged = await load.end()
+    assert.ok(
+      BigInt(opened.report.recordsSealed) >= BigInt(acknowledged),
+      `${opened.report.recordsSealed} ${acknowledged}`,
+    )
+    const ends = await new Admin(a).listOffsets('flights.departed.e1', [0, 1, 2, 3], 'latest')
+    assert.deepEqual(
+      [0, 1, 2, 3].map((index) => String(ends.get(index))),
+      opened.endOffsets,
+    )
+    await victim.restart()
+  })
+
+  it('says that a target without room is refused', async (t) => {
+    const plane = await start(t, temporaryFolder(t))
+    await plane.clusters.checkAll()
+    await call(plane, 'PUT', '/v1/ids/no.room', { intent: {} })
+    const { plan } = await call(plane, 'POST', '/v1/ids/no.room/migrations', { to: 'b', replication: 3, plan: true })
+    assert.equal(plan.refusal?.code, 'MQ_MIGRATION_REFUSED')
+    await assert.rejects(plane.migrator.start('no.room', { to: 'b', replication: 3 }, 'test'), MqError)
+  })
+})
