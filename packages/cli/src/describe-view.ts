@@ -75,6 +75,7 @@ function epochsText(detail: MqIdDetail, colors: Colors): string {
         { head: 'CLUSTER' },
         { head: 'TOPIC' },
         { head: 'PARTITIONS', align: 'right' },
+        { head: 'ENDS AT', align: 'right' },
       ],
       detail.epochs.map((epoch) => [
         String(epoch.epoch),
@@ -82,6 +83,7 @@ function epochsText(detail: MqIdDetail, colors: Colors): string {
         epoch.cluster,
         epoch.topic,
         String(epoch.partitions),
+        epoch.endOffsets === null ? '-' : formatCount(epoch.endOffsets.reduce((sum, end) => sum + Number(end), 0)),
       ]),
       colors,
     ),

@@ -16,6 +16,8 @@ import { describeCommand } from './commands/describe.ts'
 import { devCommand } from './commands/dev.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { listCommand } from './commands/list.ts'
+import { migrateCommand } from './commands/migrate.ts'
+import { migrationsCommand } from './commands/migrations.ts'
 import { docsCommand, measureCommand, testCommand } from './commands/run-script.ts'
 import { sendCommand } from './commands/send.ts'
 import { tailCommand } from './commands/tail.ts'
@@ -30,6 +32,7 @@ type Register = (program: Command, io: Io) => void
 const groups: readonly { readonly heading: string; readonly commands: readonly Register[] }[] = [
   { heading: 'Try and run:', commands: [demoCommand, devCommand] },
   { heading: 'mQ IDs:', commands: [applyCommand, listCommand, describeCommand, deleteCommand] },
+  { heading: 'Moves:', commands: [migrateCommand, migrationsCommand] },
   { heading: 'Messages:', commands: [sendCommand, tailCommand] },
   { heading: 'Surroundings:', commands: [clusterCommand, contextCommand, doctorCommand, completionCommand] },
   { heading: 'For work on mQ itself:', commands: [testCommand, measureCommand, docsCommand] },

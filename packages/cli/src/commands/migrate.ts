@@ -1,0 +1,128 @@
+/** `mq migrate ID`: move a live mQ ID to another cluster or shape; `mq migrate cancel N` undoes a move. */
+import { type Migration, MqError } from '@mq/contract'
+import type { Command } from 'commander'
+import type { ControlPlaneApi } from '../api.ts'
+import type { TargetFlags } from '../contexts.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { Exit } from '../failures.ts'
+import type { Io } from '../io.ts'
+import { migrationPlanText, migrationText, progressText } from '../migration-view.ts'
+import { apiFor, checkMqId, type OutputFlags, wholeNumber, withExamples, withOutput, withTarget } from '../options.ts'
+import { print } from '../output.ts'
+import { startProgress } from '../progress.ts'
+
+interface MigrateFlags extends OutputFlags, TargetFlags {
+  readonly to?: string
+  readonly partitions?: number
+  readonly replication?: number
+  readonly plan?: boolean
+  readonly wait?: boolean
+}
+
+const POLL_MS = 250
+
+export function migrateCommand(program: Command, io: Io): void {
+  const command = program
+    .command('migrate')
+    .summary('move a live mQ ID to another cluster or partition count')
+    .description(
+      'Moves a live mQ ID: producers and consumers run on, nothing is lost and no key gets out of order. It can be cancelled (mq migrate cancel N) until a broker refuses data to the old topic.',
+    )
+    .usage('[options] <id> | cancel <number>')
+    .argument('<id>', 'an mQ ID, or the word cancel')
+    .argument('[number]', 'with cancel: the migration to undo')
+    .option('--to <cluster>', 'cluster to move to (default: where it is)')
+    .option('--partitions <count>', 'partitions there (default: as many as now)', wholeNumber(1, 10_000))
+    .option('--replication <count>', 'copies of each record there', wholeNumber(1, 100))
+    .option('--plan', 'only say what would be done')
+    .option('--wait', 'stay until every group read the old topic to its end')
+  withExamples(withTarget(withOutput(command)), [
+    ['mq migrate orders.placed --to cluster-b --plan', 'what it would do'],
+    ['mq migrate orders.placed --to cluster-b --partitions 12', 'do it; returns when the new place is open'],
+    ['mq migrate cancel 3', 'undo move 3, if no broker refuses data yet'],
+  ]).action(async (text: string, number: string | undefined, flags: MigrateFlags) => {
+    const asksMove = flags.to ?? flags.partitions ?? flags.replication
+    // An mQ ID may be named cancel, too.
+    if (text === 'cancel' && asksMove === undefined) return cancel(io, number, flags)
+    if (number !== undefined) throw new MqError('MQ_OPTION_INVALID', `'${number}' is one argument too many`)
+    return migrate(io, checkMqId(text), flags)
+  })
+}
+
+async function migrate(io: Io, id: string, flags: MigrateFlags): Promise<void> {
+  const { to, partitions, replication } = flags
+  if (to === undefined && partitions === undefined && replication === undefined) {
+    throw new MqError('MQ_OPTION_INVALID', 'A move needs --to, --partitions or --replication')
+  }
+  const api = apiFor(io, flags)
+  const body = {
+    ...(to === undefined ? {} : { to }),
+    ...(partitions === undefined ? {} : { partitions }),
+    ...(replication === undefined ? {} : { replication }),
+    plan: flags.plan === true,
+  }
+  const { plan, migration } = await api.call('migrate', { params: { id }, body }, { signal: io.interrupt })
+  if (migration === null) {
+    await print(io, flags.output, plan, (colors) => migrationPlanText(plan, colors))
+    if (plan.refusal !== null) throw new Exit(exitCodes.refused)
+    return
+  }
+  const last = await follow(io, api, migration, flags.wait === true)
+  await print(io, flags.output, last, (colors) => migrationText(last, colors, Date.now()))
+  if (last.state === 'failed' || last.state === 'cancelled') throw new Exit(exitCodes.refused)
+}
+
+/** Looks until the new place is open, or with `untilDrained` until the old one is read to its end. */
+async function follow(io: Io, api: ControlPlaneApi, begun: Migration, untilDrained: boolean): Promise<Migration> {
+  const progress = startProgress(io, progressText(begun), { announce: true })
+  try {
+    let last = begun
+    while (!isThrough(last, untilDrained)) {
+      await pause(POLL_MS, io.interrupt)
+      const params = { number: String(begun.number) }
+      last = await api.call('getMigration', { params }, { signal: io.interrupt })
+      progress.update(progressText(last))
+    }
+    return last
+  } finally {
+    progress.stop()
+  }
+}
+
+function isThrough({ state }: Migration, untilDrained: boolean): boolean {
+  if (state === 'retired' || state === 'failed' || state === 'cancelled') return true
+  return !untilDrained && (state === 'open' || state === 'draining')
+}
+
+async function cancel(io: Io, text: string | undefined, flags: MigrateFlags): Promise<void> {
+  const number = migrationNumber(text)
+  const migration = await apiFor(io, flags).call(
+    'cancelMigration',
+    { params: { number } },
+    { signal: io.interrupt, deadlineMs: 60_000 },
+  )
+  await print(io, flags.output, migration, (colors) => migrationText(migration, colors, Date.now()))
+}
+
+export function migrationNumber(text: string | undefined): string {
+  if (text !== undefined && /^[1-9]\d{0,14}$/.test(text)) return text
+  throw new MqError(
+    'MQ_OPTION_INVALID',
+    text === undefined ? 'Say which migration: its number from mq migrations' : `'${text}' is not a migration's number`,
+  )
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop)
+      resolve()
+    }, ms)
+    const stop = (): void => {
+      clearTimeout(timer)
+      reject(signal.reason)
+    }
+    signal.addEventListener('abort', stop, { once: true })
+  })
+}

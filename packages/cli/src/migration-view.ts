@@ -1,0 +1,147 @@
+/** Migrations for people: what a move would do, how far one is, and its report. */
+import type { Migration, MigrationPlace, MigrationPlan, MigrationState } from '@mq/contract'
+import type { Colors } from './io.ts'
+import { fields, table } from './output.ts'
+import { formatAge, formatCount, formatMs, plural } from './units.ts'
+
+const MEANING: Record<MigrationState, string> = {
+  planned: 'making the new topic and trying it',
+  prepared: 'clients get ready for the new place',
+  sealing: 'sealing the old topic',
+  refusing: 'brokers begin to refuse data to the old topic',
+  sealed: 'every broker is proven sealed',
+  open: 'open in the new place; the old topic is watched',
+  draining: 'groups read the old topic to its end',
+  retired: 'done',
+  undoing: 'being undone',
+  cancelled: 'cancelled; everything is as it was',
+  failed: 'failed; everything is as it was',
+}
+
+export function placeText({ cluster, topic, partitions, replication }: MigrationPlace): string {
+  return `${cluster}, topic ${topic}, ${plural(partitions, 'partition')}, ${plural(replication, 'copy', 'copies')}`
+}
+
+export function progressText(migration: Migration): string {
+  const behind = migration.groups.filter((group) => group.drainedAtMs === null)
+  const groups =
+    migration.state === 'draining' && behind.length > 0
+      ? `: ${behind.map((group) => `${group.group} ${formatCount(Number(group.remaining))} to go`).join(', ')}`
+      : ''
+  return `migration ${migration.number} of ${migration.mqId}: ${MEANING[migration.state]}${groups}`
+}
+
+export function migrationPlanText(plan: MigrationPlan, colors: Colors): string {
+  if (plan.refusal !== null || plan.from === null || plan.to === null) {
+    return `${colors.red('refused')}  ${plan.mqId}: ${plan.refusal?.message ?? 'no reason given'} (${plan.refusal?.code ?? ''})`
+  }
+  return [
+    `${colors.bold(plan.mqId)} would move`,
+    `  from epoch ${plan.from.epoch}: ${placeText(plan.from)}`,
+    `  to epoch ${plan.to.epoch}:   ${placeText(plan.to)}`,
+    ...plan.warnings.map((warning) => colors.yellow(`  warning: ${warning}`)),
+    'Nothing was touched.',
+  ].join('\n')
+}
+
+export function migrationsText(migrations: readonly Migration[], colors: Colors, mq: string, nowMs: number): string {
+  if (migrations.length === 0) return `No migrations yet. Plan one with: ${mq} migrate ID --to CLUSTER --plan`
+  return table(
+    [
+      { head: 'NUMBER', align: 'right' },
+      { head: 'ID' },
+      { head: 'STATE' },
+      { head: 'FROM' },
+      { head: 'TO' },
+      { head: 'CLOSED FOR', align: 'right' },
+      { head: 'BEGUN' },
+    ],
+    migrations.map((one) => [
+      String(one.number),
+      one.mqId,
+      one.state,
+      `${one.from.cluster}/${one.from.partitions}`,
+      `${one.to.cluster}/${one.to.partitions}`,
+      orDash(one.report.closedMs),
+      `${formatAge(nowMs - one.createdAtMs)} ago`,
+    ]),
+    colors,
+  )
+}
+
+export function migrationText(migration: Migration, colors: Colors, nowMs: number): string {
+  const { number, mqId, state, from, to, report, proofs, groups, stragglers, problem } = migration
+  const parts = [
+    `${colors.bold(`Migration ${number}`)} of ${mqId}: ${state}, ${MEANING[state]}  ${colors.dim(`begun ${formatAge(nowMs - migration.createdAtMs)} ago by ${migration.actor}`)}`,
+    ...(problem === null ? [] : [colors.red(`  ${problem.code}: ${problem.message}`)]),
+    fields(
+      [
+        ['from', `epoch ${from.epoch} on ${placeText(from)}`],
+        ['to', `epoch ${to.epoch} on ${placeText(to)}`],
+        ['can be cancelled', migration.cancellable ? `yes: mq migrate cancel ${number}` : 'no'],
+        ['records in the old epoch', formatCount(Number(report.recordsSealed))],
+        ['closed for writes', orDash(report.closedMs)],
+        ['seal proven after', orDash(report.sealMs)],
+        ['prepared in', orDash(report.preparedMs)],
+        ['read to the end in', orDash(report.drainedMs)],
+        ['stragglers', stragglers.length === 0 ? 'none' : plural(stragglers.length, 'partition')],
+      ],
+      colors,
+    ),
+    section('Steps', stepsText(migration, colors), colors),
+  ]
+  if (groups.length > 0) parts.push(section('Groups', groupsText(migration, colors), colors))
+  if (proofs.length > 0) parts.push(section('Proofs', proofsText(migration, colors), colors))
+  return parts.join('\n')
+}
+
+function stepsText({ steps }: Migration, colors: Colors): string {
+  return table(
+    [{ head: 'STEP' }, { head: 'TOOK', align: 'right' }, { head: 'TRIED AGAIN', align: 'right' }, { head: 'FOUND' }],
+    steps.map((step) => [
+      step.step,
+      step.endedAtMs === null ? '-' : formatMs(step.endedAtMs - step.startedAtMs),
+      step.attempts === 0 ? '-' : String(step.attempts),
+      step.problem ??
+        Object.entries(step.result)
+          .map(([name, value]) => `${name} ${plain(value)}`)
+          .join(', '),
+    ]),
+    colors,
+  )
+}
+
+function groupsText({ groups }: Migration, colors: Colors): string {
+  return table(
+    [{ head: 'GROUP' }, { head: 'MEMBERS', align: 'right' }, { head: 'TO GO', align: 'right' }],
+    groups.map((one) => [
+      one.group,
+      String(one.members),
+      one.drainedAtMs === null ? formatCount(Number(one.remaining)) : 'none',
+    ]),
+    colors,
+  )
+}
+
+function proofsText({ proofs }: Migration, colors: Colors): string {
+  return table(
+    [
+      { head: 'PARTITION', align: 'right' },
+      { head: 'LEADER', align: 'right' },
+      { head: 'LEADER EPOCH', align: 'right' },
+      { head: 'END', align: 'right' },
+    ],
+    proofs.map((one) => [String(one.partition), String(one.leader), String(one.leaderEpoch), one.endOffset]),
+    colors,
+  )
+}
+
+function section(title: string, text: string, colors: Colors): string {
+  return `\n${colors.bold(title)}\n${text
+    .split('\n')
+    .map((line) => `  ${line}`)
+    .join('\n')}`
+}
+
+const orDash = (ms: number | null): string => (ms === null ? '-' : formatMs(ms))
+const plain = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value))

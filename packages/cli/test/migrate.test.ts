@@ -1,0 +1,148 @@
+/**
+ * `mq migrate` and `mq migrations` against a control plane that answers what a test says.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Migration } from '@mq/contract'
+import { exitCodes } from '../src/exit-codes.ts'
+import { fakeControlPlane, type Reply, run, type Seen } from './harness.ts'
+
+const place = (epoch: number, cluster: string, partitions: number) => ({
+  epoch,
+  cluster,
+  topic: `orders.placed.e${epoch}`,
+  partitions,
+  replication: 3,
+})
+const migration = Migration.parse({
+  number: 3,
+  mqId: 'orders.placed',
+  state: 'planned',
+  cancellable: true,
+  from: place(1, 'a', 4),
+  to: place(2, 'b', 12),
+  actor: 'api',
+  createdAtMs: 1_000,
+  updatedAtMs: 2_000,
+  endedAtMs: null,
+  steps: [{ step: 'prepare', startedAtMs: 1_000, endedAtMs: null, attempts: 1, result: {}, problem: 'MQ_X: away' }],
+  proofs: [],
+  endOffsets: null,
+  groups: [],
+  stragglers: [],
+  problem: null,
+  report: { recordsSealed: '0', sealMs: null, closedMs: null, preparedMs: null, drainedMs: null, totalMs: null },
+})
+const opened: Migration = {
+  ...migration,
+  state: 'draining',
+  cancellable: false,
+  endOffsets: ['10'],
+  proofs: [{ partition: 0, leader: 2, leaderEpoch: 5, provenAtMs: 1_500, endOffset: '10' }],
+  groups: [{ group: 'billing', members: 2, remaining: '1234', drainedAtMs: null }],
+  report: { ...migration.report, recordsSealed: '10', closedMs: 87 },
+}
+const plan = { mqId: 'orders.placed', from: migration.from, to: migration.to, warnings: ['one broker'], refusal: null }
+
+async function withPlane<T>(
+  reply: (seen: Seen) => Reply | undefined,
+  work: (url: string, seen: readonly Seen[]) => Promise<T>,
+): Promise<T> {
+  const plane = await fakeControlPlane(reply)
+  try {
+    return await work(plane.url, plane.seen)
+  } finally {
+    await plane.close()
+  }
+}
+
+test('a move is followed until the new place is open, and says how long it was closed', async () => {
+  let looks = 0
+  await withPlane(
+    ({ method }) => ({ body: method === 'POST' ? { plan, migration } : ++looks < 2 ? migration : opened }),
+    async (url, seen) => {
+      const ran = await run(['migrate', 'orders.placed', '--to', 'b', '--partitions', '12', '--url', url])
+      assert.equal(ran.code, exitCodes.ok, ran.stderr)
+      assert.deepEqual(seen[0]?.body, { to: 'b', partitions: 12, plan: false })
+      assert.match(ran.stdout, /Migration 3.*draining/)
+      assert.match(ran.stdout, /closed for writes +87 ms/)
+      assert.match(ran.stdout, /billing +2 +1,234/)
+      assert.match(ran.stderr, /groups read the old topic to its end: billing 1,234 to go/)
+    },
+  )
+})
+
+test('a plan prints what would be done, and a refusal exits as one', async () => {
+  await withPlane(
+    () => ({ body: { plan, migration: null } }),
+    async (url) => {
+      const ran = await run(['migrate', 'orders.placed', '--to', 'b', '--plan', '--url', url])
+      assert.equal(ran.code, exitCodes.ok, ran.stderr)
+      assert.match(ran.stdout, /from epoch 1: a, topic orders.placed.e1, 4 partitions/)
+      assert.match(ran.stdout, /Nothing was touched/)
+    },
+  )
+  const refusal = { code: 'MQ_SEAL_FORBIDDEN', message: 'topic orders.placed.e1 cannot be sealed' }
+  await withPlane(
+    () => ({ body: { plan: { ...plan, from: null, to: null, refusal }, migration: null } }),
+    async (url) => {
+      const ran = await run(['migrate', 'orders.placed', '--to', 'b', '--plan', '--url', url])
+      assert.equal(ran.code, exitCodes.refused)
+      assert.match(ran.stdout, /cannot be sealed \(MQ_SEAL_FORBIDDEN\)/)
+    },
+  )
+})
+
+test('a cancel is asked for by number, and one that comes too late exits as refused', async () => {
+  await withPlane(
+    () => ({ body: { ...migration, state: 'cancelled', cancellable: false } }),
+    async (url, seen) => {
+      const ran = await run(['migrate', 'cancel', '3', '--url', url])
+      assert.equal(ran.code, exitCodes.ok, ran.stderr)
+      assert.equal(seen[0]?.path, '/v1/migrations/3/cancel')
+      assert.match(ran.stdout, /everything is as it was/)
+    },
+  )
+  const problem = {
+    code: 'MQ_MIGRATION_SEALED',
+    message: 'a leader refuses data already',
+    action: 'x',
+    retryable: false,
+  }
+  await withPlane(
+    () => ({ status: 409, body: problem }),
+    async (url) => assert.equal((await run(['migrate', 'cancel', '3', '--url', url])).code, exitCodes.refused),
+  )
+})
+
+test('moves are listed, and one is shown with its steps and proofs', async () => {
+  await withPlane(
+    ({ path }) => ({ body: path.startsWith('/v1/migrations/') ? opened : { migrations: [opened] } }),
+    async (url, seen) => {
+      const list = await run(['migrations', '--id', 'orders.placed', '--url', url])
+      assert.match(list.stdout, /3 +orders.placed +draining +a\/4 +b\/12 +87 ms/, list.stderr)
+      assert.equal(seen[0]?.path, '/v1/migrations?id=orders.placed')
+      const one = await run(['migrations', 'show', '3', '--url', url])
+      assert.match(one.stdout, /MQ_X: away/)
+      assert.match(one.stdout, /0 +2 +5 +10/)
+      const json = await run(['migrations', 'show', '3', '-o', 'json', '--url', url])
+      assert.deepEqual(Migration.parse(JSON.parse(json.stdout)), opened)
+    },
+  )
+})
+
+test('wrong usage is told before anything is asked', async () => {
+  for (const argv of [
+    ['migrate', 'orders.placed'],
+    ['migrate', 'Orders', '--to', 'b'],
+    ['migrate', 'orders.placed', '--partitions', '0'],
+    ['migrate', 'orders.placed', 'more', '--to', 'b'],
+    ['migrate', 'cancel'],
+    ['migrate', 'cancel', 'x'],
+    ['migrations', 'show'],
+    ['migrations', 'list'],
+  ]) {
+    const ran = await run([...argv, '--url', 'http://127.0.0.1:1'])
+    assert.equal(ran.code, exitCodes.badInput, `${argv.join(' ')}: ${ran.stderr}`)
+  }
+})
