@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { checkHistory } from '@mq/testkit'
+import { Load } from './support/load.ts'
+import { Mover } from './support/mover.ts'
+import { until } from './support/time.ts'
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+function assertPerfect(load: Load): void {
+  const verdict = checkHistory(load.events)
+  assert.deepEqual(verdict.violations.slice(0, 5), [])
+  assert.equal(verdict.failedSends, 0)
+  assert.equal(load.acked, load.sent)
+  assert.equal(load.handled, load.sent)
+}
+
+describe('a live move on real Kafka', { timeout: 180_000 }, () => {
+  let mover: Mover
+  before(
+    async () => {
+      mover = await Mover.start()
+    },
+    { timeout: 60_000 },
+  )
+  after(() => mover?.stop(), { timeout: 30_000 })
+  afterEach(() => mover.closeConnections(), { timeout: 30_000 })
+
+  it('loses, repeats, reorders and fails nothing from 6 to 12 to 6 to 10 partitions under load', {
+    timeout: 90_000,
+  }, async (test) => {
+    const load = new Load('moves.under.load')
+    await mover.declare(load.id, { cluster: 'a', partitions: 6 })
+    const [first, second] = [await mover.connect(), await mover.connect()]
+    await load.consume(first, 'g', 'first')
+    await load.consume(second, 'g', 'second')
+    load.produce(first, 'p0', 15)
+    load.produce(second, 'p1', 15)
+    await pause(500)
+    for (const [at, partitions] of [12, 6, 10].entries()) {
+      await mover.move(load.id, { cluster: at % 2 === 0 ? 'b' : 'a', partitions })
+      const old = mover.binding(load.id).epochs.at(-2)!
+      load.noteSeal(old.epoch, old.endOffsets!)
+      await pause(1_000)
+      if (at > 0) await mover.retire(load.id, 'g')
+    }
+    await load.end()
+    await until('all is acknowledged', () => load.acked + load.failed === load.sent, 20_000)
+    await until('all is handled', () => load.handled >= load.sent, 30_000)
+    await pause(300)
+    assertPerfect(load)
+    const epochs = new Set(load.events.flatMap((event) => (event.type === 'handle' ? [event.epoch] : [])))
+    assert.deepEqual([...epochs].toSorted(), [1, 2, 3, 4])
+    test.diagnostic(`${load.sent} messages, longest send ${Math.round(load.longestMs)} ms`)
+    const problems = [...first.logger.lines, ...second.logger.lines].filter(({ level }) => level === 'error')
+    assert.deepEqual(problems, [])
+  })
+
+  it('resolves a batch that was stored without an answer, and one that never arrived, by the sealed tail', {
+    timeout: 60_000,
+  }, async () => {
+    for (const direction of ['to-client', 'to-broker'] as const) {
+      const load = new Load(`cut.${direction}`)
+      await mover.declare(load.id, { cluster: 'a', partitions: 3 })
+      const mq = await mover.connect()
+      for (let n = 0; n < 50; n++) load.send(mq, 'p0', n)
+      await until('connected', () => load.acked === 50)
+      const proxy = mover.clusters.a.brokers[0]!.proxy!
+      proxy.blackhole(direction)
+      for (let n = 50; n < 100; n++) load.send(mq, 'p0', n)
+      await pause(300)
+      for (let n = 100; n < 200; n++) load.send(mq, 'p0', n)
+      await mover.prepare(load.id, { cluster: 'b', partitions: 5 })
+      const ends = await mover.seal(load.id)
+      for (let n = 200; n < 250; n++) load.send(mq, 'p0', n)
+      mover.release(load.id, ends)
+      await pause(500)
+      assert.equal(load.acked, 50, 'nothing passes while it is not known what the old log has')
+      const inOld = ends.reduce((sum, end) => sum + Number(end), 0)
+      assert.equal(inOld, direction === 'to-client' ? 100 : 50)
+      proxy.heal()
+      await until('all is acknowledged', () => load.acked + load.failed === load.sent, 20_000)
+      load.noteSeal(1, ends)
+      await load.consume(mq, 'g', 'one')
+      await until('all is handled', () => load.handled >= load.sent, 20_000)
+      await pause(300)
+      assertPerfect(load)
+      await mq.close()
+    }
+  })
+
+  it('holds what a sealed topic refuses, asks for the binding, and fails no send (P2)', {
+    timeout: 40_000,
+  }, async () => {
+    const load = new Load('not.told')
+    await mover.declare(load.id, { cluster: 'a', partitions: 2 })
+    const mq = await mover.connect()
+    for (let n = 0; n < 20; n++) load.send(mq, 'p0', n)
+    await until('connected', () => load.acked === 20)
+    await mover.prepare(load.id, { cluster: 'b', partitions: 3 })
+    const ends = await mover.seal(load.id, true)
+    mover.plane.dropStreams()
+    for (let n = 20; n < 80; n++) load.send(mq, 'p0', n)
+    await pause(700)
+    assert.equal(load.acked + load.failed, 20)
+    mover.release(load.id, ends)
+    mover.plane.dropStreams()
+    await until('all is acknowledged', () => load.acked + load.failed === load.sent, 10_000)
+    load.noteSeal(1, ends)
+    await load.consume(mq, 'g', 'one')
+    await until('all is handled', () => load.handled >= load.sent, 20_000)
+    assertPerfect(load)
+  })
+
+  it('gives a group that was away the old epoch first, and a new group what it asked for (C5, C6)', {
+    timeout: 60_000,
+  }, async () => {
+    const load = new Load('was.away')
+    await mover.declare(load.id, { cluster: 'a', partitions: 4 })
+    const mq = await mover.connect()
+    const away = await load.consume(mq, 'away', 'one')
+    for (let n = 0; n < 100; n++) load.send(mq, 'p0', n)
+    await until('a part is read', () => load.handled === 100, 20_000)
+    await away.close()
+    for (let n = 100; n < 300; n++) load.send(mq, 'p0', n)
+    await mover.move(load.id, { cluster: 'b', partitions: 8 })
+    for (let n = 300; n < 500; n++) load.send(mq, 'p0', n)
+    await until('all is acknowledged', () => load.acked === 500, 20_000)
+    const late: number[] = []
+    const onLate = ({ value }: { value: { n: number } }): void => void late.push(value.n)
+    await mq.consume<{ n: number }>(load.id, 'late', onLate, { from: 'latest' })
+    await load.consume(mq, 'away', 'two')
+    await until('the rest is read', () => load.handled === 500, 20_000)
+    for (let n = 500; n < 520; n++) load.send(mq, 'p0', n)
+    await until('what is new is read', () => load.handled === 520 && late.length >= 20, 20_000)
+    await pause(300)
+    assertPerfect(load)
+    assert.deepEqual(
+      late.toSorted((x, y) => x - y),
+      Array.from({ length: 20 }, (_, index) => 500 + index),
+    )
+  })
+})

@@ -1,0 +1,182 @@
+/**
+ * Two real clusters, a control plane in a few lines, and moves of one mQ ID between them, made by hand step by step.
+ */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Binding, type Epoch, groupIdOf } from '@mq/contract'
+import { Admin, Cluster, TopicSeal } from '@mq/kafka'
+import { type LocalCluster, startCluster } from '@mq/local'
+import { connect, type Mq } from '../../src/index.ts'
+import { bindingOf } from './bindings.ts'
+import { TestControlPlane } from './control-plane.ts'
+import { RecordingLogger } from './logs.ts'
+import { until } from './time.ts'
+
+type Side = 'a' | 'b'
+
+export interface Target {
+  readonly cluster: Side
+  readonly partitions: number
+}
+
+export class Mover {
+  readonly plane: TestControlPlane
+  readonly clusters: Readonly<Record<Side, LocalCluster>>
+  readonly #direct: Readonly<Record<Side, Cluster>>
+  readonly #dir: string
+  readonly #open = new Set<Mq>()
+
+  private constructor(
+    plane: TestControlPlane,
+    clusters: Readonly<Record<Side, LocalCluster>>,
+    direct: Readonly<Record<Side, Cluster>>,
+    dir: string,
+  ) {
+    this.plane = plane
+    this.clusters = clusters
+    this.#direct = direct
+    this.#dir = dir
+  }
+
+  static async start(): Promise<Mover> {
+    const start = (name: Side): Promise<LocalCluster> =>
+      startCluster({
+        name,
+        proxy: true,
+        configs: {
+          'group.consumer.heartbeat.interval.ms': '1000',
+          'group.consumer.min.heartbeat.interval.ms': '1000',
+          'group.consumer.session.timeout.ms': '6000',
+          'group.consumer.min.session.timeout.ms': '6000',
+        },
+      })
+    const [a, b] = await Promise.all([start('a'), start('b')])
+    const direct = { a: await directTo(a), b: await directTo(b) }
+    const plane = await TestControlPlane.start()
+    return new Mover(plane, { a, b }, direct, await mkdtemp(join(tmpdir(), 'mq-mover-')))
+  }
+
+  async connect(): Promise<Mq & { logger: RecordingLogger }> {
+    const logger = new RecordingLogger()
+    const mq = await connect({ url: this.plane.url, app: 'test', cacheDir: this.#dir, logger })
+    this.#open.add(mq)
+    return Object.assign(mq, { logger })
+  }
+
+  binding(id: string): Binding {
+    return this.plane.bindings.get(id)!
+  }
+
+  /** The first epoch. */
+  async declare(id: string, target: Target, parts: Partial<Binding> = {}): Promise<void> {
+    const epoch = await this.#create(id, 1, target)
+    const clusters = (['a', 'b'] as const).map((name) => ({
+      name,
+      bootstrap: this.clusters[name].bootstrap,
+      securityProtocol: 'plaintext' as const,
+    }))
+    this.plane.publish(bindingOf({ mqId: id, clusters, ...parts, epochs: [{ ...epoch, state: 'open' }] }))
+  }
+
+  publish(id: string, epochs: Epoch[]): void {
+    const before = this.binding(id)
+    this.plane.publish({ ...before, revision: before.revision + 1, epochs })
+  }
+
+  /** PREPARED */
+  async prepare(id: string, target: Target): Promise<void> {
+    const { epochs } = this.binding(id)
+    this.publish(id, [...epochs, await this.#create(id, epochs.at(-1)!.epoch + 1, target)])
+  }
+
+  /** SEALING, without telling anybody when `isSilent`. */
+  async seal(id: string, isSilent = false): Promise<string[]> {
+    const { epochs } = this.binding(id)
+    const old = epochs.at(-2)!
+    if (!isSilent) this.#change(id, [[old.epoch, { state: 'sealing' }]])
+    const seal = new TopicSeal(this.#direct[old.cluster as Side])
+    const partitions = Array.from({ length: old.partitions }, (_, partition) => partition)
+    await seal.request(old.topic)
+    const admin = this.admin(old.cluster as Side)
+    await until('every leader refuses', async () => {
+      const probes = await seal.probe(old.topic, partitions)
+      return probes.every(({ verdict }) => verdict === 'sealed')
+    })
+    const ends = await admin.listOffsets(old.topic, partitions, 'latest')
+    return partitions.map((partition) => String(ends.get(partition)))
+  }
+
+  /** OPEN */
+  release(id: string, endOffsets: string[]): void {
+    const [old, next] = this.binding(id).epochs.slice(-2)
+    this.#change(id, [
+      [old!.epoch, { state: 'sealed', endOffsets }],
+      [next!.epoch, { state: 'open' }],
+    ])
+  }
+
+  /** All of it. */
+  async move(id: string, target: Target): Promise<void> {
+    await this.prepare(id, target)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    this.release(id, await this.seal(id))
+  }
+
+  /** RETIRED: resolves when the group has read the oldest epoch, which is gone from the binding then. */
+  async retire(id: string, group: string): Promise<void> {
+    const [oldest, ...rest] = this.binding(id).epochs
+    const { epoch, cluster, topic, endOffsets } = oldest!
+    await until(
+      `epoch ${epoch} is read`,
+      async () => {
+        const committed = await this.admin(cluster as Side).committedOffsets(groupIdOf(id, group), [topic])
+        return endOffsets!.every((end, partition) => (committed.get(`${topic}:${partition}`) ?? 0n) >= BigInt(end))
+      },
+      20_000,
+    )
+    this.publish(id, rest)
+  }
+
+  admin(side: Side): Admin {
+    return new Admin(this.#direct[side])
+  }
+
+  async closeConnections(): Promise<void> {
+    await Promise.all([...this.#open].map((mq) => mq.close({ deadlineMs: 5_000 }).catch(() => {})))
+    this.#open.clear()
+  }
+
+  async stop(): Promise<void> {
+    await this.closeConnections()
+    await this.plane.stop()
+    await Promise.all(Object.values(this.#direct).map((cluster) => cluster.close()))
+    await Promise.all(Object.values(this.clusters).map((cluster) => cluster.stop()))
+    await rm(this.#dir, { recursive: true, force: true })
+  }
+
+  #change(id: string, changes: [epoch: number, change: Partial<Epoch>][]): void {
+    const changed = new Map(changes)
+    this.publish(
+      id,
+      this.binding(id).epochs.map((epoch) => ({ ...epoch, ...changed.get(epoch.epoch) })),
+    )
+  }
+
+  async #create(id: string, epoch: number, { cluster, partitions }: Target): Promise<Epoch> {
+    const topic = `${id}.e${epoch}`
+    await this.admin(cluster).createTopic({ name: topic, partitions, replication: 1, configs: {} })
+    return { epoch, state: 'preparing', cluster, topic, partitions, endOffsets: null }
+  }
+}
+
+/** Past the proxy, by the listener that brokers use among themselves. */
+async function directTo(cluster: LocalCluster): Promise<Cluster> {
+  for (const file of await readdir(cluster.folder, { recursive: true })) {
+    if (!file.endsWith('.properties')) continue
+    const port = /INTERNAL:\/\/127\.0\.0\.1:(\d+)/.exec(await readFile(join(cluster.folder, file), 'utf8'))?.[1]
+    if (port === undefined) continue
+    return new Cluster({ name: cluster.name, clientId: 'mover', bootstrap: [`127.0.0.1:${port}`] })
+  }
+  throw new Error(`The internal port of ${cluster.name} is written nowhere in ${cluster.folder}`)
+}
