@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import type { FetchedBatch, FetchedRecord, FetcherOptions, GroupOptions } from '@mq/kafka'
-import { EpochReader, type StartAt } from '../src/epoch-reader.ts'
+import { EpochReader, type EpochReaderOptions, type StartAt } from '../src/epoch-reader.ts'
 import { KeyScheduler } from '../src/key-scheduler.ts'
 import type { Message } from '../src/message.ts'
 import { ConsumerMeter } from '../src/meters.ts'
@@ -107,7 +107,12 @@ class TestKafka {
   }
 }
 
-async function open(handler: (message: Message) => unknown, from: StartAt = 'earliest', concurrency = 4) {
+async function open(
+  handler: (message: Message) => unknown,
+  from: StartAt = 'earliest',
+  concurrency = 4,
+  gate: Partial<Pick<EpochReaderOptions, 'isOpen' | 'onPosition'>> = {},
+) {
   const time = new FakeTime()
   const kafka = new TestKafka()
   const logger = new RecordingLogger()
@@ -135,12 +140,50 @@ async function open(handler: (message: Message) => unknown, from: StartAt = 'ear
       onFailed: () => 100,
     },
     onFatal: (error) => fatal.push(error),
+    ...gate,
   })
   await reader.start()
   return { time, kafka, logger, fatal, reader }
 }
 
 describe('EpochReader', () => {
+  it('fetches nothing of a partition whose gate is closed, and begins at its position when it opens (R6)', async () => {
+    const openGates = new Set([0])
+    const { kafka, reader } = await open(() => {}, 'earliest', 4, { isOpen: (partition) => openGates.has(partition) })
+    kafka.committed.set(`${TOPIC}:1`, 42n)
+    await kafka.assign(0, 1, 2)
+    assert.deepEqual(kafka.added, ['0@5'])
+    assert.equal(reader.isWaiting, true)
+    reader.recheck()
+    assert.deepEqual(kafka.added, ['0@5'])
+    await kafka.revoke(2)
+    openGates.add(1).add(2)
+    reader.recheck()
+    assert.deepEqual(kafka.added, ['0@5', '1@42'])
+    assert.equal(reader.isWaiting, false)
+    reader.recheck()
+    assert.equal(kafka.added.length, 2)
+  })
+
+  it('commits the end of a sealed epoch at once, also over records that are none, and says its positions (R7)', async () => {
+    const positions: string[] = []
+    const onPosition = (partition: number, position: bigint): void => void positions.push(`${partition}@${position}`)
+    const { kafka, time, reader } = await open(() => {}, 'earliest', 4, { onPosition })
+    kafka.committed.set(`${TOPIC}:0`, 5n)
+    kafka.committed.set(`${TOPIC}:1`, 5n)
+    await kafka.assign(0, 1)
+    const { epochs, consumer } = bindingOf()
+    reader.update(consumer, { ...epochs[0]!, state: 'sealed', endOffsets: ['9', '99', '0', '0'] })
+    kafka.deliver(new TestBatch(0, [5, 6], 7))
+    kafka.deliver(new TestBatch(1, [5, 6], 7))
+    kafka.deliver(new TestBatch(0, [], 9))
+    await time.advance(60)
+    assert.deepEqual(kafka.commits, ['0@9'])
+    await time.advance(1_000)
+    assert.deepEqual(kafka.commits, ['0@9', '1@7'])
+    assert.deepEqual(positions, ['0@5', '1@5', '0@9', '1@7'])
+  })
+
   it('begins at the committed position, else where it was asked to, and commits that place (R1)', async () => {
     const { kafka, time } = await open(() => {})
     kafka.committed.set(`${TOPIC}:0`, 42n)

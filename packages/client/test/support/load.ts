@@ -11,6 +11,7 @@ interface Event {
 }
 
 const TICK_MS = 5
+const SLOW_MS = 10
 
 export class Load {
   readonly id: string
@@ -57,16 +58,23 @@ export class Load {
     )
   }
 
-  consume(mq: Mq, group: string, member: string): Promise<Subscription> {
+  /** @param isSlow whether a record of that place takes the handler some milliseconds */
+  consume(
+    mq: Mq,
+    group: string,
+    member: string,
+    isSlow: (epoch: number, partition: number) => boolean = () => false,
+  ): Promise<Subscription> {
     return mq.consume<Event>(
       this.id,
       group,
-      ({ value: { producer, n }, key, epoch, partition, offset }) => {
+      async ({ value: { producer, n }, key, epoch, partition, offset }) => {
+        if (isSlow(epoch, partition)) await new Promise((resolve) => setTimeout(resolve, SLOW_MS))
         this.handled++
         const place = { epoch, partition, offset: Number(offset) }
         this.events.push({ type: 'handle', tUs: nowUs(), group, member, producer, n, key, ...place })
       },
-      { concurrency: 4 },
+      { concurrency: 8 },
     )
   }
 
