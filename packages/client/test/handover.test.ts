@@ -23,7 +23,7 @@ class TestTarget {
     if (this.fail !== undefined) throw this.fail
     const partition = partitionOf(key ?? 'none', this.stored.length)
     const log = this.stored[partition]!
-    log.push(`${key} ${value}`)
+    log.push(`${String(key)} ${String(value)}`)
     return { topic: 'next', partition, baseOffset: BigInt(log.length - 1) }
   }
 

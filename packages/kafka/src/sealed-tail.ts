@@ -95,7 +95,11 @@ export async function searchTail(question: TailQuestion, options: TailOptions): 
         return { kind: 'unknown' }
       }
       if (failures === 5) options.onTrouble?.(problem)
-      await sleep(deps, backoffMs(failures, deps.random), signal)
+      await sleep(
+        deps,
+        backoffMs(failures, () => deps.random()),
+        signal,
+      )
     }
   }
   return { kind: 'unknown' }

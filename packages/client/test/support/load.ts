@@ -40,12 +40,12 @@ export class Load {
     this.#running.push(run())
   }
 
-  send(mq: Mq, producer: string, n: number, keys = 40): void {
+  send(mq: Mq, producer: string, n: number, keys = 40, padding = ''): void {
     const key = `${producer}-${(n * 7) % keys}`
     const fromMs = performance.now()
     this.sent++
     this.events.push({ type: 'send', tUs: nowUs(), producer, n, key })
-    mq.send(this.id, { producer, n }, { key }).then(
+    mq.send(this.id, padding === '' ? { producer, n } : { producer, n, padding }, { key }).then(
       () => {
         this.acked++
         this.longestMs = Math.max(this.longestMs, performance.now() - fromMs)
