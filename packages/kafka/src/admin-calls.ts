@@ -10,7 +10,7 @@
 import { MqError, type MqErrorCode } from '@mq/contract'
 import { type Connection, findCoordinatorV4 } from '@platformatic/kafka'
 import { backoffMs, sleep } from './backoff.ts'
-import { dropConnection, failureOf } from './broker-connection.ts'
+import { dropConnection, failureOf, type Purpose } from './broker-connection.ts'
 import type { Cluster } from './cluster.ts'
 import { KafkaCode, protocolError, toMqError } from './kafka-errors.ts'
 
@@ -124,9 +124,16 @@ export class AdminCalls {
     return await this.#ask(await this.cluster.anyConnection('admin'), what, ask)
   }
 
-  async askBroker<T>(nodeId: number, api: Api, what: string, ask: (connection: Connection) => Promise<T>): Promise<T> {
+  /** @param purpose a broker answers one connection's requests one after another: what must not wait for others takes its own */
+  async askBroker<T>(
+    nodeId: number,
+    api: Api,
+    what: string,
+    ask: (connection: Connection) => Promise<T>,
+    purpose: Purpose = 'admin',
+  ): Promise<T> {
     await this.cluster.apiVersion(api.key, [api.version])
-    return await this.#ask(await this.cluster.connection(nodeId, 'admin'), what, ask)
+    return await this.#ask(await this.cluster.connection(nodeId, purpose), what, ask)
   }
 
   /** Asks the coordinator of a group, looked up anew each time: it moves. */

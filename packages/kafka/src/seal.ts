@@ -113,11 +113,14 @@ export class TopicSeal {
     await this.#alter(topic, sizeLimit, false)
   }
 
-  /** Asks the present leader of each partition (S2). Never throws for one leader's failure. */
-  async probe(topic: string, partitions: readonly number[]): Promise<SealProbe[]> {
+  /**
+   * Asks the leader of each partition (S2). Never throws for one leader's failure.
+   * @param refresh whether to ask for the leaders first: those known may be none any more, which then shows as `unknown`
+   */
+  async probe(topic: string, partitions: readonly number[], refresh = true): Promise<SealProbe[]> {
     const calls = this.#calls
     const what = `probe topic ${topic}`
-    const [known] = await calls.retrying(what, () => calls.cluster.metadata([topic], { refresh: true }))
+    const [known] = await calls.retrying(what, () => calls.cluster.metadata([topic], { refresh }))
     if (known === undefined || known.errorCode !== undefined) {
       throw toMqError(known?.errorCode ?? KafkaCode.UNKNOWN_TOPIC_OR_PARTITION, calls.context(what))
     }
@@ -137,8 +140,13 @@ export class TopicSeal {
         if (nodeId < 0) return led.map((one) => verdictOf(one, undefined, 'no leader'))
         try {
           const indexes = led.map(({ index }) => index)
-          const { results } = await calls.askBroker(nodeId, { key: PRODUCE_API, version }, what, (connection) =>
-            sendProbe(connection, version, topic, indexes),
+          const { results } = await calls.askBroker(
+            nodeId,
+            { key: PRODUCE_API, version },
+            what,
+            (connection) => sendProbe(connection, version, topic, indexes),
+            // The request for the seal may be under way on the other connection.
+            'produce',
           )
           const codes = new Map(results.map((one) => [one.partition, one.code]))
           return led.map((one) => verdictOf(one, codes.get(one.index), 'no answer for the partition'))
@@ -168,31 +176,41 @@ export class TopicSeal {
     try {
       const [epochs, offsets] = await Promise.all([
         partial(
-          calls.askBroker(nodeId, offsetForLeaderEpochV4.api, what, (connection) =>
-            offsetForLeaderEpochV4.api.async(connection, CONSUMER, [
-              {
-                name: topic,
-                partitions: led.map(({ partition, leaderEpoch }) => ({
-                  partitionIndex: partition,
-                  currentLeaderEpoch: leaderEpoch,
-                  leaderEpoch,
-                })),
-              },
-            ]),
+          calls.askBroker(
+            nodeId,
+            offsetForLeaderEpochV4.api,
+            what,
+            (connection) =>
+              offsetForLeaderEpochV4.api.async(connection, CONSUMER, [
+                {
+                  name: topic,
+                  partitions: led.map(({ partition, leaderEpoch }) => ({
+                    partitionIndex: partition,
+                    currentLeaderEpoch: leaderEpoch,
+                    leaderEpoch,
+                  })),
+                },
+              ]),
+            'produce',
           ),
         ),
         partial(
-          calls.askBroker(nodeId, listOffsetsV7.api, what, (connection) =>
-            listOffsetsV7.api.async(connection, CONSUMER, 0, [
-              {
-                name: topic,
-                partitions: led.map(({ partition, leaderEpoch }) => ({
-                  partitionIndex: partition,
-                  currentLeaderEpoch: leaderEpoch,
-                  timestamp: -1n,
-                })),
-              },
-            ]),
+          calls.askBroker(
+            nodeId,
+            listOffsetsV7.api,
+            what,
+            (connection) =>
+              listOffsetsV7.api.async(connection, CONSUMER, 0, [
+                {
+                  name: topic,
+                  partitions: led.map(({ partition, leaderEpoch }) => ({
+                    partitionIndex: partition,
+                    currentLeaderEpoch: leaderEpoch,
+                    timestamp: -1n,
+                  })),
+                },
+              ]),
+            'produce',
           ),
         ),
       ])

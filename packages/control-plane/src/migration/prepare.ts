@@ -9,6 +9,7 @@ import { groupOfId, MqError } from '@mq/contract'
 import { foreignTopic } from '../provision/provisioner.ts'
 import { awaitLeaders, createTopic, isOurs } from '../provision/topic.ts'
 import { stepOf, withDone, withStep } from './record.ts'
+import { rehearse } from './seal.ts'
 import type { Work } from './work.ts'
 
 const WARM_POLL_MS = 100
@@ -118,6 +119,8 @@ export async function warm(work: Work, number: number): Promise<void> {
     if (spentMs() >= Math.min(times.warmMs, LEAST_WARM_MS) && (cold.length === 0 || spentMs() >= times.warmMs)) break
     await work.pause(number, Math.min(WARM_POLL_MS, times.warmMs))
   }
+  await rehearse(work, number)
+  work.checkpoint(number)
   const nowMs = logbook.nowMs
   await logbook.publish(
     number,

@@ -21,26 +21,93 @@ interface Proof {
   readonly provenAtMs: number
 }
 
+/**
+ * Asks the leaders what they will be asked when they are sealed: a cluster that does not answer probes is found out before
+ * any producer holds, and the connections stand when time counts.
+ */
+export async function rehearse(work: Work, number: number): Promise<void> {
+  const { from } = work.logbook.row(number)
+  await work.clusters.use(from.cluster, `rehearsing the seal of ${from.topic}`, async (admin) => {
+    const probes = await admin.probeSeal(from.topic, range(from.partitions), true)
+    const odd = probes.find((probe) => probe.verdict !== 'open')
+    if (odd?.verdict === 'sealed') {
+      throw new MqError(
+        'MQ_MIGRATION_REFUSED',
+        `partition ${odd.partition} of topic ${from.topic} refuses data already`,
+      )
+    }
+    if (odd !== undefined) {
+      throw new MqError(
+        odd.reason.includes('AUTHORIZATION') ? 'MQ_SEAL_FORBIDDEN' : 'MQ_KAFKA_UNAVAILABLE',
+        `partition ${odd.partition} of topic ${from.topic} cannot be probed: ${odd.reason}`,
+      )
+    }
+    await admin.sealedEnds(from.topic, probes)
+  })
+}
+
 export async function seal(work: Work, number: number): Promise<void> {
+  const request = new SealRequest(work, number)
+  try {
+    await prove(work, number, request)
+  } finally {
+    // A request under way could otherwise take effect after the undoing took the seal back.
+    await request.settled
+  }
+}
+
+/** The request for the seal; leaders may follow it before it is answered. */
+class SealRequest {
+  readonly #work: Work
+  readonly #number: number
+  #sentMs = Number.NEGATIVE_INFINITY
+  #failure: unknown
+  #isUnderWay = false
+  settled: Promise<void> = Promise.resolve()
+
+  constructor(work: Work, number: number) {
+    this.#work = work
+    this.#number = number
+  }
+
+  /** @throws what the last request failed with */
+  ask(): void {
+    const { clusters, deps, logbook } = this.#work
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#isUnderWay || deps.clock.monotonicMs() - this.#sentMs < REPEAT_REQUEST_MS) return
+    const { cluster, topic } = logbook.row(this.#number).from
+    this.#isUnderWay = true
+    this.#sentMs = deps.clock.monotonicMs()
+    this.settled = clusters
+      .use(cluster, `sealing topic ${topic}`, (admin) => admin.requestSeal(topic))
+      .catch((error: unknown) => {
+        this.#failure = error
+      })
+      .finally(() => {
+        this.#isUnderWay = false
+      })
+  }
+}
+
+async function prove(work: Work, number: number, request: SealRequest): Promise<void> {
   const { logbook, clusters, deps, times } = work
   const { from } = logbook.row(number)
   const beganMs = deps.clock.monotonicMs()
   const proofs = new Map<number, Proof>()
   let provenMs: number | undefined
-  let requestedMs = Number.NEGATIVE_INFINITY
+  /** Whether the leaders have to be asked for: the rehearsal has just done so. */
+  let isStale = false
   for (let round = 0; ; round++) {
     const isUndoable = logbook.row(number).state === 'sealing'
     if (isUndoable) work.checkpoint(number)
     else work.checkClosed()
-    if (proofs.size === 0 && deps.clock.monotonicMs() - requestedMs > REPEAT_REQUEST_MS) {
-      await clusters.use(from.cluster, `sealing topic ${from.topic}`, (admin) => admin.requestSeal(from.topic))
-      requestedMs = deps.clock.monotonicMs()
-    }
+    if (proofs.size < from.partitions) request.ask()
     const unproven = range(from.partitions).filter((partition) => !proofs.has(partition))
     if (unproven.length > 0) {
       const probes = await clusters.use(from.cluster, `probing topic ${from.topic}`, (admin) =>
-        admin.probeSeal(from.topic, unproven),
+        admin.probeSeal(from.topic, unproven, isStale),
       )
+      isStale = probes.some((probe) => probe.verdict === 'unknown')
       for (const { partition, leader, leaderEpoch, verdict } of probes) {
         if (verdict === 'sealed') proofs.set(partition, { partition, leader, leaderEpoch, provenAtMs: logbook.nowMs })
       }
@@ -49,6 +116,7 @@ export async function seal(work: Work, number: number): Promise<void> {
     if (proofs.size === from.partitions) {
       provenMs ??= deps.clock.monotonicMs() - beganMs
       const final = await finalEnds(work, number, proofs)
+      isStale ||= proofs.size < from.partitions
       if (final !== undefined) {
         const endsMs = deps.clock.monotonicMs() - beganMs
         await logbook.go(number, 'all-sealed', (row) => ({

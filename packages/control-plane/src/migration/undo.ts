@@ -48,7 +48,7 @@ async function release(work: Work, row: MigrationRecord): Promise<boolean> {
   const { from, data, number } = row
   const probe = () =>
     clusters.use(from.cluster, `probing topic ${from.topic}`, (admin) =>
-      admin.probeSeal(from.topic, range(from.partitions)),
+      admin.probeSeal(from.topic, range(from.partitions), true),
     )
   if ((await probe()).some((one) => one.verdict === 'sealed')) return false
   await clusters.use(from.cluster, `taking back the seal of ${from.topic}`, async (admin) => {

@@ -41,7 +41,8 @@ export interface MigrationAdmin {
   sizeLimit(topic: string): Promise<string>
   requestSeal(topic: string): Promise<void>
   releaseSeal(topic: string, sizeLimit: string): Promise<void>
-  probeSeal(topic: string, partitions: readonly number[]): Promise<SealProbe[]>
+  /** @param refresh whether to ask who leads first */
+  probeSeal(topic: string, partitions: readonly number[], refresh: boolean): Promise<SealProbe[]>
   sealedEnds(topic: string, proofs: readonly LeaderProof[]): Promise<SealedEnd[]>
   /** Log start offset of each partition. */
   startOffsets(topic: string, partitions: number): Promise<bigint[]>

@@ -35,7 +35,7 @@ export function migrationAdmin(cluster: Cluster): MigrationAdmin {
     sizeLimit: (topic) => seal.sizeLimit(topic),
     requestSeal: (topic) => seal.request(topic),
     releaseSeal: (topic, sizeLimit) => seal.release(topic, sizeLimit),
-    probeSeal: (topic, partitions) => seal.probe(topic, partitions),
+    probeSeal: (topic, partitions, refresh) => seal.probe(topic, partitions, refresh),
     sealedEnds: (topic, proofs) => seal.ends(topic, proofs),
     startOffsets: async (topic, partitions) => {
       const indexes = Array.from({ length: partitions }, (_, index) => index)
