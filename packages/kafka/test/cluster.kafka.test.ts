@@ -10,6 +10,7 @@ import { freePorts, type LocalCluster, startCluster } from '@mq/local'
 import type { Connection } from '@platformatic/kafka'
 import { Admin } from '../src/admin.ts'
 import { Cluster, type ClusterOptions } from '../src/cluster.ts'
+import { systemDeps } from '../src/deps.ts'
 
 const hasCode = (code: string) => (error: unknown) => {
   assert.ok(error instanceof MqError, String(error))
@@ -149,6 +150,22 @@ describe('a cluster of one broker behind a fault proxy', { timeout: 90_000 }, ()
       proxy!.heal()
     }
     await admin.topicConfigs('known')
+  })
+
+  it('asks the next broker when the first takes the question and stays silent, and remembers it (L2, L5)', async (t) => {
+    const silent = createServer((socket) => {
+      socket.on('error', () => {})
+      t.after(() => socket.destroy())
+    })
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    t.after(() => silent.close())
+    const { port } = silent.address() as AddressInfo
+    // Candidates keep the order of the bootstrap list: the silent one comes first.
+    const deps = { ...systemDeps, random: () => 0.5 }
+    const limits = { connectTimeoutMs: 700, requestTimeoutMs: 20_000, deps }
+    const cluster = open(t, [`127.0.0.1:${port}`, ...kafka.bootstrap], limits)
+    await within(2_500, () => cluster.metadata(['known'], { refresh: true }))
+    await within(500, () => cluster.metadata(['known'], { refresh: true }))
   })
 
   it('finds a broker again that was killed and came back', async (t) => {
