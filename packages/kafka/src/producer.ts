@@ -259,8 +259,11 @@ export class Producer {
         const wantedBytes = this.#shared.wantedBytes
         await this.#budget.waitFor(wantedBytes, this.#stop.signal)
         this.#pool.grant(wantedBytes)
-        while (this.#admit()) {}
+        let isAdmitted = false
+        while (this.#admit()) isAdmitted = true
         this.#pool.withdraw()
+        // The partition asks for more than before: wait anew, but let everybody else have a turn first.
+        if (!isAdmitted) await new Promise<void>((resolve) => this.#deps.timers.setTimeout(resolve, 1))
       }
     } catch {
       // Closed: close() has rejected what waited.

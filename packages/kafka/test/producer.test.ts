@@ -140,6 +140,44 @@ test('when memory is spent sends wait in their order, and memory is given back t
   ),
 )
 
+for (const code of [6, 7, 20, -1, 999]) {
+  test(
+    `an answer ${code} after the append leaves the batch ambiguous: given up, it cannot swallow what follows (P6)`,
+    TIMEOUT,
+    () =>
+      onStage(
+        { onProduce: ({ index }) => (index === 1 ? { kind: 'answer', code, append: true } : undefined) },
+        { sendDeadlineMs: 20 },
+        async ({ broker, producer }) => {
+          const topic = producer.topic('t', 1)
+          await producer.send(topic, null, 'm0')
+          await assert.rejects(producer.send(topic, null, 'm1'))
+          await producer.send(topic, null, 'm2')
+          assert.deepEqual(values(broker), numbered(3))
+        },
+      ),
+  )
+}
+
+test('a small record does not overtake a large one that waits for memory (W1)', TIMEOUT, () =>
+  onStage(
+    { onProduce: ({ index }) => (index === 0 ? { kind: 'delay', delayMs: 30 } : undefined) },
+    { budget: new MemoryBudget(21_000), settings: { batchBytes: 20_000 } },
+    async ({ broker, producer }) => {
+      const topic = producer.topic('t', 1)
+      const [first, large, small] = ['a'.repeat(6_000), 'b'.repeat(10_000), 'c']
+      let last: Promise<unknown> | undefined
+      const sent = producer.send(topic, 'k', first).then(() => {
+        last = producer.send(topic, 'k', small)
+      })
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      await Promise.all([producer.send(topic, 'k', large), sent])
+      await last
+      assert.deepEqual(values(broker), [first, large, small])
+    },
+  ),
+)
+
 test('more than 100,000 waiting sends are refused, and the waiting ones meet their deadline (W2, W3)', TIMEOUT, () =>
   onStage(
     { onProduce: () => ({ kind: 'silence' }) },
