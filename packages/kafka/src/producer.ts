@@ -53,6 +53,7 @@ export interface ProducerOptions {
 
 const DEFAULT_DEADLINE_MS = 120_000
 const MOST_WAITING = 100_000
+const MOST_WAITING_BYTES = 256 * 1_048_576
 const IDLE_BUFFER_BYTES = 16 * 1_048_576
 /** How many sends may share one reading of the wall clock, within one turn of the event loop. */
 const SENDS_PER_CLOCK_READ = 64
@@ -68,7 +69,7 @@ export class Producer {
   readonly #shared: SenderShared
   readonly #topics = new Map<string, ProducerTopic>()
   readonly #active = new Set<PartitionSender>()
-  readonly #waiting = new SendQueue(MOST_WAITING)
+  readonly #waiting = new SendQueue(MOST_WAITING, MOST_WAITING_BYTES)
   readonly #stop = new AbortController()
   #candidates: PartitionSender[] = []
   #version: number | undefined
@@ -279,6 +280,7 @@ export class Producer {
     try {
       const batch = send.sender.append(send.key, send.value, send.headers, send.timestampMs)
       if (batch === null) return false
+      batch.waitedSince(send.sinceMs)
       send.resolve(batch.promise)
     } catch (error) {
       send.reject(toMqError(error, 'send'))
