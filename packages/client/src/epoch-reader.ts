@@ -2,7 +2,8 @@
  * Reads one epoch of an mQ ID for one group: membership, fetching, handing out, committing.
  *
  * R1. Reading starts at the group's committed position; a group without one starts at the earliest record, or at the end when
- *     that was asked for, and then commits where it began so that a restart does not skip what came in between.
+ *     that was asked for, and then commits where it began, before anything else, so that a restart does not skip what came in
+ *     between.
  * R2. A position is committed only when every record before it was handled.
  * R3. Partitions are given up only after their running handlers ended (bounded) and their positions were committed.
  * R4. Partitions lost without notice are dropped at once: nothing of them is committed.
@@ -90,6 +91,7 @@ export class EpochReader {
   async start(): Promise<void> {
     this.#armCommit()
     await this.#member.start()
+    if (this.#options.from === 'latest') await this.#commit(this.#live())
   }
 
   update(settings: ConsumerSettings): void {
@@ -129,6 +131,7 @@ export class EpochReader {
           this.#works.set(work.partition, work)
           this.#fetcher.add(this.#topic, work.partition, work.tracker.position())
         }
+        if (this.#options.from === 'latest' && starts.some((work) => work.committed === undefined)) this.#commitSoon()
         return
       } catch (error) {
         if (!(error instanceof MqError) || !error.retryable) throw error
@@ -237,10 +240,22 @@ export class EpochReader {
     else if (this.#groupTrouble.happened()) this.#warn(error, `${this.#name}: ${error.message}`)
   }
 
+  #live(): PartitionWork[] {
+    return [...this.#works.values()].filter((work) => work.phase === 'live')
+  }
+
+  /** Once what is being assigned is ours: nothing else can be committed. */
+  #commitSoon(): void {
+    this.#options.deps.timers
+      .setTimeout(() => {
+        if (!this.#closed.signal.aborted) void this.#commit(this.#live())
+      }, 0)
+      .unref()
+  }
+
   #armCommit(): void {
     this.#commitTimer = this.#options.deps.timers.setTimeout(() => {
-      const live = [...this.#works.values()].filter((work) => work.phase === 'live')
-      void this.#commit(live).finally(() => {
+      void this.#commit(this.#live()).finally(() => {
         if (!this.#closed.signal.aborted) this.#armCommit()
       })
     }, COMMIT_EVERY_MS)
@@ -250,8 +265,10 @@ export class EpochReader {
   #commit(works: readonly PartitionWork[]): Promise<void> {
     this.#committing = this.#committing.then(async () => {
       const moved = works.flatMap((work) => {
+        // Nothing of one that is gone can be committed, or read to find out where it stands.
+        if (work.phase === 'gone') return []
         const offset = work.tracker.position()
-        return work.phase === 'gone' || offset === work.committed ? [] : [{ work, offset }]
+        return offset === work.committed ? [] : [{ work, offset }]
       })
       if (moved.length === 0) return
       try {
