@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { MqError } from '@mq/contract'
 import { recordsOf } from '../src/batch-parts.ts'
 import { MemoryBudget } from '../src/memory-budget.ts'
+import { partitionOf } from '../src/partitioner.ts'
 
 import { code, faults, numbered, onStage, SETTINGS, TIMEOUT, values } from './produce-stage.ts'
 
@@ -162,18 +163,22 @@ for (const code of [6, 7, 20, -1, 999]) {
 test('a small record does not overtake a large one that waits for memory (W1)', TIMEOUT, () =>
   onStage(
     { onProduce: ({ index }) => (index === 0 ? { kind: 'delay', delayMs: 30 } : undefined) },
-    { budget: new MemoryBudget(21_000), settings: { batchBytes: 20_000 } },
+    { budget: new MemoryBudget(25_000), settings: { batchBytes: 20_000 } },
     async ({ broker, producer }) => {
-      const topic = producer.topic('t', 1)
+      const topic = producer.topic('wide', 3)
+      const keyOf = (partition: number): string => numbered(100).find((key) => partitionOf(key, 3) === partition)!
       const [first, large, small] = ['a'.repeat(6_000), 'b'.repeat(10_000), 'c']
       let last: Promise<unknown> | undefined
-      const sent = producer.send(topic, 'k', first).then(() => {
-        last = producer.send(topic, 'k', small)
+      // Two batches come back with one answer: memory is there for the large record and for one more, and the large one
+      // has not been told yet when the small one comes.
+      const sent = producer.send(topic, keyOf(0), first).then(() => {
+        last = producer.send(topic, keyOf(0), small)
       })
+      const beside = producer.send(topic, keyOf(1), first)
       await new Promise((resolve) => setTimeout(resolve, 10))
-      await Promise.all([producer.send(topic, 'k', large), sent])
+      await Promise.all([producer.send(topic, keyOf(0), large), sent, beside])
       await last
-      assert.deepEqual(values(broker), [first, large, small])
+      assert.deepEqual(values(broker, 0, 'wide'), [first, large, small])
     },
   ),
 )
