@@ -45,16 +45,16 @@ export function readFlags<N extends string>(usage: string, numbers: Readonly<Rec
   }
 }
 
-function parsed(options: ParseArgsOptionsConfig): Record<string, unknown> {
+function parsed(options: ParseArgsOptionsConfig): Record<string, string | boolean | undefined> {
   try {
-    return parseArgs({ options }).values
+    return parseArgs({ options }).values as Record<string, string | boolean | undefined>
   } catch (error) {
     console.error(`${(error as Error).message}; --help lists the options`)
     process.exit(2)
   }
 }
 
-function isoDate(given: unknown): string {
+function isoDate(given: string | boolean | undefined): string {
   if (given === undefined) return new Date().toISOString().slice(0, 10)
   if (typeof given === 'string' && /^\d{4}-\d\d-\d\d$/.test(given)) return given
   console.error(`--date ${String(given)}: write YYYY-MM-DD`)

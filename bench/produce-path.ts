@@ -87,7 +87,9 @@ function measured(what: string, startedAt: bigint, cpu: NodeJS.CpuUsage): Round 
     heapMb: Math.round(process.memoryUsage().heapTotal / 1_048_576),
     buffersMb: Math.round(process.memoryUsage().arrayBuffers / 1_048_576),
   }
-  console.log(`${what}: ${round.messagesPerSecond} msg/s, ${round.cpuUsPerMessage} us/msg, ${round.rssMb} MB RSS (heap ${round.heapMb}, buffers ${round.buffersMb})`)
+  console.log(
+    `${what}: ${round.messagesPerSecond} msg/s, ${round.cpuUsPerMessage} us/msg, ${round.rssMb} MB RSS (heap ${round.heapMb}, buffers ${round.buffersMb})`,
+  )
   return round
 }
 
@@ -118,7 +120,7 @@ async function perMessage(bootstrap: string, topicName: string): Promise<Round> 
   let last: Promise<Receipt> | undefined
   for (let n = 0; n < count; n++) {
     last = producer.send(topic, keys[n % 5_000]!, values[n % 10_000]!)
-    last.then(onStored)
+    void last.then(onStored)
     if (n % 1_000 === 999) {
       await new Promise(setImmediate)
       while (n + 1 - settled > ahead) await new Promise(setImmediate)

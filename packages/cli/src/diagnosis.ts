@@ -28,16 +28,9 @@ const CLOCK_TOLERANCE_MS = 2_000
 const DEV_PORT = 7_070
 
 export async function diagnose(io: Io, flags: TargetFlags): Promise<Diagnosis[]> {
-  const local = [
-    checkNode(process.versions.node),
-    checkJava(),
-    checkMaven(),
-    checkKafka(),
-    checkDisk(io.cwd),
-    checkContextFile(io),
-  ]
-  const [machine, plane] = await Promise.all([Promise.all(local), checkControlPlane(io, flags)])
-  return [...machine, ...plane]
+  const [java, disk, plane] = await Promise.all([checkJava(), checkDisk(io.cwd), checkControlPlane(io, flags)])
+  const node = checkNode(process.versions.node)
+  return [node, java, checkMaven(), checkKafka(), disk, checkContextFile(io), ...plane]
 }
 
 const ok = (name: string, message: string): Diagnosis => ({ name, status: 'ok', message, action: null })

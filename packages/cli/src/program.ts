@@ -18,7 +18,7 @@ import { doctorCommand } from './commands/doctor.ts'
 import { listCommand } from './commands/list.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { migrationsCommand } from './commands/migrations.ts'
-import { docsCommand, measureCommand, testCommand } from './commands/run-script.ts'
+import { docsCommand, measureCommand, runCommand, testCommand } from './commands/run-script.ts'
 import { sendCommand } from './commands/send.ts'
 import { tailCommand } from './commands/tail.ts'
 import { type ExitCode, exitCodeMeanings, exitCodes } from './exit-codes.ts'
@@ -35,7 +35,7 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
   { heading: 'Moves:', commands: [migrateCommand, migrationsCommand] },
   { heading: 'Messages:', commands: [sendCommand, tailCommand] },
   { heading: 'Surroundings:', commands: [clusterCommand, contextCommand, doctorCommand, completionCommand] },
-  { heading: 'For work on mQ itself:', commands: [testCommand, measureCommand, docsCommand] },
+  { heading: 'For work on mQ itself:', commands: [runCommand, testCommand, measureCommand, docsCommand] },
 ]
 
 export function buildProgram(io: Io): Command {

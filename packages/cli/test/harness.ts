@@ -1,6 +1,6 @@
 /** A run of the command inside the test process, and a control plane that answers what a test says. */
 import { mkdtempSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -79,7 +79,7 @@ export type Reply = { readonly status?: number; readonly body: unknown; readonly
 /** Answers each request with what `reply` says. */
 export async function fakeControlPlane(reply: (request: Seen) => Reply | undefined): Promise<FakeControlPlane> {
   const seen: Seen[] = []
-  const server = createServer(async (request, response) => {
+  const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     let text = ''
     for await (const chunk of request) text += String(chunk)
     const one: Seen = {
@@ -96,7 +96,8 @@ export async function fakeControlPlane(reply: (request: Seen) => Reply | undefin
       ...(answer.date === undefined ? {} : { date: answer.date }),
     })
     response.end(answer.raw ?? JSON.stringify(answer.body))
-  })
+  }
+  const server = createServer((request, response) => void respond(request, response))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

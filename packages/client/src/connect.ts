@@ -8,11 +8,11 @@
  */
 import { randomUUID } from 'node:crypto'
 import { MqError, Name } from '@mq/contract'
-import { type Deps, MemoryBudget, systemDeps } from '@mq/kafka'
+import { type ClusterCredentials, type Deps, MemoryBudget, systemDeps } from '@mq/kafka'
 import { BindingCache, defaultCacheDir } from './binding-cache.ts'
 import { BindingSource } from './binding-source.ts'
 import { BindingStore } from './binding-store.ts'
-import { type ClusterCredentials, ClusterPool } from './cluster-pool.ts'
+import { ClusterPool } from './cluster-pool.ts'
 import { ControlPlaneClient, type Fetch } from './control-plane-client.ts'
 import { consoleLogger, type Logger } from './logger.ts'
 import { Mq } from './mq.ts'

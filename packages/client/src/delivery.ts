@@ -6,7 +6,8 @@
  *     partition is `gone`.
  * Y3. Records are read from the batch one by one, in order; one is kept only while it is current or not finished, so that
  *     what handlers are done with is garbage at once.
- * Y4. A batch that is done lets go of its bytes: what the offset tracker keeps of it is a number.
+ * Y4. A batch that is done, or whose partition is gone, lets go of its bytes: what the offset tracker keeps of it is a number,
+ *     and what the scheduler has not come to is empty.
  */
 import type { FetchedBatch, FetchedRecord } from '@mq/kafka'
 import { FREE, type WorkBatch } from './key-scheduler.ts'
@@ -36,8 +37,9 @@ export class PartitionWork {
   running = 0
   /** What the group has on record; undefined while it has nothing. */
   committed: bigint | undefined
-  readonly #batches = new Set<FetchedBatch>()
-  #onIdle: (() => void) | undefined
+  /** With what to do when they are dropped. */
+  readonly #batches = new Map<FetchedBatch, () => void>()
+  #idle: PromiseWithResolvers<void> | undefined
 
   constructor(partition: number, start: bigint, committed: bigint | undefined) {
     this.partition = partition
@@ -45,29 +47,31 @@ export class PartitionWork {
     this.committed = committed
   }
 
-  hold(batch: FetchedBatch): void {
-    this.#batches.add(batch)
+  hold(batch: FetchedBatch, onDrop: () => void): void {
+    this.#batches.set(batch, onDrop)
   }
 
   release(batch: FetchedBatch): void {
     if (this.#batches.delete(batch)) batch.release()
   }
 
-  /** Starts nothing more; resolves when no handler runs. */
+  /** Starts nothing more; resolves when no handler runs, for everyone who waits: a close and a revocation may meet. */
   drain(): Promise<void> {
     if (this.phase === 'live') this.phase = 'draining'
     if (this.running === 0) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#onIdle = resolve
-    })
+    this.#idle ??= Promise.withResolvers()
+    return this.#idle.promise
   }
 
   /** Forgets everything: what still runs does not count any more. */
   drop(): void {
     this.phase = 'gone'
-    for (const batch of this.#batches) batch.release()
+    for (const [batch, onDrop] of this.#batches) {
+      batch.release()
+      onDrop()
+    }
     this.#batches.clear()
-    this.#onIdle?.()
+    this.#idle?.resolve()
   }
 
   started(): void {
@@ -76,7 +80,7 @@ export class PartitionWork {
 
   ended(): void {
     this.running--
-    if (this.running === 0 && this.#onIdle !== undefined) this.#onIdle()
+    if (this.running === 0) this.#idle?.resolve()
   }
 }
 
@@ -104,7 +108,7 @@ export class Delivery implements WorkBatch, SpanOffsets {
     this.#walk = batch.records
     this.#span = work.tracker.open(this)
     if (this.count === 0) batch.release()
-    else work.hold(batch)
+    else work.hold(batch, () => this.#dropped())
   }
 
   get live(): boolean {
@@ -143,12 +147,18 @@ export class Delivery implements WorkBatch, SpanOffsets {
   }
 
   #done(): void {
-    this.#work.release(this.#batch!)
+    if (this.#batch !== undefined) this.#work.release(this.#batch)
     this.#batch = undefined
     this.#walk = undefined
     this.#current = undefined
     this.#kept = undefined
     this.#work.tracker.settle()
+  }
+
+  /** What was read may still run, fail or finish; nothing more is read. */
+  #dropped(): void {
+    this.#batch = undefined
+    this.#walk = undefined
   }
 
   #record(index: number): FetchedRecord {

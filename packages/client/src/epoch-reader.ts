@@ -2,7 +2,8 @@
  * Reads one epoch of an mQ ID for one group: membership, fetching, handing out, committing.
  *
  * R1. Reading starts at the group's committed position; a group without one starts at the earliest record, or at the end when
- *     that was asked for, and then commits where it began so that a restart does not skip what came in between.
+ *     that was asked for, and then commits where it began, before anything else, so that a restart does not skip what came in
+ *     between.
  * R2. A position is committed only when every record before it was handled.
  * R3. Partitions are given up only after their running handlers ended (bounded) and their positions were committed.
  * R4. Partitions lost without notice are dropped at once: nothing of them is committed.
@@ -101,6 +102,7 @@ export class EpochReader {
   async start(): Promise<void> {
     this.#armCommit()
     await this.#member.start()
+    if (this.#options.from === 'latest') await this.#commit(this.#live())
   }
 
   update(settings: ConsumerSettings, epoch: Epoch): void {
@@ -163,6 +165,7 @@ export class EpochReader {
           else this.#gated.add(work.partition)
           if (work.committed !== undefined) this.#options.onPosition?.(work.partition, work.committed)
         }
+        if (this.#options.from === 'latest' && starts.some((work) => work.committed === undefined)) this.#commitSoon()
         return
       } catch (error) {
         if (!(error instanceof MqError) || !error.retryable) throw error
@@ -275,12 +278,25 @@ export class EpochReader {
     else if (this.#groupTrouble.happened()) this.#warn(error, `${this.#name}: ${error.message}`)
   }
 
+  #live(): PartitionWork[] {
+    return [...this.#works.values()].filter((work) => work.phase === 'live')
+  }
+
+  /** Once what is being assigned is ours: nothing else can be committed. */
+  #commitSoon(): void {
+    this.#options.deps.timers
+      .setTimeout(() => {
+        if (!this.#closed.signal.aborted) void this.#commit(this.#live())
+      }, 0)
+      .unref()
+  }
+
   /** Every second, and of a sealed epoch more often what has come to its end (R7). */
   #armCommit(sinceMs = 0): void {
     const afterMs = this.#ends === undefined ? COMMIT_EVERY_MS : COMMIT_END_MS
     this.#commitTimer = this.#options.deps.timers.setTimeout(() => {
       const isTime = sinceMs + afterMs >= COMMIT_EVERY_MS
-      const live = [...this.#works.values()].filter((work) => work.phase === 'live' && (isTime || this.#isAtEnd(work)))
+      const live = this.#live().filter((work) => isTime || this.#isAtEnd(work))
       void this.#commit(live).finally(() => {
         if (!this.#closed.signal.aborted) this.#armCommit(isTime ? 0 : sinceMs + afterMs)
       })
@@ -300,8 +316,10 @@ export class EpochReader {
   #commit(works: readonly PartitionWork[]): Promise<void> {
     this.#committing = this.#committing.then(async () => {
       const moved = works.flatMap((work) => {
+        // Nothing of one that is gone can be committed, or read to find out where it stands.
+        if (work.phase === 'gone') return []
         const offset = work.tracker.position()
-        return work.phase === 'gone' || offset === work.committed ? [] : [{ work, offset }]
+        return offset === work.committed ? [] : [{ work, offset }]
       })
       if (moved.length === 0) return
       try {

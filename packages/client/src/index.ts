@@ -1,7 +1,6 @@
 /** The whole public surface of `@mq/client`. */
 export { MqError, type MqErrorCode } from '@mq/contract'
-export type { Deps, Headers, Receipt, RecordHeader, Secret } from '@mq/kafka'
-export type { ClusterCredentials } from './cluster-pool.ts'
+export type { ClusterCredentials, Deps, Headers, Receipt, RecordHeader, Secret } from '@mq/kafka'
 export { type ConnectOptions, connect } from './connect.ts'
 export type { LogFields, Logger } from './logger.ts'
 export type { Message } from './message.ts'

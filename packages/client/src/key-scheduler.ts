@@ -106,7 +106,7 @@ export class KeyScheduler {
   readonly #yieldNow: (fn: () => void) => void
   readonly #lanes = new Map<number, Lane>()
   readonly #freeSlots: Slot[] = []
-  #inbox: WorkBatch[] = []
+  #inbox: (WorkBatch | undefined)[] = []
   #inboxHead = 0
   #cursor = 0
   #ready: Lane[] = []
@@ -279,7 +279,8 @@ export class KeyScheduler {
   }
 
   #nextBatch(): void {
-    this.#inboxHead++
+    // Nothing of a batch is kept once it was passed: it may hold megabytes.
+    this.#inbox[this.#inboxHead++] = undefined
     this.#cursor = 0
     if (this.#inboxHead === this.#inbox.length) {
       this.#inbox = []

@@ -108,6 +108,8 @@ export class Mq {
     }
     if (binding.deleted) throw new MqError('MQ_ID_DELETED', `${id} was deleted`)
     if (this.#closing !== undefined) throw closedError()
+    // It may have fired while the binding was looked up, and fires only once.
+    options.signal?.throwIfAborted()
     const subscription = new Subscription({
       mqId: id,
       group,

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { FetchedBatch, FetchedRecord } from '@mq/kafka'
 import { Delivery, type DeliveryContext, PartitionWork } from '../src/delivery.ts'
 import type { ConsumerMeter } from '../src/meters.ts'
@@ -30,7 +32,7 @@ function deliveryOf(count: number) {
   }
   const { batch, seen } = batchOf(count)
   const work = new PartitionWork(0, 0n, undefined)
-  return { delivery: new Delivery(context, work, batch), work, seen, handed }
+  return { delivery: new Delivery(context, work, batch), work, seen, handed, batch }
 }
 
 describe('Delivery', () => {
@@ -72,5 +74,27 @@ describe('Delivery', () => {
     delivery.run(2, 1)
     delivery.finished(2)
     assert.equal(work.tracker.position(), 1n)
+  })
+
+  it('holds nothing of its bytes when its partition is gone, and what ran may still fail or finish (Y2, Y4)', async () => {
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc') as () => void
+    const { delivery, work, refs } = (() => {
+      const { delivery, work, seen, batch } = deliveryOf(4)
+      delivery.run(0, 1)
+      delivery.run(1, 1)
+      work.drop()
+      assert.equal(seen.released, 1)
+      return { delivery, work, refs: [new WeakRef(batch), new WeakRef(batch.records)] }
+    })()
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    gc()
+    assert.deepEqual(
+      refs.map((ref) => ref.deref()),
+      [undefined, undefined],
+    )
+    assert.equal(delivery.failed(0, 1, new Error('late')), 5)
+    delivery.finished(1)
+    assert.deepEqual([delivery.live, work.running], [false, 0])
   })
 })

@@ -60,11 +60,12 @@ class TestKafka {
   ends = new Map<number, bigint>()
   failCommits: MqError | undefined
   failListing: MqError | undefined
+  onJoin = async (): Promise<void> => {}
 
   openGroup(options: Omit<GroupOptions, 'cluster'>) {
     this.group = options
     return {
-      start: async () => {},
+      start: () => this.onJoin(),
       committed: async () => this.committed,
       commit: async (offsets: { partition: number; offset: bigint }[]) => {
         if (this.failCommits !== undefined) throw this.failCommits
@@ -112,6 +113,7 @@ async function open(
   from: StartAt = 'earliest',
   concurrency = 4,
   gate: Partial<Pick<EpochReaderOptions, 'isOpen' | 'onPosition'>> = {},
+  onJoin: (kafka: TestKafka) => Promise<void> = async () => {},
 ) {
   const time = new FakeTime()
   const kafka = new TestKafka()
@@ -142,6 +144,7 @@ async function open(
     onFatal: (error) => fatal.push(error),
     ...gate,
   })
+  kafka.onJoin = () => onJoin(kafka)
   await reader.start()
   return { time, kafka, logger, fatal, reader }
 }
@@ -349,5 +352,43 @@ describe('EpochReader', () => {
     await reader.close(1_000)
     assert.deepEqual(kafka.commits, ['0@20'])
     assert.deepEqual(kafka.steps, ['fetcher closed', 'left'])
+  })
+
+  it('commits where it began at once when it began at the end: a crash a moment later skips nothing (R1)', async () => {
+    const { kafka, time } = await open(() => {}, 'latest')
+    await kafka.assign(0)
+    await time.advance(0)
+    assert.deepEqual(kafka.commits, ['0@99'])
+  })
+
+  it('has its first places at the end on record before it says that it reads (R1)', async () => {
+    const steps: string[] = []
+    const opened = await open(
+      () => {},
+      'latest',
+      4,
+      {},
+      async (kafka) => {
+        await kafka.assign(0, 1)
+        steps.push('assigned')
+      },
+    )
+    assert.deepEqual(steps, ['assigned'])
+    assert.deepEqual(opened.kafka.commits, ['0@99', '1@99'])
+  })
+
+  it('closes as soon as the last handler ends, also when its partition is taken meanwhile, and so does the rebalance', async () => {
+    const open_: (() => void)[] = []
+    const { kafka, reader } = await open(() => new Promise<void>((resolve) => open_.push(resolve)))
+    await kafka.assign(0)
+    kafka.deliver(new TestBatch(0, [5], 6))
+    const ends: string[] = []
+    const closed = reader.close(30_000).then(() => ends.push('closed'))
+    const revoked = kafka.revoke(0).then(() => ends.push('revoked'))
+    open_[0]!()
+    for (let turns = 0; turns < 5; turns++) await turn()
+    assert.deepEqual(ends.toSorted(), ['closed', 'revoked'])
+    await Promise.all([closed, revoked])
+    assert.deepEqual(kafka.commits, ['0@6'])
   })
 })

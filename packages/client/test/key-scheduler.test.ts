@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { FREE, KeyScheduler, type WorkBatch } from '../src/key-scheduler.ts'
 import { FakeTime, turn } from './support/time.ts'
@@ -280,5 +282,35 @@ describe('KeyScheduler', () => {
       ),
       { numRuns: 150 },
     )
+  })
+
+  it('keeps nothing of batches it is done with, however long it is behind', async () => {
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc') as () => void
+    const time = new FakeTime()
+    const scheduler = new KeyScheduler({ concurrency: 1, deps: time.deps })
+    const ends: (() => void)[] = []
+    const busy = (): TestBatch =>
+      new TestBatch([1], ({ finish }) => {
+        ends.push(finish)
+        return ASYNC
+      })
+    const gone: WeakRef<TestBatch>[] = []
+    scheduler.add(busy())
+    for (let count = 0; count < 100; count++) {
+      const batch = new TestBatch([2])
+      batch.live = false
+      gone.push(new WeakRef(batch))
+      scheduler.add(batch)
+    }
+    scheduler.add(busy())
+    scheduler.add(busy())
+    ends[0]!()
+    await turn()
+    await turn()
+    assert.equal(ends.length, 2)
+    gc()
+    // The engine may still have the last one on its stack.
+    assert.ok(gone.filter((batch) => batch.deref() !== undefined).length <= 2)
   })
 })

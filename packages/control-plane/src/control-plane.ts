@@ -6,7 +6,7 @@
  * C3. `close` ends within CLOSE_DEADLINE_MS and leaves no handle open.
  */
 import { type ClusterAddress as Address, ClusterAddress, MqError } from '@mq/contract'
-import { type Deps, systemDeps } from '@mq/kafka'
+import { type ClusterCredentials, type Deps, systemDeps } from '@mq/kafka'
 import type { FastifyInstance } from 'fastify'
 import { every, withDeadline } from './deadline.ts'
 import { checkExposure } from './http/guard.ts'
@@ -19,7 +19,7 @@ import { Migrator } from './migration/migrator.ts'
 import type { MigrationTimes } from './migration/work.ts'
 import type { OpenAdmin } from './provision/cluster-admin.ts'
 import { Clusters } from './provision/clusters.ts'
-import { type ClusterCredentials, kafkaAdminOpener } from './provision/kafka-admin.ts'
+import { kafkaAdminOpener } from './provision/kafka-admin.ts'
 import { Provisioner } from './provision/provisioner.ts'
 import { PushHub } from './push/hub.ts'
 import { Registry } from './registry/registry.ts'

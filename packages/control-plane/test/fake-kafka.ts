@@ -35,6 +35,8 @@ export class FakeKafka {
   open = 0
   /** Thrown by every call as long as it is set. */
   away: MqError | undefined
+  /** Topics that were made and that the broker asked does not know of yet. */
+  readonly unseen = new Set<string>()
   /** Called before a call takes effect; may throw or wait. */
   before: (call: string) => Promise<void> | void = () => {}
   /** Called after a call took effect; what it throws is a lost answer. */
@@ -125,7 +127,7 @@ export class FakeKafka {
           const found = new Map<string, TopicFacts>()
           for (const name of names) {
             const topic = this.topics.get(name)
-            if (topic === undefined) continue
+            if (topic === undefined || this.unseen.has(name)) continue
             const { id: topicId, partitions, replication } = topic
             found.set(name, { topicId, partitions, replication, leaderless: 0 })
           }

@@ -101,6 +101,26 @@ test(
   },
 )
 
+test(
+  'a topic that was made a moment ago and is not seen yet is waited for, not given up as foreign (P2, P3)',
+  TIMEOUT,
+  async (t) => {
+    const plane = await startHarness(t)
+    const topic = 'orders.placed.e1'
+    plane.kafka.after = (call) => {
+      if (call === 'createTopic') throw new MqError('MQ_KAFKA_TIMEOUT', 'the answer was lost')
+    }
+    assertProblem(await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} }), 'MQ_KAFKA_TIMEOUT')
+    plane.kafka.after = () => {}
+    plane.kafka.unseen.add(topic)
+    assertProblem(await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} }), 'MQ_KAFKA_UNAVAILABLE')
+    assert.equal(plane.registry.get('orders.placed')?.pending?.kind, 'create')
+    plane.kafka.unseen.clear()
+    assert.equal((await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })).status, 200)
+    assert.equal(plane.registry.get('orders.placed')?.state, 'active')
+  },
+)
+
 test('two mQ IDs whose topics Kafka would confuse in its metrics are not both made', TIMEOUT, async (t) => {
   const plane = await startHarness(t)
   await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })

@@ -2,11 +2,14 @@
  * The push stream (hub X1-X4, registry R2-R3), over real sockets where that is the point.
  */
 import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { Binding, HEARTBEAT_MS } from '@mq/contract'
 import { type Deps, systemDeps } from '@mq/kafka'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type StreamServices, streamBindings } from '../src/http/stream.ts'
 import { MAX_BACKLOG_BYTES, PushHub, type PushSink, parsePosition } from '../src/push/hub.ts'
 import { assertProblem, type Harness, startHarness } from './harness.ts'
 
@@ -245,5 +248,39 @@ test('a position is read as it is written, and nothing else is one', () => {
   assert.deepEqual(parsePosition('1700000000.42'), { incarnation: 1_700_000_000, revision: 42 })
   for (const text of [undefined, '', '1', '1.', '.1', '1.2.3', '-1.2', '1e3.2', '1.99999999999999999999', 'a.b']) {
     assert.equal(parsePosition(text), undefined, String(text))
+  }
+})
+
+test('a client that left before its stream began is not listened for', TIMEOUT, async () => {
+  const hub = new PushHub(systemDeps)
+  try {
+    const raw = Object.assign(new EventEmitter(), {
+      destroyed: false,
+      writableLength: 0,
+      writeHead: () => {},
+      write: () => false,
+      end: () => {},
+      destroy: () => {},
+    })
+    const services = {
+      hub,
+      registry: { binding: () => undefined },
+      // The store starts a new incarnation meanwhile.
+      restored: {
+        seen: async () => {
+          raw.destroyed = true
+          raw.emit('close')
+        },
+      },
+    } as unknown as StreamServices
+    const request = {
+      query: { ids: 'orders.placed' },
+      headers: { 'last-event-id': '1.1' },
+    } as unknown as FastifyRequest
+    const reply = { hijack: () => {}, raw } as unknown as FastifyReply
+    await streamBindings(services, request, reply)
+    assert.deepEqual([hub.size, hub.hears('orders.placed')], [0, false])
+  } finally {
+    await hub.close()
   }
 })

@@ -7,7 +7,7 @@
  * A3. No batch is longer than min(batchBytes, maxMessageBytes), save one with a single record of at most maxMessageBytes.
  */
 import { MqError } from '@mq/contract'
-import { type Bytes, HEADER_BYTES, type Headers, SEALED_TOPIC_BYTES } from './batch-encoder.ts'
+import { type Bytes, HEADER_BYTES, type Headers, SEALED_TOPIC_BYTES, soloBatchBytes } from './batch-encoder.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { toMqError } from './kafka-errors.ts'
 import { PendingBatch } from './pending-batch.ts'
@@ -137,31 +137,23 @@ export class Accumulator {
     const { settings, pool, deps } = this.#shared
     const { maxMessageBytes, lingerMs } = settings
     this.#limitBytes = Math.max(Math.min(settings.batchBytes, maxMessageBytes), SEALED_TOPIC_BYTES + 1)
-    let room = Math.min(this.#limitBytes, this.#usualBytes)
-    for (;;) {
-      const buffer = pool.acquire(room)
-      if (buffer === null) {
-        this.#shared.wantedBytes = BufferPool.capacityFor(room)
-        return null
-      }
-      const openedAtMs = deps.clock.monotonicMs()
-      const batch = new PendingBatch(buffer, openedAtMs, true)
-      let needed: number
-      try {
-        needed = batch.encoder.tryAppend(key, value, headers, timestampMs, maxMessageBytes)
-      } catch (error) {
-        pool.release(buffer)
-        throw error
-      }
-      if (needed === 0) {
-        this.#open = batch
-        this.#events.opened(openedAtMs + lingerMs)
-        return batch
-      }
-      pool.release(buffer)
-      if (needed > maxMessageBytes) throw tooLarge(needed, maxMessageBytes)
-      room = needed
+    const needed = soloBatchBytes(key, value, headers)
+    if (needed > maxMessageBytes) throw tooLarge(needed, maxMessageBytes)
+    // One buffer of the right size at once: a waiting send was granted that much and no more.
+    const room = Math.max(needed, Math.min(this.#limitBytes, this.#usualBytes))
+    const buffer = pool.acquire(room)
+    if (buffer === null) {
+      this.#shared.wantedBytes = BufferPool.capacityFor(room)
+      return null
     }
+    const openedAtMs = deps.clock.monotonicMs()
+    const batch = new PendingBatch(buffer, openedAtMs, true)
+    if (batch.encoder.tryAppend(key, value, headers, timestampMs, room) !== 0) {
+      throw new MqError('MQ_INTERNAL', `A record of ${needed} bytes does not fit into ${buffer.length}`)
+    }
+    this.#open = batch
+    this.#events.opened(openedAtMs + lingerMs)
+    return batch
   }
 
   #seal(batch: PendingBatch): void {

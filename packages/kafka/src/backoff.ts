@@ -2,7 +2,7 @@
  * Waiting: growing pauses with jitter, and a sleep that an abort ends.
  *
  * B1. The pause doubles per failure up to `maxMs`, each within +-20 %, so that many clients do not come back at once.
- * B2. A sleep leaves neither a timer nor a listener behind, however it ends.
+ * B2. A sleep leaves neither a timer nor a listener behind, however it ends; nor does a limit.
  */
 import type { Deps } from './deps.ts'
 
@@ -37,4 +37,15 @@ export function sleep(deps: Deps, delayMs: number, signal?: AbortSignal): Promis
     }, delayMs)
     signal?.addEventListener('abort', onAbort, { once: true })
   })
+}
+
+/** Rejects with `late()` when the work takes longer; the work itself goes on. */
+export async function within<T>(deps: Deps, limitMs: number, late: () => Error, work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = deps.timers.setTimeout(() => reject(late()), limitMs)
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    deps.timers.clearTimeout(timer)
+  }
 }

@@ -191,6 +191,14 @@ export class BatchEncoder {
   }
 }
 
+/** How long a batch is that holds this record alone. Throws MqError for headers that cannot be written. */
+export function soloBatchBytes(key: Bytes | null, value: Bytes | null, headers: Headers | undefined): number {
+  const bytesOf = (field: Bytes | null): number =>
+    typeof field === 'string' ? Buffer.byteLength(field) : (field?.length ?? -1)
+  const body = bodyBytes(0, 0, bytesOf(key), bytesOf(value), headers === undefined ? 1 : sizeOfHeaders(headers))
+  return HEADER_BYTES + sizeOfVarint(body) + body
+}
+
 /** The header of a compressed batch, to stand before the compressed records. */
 export function compressedHeader(encoder: BatchEncoder, codecNumber: number, compressedBytes: number): Buffer {
   const header = Buffer.allocUnsafe(HEADER_BYTES)

@@ -25,7 +25,7 @@ export class Bell {
       let timer: TimerHandle | undefined
       await new Promise<void>((resolve) => {
         this.#end = resolve
-        timer = this.#deps.timers.setTimeout(resolve, delayMs)
+        timer = this.#deps.timers.setTimeout(resolve, Math.max(0, delayMs))
         signal.addEventListener('abort', resolve as () => void, { once: true })
       }).finally(() => {
         if (timer !== undefined) this.#deps.timers.clearTimeout(timer)

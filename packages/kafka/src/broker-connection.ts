@@ -4,6 +4,7 @@
  * C1. Every frame passes the guard, those of the SASL handshake included.
  * C2. The library tells a request only that the connection closed; why it closed is kept in `failureOf`.
  * C3. A connection that was handed out is connected and authenticated; one that failed is never handed out again.
+ * C4. A connection that ended renews no login: the library would go on with it and leave timers behind.
  */
 import { MqError } from '@mq/contract'
 import { Connection } from '@platformatic/kafka'
@@ -58,6 +59,8 @@ export async function openBrokerConnection(
   connection.on('error', (error: Error) => {
     if (!failures.has(connection)) failures.set(connection, error)
   })
+  // The library stops the timer of the next login in `close` alone.
+  connection.once('close', () => void connection.close().catch(() => {}))
   try {
     const connecting = connection.connect(address.host, address.port) as Promise<void>
     const { socket } = connection
@@ -73,6 +76,11 @@ export async function openBrokerConnection(
       : failed
   }
   return connection
+}
+
+/** Whether the login of a live connection is being renewed: a broker takes no other request meanwhile. */
+export function isRenewing(connection: Connection): boolean {
+  return connection.status === 'reauthenticating' && !connection.socket.destroyed
 }
 
 /** Ends a connection without waiting for the peer. */

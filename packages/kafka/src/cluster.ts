@@ -3,17 +3,19 @@
  *
  * L1. Connections are shared by (broker, purpose); `openConnection` gives one of the caller's own.
  * L2. Any broker will do for metadata: known brokers and the bootstrap addresses are tried, in an order drawn by chance,
- *     connected ones first; only when all failed is the cluster unreachable.
+ *     connected ones first and those that failed last time last; only when all failed is the cluster unreachable.
  * L3. `markStale` asks for fresh metadata in the background, at most once per pause, the pause growing while it fails.
  * L4. API versions are those of the broker asked last; they are asked again when the set of brokers changes.
+ * L5. A broker that takes a question about the cluster and stays silent for as long as a connection may take loses the
+ *     connection, and the next one is asked: a stopped process still takes bytes.
  */
 import { MqError } from '@mq/contract'
 import { apiVersionsV3, type Connection } from '@platformatic/kafka'
-import { backoffMs } from './backoff.ts'
+import { backoffMs, within } from './backoff.ts'
 import { addressText, type BrokerAddress, failureOf, type Purpose } from './broker-connection.ts'
 import { ConnectionPool } from './connection-pool.ts'
 import { type Deps, systemDeps, type TimerHandle } from './deps.ts'
-import { toMqError } from './kafka-errors.ts'
+import { kafkaCodeOf, toMqError } from './kafka-errors.ts'
 import { type Broker, MetadataCache, requestMetadata, type TopicMetadata } from './metadata-cache.ts'
 import { checkSecurity, type Security } from './security.ts'
 
@@ -48,6 +50,8 @@ export class Cluster {
   readonly #bootstrap: readonly BrokerAddress[]
   readonly #pool: ConnectionPool
   readonly #metadata: MetadataCache
+  /** How long a broker may take over a question about the cluster (L5). */
+  readonly #answerMs: number
   #versions:
     | { readonly brokers: string; readonly apis: Promise<readonly apiVersionsV3.ApiVersionsResponseApi[]> }
     | undefined
@@ -63,17 +67,10 @@ export class Cluster {
     this.name = name
     this.deps = deps
     this.#bootstrap = bootstrap.map((text) => parseAddress(text, name))
-    this.#pool = new ConnectionPool(
-      {
-        cluster: name,
-        clientId,
-        security,
-        connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
-        requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
-        maxResponseBytes: options.maxResponseBytes ?? 128 * 1_048_576,
-      },
-      deps,
-    )
+    const { connectTimeoutMs = 5_000, requestTimeoutMs = 30_000, maxResponseBytes = 128 * 1_048_576 } = options
+    this.#answerMs = Math.min(connectTimeoutMs, requestTimeoutMs)
+    const limits = { connectTimeoutMs, requestTimeoutMs, maxResponseBytes }
+    this.#pool = new ConnectionPool({ cluster: name, clientId, security, ...limits }, deps)
     this.#metadata = new MetadataCache((topics) => this.#askMetadata(topics))
   }
 
@@ -99,10 +96,14 @@ export class Cluster {
 
   /** The shared connection to any broker that answers (L2). */
   async anyConnection(purpose: Purpose): Promise<Connection> {
+    return await this.#firstOf(purpose, (address) => this.#pool.get(address, purpose))
+  }
+
+  async #firstOf<T>(purpose: Purpose, use: (address: BrokerAddress) => Promise<T>): Promise<T> {
     const problems: MqError[] = []
     for (const address of this.#candidates(purpose)) {
       try {
-        return await this.#pool.get(address, purpose)
+        return await use(address)
       } catch (error) {
         const problem = toMqError(error, `connect to ${addressText(address)}`)
         if (problem.code === 'MQ_CLOSED') throw problem
@@ -110,7 +111,9 @@ export class Cluster {
       }
     }
     // Credentials or certificates that one broker refuses are a better answer than the silence of another.
-    const telling = problems.find((problem) => problem.code !== 'MQ_KAFKA_UNREACHABLE')
+    const telling =
+      problems.find((problem) => !problem.retryable) ??
+      problems.find((problem) => problem.code !== 'MQ_KAFKA_UNREACHABLE')
     if (telling !== undefined) throw telling
     throw new MqError(
       'MQ_KAFKA_UNREACHABLE',
@@ -150,8 +153,7 @@ export class Cluster {
 
   /** All topics of the cluster, internal ones included; not cached. */
   async topicNames(): Promise<string[]> {
-    const connection = await this.anyConnection('admin')
-    const response = await this.#asked(connection, 'list topics', requestMetadata(connection, null))
+    const response = await this.#askAny('list topics', (connection) => requestMetadata(connection, null))
     return response.topics.flatMap((topic) =>
       typeof topic.name !== 'string' || topic.errorCode !== 0 ? [] : [topic.name],
     )
@@ -204,8 +206,7 @@ export class Cluster {
   }
 
   async #askMetadata(topics: readonly string[]): Promise<Awaited<ReturnType<typeof requestMetadata>>> {
-    const connection = await this.anyConnection('admin')
-    return await this.#asked(connection, 'ask for metadata', requestMetadata(connection, topics))
+    return await this.#askAny('ask for metadata', (connection) => requestMetadata(connection, topics))
   }
 
   async #apis(): Promise<readonly apiVersionsV3.ApiVersionsResponseApi[]> {
@@ -222,21 +223,29 @@ export class Cluster {
   }
 
   async #askVersions(): Promise<readonly apiVersionsV3.ApiVersionsResponseApi[]> {
-    const connection = await this.anyConnection('admin')
-    const question = apiVersionsV3.api.async(connection, SOFTWARE.name, SOFTWARE.version)
-    return (await this.#asked(connection, 'ask for API versions', question)).apiKeys
+    const { name, version } = SOFTWARE
+    const ask = (connection: Connection) => apiVersionsV3.api.async(connection, name, version)
+    return (await this.#askAny('ask for API versions', ask)).apiKeys
   }
 
-  /** Gives a failed request the reason its connection ended for. */
-  async #asked<T>(connection: Connection, what: string, answer: Promise<T>): Promise<T> {
-    try {
-      return await answer
-    } catch (error) {
-      const context = `${what} of cluster ${this.name}`
-      const problem = toMqError(error, context)
-      const failure = problem.code === 'MQ_KAFKA_UNREACHABLE' ? failureOf(connection) : undefined
-      throw failure === undefined ? problem : toMqError(failure, context)
-    }
+  /** Asks one broker after the other until one answers (L2, L5). */
+  async #askAny<T>(what: string, ask: (connection: Connection) => Promise<T>): Promise<T> {
+    const context = `${what} of cluster ${this.name}`
+    return await this.#firstOf('admin', async (address) => {
+      const connection = await this.#pool.get(address, 'admin')
+      const late = (): MqError =>
+        new MqError('MQ_KAFKA_TIMEOUT', `${context}: no answer of ${addressText(address)} within ${this.#answerMs} ms`)
+      try {
+        return await within(this.deps, this.#answerMs, late, ask(connection))
+      } catch (error) {
+        const problem = toMqError(error, context)
+        if (kafkaCodeOf(problem) !== undefined) throw problem
+        // Why a connection ended says more than that it did.
+        const failure = problem.code === 'MQ_KAFKA_UNREACHABLE' ? failureOf(connection) : undefined
+        this.#pool.giveUp(address, 'admin', connection)
+        throw failure === undefined ? problem : toMqError(failure, context)
+      }
+    })
   }
 
   async #address(nodeId: number): Promise<BrokerAddress> {
@@ -250,10 +259,11 @@ export class Cluster {
 
   #candidates(purpose: Purpose): BrokerAddress[] {
     const all = new Map([...this.brokers(), ...this.#bootstrap].map((address) => [addressText(address), address]))
-    const drawn = [...all.values()].map((address) => ({
-      address,
-      rank: this.#pool.isOpen(address, purpose) ? -1 : this.deps.random(),
-    }))
+    const rankOf = (address: BrokerAddress): number => {
+      if (this.#pool.isOpen(address, purpose)) return -1
+      return this.deps.random() + (this.#pool.hasFailed(address, purpose) ? 1 : 0)
+    }
+    const drawn = [...all.values()].map((address) => ({ address, rank: rankOf(address) }))
     return drawn.toSorted((a, b) => a.rank - b.rank).map(({ address }) => address)
   }
 }

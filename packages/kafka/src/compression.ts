@@ -9,8 +9,8 @@
 import { promisify } from 'node:util'
 import { constants, gunzipSync, gzip, gzipSync, zstdCompress, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { type Codec, MqError } from '@mq/contract'
-import { compressFrame, compressFrameSync } from 'lz4-napi'
 import { decompressLz4Frame } from './lz4-frame.ts'
+import { lz4 } from './native-codecs.ts'
 import { compressSnappy, decompressSnappy } from './snappy-framing.ts'
 
 /** Codec by the number in a batch's attributes. */
@@ -43,7 +43,7 @@ export async function compress(codec: Codec, level: number | undefined, data: Bu
       case 'gzip':
         return await gzipAsync(data, gzipOptions(level, data.length))
       case 'lz4':
-        return await compressFrame(data)
+        return await lz4().compressFrame(data)
       case 'zstd':
         return await zstdAsync(data, zstdOptions(level, data.length))
       case 'none':
@@ -66,7 +66,7 @@ export function compressSync(codec: Codec, level: number | undefined, data: Buff
       case 'snappy':
         return compressSnappy(data)
       case 'lz4':
-        return compressFrameSync(data)
+        return lz4().compressFrameSync(data)
       case 'zstd':
         return zstdCompressSync(data, zstdOptions(level, data.length))
     }

@@ -6,9 +6,12 @@
  * O2. A lane on which a request failed otherwise than by an answer is not used again; the own connection is closed.
  * O3. After an answer that says the coordinator is elsewhere or not there, the next request looks for it anew.
  * O4. A request ends after its time limit, whatever the broker does; looking for the coordinator counts.
+ * O5. A broker that takes the question for the coordinator and stays silent loses the connection, so that the next question
+ *     goes to another one: it may be the very coordinator that stopped.
  */
 import { MqError } from '@mq/contract'
 import { type Connection, findCoordinatorV4, findCoordinatorV5, findCoordinatorV6 } from '@platformatic/kafka'
+import { within } from './backoff.ts'
 import type { Deps } from './deps.ts'
 import type { GroupCluster } from './group-types.ts'
 import { KafkaCode, kafkaCodeOf } from './kafka-errors.ts'
@@ -16,6 +19,7 @@ import { KafkaCode, kafkaCodeOf } from './kafka-errors.ts'
 const FIND_COORDINATOR = { 4: findCoordinatorV4, 5: findCoordinatorV5, 6: findCoordinatorV6 } as const
 const FIND_COORDINATOR_API = 10
 const GROUP_KEY = 0
+const FIND_MS = 3_000
 
 const MOVED: ReadonlySet<number> = new Set([KafkaCode.COORDINATOR_NOT_AVAILABLE, KafkaCode.NOT_COORDINATOR])
 
@@ -100,7 +104,12 @@ export class Coordinator {
   async #ask(): Promise<number> {
     const version = await this.#cluster.apiVersion(FIND_COORDINATOR_API, [4, 5, 6])
     const { api } = FIND_COORDINATOR[version as keyof typeof FIND_COORDINATOR]
-    const answer = await api.async(await this.#cluster.anyConnection('group'), GROUP_KEY, [this.#groupId])
+    const connection = await this.#cluster.anyConnection('group')
+    const late = (): MqError => {
+      discard(connection)
+      return new MqError('MQ_KAFKA_TIMEOUT', `find the coordinator of ${this.#groupId}: no answer in ${FIND_MS} ms`)
+    }
+    const answer = await within(this.#deps, FIND_MS, late, api.async(connection, GROUP_KEY, [this.#groupId]))
     const found = answer.coordinators.find(({ key }) => key === this.#groupId)
     if (found === undefined || found.nodeId < 0) {
       throw new MqError(

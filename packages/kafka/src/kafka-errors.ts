@@ -92,7 +92,7 @@ export function kafkaCodeOf(error: unknown): number | undefined {
   for (const part of unfold(error)) {
     if (typeof part.apiCode === 'number') return part.apiCode
     if (MqError[Symbol.hasInstance](part)) {
-      const code = (part as MqError).details['kafkaCode']
+      const code = (part as MqError).details.kafkaCode
       if (typeof code === 'number') return code
     }
   }

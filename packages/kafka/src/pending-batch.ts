@@ -41,8 +41,7 @@ function ignore(): void {}
 export class PendingBatch {
   readonly promise: Promise<Receipt>
   readonly encoder: BatchEncoder
-  /** Monotonic time of the oldest record. */
-  readonly openedAtMs: number
+  #openedAtMs: number
   /** Whether the buffer belongs to the pool; the buffer of a part of a split batch does not. */
   readonly pooled: boolean
   wire: Wire = OPEN
@@ -59,7 +58,7 @@ export class PendingBatch {
 
   constructor(buffer: Buffer, openedAtMs: number, pooled: boolean) {
     this.encoder = new BatchEncoder(buffer)
-    this.openedAtMs = openedAtMs
+    this.#openedAtMs = openedAtMs
     this.pooled = pooled
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -67,6 +66,16 @@ export class PendingBatch {
     })
     // Nobody may be listening, and that must not end the process; whoever listens still gets the rejection.
     this.promise.catch(ignore)
+  }
+
+  /** Monotonic time of the oldest record. */
+  get openedAtMs(): number {
+    return this.#openedAtMs
+  }
+
+  /** A record that joined had waited for memory before: its deadline runs since then. */
+  waitedSince(monotonicMs: number): void {
+    if (monotonicMs < this.#openedAtMs) this.#openedAtMs = monotonicMs
   }
 
   resolve(receipt: Receipt): void {

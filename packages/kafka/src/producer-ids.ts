@@ -5,10 +5,12 @@
  *     is closed: a broker that has just started answers COORDINATOR_LOAD_IN_PROGRESS for a while.
  * I2. An id that is retired is never given out again. Partitions that already use it may go on.
  * I3. An error that no repetition mends (rights, version) is kept as `trouble`; it is asked again for the next wish.
+ * I4. A broker that takes the question and stays silent loses the connection, so that the next question may go to another one:
+ *     a stopped process still takes bytes.
  */
-import type { MqError } from '@mq/contract'
+import { MqError } from '@mq/contract'
 import { type Connection, initProducerIdV4 } from '@platformatic/kafka'
-import { backoffMs } from './backoff.ts'
+import { backoffMs, within } from './backoff.ts'
 import type { Deps } from './deps.ts'
 import { kafkaCodeOf, protocolError, toMqError } from './kafka-errors.ts'
 
@@ -28,6 +30,7 @@ type State =
   | { readonly kind: 'refused'; readonly error: MqError }
 
 const NO_TRANSACTION_TIMEOUT_MS = 2_147_483_647
+const ANSWER_MS = 10_000
 
 export class ProducerIds {
   readonly #cluster: IdCluster
@@ -79,7 +82,12 @@ export class ProducerIds {
     for (let failures = 1; !this.#isClosed; failures++) {
       try {
         const connection = await this.#cluster.anyConnection('produce')
-        const answer = await initProducerIdV4.api.async(connection, null, NO_TRANSACTION_TIMEOUT_MS, -1n, -1)
+        const late = (): MqError => {
+          connection.socket?.destroy()
+          return new MqError('MQ_KAFKA_TIMEOUT', `ask for a producer id: no answer within ${ANSWER_MS} ms`)
+        }
+        const asked = initProducerIdV4.api.async(connection, null, NO_TRANSACTION_TIMEOUT_MS, -1n, -1)
+        const answer = await within(this.#deps, ANSWER_MS, late, asked)
         const id = { producerId: answer.producerId, producerEpoch: answer.producerEpoch }
         this.#state = { kind: 'ready', id }
         this.#changed()

@@ -56,6 +56,7 @@ export interface ProducerOptions {
 
 const DEFAULT_DEADLINE_MS = 120_000
 const MOST_WAITING = 100_000
+const MOST_WAITING_BYTES = 256 * 1_048_576
 const IDLE_BUFFER_BYTES = 16 * 1_048_576
 /** How many sends may share one reading of the wall clock, within one turn of the event loop. */
 const SENDS_PER_CLOCK_READ = 64
@@ -71,7 +72,7 @@ export class Producer {
   readonly #shared: SenderShared
   readonly #topics = new Map<string, ProducerTopic>()
   readonly #active = new Set<PartitionSender>()
-  readonly #waiting = new SendQueue(MOST_WAITING)
+  readonly #waiting = new SendQueue(MOST_WAITING, MOST_WAITING_BYTES)
   readonly #stop = new AbortController()
   #candidates: PartitionSender[] = []
   #version: number | undefined
@@ -317,8 +318,11 @@ export class Producer {
         const wantedBytes = this.#shared.wantedBytes
         await this.#budget.waitFor(wantedBytes, this.#stop.signal)
         this.#pool.grant(wantedBytes)
-        while (this.#admit()) {}
+        let isAdmitted = false
+        while (this.#admit()) isAdmitted = true
         this.#pool.withdraw()
+        // The partition asks for more than before: wait anew, but let everybody else have a turn first.
+        if (!isAdmitted) await new Promise<void>((resolve) => this.#deps.timers.setTimeout(resolve, 1))
       }
     } catch {
       // Closed: close() has rejected what waited.
@@ -335,6 +339,7 @@ export class Producer {
     try {
       const batch = send.sender.append(send.key, send.value, send.headers, send.timestampMs)
       if (batch === null) return false
+      batch.waitedSince(send.sinceMs)
       send.resolve(batch.promise)
     } catch (error) {
       send.reject(toMqError(error, 'send'))

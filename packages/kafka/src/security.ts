@@ -4,6 +4,7 @@
  * S1. The name in the certificate is always checked against the broker's address, unless the caller's own TLS options say otherwise.
  * S2. A secret may be a function, asked anew for every connection, so that it can be rotated.
  * S3. No secret ever stands in an error or in `describe`.
+ * S4. A broker refuses a bearer token inside an answer that looks like success; it is read as the refusal it is.
  */
 import { isIP } from 'node:net'
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
@@ -62,8 +63,24 @@ function saslOptions(sasl: Sasl): NonNullable<ConnectionOptions['sasl']> {
     return {
       mechanism: sasl.mechanism,
       token: sasl.token,
+      authBytesValidator: refuseBearerProblem,
       ...(sasl.extensions === undefined ? {} : { oauthBearerExtensions: { ...sasl.extensions } }),
     }
   }
   return { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password }
+}
+
+/** RFC 7628: success is an empty message, anything else names the problem. */
+function refuseBearerProblem(message: Buffer, callback: (error: Error | null, message?: Buffer) => void): void {
+  if (message.length === 0) callback(null, message)
+  else callback(new Error(`the bearer token is refused: ${problemOf(message)}`))
+}
+
+function problemOf(message: Buffer): string {
+  try {
+    const { status } = JSON.parse(message.toString()) as { readonly status?: unknown }
+    return typeof status === 'string' ? status : 'no reason given'
+  } catch {
+    return 'the reason cannot be read'
+  }
 }

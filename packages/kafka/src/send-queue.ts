@@ -2,8 +2,10 @@
  * Sends that wait for memory, in the order they came.
  *
  * W1. While a send waits, every later one of the producer waits behind it, so that order per key is kept.
- * W2. At most `limit` sends wait; the rest is refused with MQ_BUFFER_FULL.
+ * W2. At most `limit` sends wait, and of more than one together at most `limitBytes`; the rest is refused with MQ_BUFFER_FULL.
  * W3. A send whose deadline passes while it waits is rejected, and was certainly not stored.
+ * W4. What waits is a snapshot: the caller may use its buffers again afterwards, as for a send that need not wait.
+ * W5. Nothing of a send that left is kept.
  */
 import { MqError } from '@mq/contract'
 import type { Bytes, Headers } from './batch-encoder.ts'
@@ -11,6 +13,7 @@ import type { PartitionSender } from './partition-sender.ts'
 import type { Receipt } from './pending-batch.ts'
 
 export interface WaitingSend {
+  readonly bytes: number
   readonly sender: PartitionSender
   readonly key: Bytes | null
   readonly value: Bytes | null
@@ -26,11 +29,14 @@ function ignore(): void {}
 
 export class SendQueue {
   readonly limit: number
-  #waiting: WaitingSend[] = []
+  readonly limitBytes: number
+  #waiting: (WaitingSend | undefined)[] = []
   #first = 0
+  #bytes = 0
 
-  constructor(limit: number) {
+  constructor(limit: number, limitBytes: number) {
     this.limit = limit
+    this.limitBytes = limitBytes
   }
 
   get size(): number {
@@ -53,15 +59,26 @@ export class SendQueue {
     if (isLimited && this.size >= this.limit) {
       throw new MqError('MQ_BUFFER_FULL', `${this.limit} sends already wait for room in the buffer`)
     }
+    const bytes = sizeOf(key) + sizeOf(value) + sizeOfHeaders(headers)
+    if (isLimited && this.size > 0 && this.#bytes + bytes > this.limitBytes) {
+      throw new MqError(
+        'MQ_BUFFER_FULL',
+        `${this.size} sends of ${this.#bytes} bytes already wait for room in the buffer, and ${bytes} more are over the ${this.limitBytes} that may`,
+      )
+    }
     const { promise, resolve, reject } = Promise.withResolvers<Receipt>()
     promise.catch(ignore)
-    this.#waiting.push({ sender, key, value, headers, timestampMs, sinceMs, promise, resolve, reject })
+    const own = { key: copyOf(key), value: copyOf(value), headers: copyOfHeaders(headers) }
+    this.#bytes += bytes
+    this.#waiting.push({ sender, bytes, ...own, timestampMs, sinceMs, promise, resolve, reject })
     return promise
   }
 
   shift(): WaitingSend | undefined {
     const head = this.#waiting[this.#first]
     if (head === undefined) return undefined
+    this.#waiting[this.#first] = undefined
+    this.#bytes -= head.bytes
     this.#first++
     if (this.#first > 1_024 && this.#first * 2 > this.#waiting.length) {
       this.#waiting = this.#waiting.slice(this.#first)
@@ -72,14 +89,34 @@ export class SendQueue {
 
   /** Everything that waits, in order; nothing waits afterwards. */
   takeAll(): WaitingSend[] {
-    const all = this.#waiting.slice(this.#first)
+    const all = this.#waiting.slice(this.#first).map((send) => send!)
     this.#waiting = []
     this.#first = 0
+    this.#bytes = 0
     return all
   }
 
   /** The promises of those that wait. */
   pending(): Promise<Receipt>[] {
-    return this.#waiting.slice(this.#first).map((send) => send.promise)
+    return this.#waiting.slice(this.#first).map((send) => send!.promise)
   }
+}
+
+/** What is neither text nor bytes is refused when its turn comes. */
+function sizeOf(bytes: unknown): number {
+  return typeof bytes === 'string' || bytes instanceof Uint8Array ? bytes.length : 0
+}
+
+function sizeOfHeaders(headers: Headers | undefined): number {
+  if (headers === undefined) return 0
+  return Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + sizeOf(value), 0)
+}
+
+function copyOf<T extends Bytes | null>(bytes: T): T | Uint8Array {
+  return bytes instanceof Uint8Array ? new Uint8Array(bytes) : bytes
+}
+
+function copyOfHeaders(headers: Headers | undefined): Headers | undefined {
+  if (headers === undefined) return undefined
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, copyOf(value)]))
 }

@@ -6,7 +6,7 @@
  * Y3. Every block says its size; the sizes are added up and compared with `maxBytes` before anything is decompressed.
  */
 import { MqError } from '@mq/contract'
-import { compressSync, uncompressSync } from 'snappy'
+import { snappy } from './native-codecs.ts'
 
 const HEADER = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00, 0, 0, 0, 1, 0, 0, 0, 1])
 const MAGIC_BYTES = 8
@@ -21,7 +21,7 @@ const failed = (what: string, cause?: unknown): MqError =>
 export function compressSnappy(data: Buffer): Buffer {
   const parts: Buffer[] = [HEADER]
   for (let start = 0; start < data.length; start += BLOCK_BYTES) {
-    const block = compressSync(data.subarray(start, start + BLOCK_BYTES), COPY)
+    const block = snappy().compressSync(data.subarray(start, start + BLOCK_BYTES), COPY)
     const length = Buffer.allocUnsafe(4)
     length.writeUInt32BE(block.length)
     parts.push(length, block)
@@ -66,7 +66,7 @@ export function decompressSnappy(data: Buffer, maxBytes: number): Buffer {
 
 function uncompressBlock(block: Buffer): Buffer {
   try {
-    return uncompressSync(block, COPY) as Buffer
+    return snappy().uncompressSync(block, COPY) as Buffer
   } catch (error) {
     throw failed('a block is malformed', error)
   }

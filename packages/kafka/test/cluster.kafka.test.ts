@@ -10,6 +10,9 @@ import { freePorts, type LocalCluster, startCluster } from '@mq/local'
 import type { Connection } from '@platformatic/kafka'
 import { Admin } from '../src/admin.ts'
 import { Cluster, type ClusterOptions } from '../src/cluster.ts'
+import { Coordinator } from '../src/coordinator.ts'
+import { systemDeps } from '../src/deps.ts'
+import { KafkaCode, kafkaCodeOf } from '../src/kafka-errors.ts'
 
 const hasCode = (code: string) => (error: unknown) => {
   assert.ok(error instanceof MqError, String(error))
@@ -149,6 +152,48 @@ describe('a cluster of one broker behind a fault proxy', { timeout: 90_000 }, ()
       proxy!.heal()
     }
     await admin.topicConfigs('known')
+  })
+
+  it('asks the next broker when the first takes the question and stays silent, and remembers it (L2, L5)', async (t) => {
+    const silent = createServer((socket) => {
+      socket.on('error', () => {})
+      t.after(() => socket.destroy())
+    })
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    t.after(() => silent.close())
+    const { port } = silent.address() as AddressInfo
+    // Candidates keep the order of the bootstrap list: the silent one comes first.
+    const deps = { ...systemDeps, random: () => 0.5 }
+    const limits = { connectTimeoutMs: 700, requestTimeoutMs: 20_000, deps }
+    const cluster = open(t, [`127.0.0.1:${port}`, ...kafka.bootstrap], limits)
+    await within(2_500, () => cluster.metadata(['known'], { refresh: true }))
+    await within(500, () => cluster.metadata(['known'], { refresh: true }))
+  })
+
+  it('finds the coordinator of a group through another broker when the first stays silent (O5)', async (t) => {
+    const { proxy } = kafka.brokers[0]!
+    const cluster = open(t, kafka.bootstrap, { requestTimeoutMs: 20_000 })
+    // The API versions are known and the connection stands before the broker falls silent.
+    await cluster.apiVersion(10, [4])
+    const silent = await cluster.anyConnection('group')
+    proxy!.blackhole()
+    const coordinator = new Coordinator(cluster, 'g', systemDeps)
+    const ask = (): Promise<number> => coordinator.request('shared', 'ask', async () => 1, { timeoutMs: 5_000 })
+    try {
+      await within(4_500, () => assert.rejects(ask(), hasCode('MQ_KAFKA_TIMEOUT')))
+    } finally {
+      proxy!.heal()
+    }
+    assert.equal(silent.isConnected(), false)
+    // The first question for any coordinator makes Kafka set up its topic of offsets: that takes some tries.
+    await within(8_000, async () => {
+      for (;;) {
+        const answer = await ask().catch((error: unknown) => kafkaCodeOf(error))
+        if (answer === 1) return
+        assert.equal(answer, KafkaCode.COORDINATOR_NOT_AVAILABLE)
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      }
+    })
   })
 
   it('finds a broker again that was killed and came back', async (t) => {

@@ -49,191 +49,204 @@ describe('groups on real Kafka', { timeout: 180_000 }, () => {
     )
   }
 
-  for (const protocol of PROTOCOLS) {
-    describe(`by the ${protocol} protocol`, () => {
-      it('two members share the partitions, and one takes over at once when the other closes (M1, M4)', async () => {
-        const topic = await create()
-        const timeline = new Timeline()
-        const spec = { groupId: `share-${topic}`, topics: [topic], protocol }
-        const first = fixture.member(timeline, spec)
-        await first.member.start()
-        await until('the first holds all', () => first.count() === PARTITIONS)
-        const second = fixture.member(timeline, spec)
-        await second.member.start()
-        await until('both hold three', () => first.count() === 3 && second.count() === 3)
-        assert.ok(isWhole(timeline, [first, second], topic))
-        const startMs = performance.now()
-        await second.member.close()
-        await until('the first holds all', () => first.count() === PARTITIONS)
-        assert.ok(performance.now() - startMs < 3_000, `took ${performance.now() - startMs} ms: as if it had not left`)
-        assert.deepEqual(timeline.violations, [])
-        assert.deepEqual(first.errors, [])
-        await first.member.close()
-        assert.equal(timeline.holders.size, 0)
-      })
-
-      it('a partition reaches its next owner only after onRevoked of the last one ended (W1, W2, G2)', async () => {
-        const topic = await create()
-        const timeline = new Timeline()
-        const spec = { groupId: `slow-${topic}`, topics: [topic], protocol }
-        const first = fixture.member(timeline, { ...spec, revokeMs: 2_500 })
-        await first.member.start()
-        await until('the first holds all', () => first.count() === PARTITIONS)
-        const startMs = performance.now()
-        const second = fixture.member(timeline, spec)
-        await second.member.start()
-        await until('both hold three', () => first.count() === 3 && second.count() === 3)
-        assert.ok(performance.now() - startMs >= 2_500)
-        assert.deepEqual(timeline.violations, [])
-        assert.deepEqual([...first.lost, ...second.lost], [])
-        await Promise.all([first.member.close(), second.member.close()])
-      })
-
-      it('what a dead member held goes to the others after its session, and its commits survive (M2)', async () => {
-        const topic = await create()
-        const timeline = new Timeline()
-        const spec = { groupId: `death-${topic}`, topics: [topic], protocol }
-        const first = fixture.member(timeline, spec)
-        const second = fixture.member(timeline, spec)
-        await first.member.start()
-        await second.member.start()
-        await until('both hold three', () => first.count() === 3 && second.count() === 3)
-        const doomed = second.member.assignment()
-        await second.member.commit(doomed.map((one) => ({ ...one, offset: BigInt(100 + one.partition) })))
-        second.die()
-        const startMs = performance.now()
-        await until('the dead one knows it lost all', () => second.count() === 0)
-        await until('the first holds all', () => first.count() === PARTITIONS)
-        const tookMs = performance.now() - startMs
-        assert.ok(tookMs > 3_000 && tookMs < 12_000, `took ${tookMs} ms`)
-        assert.equal(second.lost.length, 3)
-        assert.deepEqual(timeline.violations, [])
-        const committed = await first.member.committed(
-          Array.from({ length: PARTITIONS }, (_, partition) => ({ topic, partition })),
-        )
-        assert.deepEqual(
-          committed,
-          new Map(doomed.map(({ partition }) => [`${topic}:${partition}`, BigInt(100 + partition)])),
-        )
-        await assert.rejects(second.member.commit([{ topic, partition: doomed[0]?.partition ?? 0, offset: 999n }]), {
-          code: 'MQ_GROUP_FENCED',
+  // The broker is the slow part, so both take their turns at once.
+  describe('by protocol', { concurrency: true }, () => {
+    for (const protocol of PROTOCOLS) {
+      describe(`by the ${protocol} protocol`, () => {
+        it('two members share the partitions, and one takes over at once when the other closes (M1, M4)', async () => {
+          const topic = await create()
+          const timeline = new Timeline()
+          const spec = { groupId: `share-${topic}`, topics: [topic], protocol }
+          const first = fixture.member(timeline, spec)
+          await first.member.start()
+          await until('the first holds all', () => first.count() === PARTITIONS)
+          const second = fixture.member(timeline, spec)
+          await second.member.start()
+          await until('both hold three', () => first.count() === 3 && second.count() === 3)
+          assert.ok(isWhole(timeline, [first, second], topic))
+          const startMs = performance.now()
+          await second.member.close()
+          await until('the first holds all', () => first.count() === PARTITIONS)
+          assert.ok(
+            performance.now() - startMs < 3_000,
+            `took ${performance.now() - startMs} ms: as if it had not left`,
+          )
+          assert.deepEqual(timeline.violations, [])
+          assert.deepEqual(first.errors, [])
+          await first.member.close()
+          assert.equal(timeline.holders.size, 0)
         })
-        await Promise.all([first.member.close(), second.member.close()])
-      })
 
-      it('commits made while partitions move are stored, those of others are refused (F1, F2, F3)', async () => {
-        const topic = await create()
-        const timeline = new Timeline()
-        const spec = { groupId: `commit-${topic}`, topics: [topic], protocol }
-        let first: TestMember
-        first = fixture.member(timeline, {
-          ...spec,
-          onRevoked: async (removed) => {
-            await first.member.commit(removed.map((one) => ({ ...one, offset: 7n })))
-          },
+        it('a partition reaches its next owner only after onRevoked of the last one ended (W1, W2, G2)', async () => {
+          const topic = await create()
+          const timeline = new Timeline()
+          const spec = { groupId: `slow-${topic}`, topics: [topic], protocol }
+          const first = fixture.member(timeline, { ...spec, revokeMs: 1_500 })
+          await first.member.start()
+          await until('the first holds all', () => first.count() === PARTITIONS)
+          const startMs = performance.now()
+          const second = fixture.member(timeline, spec)
+          await second.member.start()
+          await until('both hold three', () => first.count() === 3 && second.count() === 3)
+          assert.ok(performance.now() - startMs >= 1_500)
+          assert.deepEqual(timeline.violations, [])
+          assert.deepEqual([...first.lost, ...second.lost], [])
+          await Promise.all([first.member.close(), second.member.close()])
         })
-        await first.member.start()
-        await until('the first holds all', () => first.count() === PARTITIONS)
-        assert.equal((await first.member.committed(first.member.assignment())).size, 0)
-        const second = fixture.member(timeline, spec)
-        let isDone = false
-        let offset = 0n
-        const kept = new Map<string, bigint>()
-        const committing = (async () => {
-          while (!isDone) {
-            offset += 1n
-            for (const one of first.member.assignment()) {
-              try {
-                await first.member.commit([{ ...one, offset: 1_000n + offset }])
-                kept.set(`${topic}:${one.partition}`, 1_000n + offset)
-              } catch (error) {
-                assert.equal((error as { code?: string }).code, 'MQ_GROUP_FENCED')
+
+        it('what a dead member held goes to the others after its session, and its commits survive (M2)', async () => {
+          const topic = await create()
+          const timeline = new Timeline()
+          const spec = { groupId: `death-${topic}`, topics: [topic], protocol }
+          const first = fixture.member(timeline, spec)
+          const second = fixture.member(timeline, spec)
+          await first.member.start()
+          await second.member.start()
+          await until('both hold three', () => first.count() === 3 && second.count() === 3)
+          const doomed = second.member.assignment()
+          await second.member.commit(doomed.map((one) => ({ ...one, offset: BigInt(100 + one.partition) })))
+          second.die()
+          const startMs = performance.now()
+          await until('the dead one knows it lost all', () => second.count() === 0)
+          await until('the first holds all', () => first.count() === PARTITIONS)
+          const tookMs = performance.now() - startMs
+          assert.ok(tookMs > 3_000 && tookMs < 18_000, `took ${tookMs} ms`)
+          assert.equal(second.lost.length, 3)
+          assert.deepEqual(timeline.violations, [])
+          const committed = await first.member.committed(
+            Array.from({ length: PARTITIONS }, (_, partition) => ({ topic, partition })),
+          )
+          assert.deepEqual(
+            committed,
+            new Map(doomed.map(({ partition }) => [`${topic}:${partition}`, BigInt(100 + partition)])),
+          )
+          await assert.rejects(second.member.commit([{ topic, partition: doomed[0]?.partition ?? 0, offset: 999n }]), {
+            code: 'MQ_GROUP_FENCED',
+          })
+          await Promise.all([first.member.close(), second.member.close()])
+        })
+
+        it('commits made while partitions move are stored, those of others are refused (F1, F2, F3)', async () => {
+          const topic = await create()
+          const timeline = new Timeline()
+          const spec = { groupId: `commit-${topic}`, topics: [topic], protocol }
+          let first: TestMember
+          first = fixture.member(timeline, {
+            ...spec,
+            onRevoked: async (removed) => {
+              await first.member.commit(removed.map((one) => ({ ...one, offset: 7n })))
+            },
+          })
+          await first.member.start()
+          await until('the first holds all', () => first.count() === PARTITIONS)
+          assert.equal((await first.member.committed(first.member.assignment())).size, 0)
+          const second = fixture.member(timeline, spec)
+          let isDone = false
+          let offset = 0n
+          const kept = new Map<string, bigint>()
+          const committing = (async () => {
+            while (!isDone) {
+              offset += 1n
+              for (const one of first.member.assignment()) {
+                try {
+                  await first.member.commit([{ ...one, offset: 1_000n + offset }])
+                  kept.set(`${topic}:${one.partition}`, 1_000n + offset)
+                } catch (error) {
+                  assert.equal((error as { code?: string }).code, 'MQ_GROUP_FENCED')
+                }
               }
             }
-          }
-        })()
-        await second.member.start()
-        await until('both hold three', () => first.count() === 3 && second.count() === 3)
-        isDone = true
-        await committing
-        const moved = await second.member.committed(second.member.assignment())
-        assert.equal(moved.size, 3)
-        const left = await first.member.committed(first.member.assignment())
-        for (const [key, value] of left) assert.equal(value, kept.get(key))
-        const [foreign] = second.member.assignment()
-        const [own] = first.member.assignment()
-        assert.ok(foreign !== undefined && own !== undefined)
-        await assert.rejects(
-          first.member.commit([
-            { ...foreign, offset: 5n },
-            { ...own, offset: 4_000n },
-          ]),
-          { code: 'MQ_GROUP_FENCED' },
-        )
-        assert.equal((await first.member.committed([own])).get(`${topic}:${own.partition}`), 4_000n)
-        assert.notEqual((await first.member.committed([foreign])).get(`${topic}:${foreign.partition}`), 5n)
-        await Promise.all([first.member.close(), second.member.close()])
-      })
-
-      it('after a dozen of members came and went every partition has exactly one owner', async () => {
-        const topic = await create()
-        const timeline = new Timeline()
-        const spec = { groupId: `churn-${topic}`, topics: [topic], protocol, revokeMs: 50 }
-        const living: TestMember[] = []
-        const opening: Promise<void>[] = []
-        for (let step = 0; step < 14; step += 1) {
-          if (step % 3 === 2) {
-            const leaving = living.shift()
-            if (leaving !== undefined) opening.push(leaving.member.close())
-          } else {
-            const joined = fixture.member(timeline, spec)
-            living.push(joined)
-            opening.push(joined.member.start().catch(() => {}))
-          }
-          await sleep((step * 37) % 250)
-        }
-        await Promise.all(opening)
-        // Held once by all of them, and still so a while later: not on the way through.
-        let sinceMs = Number.POSITIVE_INFINITY
-        await until('every partition is held once, for two seconds', () => {
-          const isSettled = isWhole(timeline, living, topic) && living.every((one) => [1, 2].includes(one.count()))
-          sinceMs = isSettled ? Math.min(sinceMs, performance.now()) : Number.POSITIVE_INFINITY
-          return performance.now() - sinceMs > 2_000
+          })()
+          await second.member.start()
+          await until('both hold three', () => first.count() === 3 && second.count() === 3)
+          isDone = true
+          await committing
+          const moved = await second.member.committed(second.member.assignment())
+          assert.equal(moved.size, 3)
+          const left = await first.member.committed(first.member.assignment())
+          for (const [key, value] of left) assert.equal(value, kept.get(key))
+          const [foreign] = second.member.assignment()
+          const [own] = first.member.assignment()
+          assert.ok(foreign !== undefined && own !== undefined)
+          await assert.rejects(
+            first.member.commit([
+              { ...foreign, offset: 5n },
+              { ...own, offset: 4_000n },
+            ]),
+            { code: 'MQ_GROUP_FENCED' },
+          )
+          assert.equal((await first.member.committed([own])).get(`${topic}:${own.partition}`), 4_000n)
+          assert.notEqual((await first.member.committed([foreign])).get(`${topic}:${foreign.partition}`), 5n)
+          await Promise.all([first.member.close(), second.member.close()])
         })
-        assert.deepEqual(timeline.violations, [])
-        await Promise.all(living.map(({ member }) => member.close()))
-        assert.equal(timeline.holders.size, 0)
-      })
 
-      it('a topic that comes later is waited for', async () => {
-        const topic = `later-${protocol}`
-        const timeline = new Timeline()
-        const only = fixture.member(timeline, { groupId: `later-${protocol}`, topics: [topic], protocol })
-        await only.member.start()
-        assert.deepEqual(only.member.assignment(), [])
-        await admin.createTopics({ topics: [topic], partitions: 2, replicas: 1 })
-        await until('both partitions are ours', () => only.count() === 2)
-        await only.member.close()
-      })
+        it('after a dozen of members came and went every partition has exactly one owner', async () => {
+          const topic = await create()
+          const timeline = new Timeline()
+          const spec = { groupId: `churn-${topic}`, topics: [topic], protocol, revokeMs: 50 }
+          const living: TestMember[] = []
+          const opening: Promise<void>[] = []
+          for (let step = 0; step < 14; step += 1) {
+            if (step % 3 === 2) {
+              const leaving = living.shift()
+              if (leaving !== undefined) opening.push(leaving.member.close())
+            } else {
+              const joined = fixture.member(timeline, spec)
+              living.push(joined)
+              opening.push(joined.member.start().catch(() => {}))
+            }
+            await sleep((step * 37) % 250)
+          }
+          await Promise.all(opening)
+          // Held once by all of them, and still so a while later: not on the way through.
+          let sinceMs = Number.POSITIVE_INFINITY
+          await until('every partition is held once, for two seconds', () => {
+            const isSettled = isWhole(timeline, living, topic) && living.every((one) => [1, 2].includes(one.count()))
+            sinceMs = isSettled ? Math.min(sinceMs, performance.now()) : Number.POSITIVE_INFINITY
+            return performance.now() - sinceMs > 2_000
+          })
+          assert.deepEqual(timeline.violations, [])
+          await Promise.all(living.map(({ member }) => member.close()))
+          assert.equal(timeline.holders.size, 0)
+        })
 
-      it("Kafka's own tool sees the group and its offsets", async () => {
-        const topic = await create()
-        const groupId = `tool-${topic}`
-        const only = fixture.member(new Timeline(), { groupId, topics: [topic], protocol })
-        await only.member.start()
-        await until('all are ours', () => only.count() === PARTITIONS)
-        await only.member.commit([{ topic, partition: 0, offset: 0n }])
-        const server = ['--bootstrap-server', kafka.bootstrap[0] ?? '']
-        const tool = 'consumer.group.ConsumerGroupCommand'
-        const described = await javaTool(tool, [...server, '--describe', '--group', groupId, '--members', '--verbose'])
-        assert.match(described, new RegExp(`${groupId}\\s`))
-        assert.match(described, /0,1,2,3,4,5/)
-        const offsets = await javaTool(tool, [...server, '--describe', '--group', groupId])
-        assert.match(offsets, new RegExp(`${topic}\\s+0\\s+0\\s`))
-        await only.member.close()
+        it('a topic that comes later is waited for', async () => {
+          const topic = `later-${protocol}`
+          const timeline = new Timeline()
+          const only = fixture.member(timeline, { groupId: `later-${protocol}`, topics: [topic], protocol })
+          await only.member.start()
+          assert.deepEqual(only.member.assignment(), [])
+          await admin.createTopics({ topics: [topic], partitions: 2, replicas: 1 })
+          await until('both partitions are ours', () => only.count() === 2)
+          await only.member.close()
+        })
+
+        it("Kafka's own tool sees the group and its offsets", async () => {
+          const topic = await create()
+          const groupId = `tool-${topic}`
+          const only = fixture.member(new Timeline(), { groupId, topics: [topic], protocol })
+          await only.member.start()
+          await until('all are ours', () => only.count() === PARTITIONS)
+          await only.member.commit([{ topic, partition: 0, offset: 0n }])
+          const server = ['--bootstrap-server', kafka.bootstrap[0] ?? '']
+          const tool = 'consumer.group.ConsumerGroupCommand'
+          const described = await javaTool(tool, [
+            ...server,
+            '--describe',
+            '--group',
+            groupId,
+            '--members',
+            '--verbose',
+          ])
+          assert.match(described, new RegExp(`${groupId}\\s`))
+          assert.match(described, /0,1,2,3,4,5/)
+          const offsets = await javaTool(tool, [...server, '--describe', '--group', groupId])
+          assert.match(offsets, new RegExp(`${topic}\\s+0\\s+0\\s`))
+          await only.member.close()
+        })
       })
-    })
-  }
+    }
+  })
 
   it('what cannot pass ends the membership with one error that is not retryable (M3)', async () => {
     const topic = await create()
@@ -252,5 +265,31 @@ describe('groups on real Kafka', { timeout: 180_000 }, () => {
     )
     assert.deepEqual(broken.member.assignment(), [])
     await broken.member.close()
+  })
+
+  it('members out of touch for a session lose everything, and share it again once the broker answers (M2, G4, J5)', async () => {
+    const topic = await create()
+    const groups = PROTOCOLS.map((protocol) => {
+      const timeline = new Timeline()
+      const spec = { groupId: `silence-${protocol}`, topics: [topic], protocol }
+      const members = [fixture.member(timeline, spec), fixture.member(timeline, spec)]
+      return { timeline, members, isEven: () => members.every((one) => one.count() === PARTITIONS / 2) }
+    })
+    const all = groups.flatMap(({ members }) => members)
+    await Promise.all(all.map(({ member }) => member.start()))
+    await until('both groups share evenly', () => groups.every(({ isEven }) => isEven()))
+    const [broker] = kafka.brokers
+    broker?.pause()
+    const startMs = performance.now()
+    try {
+      await until('everybody lost everything', () => all.every((one) => one.count() === 0))
+      const tookMs = performance.now() - startMs
+      assert.ok(tookMs > 3_000 && tookMs < 8_000, `took ${tookMs} ms with a session of 6,000 ms`)
+    } finally {
+      broker?.resume()
+    }
+    await until('both groups share evenly again', () => groups.every(({ isEven }) => isEven()), 30_000)
+    for (const { timeline } of groups) assert.deepEqual(timeline.violations, [])
+    await Promise.all(all.map(({ member }) => member.close()))
   })
 })

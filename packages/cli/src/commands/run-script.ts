@@ -1,7 +1,7 @@
-/** `mq measure`, `mq test` and `mq docs`: programs of the source tree, run by the same Node with the same flags. */
+/** `mq run`, `mq measure`, `mq test` and `mq docs`: programs of the source tree, run by the same Node with the same flags. */
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { MqError } from '@mq/contract'
 import type { Command } from 'commander'
 import { suggestion } from '../declarations-file.ts'
@@ -45,6 +45,26 @@ export function measureCommand(program: Command, io: Io): void {
     }
     await runScript(io, join(sourceTree(), 'bench', `${name}.ts`), rest)
   })
+}
+
+export function runCommand(program: Command, io: Io): void {
+  const command = program
+    .command('run')
+    .summary('run a program with the Node that mq brought')
+    .description(
+      'Runs a TypeScript or JavaScript file of the source tree, such as an example. Everything after it goes to it.',
+    )
+    .argument('<file>', 'which one')
+    .argument('[flags...]', 'its flags')
+    .allowUnknownOption()
+    .passThroughOptions()
+  withExamples(command, [['mq run examples/flights/produce.ts --part 0/1 --limit 1000', 'with mq dev running']]).action(
+    async (file: string, rest: readonly string[]) => {
+      const path = resolve(io.cwd, file)
+      if (!existsSync(path)) throw new MqError('MQ_OPTION_INVALID', `There is no file ${file}`)
+      await runScript(io, path, rest)
+    },
+  )
 }
 
 export function testCommand(program: Command, io: Io): void {

@@ -48,6 +48,8 @@ export async function streamBindings(
   if (since !== undefined) await restored.seen([since])
   reply.hijack()
   const { raw } = reply
+  // It left while we waited: its end was told already, and nobody would ever take the listener away.
+  if (raw.destroyed) return
   raw.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache, no-transform',

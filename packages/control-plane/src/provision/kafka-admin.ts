@@ -4,8 +4,8 @@
  * F1. Credentials stay in this process: they are looked up by the cluster's name, and never come from or go to the store.
  * F2. Topic names are asked for with automatic creation off: a look never makes what it looks for.
  */
-import { type ClusterAddress, MqError } from '@mq/contract'
-import { Admin, Cluster, type Deps, type Sasl, type Secret, type Security, type TlsOptions } from '@mq/kafka'
+import { MqError } from '@mq/contract'
+import { Admin, Cluster, type ClusterCredentials, type Deps, securityOf } from '@mq/kafka'
 import type { OpenAdmin, TopicFacts } from './cluster-admin.ts'
 import { CHECK_DEADLINE_MS } from './clusters.ts'
 import { migrationAdmin } from './migration-admin.ts'
@@ -13,15 +13,6 @@ import { migrationAdmin } from './migration-admin.ts'
 const CLIENT_ID = 'mq-control-plane'
 const REQUEST_TIMEOUT_MS = 10_000
 const UNKNOWN_TOPIC_OR_PARTITION = 3
-
-/** How the control plane proves who it is to one cluster. */
-export interface ClusterCredentials {
-  readonly username?: string
-  readonly password?: Secret
-  /** For OAUTHBEARER. */
-  readonly token?: Secret
-  readonly tls?: TlsOptions
-}
 
 /** Opens admin connections, with the credentials of each cluster by name (F1). */
 export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCredentials>>, deps: Deps): OpenAdmin {
@@ -31,7 +22,7 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
       name: address.name,
       clientId: CLIENT_ID,
       bootstrap: address.bootstrap,
-      security: securityOf(address, own),
+      security: securityOf(address, own, (field) => `the control plane was given no ${field} for it`),
       connectTimeoutMs: CHECK_DEADLINE_MS - 1_000,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
       deps,
@@ -73,33 +64,4 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
       close: () => cluster.close(),
     }
   }
-}
-
-function securityOf(address: ClusterAddress, credentials: ClusterCredentials): Security {
-  const tls = credentials.tls === undefined ? {} : { tls: credentials.tls }
-  switch (address.securityProtocol) {
-    case 'plaintext':
-      return { protocol: 'plaintext' }
-    case 'tls':
-      return { protocol: 'tls', ...tls }
-    case 'sasl-plaintext':
-    case 'sasl-tls':
-      return { protocol: address.securityProtocol, ...tls, sasl: saslOf(address, credentials) }
-  }
-}
-
-function saslOf(address: ClusterAddress, { username, password, token }: ClusterCredentials): Sasl {
-  const mechanism = address.saslMechanism ?? 'PLAIN'
-  const missing = (field: string): MqError =>
-    new MqError(
-      'MQ_OPTION_INVALID',
-      `cluster '${address.name}' asks for ${mechanism}, and the control plane was given no ${field} for it`,
-    )
-  if (mechanism === 'OAUTHBEARER') {
-    if (token === undefined) throw missing('token')
-    return { mechanism, token }
-  }
-  if (username === undefined) throw missing('username')
-  if (password === undefined) throw missing('password')
-  return { mechanism, username, password }
 }

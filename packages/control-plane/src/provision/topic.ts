@@ -44,7 +44,10 @@ function withoutNewer(configs: Readonly<Record<string, string>>): Record<string,
   return rest
 }
 
-/** Whether a topic that was absent when the creation was written down is the one it made. */
+/**
+ * Whether a topic that was absent when the creation was written down is the one it made.
+ * @throws MqError MQ_KAFKA_UNAVAILABLE, to be asked again, while the broker asked has not heard of it
+ */
 export async function isOurs(
   admin: ClusterAdmin,
   topic: string,
@@ -52,7 +55,10 @@ export async function isOurs(
   replication: number,
 ): Promise<boolean> {
   const facts = (await admin.findTopics([topic])).get(topic)
-  if (facts === undefined || facts.partitions !== partitions || facts.replication !== replication) return false
+  if (facts === undefined) {
+    throw new MqError('MQ_KAFKA_UNAVAILABLE', `topic ${topic} exists and no broker asked can describe it yet`)
+  }
+  if (facts.partitions !== partitions || facts.replication !== replication) return false
   return (await admin.endOffsets(topic, partitions)).every((end) => end === 0n)
 }
 
