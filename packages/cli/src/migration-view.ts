@@ -144,4 +144,4 @@ function section(title: string, text: string, colors: Colors): string {
 }
 
 const orDash = (ms: number | null): string => (ms === null ? '-' : formatMs(ms))
-const plain = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value))
+const plain = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))
