@@ -4,7 +4,8 @@
  * D1. A held value is a snapshot: the caller may change its object afterwards.
  * D2. Held sends leave in the order they came, before any later one.
  * D3. Every held send settles by its deadline, also when it left for the producer in the meantime.
- * D4. Bytes held count against the buffer of the client; what does not fit is refused at once with MQ_BUFFER_FULL.
+ * D4. Bytes held count against the buffer of the client. Of what does not fit, as many sends wait as wait for memory while an
+ *     epoch is open; the rest is refused with MQ_BUFFER_FULL.
  */
 import { type Format, MqError } from '@mq/contract'
 import type { Deps, Headers, MemoryBudget, Receipt, TimerHandle } from '@mq/kafka'
@@ -23,6 +24,8 @@ export interface HeldSendsOptions {
   readonly budget: MemoryBudget
   readonly deps: Deps
   readonly deadlineMs: number
+  /** How many may wait without room in the buffer. */
+  readonly mostOverflow?: number
   /** Why sends wait, for the message at the deadline. */
   reason(): MqError
 }
@@ -31,6 +34,7 @@ type Settle = { readonly resolve: (receipt: Receipt) => void; readonly reject: (
 type Held = Settle & {
   readonly outgoing: Outgoing
   readonly bytes: number
+  readonly isReserved: boolean
   readonly deadlineMs: number
   settled: boolean
 }
@@ -44,10 +48,14 @@ class JsonText {
 }
 
 const RECORD_OVERHEAD_BYTES = 256
+const MOST_OVERFLOW = 100_000
 
 export class HeldSends {
   readonly #options: HeldSendsOptions
   #waiting: Held[] = []
+  /** Sends that wait without room in the buffer. */
+  #overflow = 0
+  #overflowBytes = 0
   /** Waiting or under way, in the order of their deadlines. */
   #unsettled: Held[] = []
   #timer: TimerHandle | undefined
@@ -70,8 +78,9 @@ export class HeldSends {
     } catch (error) {
       return Promise.reject(error)
     }
-    const bytes = sizeOf(frozen)
-    if (!budget.tryReserve(bytes)) {
+    const wanted = sizeOf(frozen)
+    const isReserved = budget.tryReserve(wanted)
+    if (!isReserved && !this.#mayOverflow(wanted)) {
       return Promise.reject(
         new MqError(
           'MQ_BUFFER_FULL',
@@ -79,10 +88,15 @@ export class HeldSends {
         ),
       )
     }
+    if (!isReserved) {
+      this.#overflow++
+      this.#overflowBytes += wanted
+    }
     const promise = new Promise<Receipt>((resolve, reject) => {
       const held: Held = {
         outgoing: frozen,
-        bytes,
+        bytes: wanted,
+        isReserved,
         deadlineMs: deps.clock.monotonicMs() + deadlineMs,
         settled: false,
         resolve,
@@ -101,7 +115,7 @@ export class HeldSends {
     const leaving = this.#waiting
     this.#waiting = []
     for (const held of leaving) {
-      this.#options.budget.release(held.bytes)
+      this.#release(held)
       if (held.settled) continue
       let encoded: Encoded
       try {
@@ -122,7 +136,7 @@ export class HeldSends {
     const leaving = this.#waiting
     this.#waiting = []
     for (const held of leaving) {
-      this.#options.budget.release(held.bytes)
+      this.#release(held)
       this.#settle(held, () => held.reject(error))
     }
   }
@@ -130,6 +144,20 @@ export class HeldSends {
   /** Resolves when nothing held is unsettled any more. */
   idle(): Promise<void> {
     return this.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  /** Together no more than the buffer takes once over. */
+  #mayOverflow(bytes: number): boolean {
+    const { budget, mostOverflow = MOST_OVERFLOW } = this.#options
+    return this.#overflow < mostOverflow && this.#overflowBytes + bytes <= budget.limitBytes
+  }
+
+  #release({ bytes, isReserved }: Held): void {
+    if (isReserved) this.#options.budget.release(bytes)
+    else {
+      this.#overflow--
+      this.#overflowBytes -= bytes
+    }
   }
 
   #settle(held: Held, act: () => void): void {
@@ -169,7 +197,7 @@ export class HeldSends {
       const error = waiting.has(held)
         ? this.#options.reason()
         : new MqError('MQ_SEND_TIMEOUT', `A send to ${mqId} was not acknowledged within ${deadlineMs} ms`)
-      if (waiting.has(held)) this.#options.budget.release(held.bytes)
+      if (waiting.has(held)) this.#release(held)
       this.#settle(held, () => held.reject(error))
     }
     if (over.length > 0) this.#waiting = this.#waiting.filter((held) => !held.settled)

@@ -15,6 +15,7 @@ function heldOf(time: FakeTime, limitBytes = 1_000_000): { held: HeldSends; budg
     budget,
     deps: time.deps,
     deadlineMs: 1_000,
+    mostOverflow: 2,
     reason: () => new MqError('MQ_CONTROL_PLANE_AWAY', 'no binding yet'),
   })
   return { held, budget }
@@ -95,13 +96,24 @@ describe('HeldSends', () => {
     await held.idle()
   })
 
-  it('refuses at once what does not fit into the buffer (D4)', async () => {
-    const { held, budget } = heldOf(new FakeTime(), 2_000)
-    const first = held.hold(outgoing('x'.repeat(1_000)))
-    assert.equal(await code(held.hold(outgoing('x'.repeat(1_000)))), 'MQ_BUFFER_FULL')
-    held.refuse(new MqError('MQ_CLOSED', 'closed'))
-    assert.equal(await code(first), 'MQ_CLOSED')
-    assert.equal(budget.usedBytes, 0)
+  it('lets some wait that do not fit into the buffer, in order, and refuses the rest (D4)', async () => {
+    const { held, budget } = heldOf(new FakeTime(), 2_600)
+    for (const value of ['1', '2', '3']) void held.hold(outgoing(value.repeat(1_000)))
+    assert.equal(budget.usedBytes, 2_512)
+    void held.hold(outgoing('4'.repeat(1_000)))
+    assert.equal(await code(held.hold(outgoing('5'.repeat(1_000)))), 'MQ_BUFFER_FULL')
+    assert.equal(held.size, 4)
+    const left: string[] = []
+    held.drain('text', async (_, encoded) => {
+      left.push(String(encoded).slice(0, 1))
+      return { topic: 't', partition: 0, baseOffset: 0n }
+    })
     await held.idle()
+    assert.deepEqual(left, ['1', '2', '3', '4'])
+    assert.equal(budget.usedBytes, 0)
+    const last = [1, 2, 3].map(() => code(held.hold(outgoing('x'.repeat(1_000)))))
+    held.refuse(new MqError('MQ_CLOSED', 'closed'))
+    assert.deepEqual(await Promise.all(last), ['MQ_CLOSED', 'MQ_CLOSED', 'MQ_CLOSED'])
+    assert.equal(budget.usedBytes, 0)
   })
 })
