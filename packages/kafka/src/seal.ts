@@ -59,7 +59,7 @@ export type SealedEnd =
       /** The end is final once this has reached it. */
       readonly highWatermark: bigint
     }
-  /** The leader of the proof is none any more: probe again. */
+  /** The leader of the proof is none any more, or is too new to know its high watermark: probe again. */
   | { readonly kind: 'moved'; readonly partition: number; readonly reason: string }
 
 export class TopicSeal {

@@ -107,14 +107,16 @@ describe('the seal of a topic on three brokers', { timeout: 120_000 }, () => {
     }
     const again = await until('moved', 'sealed')
     for (const proof of again) assert.notEqual(proof.leader, victim.nodeId)
-    let total = 0n
-    for (const end of await seal.ends('moved', again)) {
-      assert.ok(
-        end.kind === 'end',
-        JSON.stringify(end, (_, value) => String(value)),
-      )
-      total += end.endOffset
+    // A leader that has just come up does not know its high watermark for a moment.
+    let ends = await seal.ends('moved', again)
+    for (let tries = 0; tries < 100 && ends.some((end) => end.kind === 'moved'); tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      ends = await seal.ends('moved', again)
     }
+    const total = ends.reduce((sum, end) => {
+      assert.ok(end.kind === 'end', end.kind === 'moved' ? end.reason : '')
+      return sum + end.endOffset
+    }, 0n)
     assert.equal(total, 60n)
     await victim.restart()
   })

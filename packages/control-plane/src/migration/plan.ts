@@ -11,6 +11,7 @@ import { decide } from '../provision/decide.ts'
 import type { Refusal } from '../provision/intent-changes.ts'
 import { MAX_REPLICATION, topicName } from '../provision/placement-rules.ts'
 import { deletedError, foreignTopic, unknownError } from '../provision/provisioner.ts'
+import { validateTopic } from '../provision/topic.ts'
 import type { ActiveId, IdSpec } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Ledger } from './ledger.ts'
@@ -104,7 +105,8 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
   })
   const warnings = await clusters.use(to, `checking room for topic ${topic}`, async (admin) => {
     if ((await admin.findTopics([topic])).has(topic)) throw foreignTopic(topic, to)
-    await admin.validateTopic({ name: topic, partitions, replication, configs: spec.topicConfigs }).catch(noRoom(to))
+    const asked = { name: topic, partitions, replication, configs: spec.topicConfigs }
+    await validateTopic(admin, asked).catch(noRoom(to))
     return spec.warnings
   })
   return { plan: { mqId: id, from, to: place, warnings: [...warnings], refusal: null }, spec, sizeLimit }

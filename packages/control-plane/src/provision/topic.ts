@@ -22,6 +22,16 @@ export async function createTopic(admin: ClusterAdmin, spec: TopicSpec): Promise
   }
 }
 
+/** Whether the cluster would make the topic; makes none. */
+export async function validateTopic(admin: ClusterAdmin, spec: TopicSpec): Promise<void> {
+  try {
+    await admin.validateTopic(spec)
+  } catch (error) {
+    if (!refusesNewerConfig(error)) throw error
+    await admin.validateTopic({ ...spec, configs: withoutNewer(spec.configs) })
+  }
+}
+
 export async function alterTopic(
   admin: ClusterAdmin,
   topic: string,
