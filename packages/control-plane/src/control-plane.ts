@@ -6,9 +6,9 @@
  * C3. `close` ends within CLOSE_DEADLINE_MS and leaves no handle open.
  */
 import { type ClusterAddress as Address, ClusterAddress, MqError } from '@mq/contract'
-import { type ClusterCredentials, type Deps, systemDeps } from '@mq/kafka'
+import { type ClusterCredentials, type Deps, systemDeps, within } from '@mq/kafka'
 import type { FastifyInstance } from 'fastify'
-import { every, withDeadline } from './deadline.ts'
+import { every } from './deadline.ts'
 import { checkExposure } from './http/guard.ts'
 import { createHandlers } from './http/handlers.ts'
 import { createServer } from './http/server.ts'
@@ -209,7 +209,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     const close = async (): Promise<void> => {
       const late = (): MqError => new MqError('MQ_INTERNAL', `closing took longer than ${CLOSE_DEADLINE_MS} ms`)
       try {
-        await withDeadline(deps, CLOSE_DEADLINE_MS, late, shutDown())
+        await within(deps, CLOSE_DEADLINE_MS, late, shutDown())
       } catch (error) {
         logger.error(errorFacts(error), 'closing was not clean')
       }

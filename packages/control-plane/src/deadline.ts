@@ -1,21 +1,7 @@
 /**
- * Waiting with an end.
+ * Pauses, and work that is repeated until it is stopped.
  */
-import type { MqError } from '@mq/contract'
 import type { Deps, TimerHandle } from '@mq/kafka'
-
-/** The result of `work`, or the error of `late()` once `ms` are over. The work itself is not stopped. */
-export async function withDeadline<T>(deps: Deps, ms: number, late: () => MqError, work: Promise<T>): Promise<T> {
-  let timer: TimerHandle | undefined
-  const deadline = new Promise<never>((_resolve, reject) => {
-    timer = deps.timers.setTimeout(() => reject(late()), ms)
-  })
-  try {
-    return await Promise.race([work, deadline])
-  } finally {
-    if (timer !== undefined) deps.timers.clearTimeout(timer)
-  }
-}
 
 export function sleep(deps: Deps, ms: number): Promise<void> {
   return new Promise((resolve) => {

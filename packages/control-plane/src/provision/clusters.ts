@@ -7,8 +7,8 @@
  * W3. A check never changes a cluster.
  */
 import { type ClusterAddress, type ClusterView, MqError } from '@mq/contract'
-import type { Deps } from '@mq/kafka'
-import { every, withDeadline } from '../deadline.ts'
+import { type Deps, within } from '@mq/kafka'
+import { every } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { ClusterAdmin, OpenAdmin } from './cluster-admin.ts'
@@ -82,7 +82,7 @@ export class Clusters {
       throw entry.health.error
     const late = (): MqError =>
       new MqError('MQ_KAFKA_TIMEOUT', `cluster '${name}' did not finish ${doing} within ${ADMIN_DEADLINE_MS} ms`)
-    return withDeadline(this.#options.deps, ADMIN_DEADLINE_MS, late, work(entry.admin))
+    return within(this.#options.deps, ADMIN_DEADLINE_MS, late, work(entry.admin))
   }
 
   /** Asks the cluster now; one question at a time each. */
@@ -180,7 +180,7 @@ export class Clusters {
   async probe(address: ClusterAddress): Promise<{ clusterId: string; brokers: number }> {
     const admin = this.#options.openAdmin(address)
     try {
-      return await withDeadline(this.#options.deps, CHECK_DEADLINE_MS, () => unreachable(address), admin.describe())
+      return await within(this.#options.deps, CHECK_DEADLINE_MS, () => unreachable(address), admin.describe())
     } finally {
       await admin.close().catch(() => undefined)
     }
@@ -227,12 +227,7 @@ export class Clusters {
     const before = entry.health
     let health: Health
     try {
-      const facts = await withDeadline(
-        deps,
-        CHECK_DEADLINE_MS,
-        () => unreachable(entry.address),
-        entry.admin.describe(),
-      )
+      const facts = await within(deps, CHECK_DEADLINE_MS, () => unreachable(entry.address), entry.admin.describe())
       const known = registry.cluster(name)?.kafkaId ?? null
       if (known === null) {
         await registry
