@@ -1,7 +1,8 @@
 /** The whole public surface of `@mq/testkit`. */
 export type { Verdict, Violation } from './checker.ts'
-export { checkHistory } from './checker.ts'
+export { Checker, checkHistory } from './checker.ts'
 export { FakeBroker, type FakeBrokerOptions, type ProduceAttempt, type ProduceFault } from './fake-broker.ts'
 export { FakeLog, type StoredBatch } from './fake-log.ts'
 export { HistoryEvent, parseHistory } from './history.ts'
+export { PackedWriter, readPacked } from './packed-history.ts'
 export { type ReferenceBatch, type ReferenceRecord, readReferenceBatch, referenceCrc32c } from './reference-batch.ts'

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { checkHistory, type HistoryEvent, parseHistory } from '@mq/testkit'
+import { Checker, checkHistory, type HistoryEvent, PackedWriter, parseHistory, readPacked } from '@mq/testkit'
 import fc from 'fast-check'
 
 /** A sound run: one producer, keys a and b, epoch 1 with two partitions sealed at 2, then epoch 2. */
@@ -124,4 +127,84 @@ test('a history survives its text, and a damaged line is an error with its numbe
     .join('\n')
   assert.deepEqual(parseHistory(text), soundRun())
   assert.throws(() => parseHistory(`${text}\n{"type":"handle"}`), /line 43|line \d+ is not an event/)
+})
+
+test('K9: the checker refuses events out of order, because it keeps none of them', () => {
+  const checker = new Checker()
+  checker.add({ type: 'send', tUs: 5, producer: 'p', n: 0, key: null })
+  assert.throws(() => checker.add({ type: 'ack', tUs: 4, producer: 'p', n: 0 }), /came after/)
+})
+
+test('places far apart are told apart: high offsets, high numbers, many producers and partitions', () => {
+  const events: HistoryEvent[] = []
+  let tUs = 0
+  const messages = Array.from({ length: 200 }, (_, index) => ({
+    producer: `p${index % 40}`,
+    n: index * 1_000_003,
+    epoch: 1 + (index % 60),
+    partition: index % 7,
+    offset: index * 100_000_007,
+  }))
+  for (const { producer, n } of messages) {
+    events.push({ type: 'send', tUs: tUs++, producer, n, key: 'k' }, { type: 'ack', tUs: tUs++, producer, n })
+  }
+  for (const message of messages) events.push({ type: 'log', tUs: tUs++, ...message })
+  const unkeyed = messages.map((message): HistoryEvent => {
+    return { type: 'handle', tUs: tUs++, group: 'g', member: 'm', key: null, ...message }
+  })
+  assert.deepEqual(checkHistory([...events, ...unkeyed]).violations, [])
+  for (const at of [0, 99, 199]) {
+    const { counts } = checkHistory([...events, ...unkeyed.toSpliced(at, 1)])
+    assert.deepEqual([counts.lost, counts.duplicated], [1, 0])
+    const again = { ...unkeyed[at]!, tUs: tUs + 5 }
+    assert.equal(checkHistory([...events, ...unkeyed, again]).counts.duplicated, 1)
+  }
+})
+
+test('a packed history of several processes reads as it was written, in order of time, and damage is an error', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'mq-history-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const events: HistoryEvent[] = [
+    ...soundRun(),
+    { type: 'nack', tUs: 1_000, producer: 'p', n: 8, code: 'MQ_SEND_TIMEOUT', ambiguous: true },
+    { type: 'send', tUs: 1_001, producer: 'ü'.repeat(50), n: 4_000_000_000, key: null },
+    { type: 'send', tUs: 1_002, producer: 'p', n: 9, key: '' },
+    { type: 'commit', tUs: 1_003, group: 'g', epoch: 70_000, partition: 9_999, offset: 2 ** 36 - 1 },
+  ]
+  for (const files of [1, 2, 3]) {
+    const paths = Array.from({ length: files }, (_, index) => join(folder, `${files}-${index}`))
+    const writers = paths.map((path) => new PackedWriter(path))
+    for (const [index, event] of events.entries()) writers[index % files]!.add(event)
+    for (const writer of writers) writer.close()
+    assert.deepEqual([...readPacked(paths)], events)
+  }
+  const whole = readFileSync(join(folder, '1-0'))
+  writeFileSync(join(folder, 'cut'), whole.subarray(0, whole.length - 1))
+  assert.throws(() => [...readPacked([join(folder, 'cut')])], /ends in the middle/)
+  writeFileSync(join(folder, 'headless'), whole.subarray(80))
+  assert.throws(() => [...readPacked([join(folder, 'headless')])], /never said/)
+})
+
+test('a packed history longer than one chunk gives the same verdict, and notices one lost message in it', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'mq-history-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const judge = (name: string, skip: number) => {
+    const path = join(folder, name)
+    const writer = new PackedWriter(path)
+    for (let n = 0; n < 20_000; n++) {
+      const key = `k${n % 300}`
+      writer.add({ type: 'send', tUs: n * 3, producer: 'p', n, key })
+      writer.add({ type: 'ack', tUs: n * 3 + 1, producer: 'p', n })
+      const place = { epoch: 1, partition: n % 300, offset: Math.floor(n / 300) }
+      if (n !== skip)
+        writer.add({ type: 'handle', tUs: n * 3 + 2, group: 'g', member: 'm', producer: 'p', n, key, ...place })
+    }
+    writer.close()
+    const checker = new Checker(['g'])
+    for (const event of readPacked([path])) checker.add(event)
+    return checker.verdict()
+  }
+  const sound = judge('sound', -1)
+  assert.deepEqual([sound.ok, sound.sent, sound.acked, sound.handledByGroup.g], [true, 20_000, 20_000, 20_000])
+  assert.deepEqual(judge('holed', 12_345).violations, [{ rule: 'lost', detail: 'g never handled p#12345' }])
 })
