@@ -5,6 +5,8 @@
  * B2. A binding carries every epoch not yet retired, oldest first, and at most one of them is `open`.
  * B3. Epoch numbers start at 1, rise, and are never reused within an incarnation of the mQ ID.
  * B4. A binding never holds a secret: credentials stay with the client and are looked up by cluster name.
+ * B5. A trial concerns only the instances it names. One that cannot be read counts as none: a client that is older than
+ *     the control plane stays on the settings of the binding.
  */
 import { z } from 'zod'
 import { Format, Ordering } from './intent.ts'
@@ -74,6 +76,15 @@ export const ConsumerSettings = z.object({
 })
 export type ConsumerSettings = z.output<typeof ConsumerSettings>
 
+/** Other settings for some instances, to be compared with the rest (B5). */
+export const Trial = z.object({
+  decision: z.number().int().min(1).describe('The decision under trial'),
+  instances: z.array(z.string().min(1).max(100)).max(10_000).describe('Which processes, as their telemetry names them'),
+  producer: ProducerSettings,
+  consumer: ConsumerSettings.optional(),
+})
+export type Trial = z.output<typeof Trial>
+
 export const Binding = z
   .object({
     mqId: MqId,
@@ -86,6 +97,7 @@ export const Binding = z
     clusters: z.array(ClusterAddress),
     producer: ProducerSettings,
     consumer: ConsumerSettings,
+    trial: Trial.nullable().optional().catch(null),
   })
   .superRefine((binding, context) => {
     const fail = (message: string): void => {
@@ -117,6 +129,18 @@ export function compareBindings(
 /** The epoch that takes new records, if one does. */
 export function openEpoch(binding: Binding): Epoch | undefined {
   return binding.epochs.find((epoch) => epoch.state === 'open')
+}
+
+/** What an instance is to run on: the trial's settings when it is named there (B5). */
+export function settingsFor(
+  binding: Pick<Binding, 'producer' | 'consumer' | 'trial'>,
+  instance: string,
+): { readonly producer: ProducerSettings; readonly consumer: ConsumerSettings; readonly trial: number | null } {
+  const { trial } = binding
+  if (trial === null || trial === undefined || !trial.instances.includes(instance)) {
+    return { producer: binding.producer, consumer: binding.consumer, trial: null }
+  }
+  return { producer: trial.producer, consumer: trial.consumer ?? binding.consumer, trial: trial.decision }
 }
 
 /** `incarnation.revision`, the event id of the push stream and the ETag of the GET. */

@@ -14,6 +14,8 @@ export {
   ProducerSettings,
   SaslMechanism,
   SecurityProtocol,
+  settingsFor,
+  Trial,
 } from './binding.ts'
 export { DurationMs, formatDurationMs, parseDurationMs } from './duration.ts'
 export type { CatalogueEntry, MqErrorCode, MqErrorOptions } from './errors.ts'
@@ -49,4 +51,11 @@ export { groupIdOf, groupOfId, MqId, mqIdProblem, Name } from './mq-id.ts'
 export { Choice, ClusterStatus, ClusterView, Decision, MqIdDetail, MqIdSummary, Plan, PlanEntry } from './registry.ts'
 export type { RouteName, RouteResponse, RouteShape } from './routes.ts'
 export { HEARTBEAT_MS, Problem, routes, TELEMETRY_MS } from './routes.ts'
-export { ConsumerTelemetry, EncodedHistogram, ProducerTelemetry, TelemetryReport } from './telemetry.ts'
+export {
+  ConsumerTelemetry,
+  EncodedHistogram,
+  KeySketch,
+  ProducerTelemetry,
+  ShadowSample,
+  TelemetryReport,
+} from './telemetry.ts'

@@ -23,6 +23,13 @@ export const Problem = z.object({
 })
 export type Problem = z.output<typeof Problem>
 
+const TelemetryMs = z
+  .number()
+  .int()
+  .min(100)
+  .max(600_000)
+  .describe('How often this control plane wants reports; every 10 seconds when left out')
+
 const IdParams = z.object({ id: MqId })
 const NameParams = z.object({ name: Name })
 const NumberParams = z.object({ number: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) })
@@ -50,6 +57,7 @@ export const routes = {
       revision: z.number().int(),
       createOnFirstUse: z.boolean(),
       connectedClients: z.number().int(),
+      telemetryMs: TelemetryMs.optional(),
     }),
   },
   listClusters: {
@@ -170,7 +178,7 @@ export const routes = {
     path: '/v1/telemetry',
     summary: 'One report of one client process',
     body: TelemetryReport,
-    response: z.object({ accepted: z.literal(true) }),
+    response: z.object({ accepted: z.literal(true), telemetryMs: TelemetryMs.optional() }),
   },
 } as const satisfies Record<string, RouteShape>
 

@@ -4,6 +4,9 @@
  * T1. Counts are deltas of the window, so that a lost report loses its window and nothing else.
  * T2. Latencies travel as encoded HDR histograms (microseconds, 2 significant digits) that merge; never as percentiles.
  * T3. Payloads, keys and header values never leave the process.
+ * T4. What was sent under different settings is told apart: an entry of `producers` holds one mQ ID, one epoch and one set of
+ *     settings, so that a trial and what it is compared with never mix, also within one window.
+ * T5. Every field that is not in the first release is optional: a report of an older client stays valid.
  */
 import { z } from 'zod'
 import { Codec } from './binding.ts'
@@ -13,6 +16,48 @@ const count = z.number().int().min(0)
 
 /** HDR histogram in hdr-histogram-js' compressed V2 base64 form, values in microseconds. */
 export const EncodedHistogram = z.string().max(65_536)
+
+const share = z.number().min(0).max(1)
+
+/** What one codec made of real records at one batch depth; sizes and times only (T3). */
+export const ShadowSample = z.object({
+  codec: Codec,
+  codecLevel: z.number().int().min(-100).max(100).nullable(),
+  depth: z.number().int().min(1).max(1_000_000).describe('Records in the batch'),
+  batches: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .describe('Batches of that depth that were measured; the rest are means of them'),
+  uncompressedBytes: z
+    .number()
+    .min(0)
+    .max(1e9)
+    .describe('The whole batch as it goes out without a codec, header included'),
+  compressedBytes: z
+    .number()
+    .min(0)
+    .max(1e9)
+    .describe('The whole batch as it goes out with this codec, header included'),
+  compressUs: z.number().min(0).max(1e9),
+  decompressUs: z.number().min(0).max(1e9).nullable(),
+})
+export type ShadowSample = z.output<typeof ShadowSample>
+
+/** What is known of keys without knowing one: from sampled records. */
+export const KeySketch = z.object({
+  sampled: count.describe('Records that were looked at'),
+  keyed: count.describe('Those of them that have a key'),
+  registers: z
+    .string()
+    .max(2_048)
+    .describe(
+      'HyperLogLog of the sampled keys: 256 registers of one byte as base64, merged by the larger; empty without keys',
+    ),
+  topShares: z.array(share).max(8).describe('Shares of the busiest keys among the keyed samples, largest first'),
+})
+export type KeySketch = z.output<typeof KeySketch>
 
 export const ProducerTelemetry = z.object({
   mqId: MqId,
@@ -30,6 +75,30 @@ export const ProducerTelemetry = z.object({
   codec: Codec,
   lingerMs: z.number(),
   sendLatencyUs: EncodedHistogram,
+  activeMs: count.optional().describe('How long of the window these settings were in force'),
+  codecLevel: z.number().int().nullable().optional(),
+  batchBytesLimit: count.optional().describe('The longest batch the settings allow'),
+  trial: z.number().int().min(1).nullable().optional().describe('The decision whose trial these settings are'),
+  cpuUs: count.optional().describe('CPU of encoding and compressing these records'),
+  compressUs: count.optional().describe('The part of it that went into compressing'),
+  batchDepths: EncodedHistogram.optional().describe('Records per batch'),
+  recordSizes: EncodedHistogram.optional().describe('Bytes of key, value and headers, from sampled records'),
+  partitionRecords: z
+    .array(z.tuple([z.number().int().min(0).max(99_999), count]))
+    .max(64)
+    .optional()
+    .describe('Records by partition, the busiest 64'),
+  partitionsSeen: count.optional().describe('Partitions that got a record in the window'),
+  dispersion: z
+    .number()
+    .min(0)
+    .max(1e6)
+    .optional()
+    .describe(
+      'Records that arrive together: mean records of a batch beyond what the rate explains; 1 when arrivals are Poisson',
+    ),
+  keys: KeySketch.optional(),
+  shadow: z.array(ShadowSample).max(128).optional(),
 })
 
 export const ConsumerTelemetry = z.object({
@@ -45,6 +114,9 @@ export const ConsumerTelemetry = z.object({
   rebalances: count,
   lagRecords: count.nullable(),
   endToEndLatencyUs: EncodedHistogram,
+  batches: count.optional().describe('Batches that were handed out'),
+  uncompressedBytes: count.optional().describe('Bytes of those batches once decompressed'),
+  fetchRequests: count.optional(),
 })
 
 export const TelemetryReport = z.object({
@@ -55,6 +127,7 @@ export const TelemetryReport = z.object({
   windowMs: z.number().int().min(1),
   cpuUs: count.describe('CPU of the whole process in the window'),
   rssBytes: count,
+  zone: z.string().min(1).max(100).optional().describe('Where the process runs: the zone it was told at connect'),
   bindings: z
     .array(z.object({ mqId: MqId, incarnation: z.number().int(), revision: z.number().int() }))
     .describe('What the client is running on'),

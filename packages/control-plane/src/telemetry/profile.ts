@@ -1,0 +1,89 @@
+/**
+ * What is known of the traffic of one mQ ID, in the words its consumers need: the loops, the economics, the twins.
+ *
+ * F1. Everything here is bounded, whatever clients report; what was left out is counted.
+ * F2. A figure nobody reported is null, never a guess: whoever needs one chooses its own assumption and says so.
+ */
+import type { ShadowSample } from '@mq/contract'
+import type { Sketch } from './sketch.ts'
+
+/** What one process did under one set of settings in one window of 10 s. */
+export interface InstanceWindow {
+  /** As `binding.trial.instances` names it. */
+  readonly instance: string
+  readonly app: string
+  readonly zone: string | null
+  readonly windowStartMs: number
+  /** How long in this window these settings were in force. */
+  readonly activeMs: number
+  readonly records: number
+  readonly recordBytes: number
+  readonly batches: number
+  readonly requests: number
+  readonly uncompressedBytes: number
+  readonly wireBytes: number
+  /** Of encoding and compressing; null from a client that does not measure it. */
+  readonly cpuUs: number | null
+  readonly errors: number
+  readonly retries: number
+  readonly bufferBytesMax: number
+  readonly sendLatency: Sketch
+  /** The decision whose trial these settings were, null for the settings of the binding. */
+  readonly trial: number | null
+  readonly settings: {
+    readonly codec: string
+    readonly codecLevel: number | null
+    readonly lingerMs: number
+    readonly batchBytesLimit: number | null
+  }
+}
+
+export interface GroupProfile {
+  readonly group: string
+  /** Processes that read for it within the last minute. */
+  readonly members: number
+  readonly recordsPerSecond: number
+  readonly fetchRequestsPerSecond: number | null
+  readonly lagRecords: number | null
+  readonly endToEnd: Sketch
+}
+
+/** One mQ ID over the time it was watched, at most the last hour, newest counting most where it says so. */
+export interface TrafficProfile {
+  readonly mqId: string
+  /** How long traffic was watched, and how much of it there was. */
+  readonly observedMs: number
+  readonly records: number
+  /** Over `observedMs`, idle windows included. */
+  readonly recordsPerSecond: number
+  /** The busiest 10 s over the mean. */
+  readonly peakMultiple: number
+  /** Key and value, mean. */
+  readonly recordBytes: number
+  /** In an uncompressed batch, without the share of the header, mean. */
+  readonly framedBytes: number
+  readonly wireBytesPerRecord: number
+  readonly recordsPerBatch: number
+  readonly recordSizes: Sketch
+  readonly batchDepths: Sketch
+  readonly sendLatency: Sketch
+  /** Processes that sent within the last minute. */
+  readonly producers: number
+  readonly partitionsSeen: number
+  /** Of the records; null when no client said where they went. */
+  readonly busiestPartitionShare: number | null
+  /** Of the sampled records that have a key; null when none was sampled. */
+  readonly keyedShare: number | null
+  readonly distinctKeys: number | null
+  /** Largest first. */
+  readonly topKeyShares: readonly number[]
+  readonly dispersion: number | null
+  readonly producerCpuUsPerRecord: number | null
+  readonly groups: readonly GroupProfile[]
+  /** By zone, of the records sent; empty when no process says its zone. */
+  readonly zones: readonly { readonly zone: string; readonly share: number }[]
+  /** Latest measurements by codec, level and depth; means over instances, outliers left out. */
+  readonly shadow: readonly ShadowSample[]
+  /** Reports or parts of reports that were left out because no honest client sends them. */
+  readonly outliers: number
+}
