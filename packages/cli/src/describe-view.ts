@@ -38,6 +38,7 @@ function intentRows(intent: Intent): [string, string][] {
     ['retention', retentionText(intent.retention)],
     ['format', intent.format],
     ['priority', intent.priority],
+    ['movable', intent.movable ? 'yes' : 'no: it is not moved'],
     ['maxMessageBytes', formatBytes(intent.maxMessageBytes)],
     ['expectedMessagesPerSecond', intent.expectedMessagesPerSecond?.toString()],
     ['expectedMessageBytes', intent.expectedMessageBytes?.toString()],

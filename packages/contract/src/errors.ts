@@ -258,6 +258,18 @@ export const catalogue = {
     409,
   ),
   MQ_MIGRATION_REFUSED: entry('The move cannot be made as asked', 'Change what the message names', false, 422),
+  MQ_MIGRATION_FORBIDDEN: entry(
+    'The intent of the mQ ID forbids moving it',
+    'Set movable: true in its intent with `mq apply`, then move it',
+    false,
+    403,
+  ),
+  MQ_MIGRATION_NO_ROOM: entry(
+    'The target has no room for the mQ ID',
+    'Free disk there, add brokers, or move to another cluster; nothing was touched',
+    false,
+    507,
+  ),
   MQ_MIGRATION_SEALED: entry(
     'The move cannot be cancelled any more',
     'Let it end; to go back, move again: the old cluster gets a new epoch',

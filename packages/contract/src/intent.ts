@@ -56,6 +56,10 @@ export const Intent = z
     ordering: Ordering.default('key').describe('key: records of one key are handled in the order they were sent'),
     retention: Retention.prefault('7d'),
     format: Format.default('json').describe('How values are written: json, text or bytes'),
+    movable: z
+      .boolean()
+      .default(true)
+      .describe('false: neither a person nor mQ moves it to another cluster or partition count'),
     priority: Priority.default('normal').describe('Who goes first when there is not enough for everyone'),
     maxMessageBytes: z
       .number()

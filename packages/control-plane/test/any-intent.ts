@@ -15,6 +15,7 @@ const input: fc.Arbitrary<IntentInput> = fc
       ),
       format: fc.constantFrom('json', 'text', 'bytes'),
       priority: fc.constantFrom('low', 'normal', 'high', 'critical'),
+      movable: fc.boolean(),
       maxMessageBytes: fc.integer({ min: 1_024, max: 8 * 1_048_576 }),
       expectedMessagesPerSecond: fc.double({ min: 0, max: 1e8, noNaN: true }),
       expectedMessageBytes: fc.integer({ min: 1, max: 1_024 }),

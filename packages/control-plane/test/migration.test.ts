@@ -182,6 +182,20 @@ test('a plan touches nothing and says what it would do or why not', TIMEOUT, asy
   assert.equal(states(bindingOf(plane)), '1 open')
 })
 
+test('an mQ ID whose intent says movable: false is not moved until the intent says otherwise', TIMEOUT, async (t) => {
+  const world = makeWorld(t)
+  const plane = await start(t, world)
+  await declare(plane, world)
+  await plane.call('PUT', `/v1/ids/${ID}`, { intent: { movable: false } })
+  const move = (plan: boolean) => plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', plan })
+  const asked = world.a.calls.length + world.b.calls.length
+  assert.equal((await move(true)).body.plan.refusal.code, 'MQ_MIGRATION_FORBIDDEN')
+  assertProblem(await move(false), 'MQ_MIGRATION_FORBIDDEN')
+  assert.equal(world.a.calls.length + world.b.calls.length, asked, 'no cluster was asked anything')
+  await plane.call('PUT', `/v1/ids/${ID}`, { intent: { movable: true } })
+  assert.equal((await move(true)).body.plan.refusal, null)
+})
+
 test('a cancel undoes a move before the first refusal, and comes too late after it (M4)', TIMEOUT, async (t) => {
   for (const call of ['validateSeal', 'createTopic', 'canary', 'groupsOf', 'seedGroup', 'requestSeal', 'probeSeal']) {
     const world = makeWorld(t)

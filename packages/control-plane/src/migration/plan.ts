@@ -49,6 +49,9 @@ export async function planOrRefuse(options: PlannerOptions, id: string, wish: Wi
 const REFUSALS: ReadonlySet<MqErrorCode> = new Set<MqErrorCode>([
   'MQ_MIGRATION_REFUSED',
   'MQ_MIGRATION_RUNNING',
+  'MQ_MIGRATION_FORBIDDEN',
+  'MQ_MIGRATION_NO_ROOM',
+  'MQ_KAFKA_FORBIDDEN',
   'MQ_SEAL_FORBIDDEN',
   'MQ_TOPIC_EXISTS',
   'MQ_CLUSTER_UNKNOWN',
@@ -69,6 +72,11 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
         details: { mqId: id, migration: running.number },
       },
     )
+  }
+  if (!record.spec.intent.movable) {
+    throw new MqError('MQ_MIGRATION_FORBIDDEN', `the intent of '${id}' says movable: false`, {
+      details: { mqId: id },
+    })
   }
   if (record.spec.intent.retention.policy === 'latest-per-key') {
     throw refused(
