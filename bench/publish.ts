@@ -9,8 +9,14 @@ export interface Publishable {
 
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url))
 
-export function publish(result: Publishable, table: string, flags: { json: boolean; save: boolean }): void {
-  console.log(table)
+/** `quiet`: nothing but the object on standard output; the table goes to standard error. */
+export function publish(
+  result: Publishable,
+  table: string,
+  flags: { json: boolean; save: boolean; quiet?: boolean },
+): void {
+  if (flags.quiet === true) console.error(table)
+  else console.log(table)
   if (flags.save) {
     mkdirSync(RESULTS, { recursive: true })
     writeFileSync(`${RESULTS}${result.machine.date}-${result.measure}.json`, `${JSON.stringify(result, null, 2)}\n`)

@@ -116,3 +116,40 @@ export const PropagationResult = z.object({
   reconnectAllMs: z.number().min(0).describe('All clients connecting at once, until the last has its binding'),
 })
 export type PropagationResult = z.output<typeof PropagationResult>
+
+const Spans = z.object({ p50: z.number().min(0), p99: z.number().min(0), max: z.number().min(0) })
+const total = z.number().int().min(0)
+
+export const MigrationResult = z.object({
+  runs: z.number().int().positive(),
+  messages: z.number().int().positive(),
+  failedSends: total,
+  lost: total,
+  duplicated: total,
+  reordered: total,
+  writePauseMs: Spans.describe(
+    'Over producers x moves: the longest time without an acknowledgement, less the usual gap',
+  ),
+  consumerGapMs: Spans.describe('Over members that keep up x moves: the longest time without a message'),
+  measure: z.literal('migration'),
+  otherViolations: z.record(z.string(), total).describe('What else the checker looks for'),
+  messagesPerSecond: positive.describe('As sent, from the first move to after the last'),
+  slowestSendMs: Spans.describe('Over producers x moves: the longest time from send to acknowledgement'),
+  closedMs: Spans.describe('As the control plane saw it: from the push of `sealing` to the push of the new epoch'),
+  sealMs: Spans.describe('Of that, from the request of the seal to the proof of the last leader'),
+  firstMove: z.object({ writePauseMs: z.number().min(0), closedMs: z.number().min(0) }),
+  usualGapMs: z.object({ acknowledgements: z.number().min(0), deliveries: z.number().min(0) }),
+  handledByGroup: z.record(z.string(), total),
+  options: z.object({
+    partitionsFrom: z.number().int(),
+    partitionsTo: z.number().int(),
+    messagesPerSecond: z.number().int(),
+    sourceBrokers: z.number().int(),
+    payloadBytes: z.number().int(),
+    producers: z.number().int(),
+    keys: z.number().int(),
+  }),
+  machine: Machine,
+  seconds: positive,
+})
+export type MigrationResult = z.output<typeof MigrationResult>

@@ -1,5 +1,5 @@
 /** Results as tables for people. */
-import type { Contender, LatencyResult, PropagationResult, ThroughputResult } from './results.ts'
+import type { Contender, LatencyResult, MigrationResult, PropagationResult, ThroughputResult } from './results.ts'
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, n) => Math.max(title.length, ...rows.map((row) => row[n]!.length)))
@@ -70,5 +70,31 @@ export function propagationTable(result: PropagationResult): string {
     ),
     '',
     `All ${count(clients)} clients connecting at once have their binding within ${Math.round(result.reconnectAllMs)} ms.`,
+  ].join('\n')
+}
+
+export function migrationTable(result: MigrationResult): string {
+  const { machine, options } = result
+  const spans = (name: string, { p50, p99, max }: MigrationResult['writePauseMs']): string[] => [
+    name,
+    ...[p50, p99, max].map((ms) => ms.toFixed(0)),
+  ]
+  const others = Object.entries(result.otherViolations).map(([rule, found]) => `${found} ${rule}`)
+  return [
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}, load at start ${machine.loadAverage}`,
+    `${result.runs} moves between ${options.partitionsFrom} partitions (${options.sourceBrokers} broker${options.sourceBrokers === 1 ? '' : 's'}) and ${options.partitionsTo} partitions (1 broker), ${count(result.messagesPerSecond)} messages/s of ${options.payloadBytes} bytes by ${options.producers} producers, ${count(options.keys)} keys`,
+    '',
+    table(
+      ['around a move', 'p50 ms', 'p99 ms', 'max ms'],
+      [
+        spans('write pause', result.writePauseMs),
+        spans('consumer gap', result.consumerGapMs),
+        spans('slowest send', result.slowestSendMs),
+        spans('closed (control plane)', result.closedMs),
+        spans('  until all leaders are proven', result.sealMs),
+      ],
+    ),
+    '',
+    `${count(result.messages)} messages: ${result.failedSends} sends failed, ${result.lost} lost, ${result.duplicated} duplicated, ${result.reordered} reordered; ${others.join(', ')}`,
   ].join('\n')
 }
