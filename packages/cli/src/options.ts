@@ -51,6 +51,18 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (tex
   }
 }
 
+/** An amount of US dollars: a currency that is not named is not guessed. */
+export function dollars(text: string): number {
+  const match = /^\$?(\d+(?:\.\d+)?)(?:\s?(?:usd|USD))?$/.exec(text.trim())
+  const value = Number(match?.[1])
+  if (match !== null && Number.isFinite(value)) return value
+  throw new InvalidArgumentError(
+    /[a-z€£¥₹]/i.test(text)
+      ? 'Amounts are in US dollars, such as 400 or 400usd.'
+      : 'It is an amount of US dollars, 0 or more.',
+  )
+}
+
 /** `kafka1:9092,kafka2:9092` */
 export function addressList(text: string): string[] {
   const addresses = text

@@ -17,6 +17,7 @@ export {
   settingsFor,
   Trial,
 } from './binding.ts'
+export { ClusterEconomics } from './cluster-economics.ts'
 export { DurationMs, formatDurationMs, parseDurationMs } from './duration.ts'
 export type { CatalogueEntry, MqErrorCode, MqErrorOptions } from './errors.ts'
 export { catalogue, isMqErrorCode, MqError } from './errors.ts'

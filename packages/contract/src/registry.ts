@@ -3,6 +3,7 @@
  */
 import { z } from 'zod'
 import { ClusterAddress, ConsumerSettings, Epoch, ProducerSettings } from './binding.ts'
+import { ClusterEconomics } from './cluster-economics.ts'
 import { Intent } from './intent.ts'
 import { MqId, Name } from './mq-id.ts'
 
@@ -15,6 +16,9 @@ export const ClusterView = ClusterAddress.extend({
   brokers: z.number().int().nullable(),
   checkedAtMs: z.number().int().nullable(),
   problem: z.string().nullable(),
+  economics: ClusterEconomics.nullable()
+    .default(null)
+    .describe('What it costs by; null where nobody said so and a stated assumption is used'),
 })
 export type ClusterView = z.output<typeof ClusterView>
 

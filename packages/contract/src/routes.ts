@@ -7,6 +7,7 @@
  */
 import { z } from 'zod'
 import { Binding, ClusterAddress } from './binding.ts'
+import { ClusterEconomics } from './cluster-economics.ts'
 import { Declaration, Intent } from './intent.ts'
 import { Migration, MigrationPlan, MigrationRequest } from './migration.ts'
 import { MqId, Name } from './mq-id.ts'
@@ -69,9 +70,11 @@ export const routes = {
   putCluster: {
     method: 'PUT',
     path: '/v1/clusters/:name',
-    summary: 'Register a cluster or change its addresses',
+    summary: 'Register a cluster, or change its addresses or what it costs by',
     params: NameParams,
-    body: ClusterAddress.omit({ name: true }),
+    body: ClusterAddress.omit({ name: true }).extend({
+      economics: ClusterEconomics.nullable().optional().describe('Left out: what is known stays; null: forget it'),
+    }),
     response: ClusterView,
   },
   deleteCluster: {

@@ -86,7 +86,9 @@ export function createHandlers(services: Services): Handlers {
 
     listClusters: async () => ({ clusters: clusters.views() }),
     putCluster: async ({ params, body }) => {
-      await putCluster(services, { name: params.name, ...body })
+      const { economics, ...address } = body
+      await putCluster(services, { name: params.name, ...address })
+      if (economics !== undefined) await registry.setEconomics(params.name, economics, 'api')
       await clusters.check(params.name)
       return clusters.view(params.name)
     },

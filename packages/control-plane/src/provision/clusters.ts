@@ -145,6 +145,7 @@ export class Clusters {
       case 'unknown':
         return {
           ...record.address,
+          economics: record.economics,
           status: 'unknown',
           clusterId: record.kafkaId,
           brokers: null,
@@ -154,6 +155,7 @@ export class Clusters {
       case 'up':
         return {
           ...record.address,
+          economics: record.economics,
           status: 'up',
           clusterId: health.clusterId,
           brokers: health.brokers,
@@ -163,6 +165,7 @@ export class Clusters {
       case 'unreachable':
         return {
           ...record.address,
+          economics: record.economics,
           status: 'unreachable',
           clusterId: record.kafkaId,
           brokers: null,

@@ -12,6 +12,7 @@ export type DecisionKind =
   | 'register-cluster'
   | 'change-cluster'
   | 'forget-cluster'
+  | 'price-cluster'
   | 'create'
   | 'change'
   | 'delete'

@@ -1,7 +1,16 @@
 /**
  * What the registry keeps about clusters and mQ IDs.
  */
-import { Choice, type ClusterAddress, ConsumerSettings, Epoch, Intent, Name, ProducerSettings } from '@mq/contract'
+import {
+  Choice,
+  type ClusterAddress,
+  type ClusterEconomics,
+  ConsumerSettings,
+  Epoch,
+  Intent,
+  Name,
+  ProducerSettings,
+} from '@mq/contract'
 import { z } from 'zod'
 
 /** Everything mQ decided for one mQ ID, and why. */
@@ -75,6 +84,8 @@ export interface ClusterRecord {
   readonly address: ClusterAddress
   /** Kafka's own id of the cluster, as first seen. */
   readonly kafkaId: string | null
+  /** What it costs by; null where nobody said so. */
+  readonly economics: ClusterEconomics | null
   readonly createdAtMs: number
   readonly updatedAtMs: number
 }

@@ -7,7 +7,7 @@
  *     between two of them resumes without a gap.
  * R4. A binding that does not match the contract is never published.
  */
-import { type ClusterAddress as Address, Binding, MqError } from '@mq/contract'
+import { type ClusterAddress as Address, Binding, type ClusterEconomics, MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { Transaction } from 'kysely'
 import { Mutex } from '../mutex.ts'
@@ -147,6 +147,7 @@ export class Registry {
       const after: ClusterRecord = {
         address,
         kafkaId: before?.kafkaId ?? null,
+        economics: before?.economics ?? null,
         createdAtMs: before?.createdAtMs ?? now,
         updatedAtMs: now,
       }
@@ -168,6 +169,27 @@ export class Registry {
         new Map([...this.#clusters, [address.name, after]]),
       )
       return after
+    })
+  }
+
+  /** What a cluster costs by; no binding carries it, so no client hears of it. */
+  async setEconomics(name: string, economics: ClusterEconomics | null, actor: string): Promise<void> {
+    await this.#writes.run(async () => {
+      const before = this.#clusters.get(name)
+      if (before === undefined) throw new MqError('MQ_CLUSTER_UNKNOWN', `no cluster '${name}' is registered`)
+      if (JSON.stringify(before.economics) === JSON.stringify(economics)) return
+      const now = this.#deps.clock.nowMs()
+      const after = { ...before, economics, updatedAtMs: now }
+      await this.#store.write(`keeping prices of cluster ${name}`, async (tx) => {
+        await saveCluster(tx, after)
+        await appendDecision(
+          tx,
+          { kind: 'price-cluster', subject: name, actor, why: 'asked for', before: before.economics, after: economics },
+          now,
+          this.#store.revision,
+        )
+      })
+      this.#clusters.set(name, after)
     })
   }
 

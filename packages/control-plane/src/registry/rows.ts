@@ -1,7 +1,7 @@
 /**
  * Records as rows of the store, both ways. What is read is checked: a row that does not fit is an error, never a guess.
  */
-import { ClusterAddress } from '@mq/contract'
+import { ClusterAddress, ClusterEconomics } from '@mq/contract'
 import type { Transaction } from 'kysely'
 import type { Store } from '../store/store.ts'
 import type { Tables } from '../store/tables.ts'
@@ -25,6 +25,7 @@ export async function loadRows(
     clusters.set(row.name, {
       address: ClusterAddress.parse(JSON.parse(row.address)),
       kafkaId: row.kafka_id,
+      economics: row.economics === null ? null : ClusterEconomics.parse(JSON.parse(row.economics)),
       createdAtMs: Number(row.created_at_ms),
       updatedAtMs: Number(row.updated_at_ms),
     })
@@ -68,6 +69,7 @@ export async function saveCluster(tx: Transaction<Tables>, record: ClusterRecord
   const row = {
     address: JSON.stringify(record.address),
     kafka_id: record.kafkaId,
+    economics: record.economics === null ? null : JSON.stringify(record.economics),
     created_at_ms: record.createdAtMs,
     updated_at_ms: record.updatedAtMs,
   }

@@ -100,8 +100,15 @@ const moves: Migration = {
   },
 }
 
+const clusterPrices: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    await db.schema.alterTable('clusters').addColumn('economics', 'text').execute()
+  },
+}
+
 /** Applied in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-registry': first,
   '0002-migrations': moves,
+  '0003-cluster-prices': clusterPrices,
 }

@@ -13,6 +13,8 @@ export interface ClustersTable {
   address: string
   /** Kafka's own id, once seen. */
   kafka_id: string | null
+  /** JSON of `ClusterEconomics`. */
+  economics: string | null
   created_at_ms: number
   updated_at_ms: number
 }
