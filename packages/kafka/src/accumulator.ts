@@ -23,6 +23,9 @@ export interface AccumulatorEvents {
 
 const FIRST_BUFFER_BYTES = 4_096
 const GROWTH = 4
+/** One append in so many is timed; the first ones run cold and say little. */
+const TIMED_EVERY = 512
+const FIRST_TIMED = 32
 
 export class Accumulator {
   readonly #shared: SenderShared
@@ -32,6 +35,7 @@ export class Accumulator {
   #limitBytes = 0
   /** Size of the last batch: the next one starts with that much room. */
   #usualBytes = FIRST_BUFFER_BYTES
+  #untilTimed = FIRST_TIMED
 
   constructor(shared: SenderShared, events: AccumulatorEvents) {
     this.#shared = shared
@@ -67,6 +71,21 @@ export class Accumulator {
 
   /** The batch that took the record, or null when memory is spent. Throws MqError for one that can never be sent. */
   append(
+    key: Bytes | null,
+    value: Bytes | null,
+    headers: Headers | undefined,
+    timestampMs: number,
+  ): PendingBatch | null {
+    if (--this.#untilTimed > 0) return this.#append(key, value, headers, timestampMs)
+    this.#untilTimed = TIMED_EVERY
+    const { clock } = this.#shared.deps
+    const startedAtMs = clock.monotonicMs()
+    const batch = this.#append(key, value, headers, timestampMs)
+    this.#shared.observer.onAppend?.((clock.monotonicMs() - startedAtMs) * 1_000)
+    return batch
+  }
+
+  #append(
     key: Bytes | null,
     value: Bytes | null,
     headers: Headers | undefined,
@@ -157,8 +176,8 @@ export class Accumulator {
   }
 
   #seal(batch: PendingBatch): void {
-    const { settings, compress } = this.#shared
-    batch.seal(settings.codec, settings.codecLevel, compress, (trouble) => {
+    const { settings, compress, deps } = this.#shared
+    batch.seal(settings, compress, deps.clock, (trouble) => {
       if (trouble !== undefined) this.#events.trouble(toMqError(trouble, `compress with ${settings.codec}`))
       this.#events.ready()
     })

@@ -18,8 +18,15 @@ export interface HeldRecord {
 /** R1. Views into the batch: valid until it is settled. */
 export function recordsOf(batch: PendingBatch): HeldRecord[] {
   const { encoder } = batch
-  const { bytes } = encoder
-  const cursor = new ByteCursor(bytes, HEADER_BYTES, encoder.length)
+  return readRecords(encoder.bytes.subarray(HEADER_BYTES, encoder.length), encoder)
+}
+
+/** R1. Views into uncompressed records of our own encoder. */
+export function readRecords(
+  bytes: Buffer,
+  { count, baseTimestampMs }: { readonly count: number; readonly baseTimestampMs: number },
+): HeldRecord[] {
+  const cursor = new ByteCursor(bytes)
   const field = (): Buffer | null => {
     const length = cursor.readVarint()
     if (length < 0) return null
@@ -28,10 +35,10 @@ export function recordsOf(batch: PendingBatch): HeldRecord[] {
     return bytes.subarray(start, cursor.position)
   }
   const records: HeldRecord[] = []
-  for (let index = 0; index < encoder.count; index++) {
+  for (let index = 0; index < count; index++) {
     cursor.readVarint() // length
     cursor.position++ // attributes
-    const timestampMs = encoder.baseTimestampMs + cursor.readVarlong()
+    const timestampMs = baseTimestampMs + cursor.readVarlong()
     cursor.readVarint() // offset
     const key = field()
     const value = field()

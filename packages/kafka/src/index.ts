@@ -12,11 +12,22 @@ export { type HeldRecord, recordsOf } from './batch-parts.ts'
 export type { BrokerAddress, Purpose } from './broker-connection.ts'
 export { type CanaryTimes, sendCanary } from './canary.ts'
 export { Cluster, type ClusterOptions, type PartitionLeader } from './cluster.ts'
+export {
+  CodecProbe,
+  measureCodecs,
+  PROBE_CANDIDATES,
+  PROBE_DEPTHS,
+  type ProbeBatch,
+  type ProbeCandidate,
+  probeBatchOf,
+} from './codec-probe.ts'
+export { CodecProbeThread } from './codec-probe-thread.ts'
 export { codecs, compress, compressSync, decompress } from './compression.ts'
 export { type ClusterCredentials, securityOf } from './credentials.ts'
 export type { Clock, Deps, TimerHandle, Timers } from './deps.ts'
 export { systemDeps } from './deps.ts'
 export type { FetchCluster, FetchLink, FetchNetwork, LocatedTopic, OffsetRange } from './fetch-network.ts'
+export { ClusterFetchNetwork } from './fetch-network.ts'
 export { FetchedBatch } from './fetched-batch.ts'
 export { Fetcher, type FetcherOptions, type OffsetOutOfRange } from './fetcher.ts'
 export { GroupMember } from './group-member.ts'
@@ -28,8 +39,9 @@ export type { Broker, PartitionMetadata, TopicMetadata } from './metadata-cache.
 export { partitionOf } from './partitioner.ts'
 export type { PendingBatch, Receipt } from './pending-batch.ts'
 export { type ProduceCluster, Producer, type ProducerOptions } from './producer.ts'
-export type { BatchReport, ProducerObserver } from './producer-observer.ts'
+export type { BatchReport, CompressionWork, EncodedRecords, ProducerObserver } from './producer-observer.ts'
 export { ProducerTopic } from './producer-topic.ts'
+export { lookAtRecords } from './record-look.ts'
 export type { FetchedRecord, RecordHeader } from './record-view.ts'
 export { type LeaderProof, type SealedEnd, type SealProbe, TopicSeal } from './seal.ts'
 export { scanTail, searchTail, type TailOptions, type TailQuestion, type TailScan } from './sealed-tail.ts'

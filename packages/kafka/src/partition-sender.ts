@@ -432,16 +432,23 @@ export class PartitionSender {
   }
 
   #reportStored(batch: PendingBatch): void {
-    this.#shared.observer.onBatch?.({
-      topic: this.topic,
-      partition: this.partition,
-      records: batch.encoder.count,
-      recordBytes: batch.encoder.contentBytes,
-      uncompressedBytes: batch.encoder.length,
-      wireBytes: batch.wireBytes,
-      retries: batch.attempts - 1,
-      latencyMs: this.#shared.deps.clock.monotonicMs() - batch.openedAtMs,
-    })
+    const { encoder, openedAtMs } = batch
+    this.#shared.observer.onBatch?.(
+      {
+        topic: this.topic,
+        partition: this.partition,
+        records: encoder.count,
+        recordBytes: encoder.contentBytes,
+        uncompressedBytes: encoder.length,
+        wireBytes: batch.wireBytes,
+        retries: batch.attempts - 1,
+        latencyMs: this.#shared.deps.clock.monotonicMs() - openedAtMs,
+        openMs: Math.max(0, batch.sealedAtMs - openedAtMs),
+        settings: batch.settings ?? this.#shared.settings,
+        compression: batch.compression,
+      },
+      encoder,
+    )
   }
 
   #fail(batch: PendingBatch, error: MqError): void {

@@ -6,7 +6,7 @@
  * A3. `ambiguous` is set by an attempt that may have been stored without an answer saying so, and cleared by nothing.
  * A4. The records stay in `encoder` until the batch is resolved, so that they can be sent again, split or taken elsewhere.
  */
-import type { Codec, MqError } from '@mq/contract'
+import type { Codec, MqError, ProducerSettings } from '@mq/contract'
 import {
   BatchEncoder,
   compressedHeader,
@@ -15,6 +15,9 @@ import {
   SEALED_TOPIC_BYTES,
   stamp,
 } from './batch-encoder.ts'
+import { OFF_THREAD_BYTES } from './compression.ts'
+import type { Clock } from './deps.ts'
+import type { CompressionWork } from './producer-observer.ts'
 
 /** What all records of a batch get. `baseOffset` is -1 when the broker no longer knows it. */
 export interface Receipt {
@@ -36,6 +39,18 @@ const COMPRESSING: Wire = { kind: 'compressing' }
 const SMALLEST_COMPRESSED_BYTES = 128
 const codecNumbers: Readonly<Record<Codec, number>> = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 }
 
+const NO_WORK: CompressionWork = { ownUs: 0, handedBytes: 0, handedUs: 0 }
+
+/** Whether a batch of that length goes to the codec at all. */
+export function isCompressed(codec: Codec, batchBytes: number): boolean {
+  return codec !== 'none' && batchBytes >= HEADER_BYTES + SMALLEST_COMPRESSED_BYTES
+}
+
+/** Never longer than what we started from, and never so short that a sealed topic would take it. */
+export function isKeptCompressed(compressedBatchBytes: number, batchBytes: number): boolean {
+  return compressedBatchBytes < batchBytes && compressedBatchBytes > SEALED_TOPIC_BYTES
+}
+
 function ignore(): void {}
 
 export class PendingBatch {
@@ -51,6 +66,10 @@ export class PendingBatch {
   attempts = 0
   ambiguous = false
   settled = false
+  /** Those it was closed under; undefined while it is open. */
+  settings: ProducerSettings | undefined
+  sealedAtMs = 0
+  compression = NO_WORK
   /** The last thing that went wrong, for the message at the deadline. */
   lastTrouble = ''
   #resolve!: (receipt: Receipt) => void
@@ -89,26 +108,38 @@ export class PendingBatch {
   }
 
   /** Ends the arrival of records; `done` is called when the batch can be sent, at once without a codec. */
-  seal(codec: Codec, level: number | undefined, compress: Compress, done: (trouble: unknown) => void): void {
+  seal(settings: ProducerSettings, compress: Compress, clock: Clock, done: (trouble: unknown) => void): void {
     const { encoder } = this
+    const { codec, codecLevel } = settings
+    this.settings = settings
+    this.sealedAtMs = clock.monotonicMs()
     encoder.seal()
-    if (codec === 'none' || encoder.length < HEADER_BYTES + SMALLEST_COMPRESSED_BYTES) {
+    if (!isCompressed(codec, encoder.length)) {
       this.wire = { kind: 'ready', header: encoder.sealed(), records: null }
       return
     }
     this.wire = COMPRESSING
-    compress(codec, level, encoder.records()).then(
+    const startedAtMs = clock.monotonicMs()
+    const compressing = compress(codec, codecLevel, encoder.records())
+    const ownUs = (clock.monotonicMs() - startedAtMs) * 1_000
+    const isHanded = codec !== 'snappy' && encoder.length - HEADER_BYTES >= OFF_THREAD_BYTES
+    compressing.then(
       (compressed) => {
+        this.compression = isHanded
+          ? {
+              ownUs,
+              handedBytes: encoder.length - HEADER_BYTES,
+              handedUs: (clock.monotonicMs() - startedAtMs) * 1_000,
+            }
+          : { ownUs, handedBytes: 0, handedUs: 0 }
         const bytes = HEADER_BYTES + compressed.length
-        // Never longer than what we started from, and never so short that a sealed topic would take it.
-        this.wire =
-          bytes < encoder.length && bytes > SEALED_TOPIC_BYTES
-            ? {
-                kind: 'ready',
-                header: compressedHeader(encoder, codecNumbers[codec], compressed.length),
-                records: compressed,
-              }
-            : { kind: 'ready', header: encoder.sealed(), records: null }
+        this.wire = isKeptCompressed(bytes, encoder.length)
+          ? {
+              kind: 'ready',
+              header: compressedHeader(encoder, codecNumbers[codec], compressed.length),
+              records: compressed,
+            }
+          : { kind: 'ready', header: encoder.sealed(), records: null }
         done(undefined)
       },
       (trouble: unknown) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Codec } from '@mq/contract'
+import type { Codec, ProducerSettings } from '@mq/contract'
 import { type ReferenceBatch, readReferenceBatch } from '@mq/testkit'
 import fc from 'fast-check'
 import { BatchDecoder } from '../src/batch-decoder.ts'
@@ -14,6 +14,7 @@ import {
 } from '../src/batch-encoder.ts'
 import { recordsOf, splitBatch } from '../src/batch-parts.ts'
 import { compress } from '../src/compression.ts'
+import { systemDeps } from '../src/deps.ts'
 import { PendingBatch } from '../src/pending-batch.ts'
 
 interface Given {
@@ -46,9 +47,19 @@ function pendingWith(records: readonly Given[], buffer = Buffer.allocUnsafeSlow(
   return batch
 }
 
+const settingsOf = (codec: Codec): ProducerSettings => ({
+  codec,
+  lingerMs: 0,
+  batchBytes: 262_144,
+  maxMessageBytes: 1_048_576,
+  requestTimeoutMs: 30_000,
+})
+
 async function wireOf(batch: PendingBatch, codec: Codec): Promise<Buffer> {
   await new Promise<void>((resolve, reject) => {
-    batch.seal(codec, undefined, compress, (trouble) => (trouble === undefined ? resolve() : reject(trouble)))
+    batch.seal(settingsOf(codec), compress, systemDeps.clock, (trouble) =>
+      trouble === undefined ? resolve() : reject(trouble),
+    )
     if (batch.wire.kind === 'ready') resolve()
   })
   batch.stamp(identity)
@@ -192,7 +203,7 @@ test('a batch may be stamped again, for another identity', () => {
   encoder.tryAppend('k', 'v'.repeat(100), undefined, 1, 4_096)
   const batch = new PendingBatch(Buffer.allocUnsafeSlow(4_160), 0, false)
   batch.encoder.tryAppend('k', 'v'.repeat(100), undefined, 1, 4_096)
-  batch.seal('none', undefined, compress, () => {})
+  batch.seal(settingsOf('none'), compress, systemDeps.clock, () => {})
   for (const sequence of [0, 2_147_483_647]) {
     batch.stamp({ producerId: 9_007_199_254_740_993n, producerEpoch: 32_767, baseSequence: sequence })
     const read = readReferenceBatch(batch.encoder.sealed())

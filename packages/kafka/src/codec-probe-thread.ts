@@ -1,0 +1,85 @@
+/**
+ * Measures codecs on a thread of its own, one step at a time, and says what CPU each step took.
+ *
+ * H1. One request is under way at a time; the thread does nothing between requests and does not keep the process alive.
+ * H2. A thread that fails or ends rejects what is asked of it; `close` leaves nothing running.
+ */
+import { Worker } from 'node:worker_threads'
+import { MqError, type ShadowSample } from '@mq/contract'
+import type { ProbeBatch, ProbeCandidate } from './codec-probe.ts'
+
+export type ProbeRequest =
+  | { readonly kind: 'load'; readonly batches: readonly ProbeBatch[] }
+  | { readonly kind: 'measure'; readonly candidate: ProbeCandidate; readonly depth: number }
+
+export interface ProbeAnswer {
+  result: ShadowSample | null
+  cpuUs: number
+  problem?: string
+}
+
+const HEAP_MB = 64
+
+export class CodecProbeThread {
+  readonly #worker: Worker
+  #waiting: { resolve(answer: ProbeAnswer): void; reject(error: MqError): void } | undefined
+  #ended: MqError | undefined
+
+  constructor() {
+    // Beside this file, in the language this file is in.
+    const file = import.meta.url.endsWith('.ts') ? './codec-probe-worker.ts' : './codec-probe-worker.js'
+    this.#worker = new Worker(new URL(file, import.meta.url), { resourceLimits: { maxOldGenerationSizeMb: HEAP_MB } })
+    this.#worker.unref()
+    this.#worker.on('message', (answer: ProbeAnswer) => {
+      const waiting = this.#waiting
+      this.#waiting = undefined
+      waiting?.resolve(answer)
+    })
+    this.#worker.on('error', (error) => this.#end(error instanceof Error ? error.message : String(error)))
+    this.#worker.on('exit', () => this.#end('it ended'))
+  }
+
+  /** Takes the records to measure; their memory goes with them. @returns the CPU it took, in microseconds */
+  async load(batches: readonly ProbeBatch[]): Promise<number> {
+    // What shares its memory with something else is copied instead.
+    const whole = batches.filter(({ records }) => records.byteLength === records.buffer.byteLength)
+    const memory = new Set(whole.map(({ records }) => records.buffer).filter((buffer) => buffer instanceof ArrayBuffer))
+    return (await this.#ask({ kind: 'load', batches }, [...memory])).cpuUs
+  }
+
+  /** `sample` is null when fewer records than that are loaded. */
+  async measure(
+    candidate: ProbeCandidate,
+    depth: number,
+  ): Promise<{ readonly sample: ShadowSample | null; readonly cpuUs: number }> {
+    const { result, cpuUs } = await this.#ask({ kind: 'measure', candidate, depth }, [])
+    return { sample: result, cpuUs }
+  }
+
+  async close(): Promise<void> {
+    this.#end('it was closed')
+    await this.#worker.terminate()
+  }
+
+  #ask(request: ProbeRequest, transfer: readonly ArrayBuffer[]): Promise<ProbeAnswer> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended)
+    if (this.#waiting !== undefined) return Promise.reject(failed('it is busy'))
+    return new Promise<ProbeAnswer>((resolve, reject) => {
+      this.#waiting = { resolve, reject }
+      this.#worker.postMessage(request, transfer)
+    }).then((answer) => {
+      if (answer.problem !== undefined) throw failed(answer.problem)
+      return answer
+    })
+  }
+
+  #end(why: string): void {
+    this.#ended ??= failed(why)
+    this.#waiting?.reject(this.#ended)
+    this.#waiting = undefined
+  }
+}
+
+function failed(why: string): MqError {
+  return new MqError('MQ_CODEC_FAILED', `The thread that measures codecs does not measure: ${why}`)
+}

@@ -1,0 +1,39 @@
+/**
+ * The thread behind `CodecProbeThread`: holds the records of one round and measures what it is asked to.
+ *
+ * W1. It answers with numbers only: records come in and never go out.
+ * W2. `cpuUs` is everything this thread used since its last answer, its start included.
+ */
+import { parentPort } from 'node:worker_threads'
+import { CodecProbe } from './codec-probe.ts'
+import type { ProbeAnswer, ProbeRequest } from './codec-probe-thread.ts'
+
+const port = parentPort
+let probe: CodecProbe | undefined
+let answeredUs = 0
+
+function cpuUs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return user + system
+}
+
+function handle(request: ProbeRequest): ProbeAnswer['result'] {
+  if (request.kind === 'load') {
+    probe = new CodecProbe(request.batches, cpuUs)
+    return null
+  }
+  return probe?.measure(request.candidate, request.depth) ?? null
+}
+
+port?.on('message', (request: ProbeRequest) => {
+  let answer: ProbeAnswer
+  try {
+    answer = { result: handle(request), cpuUs: 0 }
+  } catch (error) {
+    answer = { result: null, cpuUs: 0, problem: error instanceof Error ? error.message : String(error) }
+  }
+  const nowUs = cpuUs()
+  answer.cpuUs = nowUs - answeredUs
+  answeredUs = nowUs
+  port.postMessage(answer)
+})

@@ -1,0 +1,35 @@
+/**
+ * A look at some of the records of an encoded batch, without taking it apart.
+ *
+ * L1. Every `every`-th record is shown, the first one included; the others cost the reading of their length.
+ */
+import type { EncodedRecords } from './producer-observer.ts'
+import { ByteCursor } from './varint.ts'
+
+/** @param visit gets where the key lies (-1 without one), how long it is, and the bytes of key, value and headers together */
+export function lookAtRecords(
+  encoded: EncodedRecords,
+  every: number,
+  visit: (bytes: Buffer, keyStart: number, keyBytes: number, contentBytes: number) => void,
+): void {
+  const bytes = encoded.records()
+  const cursor = new ByteCursor(bytes)
+  for (let index = 0; index < encoded.count; index++) {
+    const end = cursor.readVarint() + cursor.position
+    if (index % every === 0) {
+      cursor.position++ // attributes
+      cursor.readVarlong()
+      cursor.readVarint()
+      const keyBytes = cursor.readVarint()
+      const keyStart = keyBytes < 0 ? -1 : cursor.position
+      if (keyBytes > 0) cursor.position += keyBytes
+      const valueBytes = cursor.readVarint()
+      if (valueBytes > 0) cursor.position += valueBytes
+      // The count of headers is framing; a record without any has one byte of it.
+      cursor.readVarint()
+      const headersBytes = end - cursor.position
+      visit(bytes, keyStart, keyBytes, Math.max(0, keyBytes) + Math.max(0, valueBytes) + Math.max(0, headersBytes))
+    }
+    cursor.position = end
+  }
+}
