@@ -47,6 +47,8 @@ export interface EpochReaderOptions {
   readonly logger: Logger
   /** Whether a partition may be read (R6); all may when left out. */
   isOpen?(partition: number): boolean
+  /** A batch of a partition that is ours has come. */
+  onArrival?(): void
   /** The group's position, as the broker has it. */
   onPosition?(partition: number, position: bigint): void
   /** The group cannot be read any more; the subscription ends. */
@@ -228,6 +230,7 @@ export class EpochReader {
       return
     }
     this.#options.meter.fetched(batch.wireBytes)
+    this.#options.onArrival?.()
     this.#options.scheduler.add(new Delivery(this.#options.context, work, batch))
   }
 

@@ -49,7 +49,12 @@ export class EpochWriter {
     this.#options = options
     this.#epoch = epoch
     this.#telemetry = telemetry
-    const meter = new ProducerMeter({ mqId, epoch: epoch.epoch, bufferBytes: () => budget.usedBytes })
+    const meter = new ProducerMeter({
+      mqId,
+      epoch: epoch.epoch,
+      bufferBytes: () => budget.usedBytes,
+      producerIds: () => this.producer.producerIds,
+    })
     this.#meter = meter
     telemetry.addProducer(meter)
     this.producer = new Producer({
@@ -81,6 +86,10 @@ export class EpochWriter {
     })
     this.topic = this.producer.topic(epoch.topic, epoch.partitions)
     this.#note(settings)
+  }
+
+  get epoch(): number {
+    return this.#epoch.epoch
   }
 
   /** Whether this very epoch is the one written to; numbers start again when an mQ ID is deleted and declared anew. */

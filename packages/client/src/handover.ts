@@ -12,6 +12,18 @@
 import { MqError } from '@mq/contract'
 import type { Deps, HeldBatch, HeldRecord, Receipt, Resolution, TailQuestion, TimerHandle } from '@mq/kafka'
 
+/** What became of records that were held, since it was last asked. */
+export interface Handed {
+  /** Records that left for the next epoch. */
+  readonly handedOver: number
+  /** Without an answer, and in the old log. */
+  readonly found: number
+  /** Nobody can tell. */
+  readonly uncertain: number
+}
+
+const NONE: Handed = { handedOver: 0, found: 0, uncertain: 0 }
+
 export interface HandoverTarget {
   adopt(record: HeldRecord): Promise<Receipt>
   /** Resolves when nothing adopted waits for memory. */
@@ -29,6 +41,7 @@ export class Handover {
   /** In order; settled ones are passed over when they leave. */
   #held: HeldBatch[] = []
   #moving = 0
+  #handed: Handed = NONE
   #timer: TimerHandle | undefined
   #idle: (() => void)[] = []
 
@@ -39,6 +52,12 @@ export class Handover {
   /** Records that have not left. */
   get size(): number {
     return this.#held.reduce((sum, batch) => (batch.settled ? sum : sum + batch.count), 0)
+  }
+
+  takeHanded(): Handed {
+    const handed = this.#handed
+    this.#handed = NONE
+    return handed
   }
 
   /** Takes what an epoch held; what is here already was sent later. */
@@ -54,8 +73,11 @@ export class Handover {
         if (batch.question === undefined || batch.settled) return
         const resolution = await find(batch.question)
         if (batch.settled) return
-        if (resolution.kind === 'stored') batch.found(resolution.baseOffset)
-        else if (resolution.kind === 'unknown') {
+        if (resolution.kind === 'stored') {
+          batch.found(resolution.baseOffset)
+          this.#count('found', batch.count)
+        } else if (resolution.kind === 'unknown') {
+          this.#count('uncertain', batch.count)
           batch.reject(
             new MqError(
               'MQ_SEND_UNCERTAIN',
@@ -80,6 +102,7 @@ export class Handover {
       const batch = this.#held.shift()!
       batch.letGo()
       if (batch.settled) continue
+      this.#count('handedOver', batch.count)
       this.#track(batch, new Set(batch.records().map((record) => target.adopt(record))))
       await Promise.race([stop, target.placed()])
     }
@@ -99,6 +122,10 @@ export class Handover {
   /** Resolves when everything that was ever held here is settled. */
   idle(): Promise<void> {
     return this.#isIdle ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  #count(what: keyof Handed, records: number): void {
+    this.#handed = { ...this.#handed, [what]: this.#handed[what] + records }
   }
 
   /** H3 */

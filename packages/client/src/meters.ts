@@ -21,6 +21,8 @@ export interface ProducerMeterOptions {
   readonly mqId: string
   readonly epoch: number
   bufferBytes(): number
+  /** Under which brokers know the producer, newest last. */
+  producerIds?(): readonly bigint[]
 }
 
 export class ProducerMeter {
@@ -69,6 +71,7 @@ export class ProducerMeter {
       codec: this.codec,
       lingerMs: this.lingerMs,
       sendLatencyUs: this.#latency.takeEncoded(),
+      producerIds: this.#options.producerIds?.().map(String) ?? [],
     }
   }
 }

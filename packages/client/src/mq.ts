@@ -210,6 +210,7 @@ export class Mq {
       deps,
       deadlineMs: sendDeadlineMs,
       refetch: () => source.refresh(id),
+      onMoved: (move) => telemetry.producerMoved({ mqId: id, ...move }),
       writerFor: (binding, epoch) => {
         const address = binding.clusters.find((cluster) => cluster.name === epoch.cluster)!
         const cluster = clusters.get(address)

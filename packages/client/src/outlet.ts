@@ -15,7 +15,7 @@ import { type Binding, type Epoch, MqError, openEpoch } from '@mq/contract'
 import type { Deps, Headers, MemoryBudget, ProducerTopic, Receipt } from '@mq/kafka'
 import { type Encoded, encodeValue } from './codecs.ts'
 import type { EpochWriter } from './epoch-writer.ts'
-import { Handover } from './handover.ts'
+import { type Handed, Handover } from './handover.ts'
 import { HeldSends, type Outgoing } from './held-sends.ts'
 import { sleep, within } from './pause.ts'
 
@@ -35,6 +35,14 @@ export interface OutletOptions {
   writerFor(binding: Binding, epoch: Epoch): EpochWriter
   /** Asks the control plane for the binding; what it says comes by `apply`. Never rejects. */
   refetch(): Promise<void>
+  /** Sends flow again, in a later epoch than before. */
+  onMoved?(move: OutletMove): void
+}
+
+export interface OutletMove extends Handed {
+  readonly fromEpoch: number
+  readonly toEpoch: number
+  readonly writePauseMs: number
 }
 
 type Phase =
@@ -62,6 +70,8 @@ export class Outlet {
   #switching = false
   #breakOff: (() => void) | undefined
   #isAsking = false
+  /** Since when an epoch takes nothing more: it was said so, or its topic refused. */
+  #pause: { readonly epoch: number; readonly sinceMs: number } | undefined
 
   constructor(options: OutletOptions) {
     this.#options = options
@@ -131,6 +141,7 @@ export class Outlet {
       return
     }
     this.#previous = writer
+    this.#pauses(writer)
     writer.hold()
     if (open !== undefined) void this.#switch(binding, open, writer)
   }
@@ -139,6 +150,7 @@ export class Outlet {
   async sealed(writer: EpochWriter): Promise<void> {
     if (this.#isAsking) return
     this.#isAsking = true
+    this.#pauses(writer)
     const { deps } = this.#options
     const isOn = (): boolean => this.#phase.kind === 'open' && this.#phase.writer === writer && writer.isRefused
     try {
@@ -150,6 +162,8 @@ export class Outlet {
       }
     } finally {
       this.#isAsking = false
+      // It was no seal: the topic takes records again.
+      if (this.#phase.kind === 'open' && this.#phase.writer === writer && !writer.isRefused) this.#pause = undefined
     }
   }
 
@@ -211,6 +225,20 @@ export class Outlet {
       producer.send(topic, outgoing.key, encoded, outgoing.headers, outgoing.timestampMs),
     )
     this.#phase = { kind: 'open', writer, topic }
+    this.#goesOn(writer)
+  }
+
+  #pauses({ epoch }: EpochWriter): void {
+    this.#pause ??= { epoch, sinceMs: this.#options.deps.clock.monotonicMs() }
+  }
+
+  #goesOn(writer: EpochWriter): void {
+    const pause = this.#pause
+    this.#pause = undefined
+    const handed = this.#handover.takeHanded()
+    if (pause === undefined || writer.epoch <= pause.epoch) return
+    const writePauseMs = this.#options.deps.clock.monotonicMs() - pause.sinceMs
+    this.#options.onMoved?.({ fromEpoch: pause.epoch, toEpoch: writer.epoch, writePauseMs, ...handed })
   }
 
   /** T6 */

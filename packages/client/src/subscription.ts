@@ -12,6 +12,7 @@
  */
 import { type Binding, type Epoch, groupIdOf, MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
+import { Arrivals } from './arrivals.ts'
 import type { ClusterPool } from './cluster-pool.ts'
 import type { MessageHandler } from './delivery.ts'
 import { EpochReader, type StartAt } from './epoch-reader.ts'
@@ -53,6 +54,7 @@ export class Subscription {
   readonly #readers = new Map<number, EpochReader>()
   readonly #meters = new Map<number, ConsumerMeter>()
   readonly #gates: Gates
+  readonly #arrivals: Arrivals
   /** Epochs that were left, read to the end or not. */
   readonly #left = new Set<number>()
   #binding: Binding | undefined
@@ -77,6 +79,7 @@ export class Subscription {
       // Not at once: it is said in the middle of an assignment or a commit.
       onChange: () => queueMicrotask(() => this.#onGates()),
     })
+    this.#arrivals = new Arrivals(deps.clock, (gap) => options.telemetry.consumerMoved({ mqId, group, ...gap }))
     this.done = new Promise((resolve, reject) => {
       this.#settle = (error) => (error === undefined ? resolve() : reject(error))
     })
@@ -114,6 +117,7 @@ export class Subscription {
       return
     }
     this.#binding = binding
+    this.#arrivals.apply(binding)
     if (!this.#isBegun) return
     for (const reader of this.#follow(binding)) reader.start().catch((error: unknown) => this.fail(toMq(error)))
   }
@@ -275,6 +279,7 @@ export class Subscription {
             return this.#failures.failed(record, attempt, error)
           },
         },
+        onArrival: () => this.#arrivals.arrived(epoch.epoch),
         isOpen: (partition) => this.#gates.isOpen(epoch.epoch, partition),
         onPosition: (partition, position) => this.#gates.committed(epoch.epoch, partition, position),
         onFatal: (error) => this.fail(error),

@@ -11,7 +11,12 @@ import type { BindingStore } from './binding-store.ts'
 import type { ConsumerMeter, ProducerMeter } from './meters.ts'
 
 const MAX_METERS = 1_000
+const MAX_MOVES = 1_000
 const CLOSE_LIMIT_MS = 2_000
+
+type Moves = NonNullable<TelemetryReport['moves']>
+export type ProducerMove = Moves['producers'][number]
+export type ConsumerMove = Moves['consumers'][number]
 
 export interface TelemetryOptions {
   readonly app: string
@@ -29,6 +34,7 @@ export class Telemetry {
   readonly #consumers = new Set<ConsumerMeter>()
   readonly #leavingProducers = new Set<ProducerMeter>()
   readonly #leavingConsumers = new Set<ConsumerMeter>()
+  #moves: Moves = { producers: [], consumers: [] }
   #timer: TimerHandle | undefined
   #windowStartMs: number
   #windowStartedAtMs: number
@@ -58,11 +64,22 @@ export class Telemetry {
     if (this.#consumers.delete(meter)) this.#leavingConsumers.add(meter)
   }
 
+  /** A change of epoch that ended, for the next report. */
+  producerMoved(move: ProducerMove): void {
+    if (this.#moves.producers.length < MAX_MOVES) this.#moves.producers.push(move)
+  }
+
+  consumerMoved(move: ConsumerMove): void {
+    if (this.#moves.consumers.length < MAX_MOVES) this.#moves.consumers.push(move)
+  }
+
   /** Ends the window and says what happened in it. */
   take(): TelemetryReport {
     const { app, instance, version, store, deps } = this.#options
     const nowMs = deps.clock.monotonicMs()
     const cpu = process.cpuUsage(this.#cpu)
+    const moves = this.#moves
+    this.#moves = { producers: [], consumers: [] }
     const report: TelemetryReport = {
       app,
       instance,
@@ -76,6 +93,7 @@ export class Telemetry {
         .flatMap((meter) => meter.take() ?? [])
         .slice(0, MAX_METERS),
       consumers: [...this.#leavingConsumers, ...this.#consumers].map((meter) => meter.take()).slice(0, MAX_METERS),
+      ...(moves.producers.length + moves.consumers.length === 0 ? {} : { moves }),
     }
     this.#leavingProducers.clear()
     this.#leavingConsumers.clear()

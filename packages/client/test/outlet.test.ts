@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { type Binding, type Epoch, MqError } from '@mq/contract'
 import { type HeldBatch, type HeldRecord, MemoryBudget, type Receipt, type Resolution } from '@mq/kafka'
 import type { EpochWriter } from '../src/epoch-writer.ts'
-import { Outlet, type SendOptions } from '../src/outlet.ts'
+import { Outlet, type OutletMove, type SendOptions } from '../src/outlet.ts'
 import { bindingOf } from './support/bindings.ts'
 import { TestHeld } from './support/held.ts'
 import { FakeTime, turn } from './support/time.ts'
@@ -88,7 +88,8 @@ class TestWriter {
   }
 }
 
-function open(): { outlet: Outlet; writers: TestWriter[]; time: FakeTime; asked: number[] } {
+function open() {
+  const moves: OutletMove[] = []
   const asked: number[] = []
   const time = new FakeTime()
   const writers: TestWriter[] = []
@@ -98,12 +99,13 @@ function open(): { outlet: Outlet; writers: TestWriter[]; time: FakeTime; asked:
     deps: time.deps,
     deadlineMs: 1_000,
     refetch: async () => void asked.push(writers.length),
+    onMoved: (move) => moves.push(move),
     writerFor: (_: Binding, epoch: Epoch) => {
       writers.push(new TestWriter(epoch.epoch))
       return writers.at(-1) as unknown as EpochWriter
     },
   })
-  return { outlet, writers, time, asked }
+  return { outlet, writers, time, asked, moves }
 }
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
@@ -114,6 +116,33 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 }
 
 describe('Outlet', () => {
+  it('says how long sends were held between two epochs, and what became of those that were under way', async () => {
+    const { outlet, writers, time, moves } = open()
+    outlet.apply(OPEN)
+    writers[0]!.held = [
+      new TestHeld(0, [
+        ['a', '1'],
+        ['b', '2'],
+      ]),
+      new TestHeld(1, [['c', '3']], true),
+    ]
+    outlet.apply(bindingOf({ revision: 2, epochs: [{ ...OPEN.epochs[0]!, state: 'sealing' }] }))
+    await time.advance(80)
+    outlet.apply(NEXT)
+    await time.advance(0)
+    assert.deepEqual(moves, [{ fromEpoch: 1, toEpoch: 2, writePauseMs: 80, handedOver: 2, found: 1, uncertain: 0 }])
+  })
+
+  it('says nothing of a pause after which the same epoch went on', async () => {
+    const { outlet, moves, time } = open()
+    outlet.apply(OPEN)
+    outlet.apply(bindingOf({ revision: 2, epochs: [{ ...OPEN.epochs[0]!, state: 'sealing' }] }))
+    await time.advance(10)
+    outlet.apply(bindingOf({ revision: 3 }))
+    await time.advance(0)
+    assert.deepEqual(moves, [])
+  })
+
   it('lets sends wait for the binding and then leave first, in order (T2)', async () => {
     const { outlet, writers } = open()
     const early = [outlet.send({ n: 1 }, { key: 'a' }), outlet.send({ n: 2 }, { key: 'a' })]

@@ -16,7 +16,12 @@ function open(send: (report: TelemetryReport) => Promise<void>) {
   const store = new BindingStore(new RecordingLogger())
   store.apply(bindingOf(), 'get')
   const telemetry = new Telemetry({ app: 'checkout', instance: 'i-1', version: VERSION, store, deps: time.deps, send })
-  const producer = new ProducerMeter({ mqId: 'orders.placed', epoch: 1, bufferBytes: () => 4_096 })
+  const producer = new ProducerMeter({
+    mqId: 'orders.placed',
+    epoch: 1,
+    bufferBytes: () => 4_096,
+    producerIds: () => [7n],
+  })
   const consumer = new ConsumerMeter({ mqId: 'orders.placed', group: 'billing', epoch: 1, lagRecords: () => 7 })
   telemetry.addProducer(producer)
   telemetry.addConsumer(consumer)
@@ -26,6 +31,22 @@ function open(send: (report: TelemetryReport) => Promise<void>) {
 const BATCH = { records: 10, recordBytes: 2_000, uncompressedBytes: 2_100, wireBytes: 700, retries: 1, latencyMs: 12.5 }
 
 describe('Telemetry', () => {
+  it('reports each change of epoch once, and no more of them than the contract takes', async () => {
+    const reports: TelemetryReport[] = []
+    const { time, telemetry } = open(async (report) => void reports.push(report))
+    const move = { mqId: 'orders.placed', fromEpoch: 1, toEpoch: 2 }
+    const found = { handedOver: 3, found: 1, uncertain: 0 }
+    for (let n = 0; n < 1_100; n++) telemetry.producerMoved({ ...move, writePauseMs: n, ...found })
+    telemetry.consumerMoved({ ...move, group: 'billing', gapMs: 12.5 })
+    await time.advance(10_000)
+    await time.advance(10_000)
+    const [first, second] = reports.map((report) => TelemetryReport.parse(report))
+    assert.equal(first?.moves?.producers.length, 1_000)
+    assert.deepEqual(first?.moves?.consumers, [{ ...move, group: 'billing', gapMs: 12.5 }])
+    assert.equal(second?.moves, undefined)
+    await telemetry.close()
+  })
+
   it('reports what happened in the window, as the contract says, and forgets it (T1)', async () => {
     const reports: TelemetryReport[] = []
     const { time, telemetry, producer, consumer } = open(async (report) => void reports.push(report))
@@ -59,6 +80,7 @@ describe('Telemetry', () => {
       bufferBytesMax: 4_096,
       codec: 'none',
       lingerMs: 0,
+      producerIds: ['7'],
     })
     const latency = decodeFromCompressedBase64(sendLatencyUs)
     assert.equal(latency.totalCount, 20)

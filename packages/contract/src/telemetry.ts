@@ -9,7 +9,7 @@
  * T5. Every field that is not in the first release is optional: a report of an older client stays valid.
  */
 import { z } from 'zod'
-import { Codec } from './binding.ts'
+import { Codec, OffsetText } from './binding.ts'
 import { MqId, Name } from './mq-id.ts'
 
 const count = z.number().int().min(0)
@@ -99,6 +99,7 @@ export const ProducerTelemetry = z.object({
     ),
   keys: KeySketch.optional(),
   shadow: z.array(ShadowSample).max(128).optional(),
+  producerIds: z.array(OffsetText).max(16).optional().describe('Under which Kafka knows this producer, newest last'),
 })
 
 export const ConsumerTelemetry = z.object({
@@ -119,6 +120,30 @@ export const ConsumerTelemetry = z.object({
   fetchRequests: count.optional(),
 })
 
+const spanMs = z.number().min(0).max(1e9)
+
+/** How one process went on sending in the epoch after the one that was sealed. */
+export const ProducerMove = z.object({
+  mqId: MqId,
+  fromEpoch: z.number().int().min(1),
+  toEpoch: z.number().int().min(2),
+  writePauseMs: spanMs.describe('From the first refusal, or the word that the epoch is being sealed, to sending again'),
+  handedOver: count.describe('Records that were held and went to the new epoch'),
+  found: count.describe('Records without an answer that the sealed log turned out to hold'),
+  uncertain: count.describe('Records of which nobody can tell; their senders were told so'),
+})
+export type ProducerMove = z.output<typeof ProducerMove>
+
+/** How one member of a group came to the next epoch; only from those that were reading when the seal came. */
+export const ConsumerMove = z.object({
+  mqId: MqId,
+  group: Name,
+  fromEpoch: z.number().int().min(1),
+  toEpoch: z.number().int().min(2),
+  gapMs: spanMs.describe('From the last batch of the old epoch that arrived to the first of the new one'),
+})
+export type ConsumerMove = z.output<typeof ConsumerMove>
+
 export const TelemetryReport = z.object({
   app: Name,
   instance: z.string().min(1).max(100).describe('Unique to the process'),
@@ -133,6 +158,10 @@ export const TelemetryReport = z.object({
     .describe('What the client is running on'),
   producers: z.array(ProducerTelemetry).max(1_000),
   consumers: z.array(ConsumerTelemetry).max(1_000),
+  moves: z
+    .object({ producers: z.array(ProducerMove).max(1_000), consumers: z.array(ConsumerMove).max(1_000) })
+    .optional()
+    .describe('Changes of epoch that ended in the window'),
 })
 export type ProducerTelemetry = z.output<typeof ProducerTelemetry>
 export type ConsumerTelemetry = z.output<typeof ConsumerTelemetry>

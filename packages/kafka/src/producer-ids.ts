@@ -31,6 +31,8 @@ type State =
 
 const NO_TRANSACTION_TIMEOUT_MS = 2_147_483_647
 const ANSWER_MS = 10_000
+/** Of the ids given out, the newest are remembered. */
+const MOST_REMEMBERED = 16
 
 export class ProducerIds {
   readonly #cluster: IdCluster
@@ -38,12 +40,19 @@ export class ProducerIds {
   readonly #changed: () => void
   #state: State = { kind: 'none' }
   #isClosed = false
+  /** Newest last. */
+  readonly #given: bigint[] = []
 
   /** @param changed called when an id is there, or was refused */
   constructor(cluster: IdCluster, deps: Deps, changed: () => void) {
     this.#cluster = cluster
     this.#deps = deps
     this.#changed = changed
+  }
+
+  /** What was given to this producer, newest last. */
+  get given(): readonly bigint[] {
+    return this.#given
   }
 
   /** Whether `current` has one; asks for one if not. */
@@ -90,6 +99,8 @@ export class ProducerIds {
         const answer = await within(this.#deps, ANSWER_MS, late, asked)
         const id = { producerId: answer.producerId, producerEpoch: answer.producerEpoch }
         this.#state = { kind: 'ready', id }
+        this.#given.push(id.producerId)
+        if (this.#given.length > MOST_REMEMBERED) this.#given.shift()
         this.#changed()
         return
       } catch (error) {

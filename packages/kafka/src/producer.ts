@@ -178,6 +178,11 @@ export class Producer {
     }
   }
 
+  /** Under which brokers know this producer, newest last. */
+  get producerIds(): readonly bigint[] {
+    return this.#ids.given
+  }
+
   /** Resolves when no send waits for memory any more. */
   placed(): Promise<void> {
     return this.#isPumping ? new Promise((resolve) => this.#onPlaced.push(resolve)) : Promise.resolve()
