@@ -283,6 +283,22 @@ export const catalogue = {
     false,
     403,
   ),
+  // Decisions
+  MQ_DECISION_UNKNOWN: entry('No such decision', 'See `mq decisions`', false, 404),
+  MQ_DECISION_OVER: entry('The decision is over', 'See what became of it with `mq decision show`', false, 409),
+  MQ_DECISION_UNDER_WAY: entry(
+    'The decision is being carried out already',
+    'Watch it with `mq decision show`, or stop it with `mq undo`',
+    false,
+    409,
+  ),
+  MQ_DECISION_OVERTAKEN: entry(
+    'A later change stands on top of this one',
+    'Undo the later one first, as the message names it',
+    false,
+    409,
+  ),
+  MQ_AUTOPILOT_OFF: entry('The autopilot is off', 'Turn it on with `mq autopilot on`', false, 409),
   MQ_INTERNAL: entry('Something inside mQ failed', 'Report it with the log; this is a defect of mQ', false, 500),
   // This machine
   MQ_CONTEXT_UNKNOWN: entry('No such context', 'See `mq context list`, or add it with `mq context set`', false, 404),

@@ -18,6 +18,25 @@ export {
   Trial,
 } from './binding.ts'
 export { ClusterEconomics } from './cluster-economics.ts'
+export type { DecisionEvent, DecisionTransition } from './decision.ts'
+export {
+  Alternative,
+  Comparison,
+  Decision,
+  DecisionChange,
+  DecisionKind,
+  DecisionState,
+  DecisionTrial,
+  decisionEvents,
+  decisionTable,
+  decisionTransition,
+  Evidence,
+  Guardrail,
+  isDecided,
+  isUnderWay,
+  Outcome,
+  Outlook,
+} from './decision.ts'
 export { DurationMs, formatDurationMs, parseDurationMs } from './duration.ts'
 export type { CatalogueEntry, MqErrorCode, MqErrorOptions } from './errors.ts'
 export { catalogue, isMqErrorCode, MqError } from './errors.ts'
@@ -49,7 +68,26 @@ export {
   Straggler,
 } from './migration.ts'
 export { groupIdOf, groupOfId, MqId, mqIdProblem, Name } from './mq-id.ts'
-export { Choice, ClusterStatus, ClusterView, Decision, MqIdDetail, MqIdSummary, Plan, PlanEntry } from './registry.ts'
+export {
+  DEFAULT_POLICY,
+  EffectivePolicy,
+  effectivePolicy,
+  Knob,
+  PolicyMode,
+  PolicyRule,
+  PolicyScope,
+  policyScopeProblem,
+} from './policy.ts'
+export {
+  Choice,
+  ClusterStatus,
+  ClusterView,
+  JournalEntry,
+  MqIdDetail,
+  MqIdSummary,
+  Plan,
+  PlanEntry,
+} from './registry.ts'
 export type { RouteName, RouteResponse, RouteShape } from './routes.ts'
 export { HEARTBEAT_MS, Problem, routes, TELEMETRY_MS } from './routes.ts'
 export {

@@ -89,7 +89,7 @@ export const Plan = z.object({ applied: z.boolean(), entries: z.array(PlanEntry)
 export type Plan = z.output<typeof Plan>
 
 /** One line of the journal: a change, why it was made, and the state before and after. */
-export const Decision = z.object({
+export const JournalEntry = z.object({
   seq: z.number().int(),
   atMs: z.number().int(),
   kind: z.string(),
@@ -100,4 +100,4 @@ export const Decision = z.object({
   after: z.unknown(),
   revision: z.number().int().describe('Revision of the store once it took effect'),
 })
-export type Decision = z.output<typeof Decision>
+export type JournalEntry = z.output<typeof JournalEntry>

@@ -11,7 +11,7 @@ import { ClusterEconomics } from './cluster-economics.ts'
 import { Declaration, Intent } from './intent.ts'
 import { Migration, MigrationPlan, MigrationRequest } from './migration.ts'
 import { MqId, Name } from './mq-id.ts'
-import { ClusterView, Decision, MqIdDetail, MqIdSummary, Plan } from './registry.ts'
+import { ClusterView, JournalEntry, MqIdDetail, MqIdSummary, Plan } from './registry.ts'
 import { TelemetryReport } from './telemetry.ts'
 
 /** What every failed request answers with. */
@@ -166,15 +166,15 @@ export const routes = {
     }),
     response: z.string(),
   },
-  listDecisions: {
+  listJournal: {
     method: 'GET',
-    path: '/v1/decisions',
-    summary: 'The journal, newest first',
+    path: '/v1/journal',
+    summary: 'The journal: every change of the registry, newest first',
     query: z.object({
-      subject: z.string().max(200).optional().describe('Only decisions about this mQ ID or cluster'),
+      subject: z.string().max(200).optional().describe('Only entries about this mQ ID or cluster'),
       limit: z.coerce.number().int().min(1).max(1_000).default(100),
     }),
-    response: z.object({ decisions: z.array(Decision) }),
+    response: z.object({ entries: z.array(JournalEntry) }),
   },
   telemetry: {
     method: 'POST',

@@ -66,8 +66,8 @@ test('an unknown mQ ID is made on first use only where the policy allows it', TI
   assert.equal(used.status, 200, used.text)
   const detail = await open.call('GET', '/v1/ids/orders.placed')
   assert.equal(detail.body.createdBy, 'first-use')
-  const journal = await open.call('GET', '/v1/decisions?subject=orders.placed')
-  assert.match(journal.body.decisions[0].actor, /checkout/)
+  const journal = await open.call('GET', '/v1/journal?subject=orders.placed')
+  assert.match(journal.body.entries[0].actor, /checkout/)
 })
 
 test(
@@ -113,7 +113,7 @@ test('apply says what it would do, does it once, and does nothing the second tim
   )
   assert.equal(again.body.applied, true)
   assert.equal(plane.store.revision, revision)
-  assert.equal((await plane.call('GET', '/v1/decisions')).body.decisions.length, 3)
+  assert.equal((await plane.call('GET', '/v1/journal')).body.entries.length, 3)
 })
 
 test('apply touches nothing when one of the declarations is refused', TIMEOUT, async (t) => {
@@ -135,14 +135,14 @@ test('the journal keeps what changed, why, and what was before', TIMEOUT, async 
   await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })
   await plane.call('PUT', '/v1/ids/orders.placed', { intent: { retention: '2d' } })
   await plane.call('DELETE', '/v1/ids/orders.placed')
-  const { decisions } = (await plane.call('GET', '/v1/decisions?subject=orders.placed')).body
+  const { entries } = (await plane.call('GET', '/v1/journal?subject=orders.placed')).body
   assert.deepEqual(
-    decisions.map((one: { kind: string }) => one.kind),
+    entries.map((one: { kind: string }) => one.kind),
     ['delete', 'change', 'create'],
   )
-  assert.match(decisions[1].why, /retention\.durationMs: 604800000 -> 172800000/)
-  assert.equal(decisions[1].before.intent.retention.durationMs, 604_800_000)
-  assert.equal(decisions[1].after.intent.retention.durationMs, 172_800_000)
+  assert.match(entries[1].why, /retention\.durationMs: 604800000 -> 172800000/)
+  assert.equal(entries[1].before.intent.retention.durationMs, 604_800_000)
+  assert.equal(entries[1].after.intent.retention.durationMs, 172_800_000)
 })
 
 test('readiness needs the store and one cluster, health needs neither', TIMEOUT, async (t) => {

@@ -122,7 +122,7 @@ describe('secrets', () => {
     await call('GET', '/v1/bindings/orders.placed', undefined, auth)
     await call('GET', '/v1/info', undefined, auth)
     await call('GET', '/v1/clusters', undefined, auth)
-    await call('GET', '/v1/decisions', undefined, auth)
+    await call('GET', '/v1/journal', undefined, auth)
     await call('GET', '/metrics', undefined, auth)
     await call('PUT', '/v1/ids/orders.paid', `{"intent": ${TOKEN}`, auth)
     await call('PUT', '/v1/ids/orders.paid', { intent: {}, token: TOKEN }, auth)
@@ -177,7 +177,7 @@ describe('refusals', () => {
         ['PUT', '/v1/ids/orders', { intent: {}, filler: 'x'.repeat(300_000) }, 'MQ_REQUEST_INVALID', /larger than/],
         ['PUT', '/v1/clusters/second', { bootstrap: ['nowhere'] }, 'MQ_REQUEST_INVALID', /bootstrap\.0.*host:port/],
         ['PUT', '/v1/clusters/second', { bootstrap: [] }, 'MQ_REQUEST_INVALID', /bootstrap/],
-        ['GET', '/v1/decisions?limit=many', undefined, 'MQ_REQUEST_INVALID', /limit/],
+        ['GET', '/v1/journal?limit=many', undefined, 'MQ_REQUEST_INVALID', /limit/],
         ['GET', '/v2/ids', undefined, 'MQ_ROUTE_UNKNOWN', /no such route/],
         ['POST', '/v1/ids', {}, 'MQ_ROUTE_UNKNOWN', /no such route/],
         ['POST', '/v1/telemetry', { ...telemetryReport(), windowMs: 0 }, 'MQ_REQUEST_INVALID', /windowMs/],

@@ -133,9 +133,9 @@ test('a move goes all the way, and clients see each state once', TIMEOUT, async 
   const { cluster, partitions, epoch, choices } = (await plane.call('GET', `/v1/ids/${ID}`)).body
   assert.deepEqual({ cluster, partitions, epoch }, { cluster: 'b', partitions: 12, epoch: 2 })
   assert.match(JSON.stringify(choices), /moved to epoch 2/)
-  const { decisions } = (await plane.call('GET', `/v1/decisions?subject=${ID}`)).body
+  const { entries } = (await plane.call('GET', `/v1/journal?subject=${ID}`)).body
   assert.deepEqual(
-    decisions.map((one: { kind: string }) => one.kind),
+    entries.map((one: { kind: string }) => one.kind),
     ['migration-retired', 'migration-open', 'migration-sealing', 'migration-prepared', 'migrate', 'create'],
   )
 })
@@ -305,8 +305,8 @@ test('records beyond the sealed end are stragglers in the report and the journal
     found.stragglers.map(({ partition, sealedEnd, seenEnd }) => [partition, sealedEnd, seenEnd]),
     [[2, '10', '13']],
   )
-  const { decisions } = (await plane.call('GET', `/v1/decisions?subject=${ID}`)).body
-  assert.equal(decisions.filter((one: { kind: string }) => one.kind === 'straggler').length, 1)
+  const { entries } = (await plane.call('GET', `/v1/journal?subject=${ID}`)).body
+  assert.equal(entries.filter((one: { kind: string }) => one.kind === 'straggler').length, 1)
 })
 
 test('an epoch is forgotten only when no client uses it and every group is through (D2, D3)', TIMEOUT, async (t) => {

@@ -22,8 +22,8 @@ test('two requests for one mQ ID at the same time make one topic and one decisio
   ])
   for (const answer of answers) assert.equal(answer.status, 200, answer.text)
   assert.equal(plane.kafka.calls.filter((call) => call === 'createTopic').length, 1)
-  const { decisions } = (await plane.call('GET', '/v1/decisions?subject=orders.placed')).body
-  assert.equal(decisions.length, 1)
+  const { entries } = (await plane.call('GET', '/v1/journal?subject=orders.placed')).body
+  assert.equal(entries.length, 1)
 })
 
 test('a failure at any step of any change is made good after a restart, from the store alone (P2)', {

@@ -20,7 +20,7 @@ import { viewOf } from '../migration/view.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { deletedError, type Provisioner, unknownError } from '../provision/provisioner.ts'
 import type { PushHub } from '../push/hub.ts'
-import { listDecisions } from '../registry/journal.ts'
+import { listJournal } from '../registry/journal.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Restored } from '../restored.ts'
@@ -144,8 +144,8 @@ export function createHandlers(services: Services): Handlers {
       return binding
     },
 
-    listDecisions: async ({ query }) => ({
-      decisions: await listDecisions(store, {
+    listJournal: async ({ query }) => ({
+      entries: await listJournal(store, {
         limit: query.limit,
         ...(query.subject === undefined ? {} : { subject: query.subject }),
       }),

@@ -8,7 +8,7 @@
 import { type MigrationState, MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { Provisioner } from '../provision/provisioner.ts'
-import { appendDecision, type DecisionKind } from '../registry/journal.ts'
+import { appendEntry, type EntryKind } from '../registry/journal.ts'
 import type { ActiveId, EpochRecord } from '../registry/records.ts'
 import { type Registry, withoutStamp } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
@@ -26,7 +26,7 @@ export interface LogbookOptions {
 
 /** How the mQ ID changes with the state. */
 export interface BindingChange {
-  readonly kind: DecisionKind
+  readonly kind: EntryKind
   readonly why: string
   readonly after: unknown
   apply(record: ActiveId): { epochs: EpochRecord[]; spec?: ActiveId['spec'] }
@@ -60,11 +60,11 @@ export class Logbook {
   }
 
   /** Writes a decision that is about the mQ ID without changing it. */
-  async decide(number: number, kind: DecisionKind, why: string, after: unknown): Promise<void> {
+  async decide(number: number, kind: EntryKind, why: string, after: unknown): Promise<void> {
     const { store } = this.#options
     const { mqId, actor } = this.row(number)
     await store.write(`journalling migration ${number}`, (tx) =>
-      appendDecision(tx, { kind, subject: mqId, actor, why, before: null, after }, this.nowMs, store.revision),
+      appendEntry(tx, { kind, subject: mqId, actor, why, before: null, after }, this.nowMs, store.revision),
     )
   }
 

@@ -8,7 +8,7 @@ import type { Transaction } from 'kysely'
 import type { Store } from '../store/store.ts'
 import type { Tables } from '../store/tables.ts'
 
-export type DecisionKind =
+export type EntryKind =
   | 'register-cluster'
   | 'change-cluster'
   | 'forget-cluster'
@@ -24,9 +24,16 @@ export type DecisionKind =
   | 'migration-retired'
   | 'migration-undone'
   | 'straggler'
+  | 'autopilot'
+  | 'policy'
+  | 'decision'
+  | 'trial'
+  | 'trial-ended'
+  | 'tune'
+  | 'undo-tune'
 
-export interface NewDecision {
-  readonly kind: DecisionKind
+export interface NewEntry {
+  readonly kind: EntryKind
   /** The mQ ID or cluster it is about. */
   readonly subject: string
   /** Who asked: a person through the API, a client's first use, or mQ itself. */
@@ -36,16 +43,16 @@ export interface NewDecision {
   readonly after: unknown
 }
 
-export interface Decision extends NewDecision {
+export interface Entry extends NewEntry {
   readonly seq: number
   readonly atMs: number
   readonly revision: number
 }
 
-/** Adds one decision (J1). */
-export async function appendDecision(
+/** Adds one entry (J1). */
+export async function appendEntry(
   tx: Transaction<Tables>,
-  decision: NewDecision,
+  entry: NewEntry,
   atMs: number,
   revision: number,
 ): Promise<void> {
@@ -58,25 +65,25 @@ export async function appendDecision(
     .values({
       seq: Number(last?.seq ?? 0) + 1,
       at_ms: atMs,
-      kind: decision.kind,
-      subject: decision.subject,
-      actor: decision.actor,
-      why: decision.why,
-      before: decision.before === null ? null : JSON.stringify(decision.before),
-      after: decision.after === null ? null : JSON.stringify(decision.after),
+      kind: entry.kind,
+      subject: entry.subject,
+      actor: entry.actor,
+      why: entry.why,
+      before: entry.before === null ? null : JSON.stringify(entry.before),
+      after: entry.after === null ? null : JSON.stringify(entry.after),
       revision,
     })
     .execute()
 }
 
-/** The newest decisions, newest first. */
-export async function listDecisions(store: Store, filter: { subject?: string; limit: number }): Promise<Decision[]> {
+/** The newest entries, newest first. */
+export async function listJournal(store: Store, filter: { subject?: string; limit: number }): Promise<Entry[]> {
   let query = store.db.selectFrom('decisions').selectAll().orderBy('seq', 'desc').limit(filter.limit)
   if (filter.subject !== undefined) query = query.where('subject', '=', filter.subject)
   return (await query.execute()).map((row) => ({
     seq: Number(row.seq),
     atMs: Number(row.at_ms),
-    kind: row.kind as DecisionKind,
+    kind: row.kind as EntryKind,
     subject: row.subject,
     actor: row.actor,
     why: row.why,

@@ -13,7 +13,7 @@ import type { Transaction } from 'kysely'
 import { Mutex } from '../mutex.ts'
 import type { Store } from '../store/store.ts'
 import type { Tables } from '../store/tables.ts'
-import { appendDecision, type NewDecision } from './journal.ts'
+import { appendEntry, type NewEntry } from './journal.ts'
 import type { ClusterRecord, IdRecord } from './records.ts'
 import { loadRows, saveCluster, saveId } from './rows.ts'
 
@@ -108,7 +108,7 @@ export class Registry {
   }
 
   /** Writes a record with a new revision and its decision, and publishes its binding. */
-  async publish(change: IdChange, decision: NewDecision, alsoWrite: AlsoWrite = nothingElse): Promise<IdRecord> {
+  async publish(change: IdChange, decision: NewEntry, alsoWrite: AlsoWrite = nothingElse): Promise<IdRecord> {
     return this.#writes.run(async () => {
       const now = this.#deps.clock.nowMs()
       const record = { ...change, revision: this.#store.revision + 1, updatedAtMs: now } as IdRecord
@@ -116,7 +116,7 @@ export class Registry {
       await this.#store.write(`publishing ${change.id}`, async (tx) => {
         await this.#store.nextRevision(tx)
         await saveId(tx, record)
-        await appendDecision(tx, decision, now, record.revision)
+        await appendEntry(tx, decision, now, record.revision)
         await alsoWrite(tx, record.revision)
       })
       this.#store.took(record.revision)
@@ -151,7 +151,7 @@ export class Registry {
         createdAtMs: before?.createdAtMs ?? now,
         updatedAtMs: now,
       }
-      const decision: NewDecision = {
+      const decision: NewEntry = {
         kind: before === undefined ? 'register-cluster' : 'change-cluster',
         subject: address.name,
         actor,
@@ -182,7 +182,7 @@ export class Registry {
       const after = { ...before, economics, updatedAtMs: now }
       await this.#store.write(`keeping prices of cluster ${name}`, async (tx) => {
         await saveCluster(tx, after)
-        await appendDecision(
+        await appendEntry(
           tx,
           { kind: 'price-cluster', subject: name, actor, why: 'asked for', before: before.economics, after: economics },
           now,
@@ -219,7 +219,7 @@ export class Registry {
       }
       await this.#store.write(`forgetting cluster ${name}`, async (tx) => {
         await tx.deleteFrom('clusters').where('name', '=', name).execute()
-        await appendDecision(
+        await appendEntry(
           tx,
           { kind: 'forget-cluster', subject: name, actor, why: 'asked for', before: before.address, after: null },
           this.#deps.clock.nowMs(),
@@ -251,7 +251,7 @@ export class Registry {
   async #republish(
     touches: (record: Extract<IdRecord, { state: 'active' | 'deleted' }>) => boolean,
     alsoWrite: (tx: Transaction<Tables>) => Promise<void>,
-    decision: NewDecision,
+    decision: NewEntry,
     remember: () => void,
     clusters: ReadonlyMap<string, ClusterRecord>,
   ): Promise<void> {
@@ -278,7 +278,7 @@ export class Registry {
         .set({ value: String(revision) })
         .where('key', '=', 'revision')
         .execute()
-      await appendDecision(tx, decision, now, revision)
+      await appendEntry(tx, decision, now, revision)
     })
     this.#store.took(revision)
     remember()

@@ -1,0 +1,156 @@
+/**
+ * What stops a trial at once: limits no saving is worth. Pure.
+ *
+ * R1. A guardrail compares the instances on trial with the rest, and where there is no rest with the time before.
+ * R2. Each says its limit and what was seen; `mq decision show` prints them word for word.
+ * R3. Silence is a breach: an instance that stopped reporting on new settings may have died of them.
+ */
+import type { Guardrail } from '@mq/contract'
+import type { LoopTimes } from '../loops/times.ts'
+import { rateOf, type Sample, sum } from './samples.ts'
+
+/** A failed send in a thousand, or twice as many as the rest has. */
+const ERROR_SHARE = 0.001
+const LEAST_ERRORS = 3
+const RETRY_SHARE = 0.02
+const BUFFER_TIMES = 4
+const LEAST_BUFFER_BYTES = 16 * 1_024 * 1_024
+const THROUGHPUT_SHARE = 0.5
+const LEAST_WINDOWS_FOR_RATE = 4
+/** Windows with a p99 over the limit before it counts, unless one is far over. */
+const LATE_WINDOWS = 2
+const FAR_OVER = 2
+/** Records in a window before its p99 says anything. */
+const LEAST_FOR_P99 = 20
+/** Groups may fall behind by this many seconds of traffic. */
+const LAG_SECONDS = 30
+
+export interface GuardrailInput {
+  readonly onTrial: readonly Sample[]
+  readonly rest: readonly Sample[]
+  /** The same instances before it began. */
+  readonly before: readonly Sample[]
+  /** What a send may take so that the promise of the intent holds. */
+  readonly sendP99LimitMs: number
+  readonly lagBefore: number | null
+  readonly lagNow: number | null
+  readonly recordsPerSecond: number
+  readonly instances: readonly string[]
+  readonly beganAtMs: number
+  readonly nowMs: number
+  readonly times: Pick<LoopTimes, 'silentMs'>
+}
+
+export function guardrails(input: GuardrailInput): Guardrail[] {
+  const { onTrial, before } = input
+  const reference = input.rest.length > 0 ? input.rest : before
+  return [
+    errors(onTrial, reference),
+    latency(onTrial, input.sendP99LimitMs),
+    retries(onTrial, reference),
+    buffer(onTrial, reference),
+    throughput(input),
+    lag(input),
+    silence(input),
+  ]
+}
+
+const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole)
+const percent = (value: number): string => `${(value * 100).toPrecision(2)} %`
+
+function errors(onTrial: readonly Sample[], reference: readonly Sample[]): Guardrail {
+  const failed = sum(onTrial, (one) => one.errors)
+  const seen = share(failed, failed + sum(onTrial, (one) => one.records))
+  const usual = share(
+    sum(reference, (one) => one.errors),
+    sum(reference, (one) => one.records + one.errors),
+  )
+  const limit = Math.max(ERROR_SHARE, 2 * usual)
+  return {
+    name: 'errors',
+    limit: `at most ${percent(limit)} of sends fail`,
+    seen: `${failed} failed (${percent(seen)})`,
+    held: failed < LEAST_ERRORS || seen <= limit,
+  }
+}
+
+function latency(onTrial: readonly Sample[], limitMs: number): Guardrail {
+  const judged = onTrial.flatMap((one) => (one.p99Ms === null || one.records < LEAST_FOR_P99 ? [] : [one.p99Ms]))
+  const late = judged.filter((p99Ms) => p99Ms > limitMs)
+  const worst = Math.max(0, ...judged)
+  const most = Math.max(LATE_WINDOWS, Math.ceil(judged.length * 0.1))
+  return {
+    name: 'latency',
+    limit: `p99 of a send at most ${Math.round(limitMs)} ms, so that the intent holds`,
+    seen:
+      judged.length === 0
+        ? 'no window with enough sends'
+        : `worst window ${Math.round(worst)} ms, ${late.length} of ${judged.length} over`,
+    held: late.length < most && worst <= limitMs * FAR_OVER,
+  }
+}
+
+function retries(onTrial: readonly Sample[], reference: readonly Sample[]): Guardrail {
+  const seen = share(
+    sum(onTrial, (one) => one.retries),
+    sum(onTrial, (one) => one.batches),
+  )
+  const usual = share(
+    sum(reference, (one) => one.retries),
+    sum(reference, (one) => one.batches),
+  )
+  const limit = Math.max(RETRY_SHARE, 3 * usual)
+  const count = sum(onTrial, (one) => one.retries)
+  return {
+    name: 'retries',
+    limit: `at most ${percent(limit)} of batches are sent again`,
+    seen: percent(seen),
+    held: count < LEAST_ERRORS || seen <= limit,
+  }
+}
+
+function buffer(onTrial: readonly Sample[], reference: readonly Sample[]): Guardrail {
+  const seen = Math.max(0, ...onTrial.map((one) => one.bufferBytesMax))
+  const usual = Math.max(0, ...reference.map((one) => one.bufferBytesMax))
+  const limit = Math.max(LEAST_BUFFER_BYTES, BUFFER_TIMES * usual)
+  const mib = (bytes: number): string => `${(bytes / 1_048_576).toFixed(1)} MiB`
+  return { name: 'buffer', limit: `at most ${mib(limit)} waiting`, seen: mib(seen), held: seen <= limit }
+}
+
+function throughput({ onTrial, rest, before }: GuardrailInput): Guardrail {
+  const usual = rateOf(before)
+  // A slow hour slows the rest, too; a slow setting does not.
+  const expected = rest.length === 0 ? usual : Math.min(usual, rateOf(rest))
+  const now = rateOf(onTrial)
+  return {
+    name: 'throughput',
+    limit: `at least ${Math.floor(expected * THROUGHPUT_SHARE)} records/s from an instance`,
+    seen: `${Math.round(now)} records/s`,
+    held: onTrial.length < LEAST_WINDOWS_FOR_RATE || now >= expected * THROUGHPUT_SHARE,
+  }
+}
+
+function lag({ lagBefore, lagNow, recordsPerSecond }: GuardrailInput): Guardrail {
+  const limit = (lagBefore ?? 0) + Math.max(1_000, recordsPerSecond * LAG_SECONDS)
+  return {
+    name: 'lag',
+    limit: `consumers at most ${Math.round(limit)} records behind`,
+    seen: lagNow === null ? 'nobody reports' : `${lagNow} records`,
+    held: lagNow === null || lagNow <= limit,
+  }
+}
+
+/** R3. */
+function silence({ onTrial, rest, instances, beganAtMs, nowMs, times }: GuardrailInput): Guardrail {
+  const last = (samples: readonly Sample[], instance: string): number =>
+    Math.max(beganAtMs, ...samples.filter((one) => one.instance === instance).map((one) => one.atMs + one.activeMs))
+  const silent = instances.filter(
+    (instance) => nowMs - Math.max(last(onTrial, instance), last(rest, instance)) > times.silentMs,
+  )
+  return {
+    name: 'silence',
+    limit: `every instance on trial reports within ${times.silentMs / 1_000} s`,
+    seen: silent.length === 0 ? 'all report' : `silent: ${silent.slice(0, 3).join(', ')}`,
+    held: silent.length === 0,
+  }
+}

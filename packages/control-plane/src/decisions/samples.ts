@@ -1,0 +1,124 @@
+/**
+ * What instances reported, as the numbers a comparison is made of. Pure.
+ *
+ * A1. A window no honest client can report is left out and counted: it neither helps nor harms a decision.
+ * A2. A window with hardly any records says nothing about cost: it counts for guardrails and not for the test.
+ */
+import { z } from 'zod'
+import type { InstanceWindow } from '../telemetry/profile.ts'
+import { Sketch } from '../telemetry/sketch.ts'
+
+/** The header of a record batch: no batch is shorter. */
+const BATCH_HEADER_BYTES = 61
+/** No codec makes more of text than this, and what does is not text worth a decision. */
+const MOST_COMPRESSION = 1_000
+const MOST_CORES = 1_024
+const LEAST_RECORDS_IN_WINDOW = 5
+
+export const Sample = z.object({
+  instance: z.string(),
+  atMs: z.number(),
+  activeMs: z.number(),
+  trial: z.number().int().nullable(),
+  records: z.number(),
+  recordBytes: z.number(),
+  wireBytes: z.number(),
+  batches: z.number(),
+  requests: z.number(),
+  cpuUs: z.number().nullable(),
+  errors: z.number(),
+  retries: z.number(),
+  bufferBytesMax: z.number(),
+  p99Ms: z.number().nullable(),
+  /** By the price book; null when the window cannot be priced. */
+  usdPerMillion: z.number().nullable(),
+})
+export type Sample = z.output<typeof Sample>
+
+export interface Quantities {
+  readonly records: number
+  readonly recordBytes: number
+  readonly wireBytes: number
+  readonly batches: number
+  readonly requests: number
+  readonly cpuUs: number | null
+}
+
+/** US dollars for a million records of what a window holds, everything the mQ ID is billed for included. */
+export type PriceWindow = (quantities: Quantities) => number | null
+
+/** Whether an honest client can have reported it (A1). */
+export function isPlausible(window: InstanceWindow): boolean {
+  const { records, recordBytes, wireBytes, batches, requests, cpuUs, activeMs, uncompressedBytes } = window
+  if (activeMs <= 0) return false
+  if (records === 0) return wireBytes === 0 || batches > 0
+  if (batches < 1 || batches > records || requests > batches + window.retries + 1) return false
+  if (wireBytes < batches * BATCH_HEADER_BYTES) return false
+  // Half a header a batch is left for rounding where a report was spread over several windows.
+  if (uncompressedBytes < recordBytes * 0.9) return false
+  if (wireBytes > uncompressedBytes * 1.1 + batches * 2 * BATCH_HEADER_BYTES) return false
+  if (wireBytes * MOST_COMPRESSION < recordBytes) return false
+  return cpuUs === null || cpuUs <= activeMs * 1_000 * MOST_CORES
+}
+
+export function sampleOf(window: InstanceWindow, price: PriceWindow): Sample {
+  const { instance, windowStartMs, activeMs, trial, records, recordBytes, wireBytes, batches, requests } = window
+  return {
+    instance,
+    atMs: windowStartMs,
+    activeMs,
+    trial,
+    records,
+    recordBytes,
+    wireBytes,
+    batches,
+    requests,
+    cpuUs: window.cpuUs,
+    errors: window.errors,
+    retries: window.retries,
+    bufferBytesMax: window.bufferBytesMax,
+    p99Ms: window.sendLatency.quantileMs(0.99),
+    usdPerMillion: records < LEAST_RECORDS_IN_WINDOW ? null : price(window),
+  }
+}
+
+/** Samples of the windows that can be believed, with how many cannot (A1). */
+export function samplesOf(
+  windows: readonly InstanceWindow[],
+  price: PriceWindow,
+): { readonly samples: readonly Sample[]; readonly dropped: number } {
+  const believed = windows.filter(isPlausible)
+  return { samples: believed.map((window) => sampleOf(window, price)), dropped: windows.length - believed.length }
+}
+
+export function pricesOf(samples: readonly Sample[]): number[] {
+  return samples.flatMap(({ usdPerMillion }) => (usdPerMillion === null ? [] : [usdPerMillion]))
+}
+
+export function sum(samples: readonly Sample[], of: (sample: Sample) => number): number {
+  return samples.reduce((total, sample) => total + of(sample), 0)
+}
+
+/** Records a second while the settings were in force. */
+export function rateOf(samples: readonly Sample[]): number {
+  const activeMs = sum(samples, (sample) => sample.activeMs)
+  return activeMs === 0 ? 0 : (sum(samples, (sample) => sample.records) * 1_000) / activeMs
+}
+
+/** The p99 over all of them: latencies merge, percentiles do not. */
+export function mergedP99Ms(windows: readonly InstanceWindow[]): number | null {
+  const all = new Sketch()
+  for (const window of windows) all.merge(window.sendLatency)
+  return all.quantileMs(0.99)
+}
+
+/** By instance, in the order they are met. */
+export function byInstance(samples: readonly Sample[]): Map<string, Sample[]> {
+  const groups = new Map<string, Sample[]>()
+  for (const sample of samples) {
+    const group = groups.get(sample.instance)
+    if (group === undefined) groups.set(sample.instance, [sample])
+    else group.push(sample)
+  }
+  return groups
+}
