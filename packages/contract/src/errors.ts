@@ -299,6 +299,31 @@ export const catalogue = {
     409,
   ),
   MQ_AUTOPILOT_OFF: entry('The autopilot is off', 'Turn it on with `mq autopilot on`', false, 409),
+  // Prices and costs
+  MQ_PRICE_BOOK_UNKNOWN: entry(
+    'No such price book',
+    'Choose one of those the message names, or give your own figures with the book own-hardware',
+    false,
+    404,
+  ),
+  MQ_PRICE_MISSING: entry(
+    'A price that the cost needs is not known',
+    'Give the figure that the message names as an override of the cluster; unknown is never taken for zero',
+    false,
+    422,
+  ),
+  MQ_PRICE_INVALID: entry(
+    'A price or a fact about a cluster cannot be',
+    'Give prices in USD, 0 or more, for meters that exist',
+    false,
+    400,
+  ),
+  MQ_WORKLOAD_INVALID: entry(
+    'The figures of a workload or a measurement cannot be',
+    'Check where the figure that the message names comes from',
+    false,
+    400,
+  ),
   MQ_INTERNAL: entry('Something inside mQ failed', 'Report it with the log; this is a defect of mQ', false, 500),
   // This machine
   MQ_CONTEXT_UNKNOWN: entry('No such context', 'See `mq context list`, or add it with `mq context set`', false, 404),

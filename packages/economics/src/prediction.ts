@@ -1,0 +1,352 @@
+/**
+ * What a configuration will do with a workload on a cluster: bytes, requests, CPU and latency (F1, F2, F6, F7, F8).
+ *
+ * R1. Pure: the same input gives the same prediction.
+ * R2. Bytes on the wire of a record: (61 + records / ratio) / depth. The header is never compressed; a batch that would grow, or is
+ *     too small to gain anything, goes uncompressed, as mQ sends it.
+ * R3. Latency holds for the rate given; the rate of an expected peak is asked for by its own prediction (`atPeak`).
+ * R4. A partition that cannot carry its share of the rate is `saturated`: its latency is the deadline of sends, not a guess.
+ */
+import { BATCH_HEADER_BYTES, type Batching, batchingOf, maxRecordsPerBatch } from './batching.ts'
+import type { ClusterModel } from './cluster-model.ts'
+import { assumedCurve, codecName, FittedCurve } from './codec-curve.ts'
+import type { Configuration } from './configuration.ts'
+import type { ModelConstants } from './model-constants.ts'
+import { storedBytes } from './storage.ts'
+import type { Workload } from './workload.ts'
+
+export interface Prediction {
+  readonly recordsPerBatch: number
+  /** Bytes of records before over after compression. */
+  readonly ratio: number
+  readonly codecSource: 'measured' | 'assumed'
+  readonly wireBytesPerRecord: number
+  /** In a batch of the same depth without a codec: what vendors bill who bill uncompressed bytes. */
+  readonly logicalBytesPerRecord: number
+  readonly batchesPerSecond: number
+  readonly produceRequestsPerSecond: number
+  readonly fetchRequestsPerSecond: number
+  readonly producerCpuUsPerRecord: number
+  /** Of all groups together. */
+  readonly consumerCpuUsPerRecord: number
+  readonly brokerCpuUsPerRecord: number
+  readonly sendP50Ms: number
+  readonly sendP99Ms: number
+  readonly endToEndP99Ms: number
+  /** What one producer holds in memory. */
+  readonly bufferBytes: number
+  /** One copy. */
+  readonly localBytes: number
+  readonly remoteBytes: number
+  /** R4 */
+  readonly saturated: boolean
+}
+
+/** Latency of what never gets through: the deadline of a send. */
+export const SATURATED_MS = 120_000
+/** mQ leaves batches of fewer bytes of records as they are. */
+const SMALLEST_COMPRESSED_BYTES = 128
+const REQUEST_BYTES = 1_048_576
+const MIB = 1_024 ** 2
+
+export function predict(workload: Workload, configuration: Configuration, cluster: ClusterModel): Prediction {
+  const curve = curveOf(workload, configuration)
+  const produced = producing(workload, configuration, cluster.constants, curve)
+  const consumed = consuming(workload, configuration, cluster, produced)
+  const { recordsPerSecond: rate, groups, framedBytes } = workload
+  const wireBytesPerSecond = rate * produced.wireBytesPerRecord
+  const stored = storedBytes({
+    wireBytesPerSecond,
+    partitions: configuration.partitions,
+    retentionMs: configuration.retentionMs,
+    localRetentionMs: configuration.localRetentionMs,
+    retainedBytes: workload.retainedBytes,
+  })
+  return {
+    recordsPerBatch: produced.depth,
+    ratio: produced.ratio,
+    codecSource: curve.curve.source,
+    wireBytesPerRecord: produced.wireBytesPerRecord,
+    logicalBytesPerRecord: framedBytes + BATCH_HEADER_BYTES / produced.depth,
+    batchesPerSecond: rate / produced.depth,
+    produceRequestsPerSecond: produced.requestsPerSecond,
+    fetchRequestsPerSecond: consumed.requestsPerSecond,
+    producerCpuUsPerRecord: produced.cpuUsPerRecord,
+    consumerCpuUsPerRecord: consumed.cpuUsPerRecord,
+    brokerCpuUsPerRecord: brokerCpuUs(cluster, configuration, groups.length, {
+      records: rate,
+      wireBytes: wireBytesPerSecond,
+      uncompressedBytes: rate * framedBytes,
+      produceRequests: produced.requestsPerSecond,
+      fetchRequests: consumed.requestsPerSecond,
+    }),
+    sendP50Ms: produced.latency.p50,
+    sendP99Ms: produced.latency.p99,
+    endToEndP99Ms: consumed.endToEndP99Ms,
+    bufferBytes: produced.bufferBytes,
+    localBytes: stored.localBytes,
+    remoteBytes: stored.remoteBytes,
+    saturated: produced.saturated,
+  }
+}
+
+/** The workload at the peak it is expected to reach (R3). */
+export function atPeak(workload: Workload): Workload {
+  return workload.peakMultiple === 1
+    ? workload
+    : { ...workload, recordsPerSecond: workload.recordsPerSecond * workload.peakMultiple, peakMultiple: 1 }
+}
+
+/** The workload's own curve for the codec, or the assumed one. */
+export function curveOf(
+  workload: Pick<Workload, 'curves' | 'framedBytes'>,
+  { codec, codecLevel }: Pick<Configuration, 'codec' | 'codecLevel'>,
+): FittedCurve {
+  const name = codecName(codec, codecLevel)
+  const own = workload.curves.find(
+    (curve) => codecName(curve.codec, curve.codecLevel) === name && curve.points.length > 0,
+  )
+  return new FittedCurve(own ?? assumedCurve(codec, codecLevel, workload.framedBytes), workload.framedBytes)
+}
+
+export interface Latency {
+  readonly mean: number
+  readonly p50: number
+  readonly p99: number
+}
+
+export interface Produced {
+  readonly depth: number
+  readonly ratio: number
+  readonly wireBytesPerRecord: number
+  readonly requestsPerSecond: number
+  readonly cpuUsPerRecord: number
+  readonly latency: Latency
+  readonly bufferBytes: number
+  readonly saturated: boolean
+}
+
+/** The part of a stream of records that shares one open batch, and how many streams there are of its kind. */
+interface StreamClass {
+  readonly recordsPerMs: number
+  readonly share: number
+  readonly slots: number
+}
+
+function streamsOf(workload: Workload, partitions: number): StreamClass[] {
+  const perProducer = workload.recordsPerSecond / 1_000 / workload.producers
+  if (!workload.keyed) return [{ recordsPerMs: perProducer, share: 1, slots: partitions }]
+  const busiest = Math.max(1 / partitions, Math.min(1, workload.busiestPartitionShare))
+  const rest = 1 - busiest
+  const streams: StreamClass[] = [{ recordsPerMs: perProducer * busiest, share: busiest, slots: 1 }]
+  if (rest > 1e-9) streams.push({ recordsPerMs: (perProducer * rest) / (partitions - 1), share: rest, slots: 1 })
+  return streams
+}
+
+/** What producers do: F1, F2, F7 and the sending half of F8. */
+export function producing(
+  workload: Workload,
+  configuration: Pick<Configuration, 'partitions' | 'lingerMs' | 'batchBytes'>,
+  constants: ModelConstants,
+  curve: FittedCurve,
+): Produced {
+  const { framedBytes, recordsPerSecond, producers } = workload
+  const maxRecords = maxRecordsPerBatch(configuration.batchBytes, framedBytes)
+  const lingerMs = configuration.lingerMs === 0 ? 0 : configuration.lingerMs + constants.timerMs / 2
+  let batches = 0
+  let wireBytes = 0
+  let compressUs = 0
+  let worst: Latency = { mean: 0, p50: 0, p99: 0 }
+  let mean = 0
+  let saturated = false
+  for (const { recordsPerMs, share, slots } of streamsOf(workload, configuration.partitions)) {
+    let flight = flightOf(1, framedBytes, constants, curve)
+    let batching = batchingOf({
+      recordsPerMs,
+      dispersion: workload.dispersion,
+      lingerMs,
+      maxRecords,
+      flightMs: flight.ms,
+      slots,
+    })
+    // A batch grows while the one before is on the wire, and a longer batch takes longer: three rounds settle it.
+    for (let round = 0; round < 3; round++) {
+      flight = flightOf(batching.depth, framedBytes, constants, curve)
+      batching = batchingOf({
+        recordsPerMs,
+        dispersion: workload.dispersion,
+        lingerMs,
+        maxRecords,
+        flightMs: flight.ms,
+        slots,
+      })
+    }
+    const { depth } = batching
+    flight = flightOf(depth, framedBytes, constants, curve)
+    batches += share / depth
+    wireBytes += share * (flight.wireBytes / depth)
+    compressUs += (share * flight.compressUs) / depth
+    saturated ||= batching.saturated
+    const latency = sendLatency(batching, flight, constants)
+    mean += share * latency.mean
+    if (share >= 0.01 && latency.p99 >= worst.p99) worst = latency
+  }
+  const depth = 1 / batches
+  const requests = batches / requestsShare(recordsPerSecond, batches, wireBytes, producers)
+  const cpuUsPerRecord =
+    constants.encodeUsPerRecord +
+    constants.encodeUsPerByte * framedBytes +
+    compressUs +
+    constants.batchUs * batches +
+    constants.requestUs * requests
+  const bufferedMs = saturated ? SATURATED_MS : mean
+  return {
+    depth,
+    ratio: framedBytes / Math.max(1e-9, wireBytes - BATCH_HEADER_BYTES * batches),
+    wireBytesPerRecord: wireBytes * constants.wireBias,
+    requestsPerSecond: recordsPerSecond * requests,
+    cpuUsPerRecord,
+    latency: saturated ? { mean: SATURATED_MS, p50: SATURATED_MS, p99: SATURATED_MS } : worst,
+    bufferBytes: (recordsPerSecond / producers / 1_000) * bufferedMs * framedBytes,
+    saturated,
+  }
+}
+
+interface Flight {
+  readonly ms: number
+  readonly wireBytes: number
+  readonly compressUs: number
+}
+
+/** R2 */
+function flightOf(depth: number, framedBytes: number, constants: ModelConstants, curve: FittedCurve): Flight {
+  const plain = depth * framedBytes
+  const isCompressed = curve.curve.codec !== 'none' && plain >= SMALLEST_COMPRESSED_BYTES
+  const records = isCompressed ? Math.min(plain, plain / curve.ratio(depth)) : plain
+  const compressUs = isCompressed ? curve.compressUs(plain) : 0
+  const wireBytes = BATCH_HEADER_BYTES + records
+  return { ms: constants.produceRttMs + (constants.ackMsPerMb * wireBytes) / 1e6, wireBytes, compressUs }
+}
+
+/** F8: waiting and the way there and back are independent, so that means add and what lies beyond them adds in squares. */
+function sendLatency(batching: Batching, flight: Flight, constants: ModelConstants): Latency {
+  const compressMs = flight.compressUs / 1_000
+  const busy = Math.min(0.98, batching.utilisation)
+  // Full batches stand in line for their partition; others grow instead.
+  const queueMs = batching.full ? (busy * flight.ms) / (2 * (1 - busy)) : 0
+  const mean = batching.waitMeanMs + compressMs + queueMs + flight.ms
+  const tail = Math.hypot(
+    batching.waitP99Ms - batching.waitMeanMs,
+    constants.produceRttP99Ms - constants.produceRttMs,
+    queueMs * 3.6,
+  )
+  return { mean, p50: batching.waitP50Ms + compressMs + queueMs + flight.ms, p99: mean + tail }
+}
+
+/** Batches that are ready together for one broker share a request, up to 1 MiB. */
+function requestsShare(
+  recordsPerSecond: number,
+  batchesPerRecord: number,
+  wireBytesPerRecord: number,
+  producers: number,
+): number {
+  const batchesPerMs = (recordsPerSecond * batchesPerRecord) / 1_000 / producers
+  const room = Math.max(1, REQUEST_BYTES / Math.max(1, wireBytesPerRecord / batchesPerRecord))
+  return Math.min(room, 1 + batchesPerMs)
+}
+
+export interface Consumed {
+  readonly requestsPerSecond: number
+  readonly cpuUsPerRecord: number
+  readonly endToEndP99Ms: number
+}
+
+/** What consumers do: F6 and the receiving half of F8. */
+export function consuming(
+  workload: Workload,
+  configuration: Pick<
+    Configuration,
+    'partitions' | 'codec' | 'codecLevel' | 'fetchMinBytes' | 'fetchMaxWaitMs' | 'followerFetch'
+  >,
+  cluster: ClusterModel,
+  produced: Produced,
+): Consumed {
+  const { constants } = cluster
+  const rate = workload.recordsPerSecond
+  const bytesPerMs = (rate * produced.wireBytesPerRecord) / 1_000
+  const batchesPerSecond = rate / produced.depth
+  const batchBytes = produced.wireBytesPerRecord * produced.depth
+  let requestsPerSecond = 0
+  let waitMs = 0
+  for (const { members } of workload.groups) {
+    if (members === 0) continue
+    const links = members * Math.min(cluster.brokers, Math.ceil(configuration.partitions / members))
+    requestsPerSecond +=
+      links * fetchesPerSecond(configuration, bytesPerMs / links, batchesPerSecond / links, constants)
+    const missing = Math.max(0, configuration.fetchMinBytes - batchBytes)
+    const fillMs = missing === 0 ? 0 : missing / Math.max(1e-9, bytesPerMs / links)
+    waitMs = Math.max(waitMs, Math.min(configuration.fetchMaxWaitMs, fillMs))
+  }
+  const curve = curveOf(workload, configuration)
+  const plain = produced.depth * workload.framedBytes
+  const perGroup =
+    constants.decodeUsPerRecord +
+    constants.decodeUsPerByte * workload.framedBytes +
+    (curve.decompressUs(plain) + constants.batchUs) / produced.depth
+  const readers = workload.groups.filter(({ members }) => members > 0).length
+  const follower = configuration.followerFetch ? constants.followerFetchP99Ms : 0
+  const mean = produced.latency.mean + constants.fetchRttMs + waitMs / 2
+  const tail = Math.hypot(
+    produced.latency.p99 - produced.latency.mean,
+    constants.fetchRttP99Ms - constants.fetchRttMs,
+    waitMs / 2,
+    follower,
+  )
+  return {
+    requestsPerSecond,
+    cpuUsPerRecord: readers * perGroup + (rate > 0 ? (constants.requestUs * requestsPerSecond) / rate : 0),
+    endToEndP99Ms: produced.saturated ? SATURATED_MS : mean + tail,
+  }
+}
+
+/** F6: between a poll that finds nothing and one answer for every batch; never faster than the way there and back. */
+function fetchesPerSecond(
+  { fetchMinBytes, fetchMaxWaitMs }: Pick<Configuration, 'fetchMinBytes' | 'fetchMaxWaitMs'>,
+  bytesPerMs: number,
+  batchesPerSecond: number,
+  constants: ModelConstants,
+): number {
+  const byBytes = (bytesPerMs * 1_000) / Math.max(1, fetchMinBytes)
+  const wanted = Math.min(byBytes, batchesPerSecond, 1_000 / Math.max(0.1, constants.fetchRttMs))
+  return Math.max(1_000 / fetchMaxWaitMs, wanted)
+}
+
+export interface BrokerWork {
+  readonly records: number
+  readonly wireBytes: number
+  readonly uncompressedBytes: number
+  readonly produceRequests: number
+  readonly fetchRequests: number
+}
+
+/** F6 for one record, of all brokers together; 0 without records. */
+export function brokerCpuUs(
+  cluster: ClusterModel,
+  { replication, codec }: Pick<Configuration, 'replication' | 'codec'>,
+  groups: number,
+  work: BrokerWork,
+): number {
+  if (work.records === 0) return 0
+  const cpu = cluster.constants.brokerCpu
+  const bytesPerRecord = work.wireBytes / work.records
+  if (cpu.kind === 'sizing-rule') {
+    // The rule says what to buy; what of it is used is the ceiling.
+    const vcpuSeconds = Math.max(1 / (cpu.inMibPerSecond * MIB), groups / (cpu.outMibPerSecond * MIB)) * replication
+    return bytesPerRecord * vcpuSeconds * cluster.cpuCeiling * 1e6
+  }
+  return (
+    (cpu.usPerProduceRequest * work.produceRequests + cpu.usPerFetchRequest * work.fetchRequests) / work.records +
+    bytesPerRecord * (cpu.usPerByteIn * replication + cpu.usPerByteOut * groups) +
+    (codec === 'none' ? 0 : (cpu.usPerDecompressedByte * work.uncompressedBytes) / work.records)
+  )
+}

@@ -1,0 +1,145 @@
+/**
+ * F9: one cluster's bill, told by who caused it.
+ *
+ * S1. The lines and the unallocated rest add up to the bill, to the cent.
+ * S2. Own transfer and storage go to the mQ ID; reading, and its transfer, to the team that reads; compute 70 % by bytes and 30 % by
+ *     replicas of partitions.
+ * S3. Lines are scaled to the actual bill when there is one; the factor is shown. A bill that the model overstates scales down; one
+ *     beyond it leaves a rest that nobody is charged for.
+ */
+import { MqError } from '@mq/contract'
+import type { CostLine } from './cost.ts'
+import type { Meter } from './price-book.ts'
+
+export interface ShowbackReader {
+  readonly team: string
+  /** Share of the bytes read by all groups of this mQ ID. */
+  readonly share: number
+}
+
+export interface ShowbackItem {
+  readonly id: string
+  readonly team: string
+  readonly service: string | null
+  /** The lines of its cost (costOf or measuredCost), scaled to the window. */
+  readonly lines: readonly CostLine[]
+  readonly wireInBytes: number
+  readonly wireOutBytes: number
+  readonly replicas: number
+  readonly readers: readonly ShowbackReader[]
+}
+
+export interface ShowbackInput {
+  readonly items: readonly ShowbackItem[]
+  /** What the brokers cost in the window, all of it; shared out by S2. */
+  readonly clusterComputeUsd: number
+  /** Topics mQ does not know, and what they cost; part of the rest. */
+  readonly foreignUsd: number
+  /** What the provider billed for the window, when it is known. */
+  readonly actualBillUsd: number | null
+}
+
+export interface ShowbackLine {
+  readonly id: string
+  readonly team: string
+  readonly service: string | null
+  readonly meter: Meter
+  readonly kind: 'own' | 'reading'
+  readonly usd: number
+}
+
+export interface Showback {
+  readonly lines: readonly ShowbackLine[]
+  readonly unallocatedUsd: number
+  readonly modelledUsd: number
+  readonly totalUsd: number
+  /** Actual over modelled; 1 without an actual bill. */
+  readonly scale: number
+}
+
+const COMPUTE_BY_BYTES = 0.7
+const CENTS = 100
+
+export function showback(input: ShowbackInput): Showback {
+  check(input)
+  const raw = input.items.flatMap((item) => [...ownLines(item), ...computeLine(item, input)])
+  const allocated = raw.reduce((sum, line) => sum + line.usd, 0)
+  const computeAllocated = raw
+    .filter((line) => line.meter === 'broker-compute')
+    .reduce((sum, line) => sum + line.usd, 0)
+  const modelledUsd = allocated + input.foreignUsd + (input.clusterComputeUsd - computeAllocated)
+  const totalUsd = input.actualBillUsd ?? modelledUsd
+  const scale = modelledUsd > 0 ? Math.min(1, totalUsd / modelledUsd) : 1
+  const lines = toCents(raw, scale)
+  const shown = lines.reduce((sum, line) => sum + Math.round(line.usd * CENTS), 0)
+  return {
+    lines,
+    unallocatedUsd: (Math.round(totalUsd * CENTS) - shown) / CENTS,
+    modelledUsd,
+    totalUsd: Math.round(totalUsd * CENTS) / CENTS,
+    scale: modelledUsd > 0 ? totalUsd / modelledUsd : 1,
+  }
+}
+
+function ownLines(item: ShowbackItem): ShowbackLine[] {
+  const { id, team, service } = item
+  return item.lines
+    .filter(({ meter }) => meter !== 'broker-compute' && meter !== 'client-compute')
+    .flatMap((line): ShowbackLine[] =>
+      line.part === 'consume' && item.readers.length > 0
+        ? item.readers.map((reader) => ({
+            id,
+            team: reader.team,
+            service: reader.team === team ? service : null,
+            meter: line.meter,
+            kind: 'reading',
+            usd: line.usdPerMonth * reader.share,
+          }))
+        : [{ id, team, service, meter: line.meter, kind: 'own', usd: line.usdPerMonth }],
+    )
+}
+
+/** S2 */
+function computeLine(item: ShowbackItem, input: ShowbackInput): ShowbackLine[] {
+  if (input.clusterComputeUsd === 0) return []
+  const load = (each: ShowbackItem): number => Math.max(each.wireInBytes, each.wireOutBytes)
+  const bytes = input.items.reduce((sum, each) => sum + load(each), 0)
+  const replicas = input.items.reduce((sum, each) => sum + each.replicas, 0)
+  const byBytes = bytes > 0 ? load(item) / bytes : 0
+  const byReplicas = replicas > 0 ? item.replicas / replicas : 0
+  const usd = input.clusterComputeUsd * (COMPUTE_BY_BYTES * byBytes + (1 - COMPUTE_BY_BYTES) * byReplicas)
+  return [{ id: item.id, team: item.team, service: item.service, meter: 'broker-compute', kind: 'own', usd }]
+}
+
+/** S1: each line in whole cents; what rounding leaves goes to the largest remainders. */
+function toCents(lines: readonly ShowbackLine[], scale: number): ShowbackLine[] {
+  const exact = lines.map((line) => line.usd * scale * CENTS)
+  const whole = exact.map((cents) => Math.floor(cents + 1e-9))
+  let left = Math.round(exact.reduce((sum, cents) => sum + cents, 0)) - whole.reduce((sum, cents) => sum + cents, 0)
+  const byRemainder = exact.map((cents, at) => ({ at, rest: cents - whole[at]! })).toSorted((a, b) => b.rest - a.rest)
+  for (const { at } of byRemainder) {
+    if (left <= 0) break
+    whole[at]!++
+    left--
+  }
+  return lines.map((line, at) => ({ ...line, usd: whole[at]! / CENTS }))
+}
+
+function check(input: ShowbackInput): void {
+  const refuse = (what: string): never => {
+    throw new MqError('MQ_PRICE_INVALID', `The showback cannot be computed: ${what}`)
+  }
+  const money: readonly (readonly [string, number])[] = [
+    ['the cost of brokers', input.clusterComputeUsd],
+    ['the cost of foreign topics', input.foreignUsd],
+    ['the actual bill', input.actualBillUsd ?? 0],
+  ]
+  for (const [what, usd] of money) {
+    if (!Number.isFinite(usd) || usd < 0) refuse(`${what} is ${usd} USD`)
+  }
+  for (const { id, readers } of input.items) {
+    const share = readers.reduce((sum, reader) => sum + reader.share, 0)
+    if (readers.length > 0 && Math.abs(share - 1) > 1e-6)
+      refuse(`the shares of the readers of ${id} add up to ${share}`)
+  }
+}
