@@ -123,7 +123,7 @@ function worst(problems: readonly unknown[], context: string): MqError {
   return told.find((problem) => !problem.retryable) ?? told[0]!
 }
 
-function timestampOf(point: OffsetPoint): bigint {
+export function timestampOf(point: OffsetPoint): bigint {
   if (point === 'latest') return -1n
   if (point === 'earliest') return -2n
   if (point === 'max-timestamp') return -3n

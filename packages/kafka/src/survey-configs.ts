@@ -1,0 +1,55 @@
+/**
+ * A few settings of many topics at once.
+ */
+import { describeConfigsV4 } from '@platformatic/kafka'
+import type { AdminCalls } from './admin-calls.ts'
+import { answerInPart, isRefusal, partsOf, SurveyAnswers, type Surveyed } from './survey-answers.ts'
+
+const TOPIC = 2 as const
+const TOPICS_A_REQUEST = 200
+
+/** Settings in force by Kafka's names, by topic; a setting that a broker does not know is left out. */
+export async function surveyConfigs(
+  calls: AdminCalls,
+  topics: readonly string[],
+  keys: readonly string[],
+): Promise<Surveyed<ReadonlyMap<string, string>>> {
+  const what = 'describe settings of topics'
+  const answers = new SurveyAnswers<ReadonlyMap<string, string>>()
+  for (const part of partsOf(topics, TOPICS_A_REQUEST)) {
+    const resources = part.map((name) => ({ resourceType: TOPIC, resourceName: name, configurationKeys: [...keys] }))
+    try {
+      const answer = await calls.retrying(
+        what,
+        () =>
+          answerInPart(
+            calls.askAny(describeConfigsV4.api, what, (connection) =>
+              describeConfigsV4.api.async(connection, resources),
+            ),
+          ),
+        { attempts: 3 },
+      )
+      for (const { errorCode, resourceName, configs } of answer.results) {
+        if (errorCode !== 0)
+          answers.fail([resourceName], errorCode, calls.context(`describe settings of ${resourceName}`))
+        else {
+          const values = configs.flatMap(({ name, value }) =>
+            value === null || value === undefined ? [] : [[name, value] as const],
+          )
+          answers.found.set(resourceName, new Map(values))
+        }
+      }
+    } catch (error) {
+      answers.fail(part, error, calls.context(what))
+      // What was refused for good is refused for every part.
+      if (isRefusal(error))
+        answers.fail(
+          topics.filter((name) => !answers.found.has(name)),
+          error,
+          calls.context(what),
+        )
+      if (isRefusal(error)) break
+    }
+  }
+  return answers
+}
