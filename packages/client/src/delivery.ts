@@ -37,6 +37,8 @@ export class PartitionWork {
   running = 0
   /** What the group has on record; undefined while it has nothing. */
   committed: bigint | undefined
+  /** Its position rose. */
+  onAdvance: (() => void) | undefined
   /** With what to do when they are dropped. */
   readonly #batches = new Map<FetchedBatch, () => void>()
   #idle: PromiseWithResolvers<void> | undefined
@@ -153,6 +155,7 @@ export class Delivery implements WorkBatch, SpanOffsets {
     this.#current = undefined
     this.#kept = undefined
     this.#work.tracker.settle()
+    this.#work.onAdvance?.()
   }
 
   /** What was read may still run, fail or finish; nothing more is read. */

@@ -10,6 +10,7 @@
  * R5. A partition that stands still because of damage is said so loudly and tried again; nothing is ever skipped.
  * R6. A partition behind a closed gate is ours, and keeps its position, but nothing of it is fetched until the gate opens.
  * R7. A partition of a sealed epoch is committed as soon as it is read to its end: others wait for that.
+ * R8. While an epoch is being prepared its group comes together quickly: its members say more often what they hold.
  */
 import { type ConsumerSettings, type Epoch, MqError } from '@mq/contract'
 import type { Deps, FetchedBatch, TimerHandle, TopicPartition } from '@mq/kafka'
@@ -24,7 +25,11 @@ import type { FetchPort, GroupPort, ReaderPorts } from './reader-ports.ts'
 const COMMIT_EVERY_MS = 1_000
 /** What waits for the end of an epoch waits no longer than this for its commit. */
 const COMMIT_END_MS = 50
+/** As a rule it comes with the last record, this much later, so that partitions share a commit. */
+const COMMIT_END_SOON_MS = 2
 const REBALANCE_MS = 60_000
+/** R8, and how long at most. */
+const GATHERING = { heartbeatMs: 250, limitMs: 20_000 }
 /** Handlers of partitions to be given up have this long, which leaves time to commit within the rebalance. */
 const DRAIN_MS = 45_000
 const STANDSTILL_MS = 30_000
@@ -64,6 +69,8 @@ export class EpochReader {
   readonly #works = new Map<number, PartitionWork>()
   readonly #gated = new Set<number>()
   #ends: readonly bigint[] | undefined
+  #gathersUntilMs: number
+  #isEndCommitSet = false
   readonly #closed = new AbortController()
   readonly #groupTrouble: LastingTrouble
   #committing: Promise<void> = Promise.resolve()
@@ -74,6 +81,8 @@ export class EpochReader {
     this.epoch = options.epoch.epoch
     this.#topic = options.epoch.topic
     this.#ends = endsOf(options.epoch)
+    const isGathering = options.epoch.state === 'preparing'
+    this.#gathersUntilMs = isGathering ? options.deps.clock.monotonicMs() + GATHERING.limitMs : 0
     this.#groupTrouble = new LastingTrouble(options.deps.clock)
     this.#fetcher = options.ports.openFetcher({
       settings: options.settings,
@@ -89,6 +98,7 @@ export class EpochReader {
       sessionTimeoutMs: options.settings.sessionTimeoutMs,
       rebalanceTimeoutMs: REBALANCE_MS,
       deps: options.deps,
+      heartbeatMs: () => (this.#gathersUntilMs > options.deps.clock.monotonicMs() ? GATHERING.heartbeatMs : undefined),
       onAssigned: (added) => this.#onAssigned(added),
       onRevoked: (removed) =>
         this.#giveUp(
@@ -109,12 +119,14 @@ export class EpochReader {
 
   update(settings: ConsumerSettings, epoch: Epoch): void {
     this.#fetcher.update(settings)
+    if (epoch.state !== 'preparing') this.#gathersUntilMs = 0
     const wasOpen = this.#ends === undefined
     this.#ends = endsOf(epoch)
-    if (wasOpen && this.#ends !== undefined && this.#commitTimer !== undefined && !this.#closed.signal.aborted) {
-      this.#options.deps.timers.clearTimeout(this.#commitTimer)
-      this.#armCommit()
-    }
+    if (!wasOpen || this.#ends === undefined || this.#commitTimer === undefined || this.#closed.signal.aborted) return
+    for (const work of this.#works.values()) this.#watchEnd(work)
+    this.#commitEnds()
+    this.#options.deps.timers.clearTimeout(this.#commitTimer)
+    this.#armCommit()
   }
 
   /** Whether a partition of ours waits at its gate. */
@@ -163,6 +175,7 @@ export class EpochReader {
         if (this.#closed.signal.aborted) return
         for (const work of starts) {
           this.#works.set(work.partition, work)
+          if (this.#ends !== undefined) this.#watchEnd(work)
           if (this.#isOpen(work.partition)) this.#fetcher.add(this.#topic, work.partition, work.tracker.position())
           else this.#gated.add(work.partition)
           if (work.committed !== undefined) this.#options.onPosition?.(work.partition, work.committed)
@@ -304,6 +317,23 @@ export class EpochReader {
         if (!this.#closed.signal.aborted) this.#armCommit(isTime ? 0 : sinceMs + afterMs)
       })
     }, afterMs)
+  }
+
+  /** R7: with the last record, and not only at the next look. */
+  #watchEnd(work: PartitionWork): void {
+    work.onAdvance = () => {
+      if (this.#isAtEnd(work)) this.#commitEnds()
+    }
+  }
+
+  /** Partitions that come to their ends together are committed together. */
+  #commitEnds(): void {
+    if (this.#isEndCommitSet) return
+    this.#isEndCommitSet = true
+    this.#options.deps.timers.setTimeout(() => {
+      this.#isEndCommitSet = false
+      if (!this.#closed.signal.aborted) void this.#commit(this.#live().filter((work) => this.#isAtEnd(work)))
+    }, COMMIT_END_SOON_MS)
   }
 
   #isAtEnd(work: PartitionWork): boolean {

@@ -14,9 +14,10 @@ import { olderPartitions } from './gate-rule.ts'
 import type { Logger } from './logger.ts'
 import { sleep } from './pause.ts'
 
-const ASK_EVERY_MS = 200
+/** Others commit their ends soon after an epoch ended: then it is asked often, and less and less. */
+const ASK_EVERY_MS = { firstMs: 20, capMs: 200 }
 const ASK_IDLE_MS = 1_000
-const SAY_AFTER_FAILURES = 10
+const SAY_AFTER_FAILURES = 20
 
 export interface GatesOptions {
   readonly mqId: string
@@ -43,6 +44,8 @@ export class Gates {
   #ordering: Ordering = 'key'
   #stretches: Stretch[] = []
   #asking: Promise<void> | undefined
+  #endedAtMs = 0
+  #nap = new AbortController()
 
   constructor(options: GatesOptions) {
     this.#options = options
@@ -51,6 +54,12 @@ export class Gates {
   /** The live epochs as the newest binding has them. */
   apply(epochs: readonly Epoch[], ordering: Ordering): void {
     this.#ordering = ordering
+    const isNews = epochs.some(({ epoch, state }) => state === 'sealed' && this.#stretch(epoch)?.ends === undefined)
+    if (isNews) {
+      this.#endedAtMs = this.#options.deps.clock.monotonicMs()
+      this.#nap.abort()
+      this.#nap = new AbortController()
+    }
     this.#stretches = epochs.map((epoch) => ({
       epoch,
       ends: epoch.state === 'sealed' ? epoch.endOffsets?.map(BigInt) : undefined,
@@ -149,7 +158,10 @@ export class Gates {
           })
         }
       }
-      await sleep(deps, isWaiting() ? ASK_EVERY_MS : ASK_IDLE_MS, signal)
+      // A quarter of the time since the last epoch ended: 20 ms at first.
+      const sinceMs = deps.clock.monotonicMs() - this.#endedAtMs
+      const everyMs = Math.min(ASK_EVERY_MS.capMs, Math.max(ASK_EVERY_MS.firstMs, sinceMs / 4))
+      await sleep(deps, isWaiting() ? everyMs : ASK_IDLE_MS, AbortSignal.any([signal, this.#nap.signal]))
     }
     this.#asking = undefined
     if (!signal.aborted) onChange()

@@ -112,7 +112,7 @@ async function open(
   handler: (message: Message) => unknown,
   from: StartAt = 'earliest',
   concurrency = 4,
-  gate: Partial<Pick<EpochReaderOptions, 'isOpen' | 'onPosition'>> = {},
+  gate: Partial<Pick<EpochReaderOptions, 'isOpen' | 'onPosition' | 'epoch'>> = {},
   onJoin: (kafka: TestKafka) => Promise<void> = async () => {},
 ) {
   const time = new FakeTime()
@@ -185,6 +185,35 @@ describe('EpochReader', () => {
     await time.advance(1_000)
     assert.deepEqual(kafka.commits, ['0@9', '1@7'])
     assert.deepEqual(positions, ['0@5', '1@5', '0@9', '1@7'])
+  })
+
+  it('commits the end of a sealed epoch with its last record, partitions that end together at once (R7)', async () => {
+    const { kafka, time, reader } = await open(() => {})
+    for (const partition of [0, 1, 2]) kafka.committed.set(`${TOPIC}:${partition}`, 5n)
+    await kafka.assign(0, 1, 2)
+    kafka.deliver(new TestBatch(2, [5], 6))
+    const { epochs, consumer } = bindingOf()
+    reader.update(consumer, { ...epochs[0]!, state: 'sealed', endOffsets: ['7', '7', '6', '0'] })
+    await time.advance(3)
+    assert.deepEqual(kafka.commits, ['2@6'])
+    kafka.deliver(new TestBatch(0, [5, 6], 7))
+    kafka.deliver(new TestBatch(1, [5, 6], 7))
+    await time.advance(3)
+    assert.deepEqual(kafka.commits, ['2@6', '0@7', '1@7'])
+  })
+
+  it('says more often what it holds while its epoch is being prepared, but not for ever (R8)', async () => {
+    const { epochs, consumer } = bindingOf()
+    const preparing = { ...epochs[0]!, state: 'preparing' as const }
+    const { kafka, reader } = await open(() => {}, 'earliest', 4, { epoch: preparing })
+    assert.equal(kafka.group.heartbeatMs?.(), 250)
+    reader.update(consumer, { ...preparing, state: 'open' })
+    assert.equal(kafka.group.heartbeatMs?.(), undefined)
+    const waiting = await open(() => {}, 'earliest', 4, { epoch: preparing })
+    await waiting.time.advance(21_000)
+    assert.equal(waiting.kafka.group.heartbeatMs?.(), undefined)
+    const usual = await open(() => {})
+    assert.equal(usual.kafka.group.heartbeatMs?.(), undefined)
   })
 
   it('begins at the committed position, else where it was asked to, and commits that place (R1)', async () => {

@@ -41,6 +41,10 @@ export interface GroupMemberDescription {
   readonly clientId: string
   readonly host: string
   readonly partitions: readonly AssignedPartition[]
+  /** What it subscribes to; undefined for a member of a classic group. */
+  readonly topics?: readonly string[]
+  /** Whether it holds exactly what the group, as it is now, means it to hold; undefined for a member of a classic group. */
+  readonly isSettled?: boolean
 }
 
 export interface GroupDescription {
@@ -179,16 +183,33 @@ async function describeNew(calls: AdminCalls, group: string, what: string): Prom
     type: 'consumer',
     state: found.groupState,
     assignor: found.assignorName,
-    members: found.members.map(({ memberId, instanceId, clientId, clientHost, assignment }) => ({
+    members: found.members.map(({ memberId, instanceId, clientId, clientHost, assignment, ...member }) => ({
       memberId,
       instanceId: instanceId ?? null,
       clientId,
       host: clientHost,
-      partitions: assignment.topicPartitions.flatMap(({ topicName, partitions }) =>
-        partitions.map((partition) => ({ topic: topicName, partition })),
-      ),
+      partitions: partitionsOf(assignment),
+      topics: member.subscribedTopicNames,
+      isSettled:
+        // Who has joined since the last assignment was made is not part of it yet.
+        found.assignmentEpoch === found.groupEpoch &&
+        member.memberEpoch === found.groupEpoch &&
+        sameShares(partitionsOf(assignment), partitionsOf(member.targetAssignment)),
     })),
   }
+}
+
+type Assignment = consumerGroupDescribeV0.ConsumerGroupDescribeResponseMember['assignment']
+
+function partitionsOf({ topicPartitions }: Assignment): AssignedPartition[] {
+  return topicPartitions.flatMap(({ topicName, partitions }) =>
+    partitions.map((partition) => ({ topic: topicName, partition })),
+  )
+}
+
+function sameShares(one: readonly AssignedPartition[], other: readonly AssignedPartition[]): boolean {
+  const names = new Set(one.map(({ topic, partition }) => `${topic}:${partition}`))
+  return names.size === other.length && other.every(({ topic, partition }) => names.has(`${topic}:${partition}`))
 }
 
 async function describeClassic(calls: AdminCalls, group: string, what: string): Promise<GroupDescription | undefined> {

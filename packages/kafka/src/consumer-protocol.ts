@@ -131,7 +131,8 @@ export class ConsumerProtocol implements GroupProtocol {
     const aliveUntilMs = sentMs + this.#sessionMs
     this.#standing = { kind: 'member', epoch: answer.memberEpoch, aliveUntilMs }
     // The next beat must be well within the session, whatever the interval the broker asks for.
-    const pauseMs = Math.min(heartbeatMs, this.#sessionMs / 3)
+    const wantedMs = this.#options.heartbeatMs?.() ?? heartbeatMs
+    const pauseMs = Math.min(heartbeatMs, wantedMs, this.#sessionMs / 3)
     if (answer.assignment === null) return pauseMs
     this.#target = answer.assignment.topicPartitions
     this.#follow()

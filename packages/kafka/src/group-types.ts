@@ -57,6 +57,8 @@ export interface GroupOptions {
   readonly instanceId?: string
   readonly rackId?: string
   readonly deps?: Deps
+  /** Under the consumer protocol: not longer than this between two heartbeats now; the broker's own interval when undefined. */
+  heartbeatMs?(): number | undefined
   /** After it resolves the partitions are ours. A rejection ends the membership. */
   onAssigned(added: TopicPartition[]): Promise<void>
   /** Awaited before the group is told that they are free: finish and commit here. */

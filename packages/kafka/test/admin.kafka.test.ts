@@ -244,6 +244,11 @@ describe('admin of a cluster of one broker', { timeout: 90_000 }, () => {
             { topic, partition: 1 },
           ],
         )
+        const told = protocol === 'consumer' ? { topics: [topic], isSettled: true } : {}
+        assert.deepEqual(
+          { topics: member?.topics, isSettled: member?.isSettled },
+          { topics: undefined, isSettled: undefined, ...told },
+        )
         const listed = (await admin.listGroups()).find((one) => one.groupId === groupId)
         assert.deepEqual(listed, { groupId, type: protocol, state: 'Stable' })
         const meddling = admin.commitOffsets(groupId, [{ topic, partition: 0, offset: 0n }])

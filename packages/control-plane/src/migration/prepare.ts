@@ -6,6 +6,7 @@
  * P3. A topic of the wanted name that is not ours ends the move.
  */
 import { groupOfId, MqError } from '@mq/contract'
+import type { TopicGroup } from '../provision/cluster-admin.ts'
 import { foreignTopic } from '../provision/provisioner.ts'
 import { awaitLeaders, createTopic, isOurs } from '../provision/topic.ts'
 import { stepOf, withDone, withStep } from './record.ts'
@@ -96,7 +97,10 @@ export async function prepare(work: Work, number: number): Promise<void> {
   )
 }
 
-/** Waits until the groups that read the old epoch hold every partition of the new one, but not for ever. */
+/**
+ * Waits until the groups that read the old epoch hold every partition of the new one, spread over as many members, but not for
+ * ever: a member without its share would handle nothing until the group has come to rest.
+ */
 export async function warm(work: Work, number: number): Promise<void> {
   const { logbook, clusters, times } = work
   const { from, to, mqId, steps } = logbook.row(number)
@@ -110,10 +114,12 @@ export async function warm(work: Work, number: number): Promise<void> {
     work.checkpoint(number)
     const waiting: string[] = []
     for (const groupId of cold) {
-      const group = await clusters.use(to.cluster, `looking at group ${groupId}`, (admin) =>
-        admin.groupOn(groupId, to.topic),
-      )
-      if (group.assigned.size < to.partitions) waiting.push(groupId)
+      const looking = `looking at group ${groupId}`
+      const [before, after] = await Promise.all([
+        clusters.use(from.cluster, looking, (admin) => admin.groupOn(groupId, from.topic)),
+        clusters.use(to.cluster, looking, (admin) => admin.groupOn(groupId, to.topic)),
+      ])
+      if (!isWarm(before, after, to.partitions)) waiting.push(groupId)
     }
     cold = waiting
     if (spentMs() >= Math.min(times.warmMs, LEAST_WARM_MS) && (cold.length === 0 || spentMs() >= times.warmMs)) break
@@ -135,4 +141,10 @@ export async function warm(work: Work, number: number): Promise<void> {
     },
     (row) => withStep(withDone(row, 'warm', nowMs, { notJoined: cold }), 'seal', nowMs, {}),
   )
+}
+
+function isWarm(before: TopicGroup, after: TopicGroup, partitions: number): boolean {
+  const { assigned, subscribed, isSettled } = after
+  if (assigned.size < partitions || isSettled === false) return false
+  return subscribed === undefined || before.subscribed === undefined || subscribed >= before.subscribed
 }

@@ -28,6 +28,10 @@ export interface TopicGroup {
   readonly members: number
   /** Partitions of the topic that members hold now. */
   readonly assigned: ReadonlySet<number>
+  /** Members that subscribe to the topic; undefined where the group's protocol does not tell. */
+  readonly subscribed?: number | undefined
+  /** Whether these hold what the group means them to hold; undefined where that is not told. */
+  readonly isSettled?: boolean | undefined
   /** Committed position by partition. */
   readonly committed: ReadonlyMap<number, bigint>
 }

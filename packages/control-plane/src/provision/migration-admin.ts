@@ -26,7 +26,11 @@ export function migrationAdmin(cluster: Cluster): MigrationAdmin {
     const assigned = new Set(
       members.flatMap((member) => member.partitions.filter((one) => one.topic === topic).map((one) => one.partition)),
     )
-    return { groupId, members: members.length, assigned, committed }
+    const subscribers = members.filter(({ topics }) => topics?.includes(topic) === true)
+    const told = members.every(({ topics }) => topics !== undefined)
+      ? { subscribed: subscribers.length, isSettled: subscribers.every((member) => member.isSettled !== false) }
+      : {}
+    return { groupId, members: members.length, assigned, committed, ...told }
   }
 
   return {
