@@ -12,7 +12,7 @@ import type { ConsumerSettings, ProducerSettings } from '@mq/contract'
 import { Admin, Cluster, systemDeps } from '@mq/kafka'
 import { type HeardFigures, Listener } from '../../packages/control-plane/src/twin/listener.ts'
 import type { SentFigures } from '../../packages/control-plane/src/twin/replay.ts'
-import type { Wave } from './broker-share.ts'
+import { cpuShares, type Wave, workCosts } from './cpu-shares.ts'
 import type { Crew } from './crew.ts'
 import { processCpuUs } from './process-cpu.ts'
 import type { BenchWorkload, WorkloadSource } from './workloads.ts'
@@ -31,6 +31,18 @@ export interface TrialFigures {
   readonly wave: number
   readonly place: number
 }
+
+/** CPU of what a trial shared with others. */
+export interface SharedCpu {
+  readonly brokerProduceUs: number
+  /** In the order of the trial's consumers. */
+  readonly brokerFetchUs: readonly number[]
+  readonly readerUs: readonly number[]
+}
+
+/** Of the broker: produce requests, fetch requests, KiB. Of the reader: records, fetch requests, KiB. */
+const KINDS = 3
+const KIB = 1_024
 
 export interface Windows {
   readonly warmMs: number
@@ -63,7 +75,9 @@ export class Sweeper {
   readonly #bootstrap: readonly string[]
   readonly #brokerPid: number | undefined
   readonly #crew: Crew
-  readonly waves: Wave[] = []
+  readonly #brokerWaves: Wave[] = []
+  readonly #readerWaves: Wave[] = []
+  #costs: { waves: number; broker: readonly number[]; reader: readonly number[] } | undefined
   #idleUsPerMs = 0
   #topics = 0
 
@@ -100,6 +114,32 @@ export class Sweeper {
     return figures
   }
 
+  /** What the broker and the reader spent on a trial; better the more was measured before asking. */
+  cpuOf(figures: TrialFigures): SharedCpu {
+    const broker = cpuShares(this.#brokerWaves[figures.wave]!, this.costs().broker)
+    const reader = cpuShares(this.#readerWaves[figures.wave]!, this.costs().reader)
+    const count = figures.heard.length
+    const first = figures.place * (count + 1)
+    return {
+      brokerProduceUs: broker[first]!,
+      brokerFetchUs: broker.slice(first + 1, first + 1 + count),
+      readerUs: reader.slice(figures.place * count, (figures.place + 1) * count),
+    }
+  }
+
+  /** Microseconds of broker and reader for each kind of work. */
+  costs(): { readonly broker: readonly number[]; readonly reader: readonly number[] } {
+    const waves = this.#brokerWaves.length
+    if (this.#costs?.waves !== waves) {
+      this.#costs = {
+        waves,
+        broker: workCosts(this.#brokerWaves, KINDS),
+        reader: workCosts(this.#readerWaves, KINDS),
+      }
+    }
+    return this.#costs
+  }
+
   /** CPU of the replay without a producer, for each millisecond. */
   async dryCpuUsPerMs(source: WorkloadSource, windowMs: number): Promise<number> {
     const job = { workload: source, bootstrap: [], target: null, startAtMs: Date.now(), warmMs: 300, windowMs, seed: 1 }
@@ -124,7 +164,8 @@ export class Sweeper {
       const fromMs = startAtMs + warmMs
       const untilMs = fromMs + windowMs
       for (const [n, { consumers }] of trials.entries()) {
-        const common = { cluster: this.cluster, topic: topics[n]!, partitions, deps: systemDeps, fromMs, untilMs }
+        const offsets = Array.from({ length: partitions }, () => 0n)
+        const common = { cluster: this.cluster, topic: topics[n]!, offsets, deps: systemDeps, fromMs, untilMs }
         listeners.push(consumers.map((settings) => new Listener({ ...common, settings })))
       }
       const sending = Promise.all(
@@ -144,22 +185,27 @@ export class Sweeper {
       sending.catch(() => {})
       await sleep(fromMs - Date.now())
       const cpuBefore = processCpuUs(this.#brokerPid)
+      const ownBefore = ownCpuUs()
       await sleep(untilMs - Date.now())
       const cpuAfter = processCpuUs(this.#brokerPid)
+      const ownUs = ownCpuUs() - ownBefore
       const sent = await sending
       const longestMs = Math.max(...trials.map((one) => one.producer.lingerMs + longestWaitMs(one.consumers)))
       await sleep(untilMs + longestMs + GRACE_MS - Date.now())
       const heard = await Promise.all(listeners.map((list) => Promise.all(list.map((one) => one.close()))))
       const usedUs = cpuBefore === null || cpuAfter === null ? 0 : cpuAfter - cpuBefore
-      this.waves.push({
+      this.#brokerWaves.push({
         cpuUs: Math.max(0, usedUs - this.#idleUsPerMs * windowMs),
-        loads: sent.map((one, n) => ({
-          produceRequests: one.requests,
-          fetchRequests: heard[n]!.reduce((sum, each) => sum + each.fetchRequests, 0),
-          bytes: one.wireBytes + heard[n]!.reduce((sum, each) => sum + each.wireBytes, 0),
-        })),
+        items: sent.flatMap((one, n) => [
+          [one.requests, 0, one.wireBytes / KIB],
+          ...heard[n]!.map((each) => [0, each.fetchRequests, each.wireBytes / KIB]),
+        ]),
       })
-      const wave = this.waves.length - 1
+      this.#readerWaves.push({
+        cpuUs: ownUs,
+        items: heard.flat().map((each) => [each.records, each.fetchRequests, each.wireBytes / KIB]),
+      })
+      const wave = this.#brokerWaves.length - 1
       return sent.map((one, place) => ({ sent: one, heard: heard[place]!, wave, place }))
     } catch (error) {
       await Promise.allSettled(listeners.flat().map((one) => one.close()))
@@ -168,6 +214,11 @@ export class Sweeper {
       await Promise.allSettled(topics.map((name) => this.admin.deleteTopic(name)))
     }
   }
+}
+
+function ownCpuUs(): number {
+  const { user, system } = process.cpuUsage()
+  return user + system
 }
 
 function longestWaitMs(consumers: readonly ConsumerSettings[]): number {

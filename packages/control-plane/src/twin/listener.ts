@@ -30,7 +30,8 @@ export interface HeardFigures {
 export interface ListenerOptions {
   readonly cluster: FetchCluster
   readonly topic: string
-  readonly partitions: number
+  /** Where to begin, for every partition. */
+  readonly offsets: readonly bigint[]
   readonly settings: ConsumerSettings
   readonly deps: Deps
   /** Wall clock; may be set later with `window`. */
@@ -50,7 +51,7 @@ export class Listener {
   #failure: Error | undefined
 
   constructor(options: ListenerOptions) {
-    const { cluster, topic, partitions, settings, deps } = options
+    const { cluster, topic, offsets, settings, deps } = options
     this.#options = options
     this.#fromMs = options.fromMs ?? Number.POSITIVE_INFINITY
     this.#untilMs = options.untilMs ?? Number.POSITIVE_INFINITY
@@ -80,7 +81,7 @@ export class Listener {
         batch.release()
       },
     })
-    for (let partition = 0; partition < partitions; partition++) this.#fetcher.add(topic, partition, 0n)
+    for (const [partition, offset] of offsets.entries()) this.#fetcher.add(topic, partition, offset)
   }
 
   /** Which records count, by their timestamps. */

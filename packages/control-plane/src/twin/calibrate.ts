@@ -1,0 +1,115 @@
+/**
+ * Constants of the models from what was measured on a cluster.
+ *
+ * K1. Only what the runs can tell is replaced; everything else stays at its default.
+ * K2. Where runs cannot tell two costs apart, their proportion stays that of the defaults and both are scaled together.
+ * K3. Pure: the same runs give the same constants.
+ */
+import { type CodecCurve, type Configuration, DEFAULT_CONSTANTS, FittedCurve, type ModelConstants } from '@mq/economics'
+import { leastSquares } from './least-squares.ts'
+import type { HeardFigures } from './listener.ts'
+import { median } from './quantile.ts'
+import type { SentFigures } from './replay.ts'
+
+export interface CalibrationRun {
+  readonly configuration: Pick<Configuration, 'codec' | 'codecLevel' | 'lingerMs' | 'batchBytes' | 'fetchMinBytes'>
+  readonly framedBytes: number
+  /** Of the codec of the configuration; null where none was measured. */
+  readonly curve: CodecCurve | null
+  readonly sent: SentFigures
+  readonly heard: HeardFigures | null
+  /** CPU over the window; null where it was not measured. */
+  readonly senderCpuUs: number | null
+  readonly readerCpuUs: number | null
+  readonly brokerCpuUs: number | null
+}
+
+export type Calibration = Partial<Omit<ModelConstants, 'source'>>
+
+const LEAST_BROKER_RUNS = 4
+
+export function calibrate(runs: readonly CalibrationRun[]): Calibration {
+  return { ...latencies(runs), ...senderCpu(runs), ...readerCpu(runs), ...brokerCpu(runs) }
+}
+
+/** A batch that leaves at once and is answered at once: the way there and back, and nothing else. */
+function latencies(runs: readonly CalibrationRun[]): Calibration {
+  const prompt = runs.filter(({ configuration }) => configuration.lingerMs === 0)
+  if (prompt.length === 0) return {}
+  const produceRttMs = median(prompt.map(({ sent }) => sent.sendP50Ms))
+  const produceRttP99Ms = median(prompt.map(({ sent }) => sent.sendP99Ms))
+  const heard = prompt.flatMap(({ sent, heard: one, configuration }) =>
+    one === null || configuration.fetchMinBytes > 1 ? [] : [{ sent, heard: one }],
+  )
+  if (heard.length === 0) return { produceRttMs, produceRttP99Ms }
+  const fetchRttMs = median(heard.map((one) => Math.max(LEAST_FETCH_MS, one.heard.endToEndP50Ms - one.sent.sendP50Ms)))
+  // Spreads of independent stretches add in squares: what sending does not explain is the fetch.
+  const spread = median(
+    heard.map((one) => {
+      const whole = one.heard.endToEndP99Ms - one.heard.endToEndP50Ms
+      const sending = one.sent.sendP99Ms - one.sent.sendP50Ms
+      return Math.sqrt(Math.max(0, whole ** 2 - sending ** 2))
+    }),
+  )
+  return { produceRttMs, produceRttP99Ms, fetchRttMs, fetchRttP99Ms: fetchRttMs + spread }
+}
+
+const LEAST_FETCH_MS = 0.3
+
+/** K2: per record and byte, and per batch and request, each pair scaled together; compression comes from the curves. */
+function senderCpu(runs: readonly CalibrationRun[]): Calibration {
+  const base = DEFAULT_CONSTANTS
+  const rows = runs.flatMap((run) => {
+    const { sent, senderCpuUs, framedBytes } = run
+    if (senderCpuUs === null || sent.records === 0) return []
+    const y = Math.max(0, senderCpuUs - compressUsOf(run))
+    const records = sent.records * (base.encodeUsPerRecord + base.encodeUsPerByte * framedBytes)
+    return [{ x: [records, sent.batches * base.batchUs + sent.requests * base.requestUs], y }]
+  })
+  if (rows.length < 2) return {}
+  const [perRecord, perRequest] = leastSquares(rows, 2) as [number, number]
+  return {
+    encodeUsPerRecord: base.encodeUsPerRecord * perRecord,
+    encodeUsPerByte: base.encodeUsPerByte * perRecord,
+    batchUs: base.batchUs * perRequest,
+    requestUs: base.requestUs * perRequest,
+  }
+}
+
+function readerCpu(runs: readonly CalibrationRun[]): Calibration {
+  const base = DEFAULT_CONSTANTS
+  const rows = runs.flatMap(({ heard, readerCpuUs, framedBytes }) =>
+    heard === null || readerCpuUs === null || heard.records === 0
+      ? []
+      : [{ x: [heard.records * (base.decodeUsPerRecord + base.decodeUsPerByte * framedBytes)], y: readerCpuUs }],
+  )
+  if (rows.length === 0) return {}
+  const [scale] = leastSquares(rows, 1) as [number]
+  return { decodeUsPerRecord: base.decodeUsPerRecord * scale, decodeUsPerByte: base.decodeUsPerByte * scale }
+}
+
+function brokerCpu(runs: readonly CalibrationRun[]): Calibration {
+  const rows = runs.flatMap(({ sent, heard, brokerCpuUs }) =>
+    brokerCpuUs === null || heard === null
+      ? []
+      : [{ x: [sent.requests, heard.fetchRequests, sent.wireBytes + heard.wireBytes], y: brokerCpuUs }],
+  )
+  if (rows.length < LEAST_BROKER_RUNS) return {}
+  const [usPerProduceRequest, usPerFetchRequest, usPerByte] = leastSquares(rows, 3) as [number, number, number]
+  return {
+    brokerCpu: {
+      kind: 'calibrated',
+      usPerProduceRequest,
+      usPerFetchRequest,
+      usPerByteIn: usPerByte,
+      usPerByteOut: usPerByte,
+      usPerDecompressedByte: 0,
+    },
+  }
+}
+
+function compressUsOf({ curve, sent, framedBytes }: CalibrationRun): number {
+  if (curve === null || sent.batches === 0) return 0
+  const plain = (sent.records / sent.batches) * framedBytes
+  return sent.batches * new FittedCurve(curve, framedBytes).compressUs(plain)
+}
