@@ -42,9 +42,31 @@ export function maxRecordsPerBatch(batchBytes: number, framedBytes: number): num
   return Math.max(1, Math.floor((batchBytes - BATCH_HEADER_BYTES) / framedBytes))
 }
 
+/** A batch by its linger alone, before what the acknowledgement of the one before makes of it. */
+export interface OpenBatch {
+  readonly stream: Omit<Stream, 'flightMs'>
+  /** Records that gather within the linger. */
+  readonly lingered: number
+}
+
 export function batchingOf(stream: Stream): Batching {
-  const { recordsPerMs: lambda, dispersion, lingerMs, maxRecords, flightMs, slots } = stream
+  return closeBatch(openBatch(stream), stream.flightMs)
+}
+
+export function openBatch(stream: Omit<Stream, 'flightMs'>): OpenBatch {
+  const { recordsPerMs: lambda, dispersion, lingerMs, maxRecords } = stream
+  const followers = lambda * lingerMs
   const together = (dispersion + 1) / 2
+  return {
+    stream,
+    lingered:
+      lambda <= 0 ? 1 : expectedMin(maxRecords, Math.max(1, together + followers), Math.max(0, dispersion * followers)),
+  }
+}
+
+/** F1a */
+export function closeBatch({ stream, lingered }: OpenBatch, flightMs: number): Batching {
+  const { recordsPerMs: lambda, dispersion, lingerMs, maxRecords, slots } = stream
   if (lambda <= 0) {
     return {
       depth: 1,
@@ -56,25 +78,22 @@ export function batchingOf(stream: Stream): Batching {
       saturated: false,
     }
   }
-  const followers = lambda * lingerMs
-  const lingered = expectedMin(maxRecords, Math.max(1, together + followers), Math.max(0, dispersion * followers))
   const inFlight = (lambda * flightMs) / slots
   const depth = Math.min(maxRecords, Math.max(lingered, inFlight))
-  const full = followers + 1 >= maxRecords || inFlight >= maxRecords
-  const utilisation = inFlight / depth
+  const full = lambda * lingerMs + 1 >= maxRecords || inFlight >= maxRecords
   const fillMs = (maxRecords - 1) / lambda
   const windowMs = full
     ? Math.min(fillMs, Math.max(lingerMs, flightMs / slots))
     : Math.max(lingerMs, inFlight > lingered ? flightMs / slots : 0)
   // Who opens the batch waits for all of it, the others for what is left of it (in a full batch the last one for nothing).
-  const openers = full ? 0 : Math.min(1, Math.max(1, together) / depth)
+  const openers = full ? 0 : Math.min(1, Math.max(1, (dispersion + 1) / 2) / depth)
   return {
     depth,
     full,
     waitMeanMs: openers * windowMs + ((1 - openers) * windowMs) / 2,
     waitP50Ms: quantile(windowMs, openers, 0.5),
     waitP99Ms: quantile(windowMs, openers, 0.99),
-    utilisation: Math.min(1, utilisation),
+    utilisation: Math.min(1, inFlight / depth),
     saturated: inFlight > maxRecords,
   }
 }

@@ -48,9 +48,11 @@ export interface Quantities {
   readonly brokerCpuUsPerSecond: number
   readonly producerCpuUsPerSecond: number
   readonly consumerCpuUsPerSecond: number
-  /** One copy, on the wire's basis. */
+  /** One copy; logical bytes are those without a codec. */
   readonly localBytes: number
+  readonly localLogicalBytes: number
   readonly remoteBytes: number
+  readonly remoteLogicalBytes: number
 }
 
 /** What a byte meets on its way, apart from the traffic itself. */
@@ -78,8 +80,7 @@ export function costOf(
       brokerCpuUsPerSecond: rate * prediction.brokerCpuUsPerRecord,
       producerCpuUsPerSecond: rate * prediction.producerCpuUsPerRecord,
       consumerCpuUsPerSecond: rate * prediction.consumerCpuUsPerRecord,
-      localBytes: prediction.localBytes,
-      remoteBytes: prediction.remoteBytes,
+      ...stored(prediction, prediction.logicalBytesPerRecord / prediction.wireBytesPerRecord),
     },
     shapeOf(workload, configuration),
     cluster,
@@ -94,6 +95,19 @@ export function shapeOf(workload: Pick<Workload, 'groups' | 'peakMultiple'>, con
     followerFetch: configuration.followerFetch,
     tiered: configuration.localRetentionMs !== null,
     peakMultiple: workload.peakMultiple,
+  }
+}
+
+/** Stored bytes on both bases. */
+export function stored(
+  { localBytes, remoteBytes }: { readonly localBytes: number; readonly remoteBytes: number },
+  logicalOverWire: number,
+): Pick<Quantities, 'localBytes' | 'localLogicalBytes' | 'remoteBytes' | 'remoteLogicalBytes'> {
+  return {
+    localBytes,
+    localLogicalBytes: localBytes * logicalOverWire,
+    remoteBytes,
+    remoteLogicalBytes: remoteBytes * logicalOverWire,
   }
 }
 
@@ -161,17 +175,15 @@ function networkLines(quantities: Quantities, shape: Shape, cluster: ClusterMode
 function storageLines(quantities: Quantities, shape: Shape, cluster: ClusterModel): CostLine[] {
   const { book } = cluster
   const { tariff } = book
-  const logical =
-    quantities.wireBytesPerSecond > 0 ? quantities.logicalBytesPerSecond / quantities.wireBytesPerSecond : 1
-  const gb = (bytes: number, meter: Meter): number =>
-    (bytes * (figureOf(book, meter).basis === 'logical' ? logical : 1)) / tariff.bytesPerGb
+  const gb = (meter: Meter, wire: number, logical: number): number =>
+    (figureOf(book, meter).basis === 'logical' ? logical : wire) / tariff.bytesPerGb
   const copies = tariff.storage === 'disk' ? shape.replication / cluster.diskShare : 1
   const lines = [
     priced(
       cluster,
       'broker-storage',
       'store',
-      gb(quantities.localBytes, 'broker-storage') * copies,
+      gb('broker-storage', quantities.localBytes, quantities.localLogicalBytes) * copies,
       'GB-month',
       'F4',
       tariff.storage === 'disk'
@@ -186,7 +198,7 @@ function storageLines(quantities: Quantities, shape: Shape, cluster: ClusterMode
       cluster,
       'remote-storage',
       'store',
-      gb(quantities.remoteBytes, 'remote-storage'),
+      gb('remote-storage', quantities.remoteBytes, quantities.remoteLogicalBytes),
       'GB-month',
       'F4',
       'one copy in tiered storage for the whole retention',

@@ -6,7 +6,7 @@
 import { MqError } from '@mq/contract'
 import type { ClusterModel } from './cluster-model.ts'
 import type { Configuration } from './configuration.ts'
-import { bill, type Cost } from './cost.ts'
+import { bill, type Cost, stored } from './cost.ts'
 import { brokerCpuUs } from './prediction.ts'
 import { storedBytes } from './storage.ts'
 
@@ -45,7 +45,7 @@ export function measuredCost(measured: Measured, configuration: Configuration, c
   const recordsPerSecond = measured.recordsPerSecond ?? (measured.records / measured.windowMs) * 1_000
   const perSecond = (amount: number): number => (amount / measured.records) * recordsPerSecond
   const wireBytesPerSecond = perSecond(measured.wireBytes)
-  const stored = storedBytes({
+  const kept = storedBytes({
     wireBytesPerSecond,
     partitions: configuration.partitions,
     retentionMs: configuration.retentionMs,
@@ -68,8 +68,7 @@ export function measuredCost(measured: Measured, configuration: Configuration, c
         measured.brokerCpuUs === undefined ? modelled * recordsPerSecond : perSecond(measured.brokerCpuUs),
       producerCpuUsPerSecond: perSecond(measured.producerCpuUs),
       consumerCpuUsPerSecond: perSecond(measured.consumerCpuUs ?? 0),
-      localBytes: stored.localBytes,
-      remoteBytes: stored.remoteBytes,
+      ...stored(kept, measured.uncompressedBytes / Math.max(1, measured.wireBytes)),
     },
     {
       groups: measured.groups,

@@ -7,7 +7,14 @@
  * R3. Latency holds for the rate given; the rate of an expected peak is asked for by its own prediction (`atPeak`).
  * R4. A partition that cannot carry its share of the rate is `saturated`: its latency is the deadline of sends, not a guess.
  */
-import { BATCH_HEADER_BYTES, type Batching, batchingOf, maxRecordsPerBatch } from './batching.ts'
+import {
+  BATCH_HEADER_BYTES,
+  type Batching,
+  closeBatch,
+  maxRecordsPerBatch,
+  type OpenBatch,
+  openBatch,
+} from './batching.ts'
 import type { ClusterModel } from './cluster-model.ts'
 import { assumedCurve, codecName, FittedCurve } from './codec-curve.ts'
 import type { Configuration } from './configuration.ts'
@@ -52,7 +59,7 @@ const MIB = 1_024 ** 2
 export function predict(workload: Workload, configuration: Configuration, cluster: ClusterModel): Prediction {
   const curve = curveOf(workload, configuration)
   const produced = producing(workload, configuration, cluster.constants, curve)
-  const consumed = consuming(workload, configuration, cluster, produced)
+  const consumed = consuming(workload, configuration, cluster, produced, curve)
   const { recordsPerSecond: rate, groups, framedBytes } = workload
   const wireBytesPerSecond = rate * produced.wireBytesPerRecord
   const stored = storedBytes({
@@ -126,23 +133,6 @@ export interface Produced {
   readonly saturated: boolean
 }
 
-/** The part of a stream of records that shares one open batch, and how many streams there are of its kind. */
-interface StreamClass {
-  readonly recordsPerMs: number
-  readonly share: number
-  readonly slots: number
-}
-
-function streamsOf(workload: Workload, partitions: number): StreamClass[] {
-  const perProducer = workload.recordsPerSecond / 1_000 / workload.producers
-  if (!workload.keyed) return [{ recordsPerMs: perProducer, share: 1, slots: partitions }]
-  const busiest = Math.max(1 / partitions, Math.min(1, workload.busiestPartitionShare))
-  const rest = 1 - busiest
-  const streams: StreamClass[] = [{ recordsPerMs: perProducer * busiest, share: busiest, slots: 1 }]
-  if (rest > 1e-9) streams.push({ recordsPerMs: (perProducer * rest) / (partitions - 1), share: rest, slots: 1 })
-  return streams
-}
-
 /** What producers do: F1, F2, F7 and the sending half of F8. */
 export function producing(
   workload: Workload,
@@ -150,62 +140,83 @@ export function producing(
   constants: ModelConstants,
   curve: FittedCurve,
 ): Produced {
-  const { framedBytes, recordsPerSecond, producers } = workload
-  const maxRecords = maxRecordsPerBatch(configuration.batchBytes, framedBytes)
+  const open = openBatches(workload, configuration, constants)
+  return closeBatches(open, workload, constants, curve)
+}
+
+export interface OpenShare {
+  readonly open: OpenBatch
+  /** Of all records. */
+  readonly share: number
+}
+
+/** The open batches of one producer, by linger alone: the same for every codec. */
+export function openBatches(
+  workload: Workload,
+  configuration: Pick<Configuration, 'partitions' | 'lingerMs' | 'batchBytes'>,
+  constants: ModelConstants,
+): readonly OpenShare[] {
+  const { partitions } = configuration
+  const maxRecords = maxRecordsPerBatch(configuration.batchBytes, workload.framedBytes)
   const lingerMs = configuration.lingerMs === 0 ? 0 : configuration.lingerMs + constants.timerMs / 2
+  const perProducer = workload.recordsPerSecond / 1_000 / workload.producers
+  const { dispersion } = workload
+  const one = (recordsPerMs: number, share: number, slots: number): OpenShare => ({
+    open: openBatch({ recordsPerMs, dispersion, lingerMs, maxRecords, slots }),
+    share,
+  })
+  // Without keys one partition is filled after the other, and all of them may be on the wire.
+  if (!workload.keyed) return [one(perProducer, 1, partitions)]
+  const busiest = Math.min(1, Math.max(1 / partitions, workload.busiestPartitionShare))
+  const rest = 1 - busiest
+  if (rest < 1e-9 || busiest * partitions < 1 + 1e-9) return [one(perProducer * busiest, 1, 1)]
+  return [one(perProducer * busiest, busiest, 1), one((perProducer * rest) / (partitions - 1), rest, 1)]
+}
+
+/** The same batches, compressed and sent. */
+export function closeBatches(
+  opens: readonly OpenShare[],
+  workload: Workload,
+  constants: ModelConstants,
+  curve: FittedCurve,
+): Produced {
+  const { framedBytes, recordsPerSecond, producers } = workload
   let batches = 0
   let wireBytes = 0
   let compressUs = 0
   let worst: Latency = { mean: 0, p50: 0, p99: 0 }
   let mean = 0
   let saturated = false
-  for (const { recordsPerMs, share, slots } of streamsOf(workload, configuration.partitions)) {
-    let flight = flightOf(1, framedBytes, constants, curve)
-    let batching = batchingOf({
-      recordsPerMs,
-      dispersion: workload.dispersion,
-      lingerMs,
-      maxRecords,
-      flightMs: flight.ms,
-      slots,
-    })
+  for (const { open, share } of opens) {
+    let flight = flightOf(open.lingered, framedBytes, constants, curve)
+    let batching = closeBatch(open, flight.ms)
     // A batch grows while the one before is on the wire, and a longer batch takes longer: three rounds settle it.
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 3 && batching.depth !== open.lingered; round++) {
       flight = flightOf(batching.depth, framedBytes, constants, curve)
-      batching = batchingOf({
-        recordsPerMs,
-        dispersion: workload.dispersion,
-        lingerMs,
-        maxRecords,
-        flightMs: flight.ms,
-        slots,
-      })
+      batching = closeBatch(open, flight.ms)
     }
     const { depth } = batching
-    flight = flightOf(depth, framedBytes, constants, curve)
     batches += share / depth
-    wireBytes += share * (flight.wireBytes / depth)
-    compressUs += (share * flight.compressUs) / depth
+    wireBytes += (share * flight.wireBytes) / flight.depth
+    compressUs += (share * flight.compressUs) / flight.depth
     saturated ||= batching.saturated
     const latency = sendLatency(batching, flight, constants)
     mean += share * latency.mean
     if (share >= 0.01 && latency.p99 >= worst.p99) worst = latency
   }
-  const depth = 1 / batches
   const requests = batches / requestsShare(recordsPerSecond, batches, wireBytes, producers)
-  const cpuUsPerRecord =
-    constants.encodeUsPerRecord +
-    constants.encodeUsPerByte * framedBytes +
-    compressUs +
-    constants.batchUs * batches +
-    constants.requestUs * requests
   const bufferedMs = saturated ? SATURATED_MS : mean
   return {
-    depth,
+    depth: 1 / batches,
     ratio: framedBytes / Math.max(1e-9, wireBytes - BATCH_HEADER_BYTES * batches),
     wireBytesPerRecord: wireBytes * constants.wireBias,
     requestsPerSecond: recordsPerSecond * requests,
-    cpuUsPerRecord,
+    cpuUsPerRecord:
+      constants.encodeUsPerRecord +
+      constants.encodeUsPerByte * framedBytes +
+      compressUs +
+      constants.batchUs * batches +
+      constants.requestUs * requests,
     latency: saturated ? { mean: SATURATED_MS, p50: SATURATED_MS, p99: SATURATED_MS } : worst,
     bufferBytes: (recordsPerSecond / producers / 1_000) * bufferedMs * framedBytes,
     saturated,
@@ -213,6 +224,7 @@ export function producing(
 }
 
 interface Flight {
+  readonly depth: number
   readonly ms: number
   readonly wireBytes: number
   readonly compressUs: number
@@ -225,7 +237,7 @@ function flightOf(depth: number, framedBytes: number, constants: ModelConstants,
   const records = isCompressed ? Math.min(plain, plain / curve.ratio(depth)) : plain
   const compressUs = isCompressed ? curve.compressUs(plain) : 0
   const wireBytes = BATCH_HEADER_BYTES + records
-  return { ms: constants.produceRttMs + (constants.ackMsPerMb * wireBytes) / 1e6, wireBytes, compressUs }
+  return { depth, ms: constants.produceRttMs + (constants.ackMsPerMb * wireBytes) / 1e6, wireBytes, compressUs }
 }
 
 /** F8: waiting and the way there and back are independent, so that means add and what lies beyond them adds in squares. */
@@ -264,12 +276,10 @@ export interface Consumed {
 /** What consumers do: F6 and the receiving half of F8. */
 export function consuming(
   workload: Workload,
-  configuration: Pick<
-    Configuration,
-    'partitions' | 'codec' | 'codecLevel' | 'fetchMinBytes' | 'fetchMaxWaitMs' | 'followerFetch'
-  >,
-  cluster: ClusterModel,
+  configuration: Pick<Configuration, 'partitions' | 'fetchMinBytes' | 'fetchMaxWaitMs' | 'followerFetch'>,
+  cluster: Pick<ClusterModel, 'brokers' | 'constants'>,
   produced: Produced,
+  curve: FittedCurve,
 ): Consumed {
   const { constants } = cluster
   const rate = workload.recordsPerSecond
@@ -287,7 +297,6 @@ export function consuming(
     const fillMs = missing === 0 ? 0 : missing / Math.max(1e-9, bytesPerMs / links)
     waitMs = Math.max(waitMs, Math.min(configuration.fetchMaxWaitMs, fillMs))
   }
-  const curve = curveOf(workload, configuration)
   const plain = produced.depth * workload.framedBytes
   const perGroup =
     constants.decodeUsPerRecord +

@@ -6,6 +6,7 @@
  */
 import { type Intent, MqError } from '@mq/contract'
 import type { CodecCurve } from './codec-curve.ts'
+import { framedRecordBytes } from './framing.ts'
 
 export interface WorkloadGroup {
   readonly group: string
@@ -38,8 +39,9 @@ export interface Workload {
   readonly source: 'measured' | 'assumed'
 }
 
-/** Length of key, value and framing varints of a usual record. */
-const FRAMING_BYTES = 10
+/** Where a usual record stands in its batch: a few milliseconds and a few dozen records in. */
+const USUAL_PLACE = { timestampDelta: 5, offsetDelta: 50 } as const
+const ASSUMED_KEY_BYTES = 16
 const ASSUMED_RECORD_BYTES = 1_000
 const ASSUMED_RECORDS_PER_SECOND = 100
 
@@ -59,11 +61,12 @@ export function assumedWorkload(intent: Intent): {
   }
   assumptions.push('one producer and one consumer group of one member assumed')
   const recordBytes = intent.expectedMessageBytes ?? ASSUMED_RECORD_BYTES
+  const keyBytes = intent.ordering === 'key' ? Math.min(ASSUMED_KEY_BYTES, recordBytes) : null
   const workload: Workload = {
     recordsPerSecond: intent.expectedMessagesPerSecond ?? ASSUMED_RECORDS_PER_SECOND,
     peakMultiple: Math.max(1, ...intent.peaks.map((peak) => peak.multiple)),
     recordBytes,
-    framedBytes: recordBytes + FRAMING_BYTES,
+    framedBytes: framedRecordBytes({ ...USUAL_PLACE, keyBytes, valueBytes: recordBytes - (keyBytes ?? 0) }),
     producers: 1,
     keyed: intent.ordering === 'key',
     busiestPartitionShare: 0,
