@@ -8,7 +8,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { MqError, Name } from '@mq/contract'
-import { type ClusterCredentials, type Deps, MemoryBudget, systemDeps } from '@mq/kafka'
+import { type ClusterCredentials, CodecProbeThread, type Deps, MemoryBudget, systemDeps } from '@mq/kafka'
 import { BindingCache, defaultCacheDir } from './binding-cache.ts'
 import { BindingSource } from './binding-source.ts'
 import { BindingStore } from './binding-store.ts'
@@ -17,6 +17,7 @@ import { ControlPlaneClient, type Fetch } from './control-plane-client.ts'
 import { consoleLogger, type Logger } from './logger.ts'
 import { Mq } from './mq.ts'
 import { fullJitterMs, sleep } from './pause.ts'
+import { Shadow } from './shadow.ts'
 import { Telemetry } from './telemetry.ts'
 import { VERSION } from './version.ts'
 
@@ -39,6 +40,13 @@ export interface ConnectOptions {
   readonly sendDeadlineMs?: number
   /** How to authenticate to Kafka clusters, by their names. */
   readonly credentials?: Readonly<Record<string, ClusterCredentials>>
+  /** The availability zone this process runs in, by its id; `MQ_ZONE` when left out. */
+  readonly zone?: string
+  /**
+   * Whether to measure now and then, on another thread and with at most 1 % of one core, what other codecs would make of what is
+   * sent (true). Records never leave the process.
+   */
+  readonly measureCodecs?: boolean
   /** Gives up connecting when it fires. */
   readonly signal?: AbortSignal
   readonly logger?: Logger
@@ -53,6 +61,7 @@ export async function connect(options: ConnectOptions): Promise<Mq> {
   }
   const maxBufferBytes = checkedNumber('maxBufferBytes', options.maxBufferBytes ?? 64 * 1_048_576, 65_536, 2 ** 40)
   const sendDeadlineMs = checkedNumber('sendDeadlineMs', options.sendDeadlineMs ?? 120_000, 1, 24 * 3_600_000)
+  const zone = checkedZone(options.zone ?? process.env.MQ_ZONE)
   const { app, deps = systemDeps, logger = consoleLogger, signal } = options
   const instance = randomUUID()
   const cache =
@@ -70,9 +79,11 @@ export async function connect(options: ConnectOptions): Promise<Mq> {
     deps,
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
   })
-  await reach(client, cache, deps, logger, signal)
+  const telemetryMs = await reach(client, cache, deps, logger, signal)
   return new Mq({
     app,
+    instance,
+    shadow: options.measureCodecs === false ? undefined : new Shadow({ deps, openProbe: () => new CodecProbeThread() }),
     store,
     cache,
     deps,
@@ -85,6 +96,8 @@ export async function connect(options: ConnectOptions): Promise<Mq> {
       app,
       instance,
       version: VERSION,
+      zone,
+      ...(telemetryMs === undefined ? {} : { intervalMs: telemetryMs }),
       store,
       deps,
       send: (report, limitMs) => client.report(report, limitMs),
@@ -92,28 +105,27 @@ export async function connect(options: ConnectOptions): Promise<Mq> {
   })
 }
 
-/** Makes sure that bindings can be had from somewhere (N1, N2). */
+/** Makes sure that bindings can be had from somewhere (N1, N2). @returns how often telemetry is wanted, if that was said */
 async function reach(
   client: ControlPlaneClient,
   cache: BindingCache | undefined,
   deps: Deps,
   logger: Logger,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<number | undefined> {
   const cached = (await cache?.hasAny()) === true
   const limitMs = cached ? CONNECT_WITH_CACHE_MS : CONNECT_MS
   const endMs = deps.clock.monotonicMs() + limitMs
   for (let failures = 1; ; failures++) {
     signal?.throwIfAborted()
     try {
-      await client.info(Math.max(1, endMs - deps.clock.monotonicMs()), signal)
-      return
+      return (await client.info(Math.max(1, endMs - deps.clock.monotonicMs()), signal)).telemetryMs
     } catch (error) {
       signal?.throwIfAborted()
       if (!(error instanceof MqError) || !error.retryable) throw error
       if (cached) {
         logger.warn(`Starting from cached bindings: ${error.message}`, { code: error.code })
-        return
+        return undefined
       }
       const pauseMs = fullJitterMs(failures, RETRY, deps)
       if (deps.clock.monotonicMs() + pauseMs >= endMs) {
@@ -143,6 +155,15 @@ function checkedUrl(url: unknown): string {
     throw new MqError('MQ_OPTION_INVALID', 'url holds a user or password: pass the token option instead')
   }
   return parsed.origin + parsed.pathname.replace(/\/+$/, '')
+}
+
+function checkedZone(zone: unknown): string | undefined {
+  if (zone === undefined || zone === '') return undefined
+  if (typeof zone === 'string' && zone.length <= 100) return zone
+  throw new MqError(
+    'MQ_OPTION_INVALID',
+    `zone is ${typeof zone === 'string' ? `${zone.length} characters long` : `of type ${typeof zone}`}, not a name of at most 100 characters`,
+  )
 }
 
 function checkedNumber(name: string, value: unknown, min: number, max: number): number {

@@ -62,8 +62,10 @@ export class ControlPlaneClient {
     return body === undefined ? { kind: 'unchanged' } : { kind: 'binding', candidate: body as Binding }
   }
 
-  async report(report: TelemetryReport, limitMs = REQUEST_MS): Promise<void> {
-    await this.#json('POST', routes.telemetry.path, { body: JSON.stringify(report) }, limitMs)
+  /** @returns how often reports are wanted, when the answer says so */
+  async report(report: TelemetryReport, limitMs = REQUEST_MS): Promise<number | undefined> {
+    const answer = await this.#json('POST', routes.telemetry.path, { body: JSON.stringify(report) }, limitMs)
+    return routes.telemetry.response.safeParse(answer).data?.telemetryMs
   }
 
   /** Opens the event stream; the caller reads it, watches its heartbeat and ends it through the signal. */

@@ -3,8 +3,9 @@
  *
  * W1. When the epoch ends, the writer is put on hold, and what it could not place is taken out in order for the next one.
  * W2. A refusal that only a sealed topic gives is never a failed send: it is told to the owner, who asks for the binding.
+ * W3. Settings change between batches and by nothing else: no reconnecting, no reordering; a trial's are set and taken back alike.
  */
-import type { Epoch, ProducerSettings } from '@mq/contract'
+import { type Binding, type Epoch, type ProducerSettings, settingsFor } from '@mq/contract'
 import {
   type Cluster,
   type Deps,
@@ -19,13 +20,17 @@ import {
   type TailQuestion,
 } from '@mq/kafka'
 import type { Logger } from './logger.ts'
-import { ProducerMeter } from './meters.ts'
+import { ProducerMeter } from './producer-meter.ts'
+import type { ShadowCollector } from './shadow-collector.ts'
 import type { Telemetry } from './telemetry.ts'
 
 export interface EpochWriterOptions {
   readonly mqId: string
   readonly epoch: Epoch
-  readonly settings: ProducerSettings
+  readonly binding: Binding
+  /** This process, as a trial names it. */
+  readonly instance: string
+  readonly shadow?: ShadowCollector | undefined
   readonly cluster: Cluster
   readonly budget: MemoryBudget
   readonly deps: Deps
@@ -42,16 +47,22 @@ export class EpochWriter {
   readonly producer: Producer
   readonly topic: ProducerTopic
   readonly #meter: ProducerMeter
+  #settings: ProducerSettings
   readonly #telemetry: Telemetry
 
   constructor(options: EpochWriterOptions) {
-    const { mqId, epoch, settings, cluster, budget, deps, logger, sendDeadlineMs, telemetry } = options
+    const { mqId, epoch, binding, instance, cluster, budget, deps, logger, sendDeadlineMs, telemetry } = options
+    const { producer: settings, trial } = settingsFor(binding, instance)
     this.#options = options
     this.#epoch = epoch
     this.#telemetry = telemetry
     const meter = new ProducerMeter({
       mqId,
       epoch: epoch.epoch,
+      clock: deps.clock,
+      settings,
+      trial,
+      ...(options.shadow === undefined ? {} : { shadow: options.shadow }),
       bufferBytes: () => budget.usedBytes,
       producerIds: () => this.producer.producerIds,
     })
@@ -59,13 +70,14 @@ export class EpochWriter {
     telemetry.addProducer(meter)
     this.producer = new Producer({
       cluster,
-      settings,
+      settings: meter.settings,
       budget,
       deps,
       sendDeadlineMs,
       onSealed: () => options.onSealed(this),
       observer: {
-        onBatch: (batch) => meter.sent(batch),
+        onBatch: (batch, encoded) => meter.sent(batch, encoded),
+        onAppend: (us) => meter.appended(us),
         onRequest: (throttledMs) => meter.requested(throttledMs),
         onFailure: (records, error) => {
           meter.failed(records)
@@ -84,8 +96,9 @@ export class EpochWriter {
         },
       },
     })
+    this.#settings = meter.settings
     this.topic = this.producer.topic(epoch.topic, epoch.partitions)
-    this.#note(settings)
+    this.update(binding)
   }
 
   get epoch(): number {
@@ -100,9 +113,15 @@ export class EpochWriter {
     )
   }
 
-  update(settings: ProducerSettings): void {
-    this.producer.update(settings)
-    this.#note(settings)
+  /** The settings of a newer binding, or those of its trial if this process takes part (W3). */
+  update(binding: Binding): void {
+    const { producer: settings, trial } = settingsFor(binding, this.#options.instance)
+    const { codec, codecLevel } = settings
+    const { shadow } = this.#options
+    if (shadow !== undefined) shadow.current = { codec, codecLevel: codecLevel ?? null }
+    const used = this.#meter.use(settings, trial)
+    if (used !== this.#settings) this.producer.update(used)
+    this.#settings = used
   }
 
   /** Connects before the first send. */
@@ -156,10 +175,5 @@ export class EpochWriter {
     } finally {
       this.#telemetry.removeProducer(this.#meter)
     }
-  }
-
-  #note(settings: ProducerSettings): void {
-    this.#meter.codec = settings.codec
-    this.#meter.lingerMs = settings.lingerMs
   }
 }

@@ -6,7 +6,7 @@
  * A2. Memory is bounded for all mQ IDs together; a full buffer makes sends wait, then refuses them, and never drops one.
  * A3. `close` settles every send or says how many it could not, ends every subscription, and leaves nothing running.
  */
-import { type Binding, MqError, mqIdProblem, Name } from '@mq/contract'
+import { type Binding, MqError, mqIdProblem, Name, settingsFor } from '@mq/contract'
 import type { Deps, MemoryBudget, Receipt } from '@mq/kafka'
 import type { BindingCache } from './binding-cache.ts'
 import type { BindingSource } from './binding-source.ts'
@@ -20,6 +20,7 @@ import { Outlet, type SendOptions } from './outlet.ts'
 import { within } from './pause.ts'
 import { Queue } from './queue.ts'
 import type { Schema } from './schema.ts'
+import type { Shadow } from './shadow.ts'
 import { Subscription } from './subscription.ts'
 import type { Telemetry } from './telemetry.ts'
 
@@ -48,6 +49,10 @@ export interface ConsumeOptions<T = unknown> {
 
 export interface MqParts {
   readonly app: string
+  /** This process, as telemetry and trials name it. */
+  readonly instance: string
+  /** Undefined when codecs are not to be measured. */
+  readonly shadow: Shadow | undefined
   readonly store: BindingStore
   readonly source: BindingSource
   readonly cache: BindingCache | undefined
@@ -98,7 +103,8 @@ export class Mq {
     const problem = this.#refusal(id) ?? consumeProblem(group, handler, options)
     if (problem !== undefined) throw problem
     options.signal?.throwIfAborted()
-    const { source, store, clusters, telemetry, deps, logger } = this.#parts
+    const { source, store, clusters, telemetry, deps, logger, instance } = this.#parts
+    const own = (binding: Binding): Binding => ({ ...binding, consumer: settingsFor(binding, instance).consumer })
     const binding = await within(deps, FIRST_BINDING_MS, source.resolve(id))
     if (binding === undefined) {
       throw new MqError(
@@ -126,12 +132,12 @@ export class Mq {
         options.signal?.removeEventListener('abort', onAbort)
       },
     })
-    const stopListening = store.listen(id, (newer) => subscription.update(newer))
+    const stopListening = store.listen(id, (newer) => subscription.update(own(newer)))
     const onAbort = (): void => void subscription.close()
     options.signal?.addEventListener('abort', onAbort, { once: true })
     this.#subscriptions.add(subscription)
     try {
-      await subscription.start(store.get(id) ?? binding)
+      await subscription.start(own(store.get(id) ?? binding))
     } catch (error) {
       await subscription.close()
       throw error
@@ -168,7 +174,7 @@ export class Mq {
   }
 
   async #close(deadlineMs: number): Promise<void> {
-    const { source, cache, clusters, telemetry, deps } = this.#parts
+    const { source, cache, clusters, telemetry, shadow, deps } = this.#parts
     const endMs = deps.clock.monotonicMs() + deadlineMs
     // Subscriptions first: their handlers may still send.
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.close({ deadlineMs })))
@@ -176,6 +182,7 @@ export class Mq {
     const wait = (limitMs: number, promise: Promise<unknown>): Promise<unknown> => within(deps, limitMs, promise)
     const outlets = [...this.#outlets.entries()]
     const unsettled = await Promise.all(outlets.map(([, outlet]) => outlet.close(leftMs, wait)))
+    await shadow?.close()
     await telemetry.close()
     await source.close()
     await clusters.close()
@@ -203,7 +210,8 @@ export class Mq {
 
   /** The first send to an mQ ID: sends wait in its outlet until the binding is there. */
   #open(id: string): Outlet {
-    const { source, store, budget, deps, sendDeadlineMs, clusters, telemetry, logger } = this.#parts
+    const { source, store, budget, deps, sendDeadlineMs, clusters, telemetry, logger, instance } = this.#parts
+    const shadow = this.#parts.shadow?.collector(id)
     const outlet = new Outlet({
       mqId: id,
       budget,
@@ -217,7 +225,9 @@ export class Mq {
         return new EpochWriter({
           mqId: id,
           epoch,
-          settings: binding.producer,
+          binding,
+          instance,
+          shadow,
           cluster,
           budget,
           deps,

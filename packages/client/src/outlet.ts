@@ -129,7 +129,7 @@ export class Outlet {
     }
     const writer = this.#writer
     if (open !== undefined && writer?.writes(open) === true && this.#handover.size === 0) {
-      writer.update(binding.producer)
+      writer.update(binding)
       if (this.#phase.kind === 'open') return
       writer.resume()
       this.#open(binding, writer)
@@ -264,7 +264,7 @@ export class Outlet {
     const next = this.#next
     if (next?.writes(epoch) !== true) return this.#options.writerFor(binding, epoch)
     this.#next = undefined
-    next.update(binding.producer)
+    next.update(binding)
     return next
   }
 

@@ -4,11 +4,13 @@
  * T3. A report that fails is lost and nothing else: sending and consuming never notice.
  * T4. At most one report is under way.
  * T5. A meter that is removed is in one more report: what happened since the last one is not forgotten at close.
+ * T6. How often is for the control plane to say, in its answers; without a word of it, every 10 seconds.
  */
 import { TELEMETRY_MS, type TelemetryReport } from '@mq/contract'
 import type { Deps, TimerHandle } from '@mq/kafka'
 import type { BindingStore } from './binding-store.ts'
-import type { ConsumerMeter, ProducerMeter } from './meters.ts'
+import type { ConsumerMeter } from './meters.ts'
+import type { ProducerMeter } from './producer-meter.ts'
 
 const MAX_METERS = 1_000
 const MAX_MOVES = 1_000
@@ -22,10 +24,13 @@ export interface TelemetryOptions {
   readonly app: string
   readonly instance: string
   readonly version: string
+  /** Where this process runs. */
+  readonly zone?: string | undefined
   readonly store: BindingStore
   readonly deps: Deps
   readonly intervalMs?: number
-  send(report: TelemetryReport, limitMs: number): Promise<void>
+  /** @returns how often reports are wanted from now on, when the answer says so */
+  send(report: TelemetryReport, limitMs: number): Promise<number | undefined>
 }
 
 export class Telemetry {
@@ -40,9 +45,11 @@ export class Telemetry {
   #windowStartedAtMs: number
   #cpu = process.cpuUsage()
   #closed = false
+  #intervalMs: number
 
   constructor(options: TelemetryOptions) {
     this.#options = options
+    this.#intervalMs = options.intervalMs ?? TELEMETRY_MS
     this.#windowStartMs = options.deps.clock.nowMs()
     this.#windowStartedAtMs = options.deps.clock.monotonicMs()
     this.#arm()
@@ -75,7 +82,7 @@ export class Telemetry {
 
   /** Ends the window and says what happened in it. */
   take(): TelemetryReport {
-    const { app, instance, version, store, deps } = this.#options
+    const { app, instance, version, zone, store, deps } = this.#options
     const nowMs = deps.clock.monotonicMs()
     const cpu = process.cpuUsage(this.#cpu)
     const moves = this.#moves
@@ -88,10 +95,9 @@ export class Telemetry {
       windowMs: Math.max(1, Math.round(nowMs - this.#windowStartedAtMs)),
       cpuUs: cpu.user + cpu.system,
       rssBytes: process.memoryUsage.rss(),
+      ...(zone === undefined ? {} : { zone }),
       bindings: store.all().map(({ mqId, incarnation, revision }) => ({ mqId, incarnation, revision })),
-      producers: [...this.#leavingProducers, ...this.#producers]
-        .flatMap((meter) => meter.take() ?? [])
-        .slice(0, MAX_METERS),
+      producers: [...this.#leavingProducers, ...this.#producers].flatMap((meter) => meter.take()).slice(0, MAX_METERS),
       consumers: [...this.#leavingConsumers, ...this.#consumers].map((meter) => meter.take()).slice(0, MAX_METERS),
       ...(moves.producers.length + moves.consumers.length === 0 ? {} : { moves }),
     }
@@ -112,7 +118,7 @@ export class Telemetry {
   }
 
   #arm(): void {
-    const intervalMs = this.#options.intervalMs ?? TELEMETRY_MS
+    const intervalMs = this.#intervalMs
     this.#timer = this.#options.deps.timers.setTimeout(() => {
       void this.#report(intervalMs).finally(() => {
         if (!this.#closed) this.#arm()
@@ -124,7 +130,9 @@ export class Telemetry {
   async #report(limitMs: number): Promise<void> {
     try {
       const report = this.take()
-      if (report.bindings.length > 0) await this.#options.send(report, limitMs)
+      if (report.bindings.length === 0) return
+      const wantedMs = await this.#options.send(report, limitMs)
+      if (wantedMs !== undefined) this.#intervalMs = wantedMs
     } catch {
       // T3: the control plane may be away for days, and the push stream has already said so.
     }

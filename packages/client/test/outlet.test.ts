@@ -46,8 +46,8 @@ class TestWriter {
     return epoch.epoch === this.epoch
   }
 
-  update(settings: unknown): void {
-    this.updates.push(settings)
+  update(binding: { producer: unknown }): void {
+    this.updates.push(binding.producer)
   }
 
   async close(): Promise<void> {

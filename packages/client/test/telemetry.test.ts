@@ -4,14 +4,16 @@ import { describe, it } from 'node:test'
 import { TelemetryReport } from '@mq/contract'
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js'
 import { BindingStore } from '../src/binding-store.ts'
-import { ConsumerMeter, ProducerMeter } from '../src/meters.ts'
+import { ConsumerMeter } from '../src/meters.ts'
+import { ProducerMeter } from '../src/producer-meter.ts'
 import { Telemetry } from '../src/telemetry.ts'
 import { VERSION } from '../src/version.ts'
+import { batchReport, SETTINGS } from './support/batches.ts'
 import { bindingOf } from './support/bindings.ts'
 import { RecordingLogger } from './support/logs.ts'
 import { FakeTime } from './support/time.ts'
 
-function open(send: (report: TelemetryReport) => Promise<void>) {
+function open(send: (report: TelemetryReport) => Promise<number | undefined>) {
   const time = new FakeTime()
   const store = new BindingStore(new RecordingLogger())
   store.apply(bindingOf(), 'get')
@@ -19,6 +21,8 @@ function open(send: (report: TelemetryReport) => Promise<void>) {
   const producer = new ProducerMeter({
     mqId: 'orders.placed',
     epoch: 1,
+    clock: time.deps.clock,
+    settings: SETTINGS,
     bufferBytes: () => 4_096,
     producerIds: () => [7n],
   })
@@ -28,12 +32,13 @@ function open(send: (report: TelemetryReport) => Promise<void>) {
   return { time, telemetry, producer, consumer }
 }
 
-const BATCH = { records: 10, recordBytes: 2_000, uncompressedBytes: 2_100, wireBytes: 700, retries: 1, latencyMs: 12.5 }
-
 describe('Telemetry', () => {
   it('reports each change of epoch once, and no more of them than the contract takes', async () => {
     const reports: TelemetryReport[] = []
-    const { time, telemetry } = open(async (report) => void reports.push(report))
+    const { time, telemetry } = open(async (report) => {
+      reports.push(report)
+      return undefined
+    })
     const move = { mqId: 'orders.placed', fromEpoch: 1, toEpoch: 2 }
     const found = { handedOver: 3, found: 1, uncertain: 0 }
     for (let n = 0; n < 1_100; n++) telemetry.producerMoved({ ...move, writePauseMs: n, ...found })
@@ -49,9 +54,13 @@ describe('Telemetry', () => {
 
   it('reports what happened in the window, as the contract says, and forgets it (T1)', async () => {
     const reports: TelemetryReport[] = []
-    const { time, telemetry, producer, consumer } = open(async (report) => void reports.push(report))
-    producer.sent(BATCH)
-    producer.sent(BATCH)
+    const { time, telemetry, producer, consumer } = open(async (report) => {
+      reports.push(report)
+      return undefined
+    })
+    const batch = batchReport(producer.settings)
+    producer.sent(batch)
+    producer.sent(batch)
     producer.failed(3)
     for (let n = 0; n < 5; n++) if (consumer.delivered(200)) consumer.latency(30 + n)
     consumer.fetched(900)
@@ -64,7 +73,7 @@ describe('Telemetry', () => {
     const [first, second] = reports
     assert.equal(first!.windowMs, 10_000)
     assert.deepEqual(first!.bindings, [{ mqId: 'orders.placed', incarnation: 1, revision: 1 }])
-    const { sendLatencyUs, ...sent } = first!.producers[0]!
+    const { sendLatencyUs, batchDepths, ...sent } = first!.producers[0]!
     assert.deepEqual(sent, {
       mqId: 'orders.placed',
       epoch: 1,
@@ -79,9 +88,19 @@ describe('Telemetry', () => {
       throttledMs: 0,
       bufferBytesMax: 4_096,
       codec: 'none',
-      lingerMs: 0,
+      codecLevel: null,
+      lingerMs: 1,
+      batchBytesLimit: 131_072,
+      trial: null,
+      activeMs: 10_000,
+      compressUs: 500,
+      partitionsSeen: 1,
+      partitionRecords: [[2, 20]],
+      // 20 records in 10 s explain nearly nothing of 2 x 4 ms.
+      dispersion: (20 - (20 / 10_000) * 8) / 2,
       producerIds: ['7'],
     })
+    assert.equal(decodeFromCompressedBase64(batchDepths!).getValueAtPercentile(50), 10)
     const latency = decodeFromCompressedBase64(sendLatencyUs)
     assert.equal(latency.totalCount, 20)
     assert.ok(Math.abs(latency.getValueAtPercentile(99) - 12_500) <= 130)
@@ -94,9 +113,12 @@ describe('Telemetry', () => {
 
   it('tells at close what meters counted that were removed just before, and tells it once (T5)', async () => {
     const reports: TelemetryReport[] = []
-    const { time, telemetry, producer, consumer } = open(async (report) => void reports.push(report))
+    const { time, telemetry, producer, consumer } = open(async (report) => {
+      reports.push(report)
+      return undefined
+    })
     await time.advance(10_000)
-    producer.sent(BATCH)
+    producer.sent(batchReport(producer.settings))
     consumer.delivered(200)
     telemetry.removeProducer(producer)
     telemetry.removeConsumer(consumer)
@@ -125,10 +147,23 @@ describe('Telemetry', () => {
   })
 
   it('times every record at low rates and one in 64 at high ones (T2)', () => {
-    const { consumer } = open(async () => {})
+    const { consumer } = open(async () => undefined)
     let timed = 0
     for (let n = 0; n < 100_000; n++) if (consumer.delivered(1)) timed++
     assert.ok(timed >= 10_000 && timed < 12_000, `${timed} of 100,000`)
+  })
+
+  it('reports as often as the control plane last asked for (T6)', async () => {
+    const wanted: (number | undefined)[] = [500, undefined, undefined, 20_000]
+    const atMs: number[] = []
+    const { time, telemetry } = open(async () => {
+      atMs.push(time.deps.clock.nowMs())
+      return wanted.shift()
+    })
+    for (let n = 0; n < 32; n++) await time.advance(1_000)
+    await telemetry.close()
+    const gaps = atMs.map((at, index) => at - (atMs[index - 1] ?? 1_000_000))
+    assert.deepEqual(gaps.slice(0, 5), [10_000, 500, 500, 500, 20_000])
   })
 
   it('says the version of its package', () => {

@@ -6,6 +6,21 @@
 import type { EncodedRecords } from './producer-observer.ts'
 import { ByteCursor } from './varint.ts'
 
+/** How many of the first records fit into that many bytes, and how many bytes they take. */
+export function recordsWithin(encoded: EncodedRecords, maxBytes: number): { count: number; bytes: number } {
+  const all = encoded.records()
+  if (all.length <= maxBytes) return { count: encoded.count, bytes: all.length }
+  const cursor = new ByteCursor(all)
+  let bytes = 0
+  for (let count = 0; count < encoded.count; count++) {
+    const end = cursor.readVarint() + cursor.position
+    if (end > maxBytes) return { count, bytes }
+    bytes = end
+    cursor.position = end
+  }
+  return { count: encoded.count, bytes }
+}
+
 /** @param visit gets where the key lies (-1 without one), how long it is, and the bytes of key, value and headers together */
 export function lookAtRecords(
   encoded: EncodedRecords,
