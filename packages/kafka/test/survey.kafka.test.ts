@@ -4,7 +4,15 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type LocalCluster, startCluster } from '@mq/local'
-import { Consumer, ProduceAcks, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka'
+import {
+  Connection,
+  Consumer,
+  createAclsV3,
+  ProduceAcks,
+  Producer,
+  stringDeserializers,
+  stringSerializers,
+} from '@platformatic/kafka'
 import { Admin } from '../src/admin.ts'
 import { Cluster } from '../src/cluster.ts'
 import { Survey } from '../src/survey.ts'
@@ -17,7 +25,14 @@ describe('a survey of a cluster of one broker', { timeout: 90_000 }, () => {
   let survey: Survey
 
   before(async () => {
-    kafka = await startCluster({ name: 'survey', configs: { 'offsets.topic.num.partitions': '2' } })
+    kafka = await startCluster({
+      name: 'survey',
+      configs: {
+        'offsets.topic.num.partitions': '2',
+        'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+        'allow.everyone.if.no.acl.found': 'true',
+      },
+    })
     cluster = new Cluster({ name: 'survey', clientId: 'test', bootstrap: kafka.bootstrap })
     admin = new Admin(cluster)
     survey = new Survey(cluster)
@@ -162,4 +177,55 @@ describe('a survey of a cluster of one broker', { timeout: 90_000 }, () => {
     assert.deepEqual((await cluster.topicNames()).toSorted(), before.toSorted())
     assert.deepEqual((await admin.listGroups()).map(({ groupId }) => groupId).sort(), groupsBefore)
   })
+
+  it('answers in part where a topic may not be read, and says so for that topic', async () => {
+    await admin.createTopic({ name: 'secret', partitions: 1, replication: 1 })
+    const { topics } = await survey.topics(['zipped', 'secret'])
+    await deny('secret')
+    const denied = await survey.topics(['zipped', 'secret'])
+    assert.equal(denied.topics.find(({ name }) => name === 'secret')?.errorCode, 29)
+    const offsets = await survey.offsets(topics, 'latest')
+    assert.equal(offsets.problems.get('secret')?.code, 'MQ_KAFKA_FORBIDDEN')
+    assert.equal(offsets.found.get('zipped')?.get(1)?.offset, 30)
+    const configs = await survey.configs(['zipped', 'secret'], ['retention.ms'])
+    assert.equal(configs.problems.get('secret')?.code, 'MQ_KAFKA_FORBIDDEN')
+    assert.equal(configs.found.get('zipped')?.get('retention.ms'), '3600000')
+    const problems: string[] = []
+    const sampled: string[] = []
+    await survey.sample(
+      topics.map(({ name, id, partitions }) => ({
+        topic: name,
+        topicId: id,
+        partition: partitions.length - 1,
+        leader: partitions[0]!.leader,
+        leaderEpoch: partitions[0]!.leaderEpoch,
+        offset: 0,
+        maxBytes: 10_000,
+      })),
+      {
+        onSample: (wish) => sampled.push(wish.topic),
+        onProblem: (wish, problem) => problems.push(`${wish.topic} ${problem.code}`),
+      },
+    )
+    assert.deepEqual([sampled, problems], [['zipped'], ['secret MQ_KAFKA_FORBIDDEN']])
+  })
+
+  async function deny(topic: string): Promise<void> {
+    const [host = '', port = ''] = kafka.bootstrap[0]!.split(':')
+    const connection = new Connection('test')
+    await connection.connect(host, Number(port))
+    const [TOPIC, LITERAL, ALL, DENY] = [2, 3, 2, 2] as const
+    await createAclsV3.api.async(connection, [
+      {
+        resourceType: TOPIC,
+        resourceName: topic,
+        resourcePatternType: LITERAL,
+        principal: 'User:ANONYMOUS',
+        host: '*',
+        operation: ALL,
+        permissionType: DENY,
+      },
+    ])
+    await connection.close()
+  }
 })

@@ -17,6 +17,7 @@ import type { z } from 'zod'
 import type { Ledger } from '../migration/ledger.ts'
 import type { Migrator } from '../migration/migrator.ts'
 import { viewOf } from '../migration/view.ts'
+import { checkEconomics } from '../observe/cluster-model.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { deletedError, type Provisioner, unknownError } from '../provision/provisioner.ts'
 import type { PushHub } from '../push/hub.ts'
@@ -87,6 +88,7 @@ export function createHandlers(services: Services): Handlers {
     listClusters: async () => ({ clusters: clusters.views() }),
     putCluster: async ({ params, body }) => {
       const { economics, ...address } = body
+      if (economics != null) checkEconomics(economics)
       await putCluster(services, { name: params.name, ...address })
       if (economics !== undefined) await registry.setEconomics(params.name, economics, 'api')
       await clusters.check(params.name)

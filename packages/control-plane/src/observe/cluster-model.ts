@@ -1,0 +1,101 @@
+/**
+ * A cluster as the models of @mq/economics see it: what was said when it was registered, what was observed, and for the rest an
+ * assumption that stands beside every figure.
+ *
+ * D1. A cluster nobody gave prices for is priced like Kafka on EC2 in us-east-1 in three zones, and that is said.
+ * D2. What brokers say about their racks is believed before an assumption, and what a person registered before both.
+ */
+import { type ClusterEconomics, MqError } from '@mq/contract'
+import {
+  type ClusterModel,
+  clusterModel,
+  instanceOf,
+  type ModelConstants,
+  overrideFigures,
+  type PriceBook,
+  priceBook,
+  UNKNOWN_ROOM,
+} from '@mq/economics'
+import type { ClusterRecord } from '../registry/records.ts'
+import type { ClusterObservation } from './observation.ts'
+
+/** D1 */
+export const ASSUMED_BOOK = 'aws-us-east-1'
+const ASSUMED_ZONES = 3
+const ASSUMED_BROKERS = 3
+
+export type PricedCluster = Pick<ClusterRecord, 'economics'> & { readonly address: { readonly name: string } }
+
+/**
+ * @param observation null before the first look at the cluster
+ * @param constants measured on this cluster; the usual ones when left out
+ */
+export function clusterModelOf(
+  cluster: PricedCluster,
+  observation: ClusterObservation | null,
+  constants?: ModelConstants,
+): ClusterModel {
+  const { economics } = cluster
+  const assumptions: string[] = []
+  const book = bookOf(economics)
+  if (economics === null) {
+    assumptions.push(`no prices are registered for this cluster: price book ${ASSUMED_BOOK} is assumed`)
+  }
+  const racks = observation?.racks ?? null
+  const zones = economics?.zones ?? racks ?? ASSUMED_ZONES
+  if (economics === null) {
+    assumptions.push(
+      racks === null
+        ? `brokers name no racks: ${ASSUMED_ZONES} zones are assumed`
+        : `${racks} zone${racks === 1 ? '' : 's'}, as the racks of the brokers say`,
+    )
+  }
+  const brokers = observation?.brokers.length ?? ASSUMED_BROKERS
+  if (observation === null)
+    assumptions.push(`the cluster was not looked at yet: ${ASSUMED_BROKERS} brokers are assumed`)
+  const instanceType = economics?.instanceType ?? null
+  if (instanceType === null && book.tariff.compute === 'vcpu') {
+    assumptions.push('no instance type is known: broker CPU is priced by the vCPU, and idle brokers are not counted')
+  }
+  const tiered = observation?.topics.some(({ configs }) => configs?.tiered === true) ?? false
+  const model = clusterModel({
+    name: cluster.address.name,
+    book,
+    zones,
+    brokers: Math.max(1, brokers),
+    instanceType,
+    tiered,
+    assumptions,
+    ...(constants === undefined ? {} : { constants }),
+  })
+  return { ...model, room: { ...UNKNOWN_ROOM, diskBytes: freeDisk(observation, model.diskShare) } }
+}
+
+/** @throws MqError MQ_PRICE_BOOK_UNKNOWN, MQ_PRICE_MISSING or MQ_PRICE_INVALID */
+export function bookOf(economics: ClusterEconomics | null): PriceBook {
+  const book = priceBook(economics?.priceBook ?? ASSUMED_BOOK)
+  return economics?.overrides === undefined ? book : overrideFigures(book, economics.overrides)
+}
+
+/** Refuses prices that nothing could be computed from later: an unknown book, meter or instance. */
+export function checkEconomics(economics: ClusterEconomics): void {
+  const book = bookOf(economics)
+  if (economics.instanceType !== undefined) instanceOf(book, economics.instanceType)
+  if (book.kind === 'msk-serverless' && economics.instanceType !== undefined) {
+    throw new MqError(
+      'MQ_PRICE_INVALID',
+      `Price book '${book.id}' bills no brokers, so --instance means nothing with it`,
+    )
+  }
+}
+
+/** What may still be filled before disks are as full as they may get; one copy of everything counted as it lies. */
+function freeDisk(observation: ClusterObservation | null, diskShare: number): number | null {
+  if (observation === null) return null
+  let free = 0
+  for (const { totalBytes, usableBytes } of observation.brokers) {
+    if (totalBytes === null || usableBytes === null) return null
+    free += Math.max(0, usableBytes - totalBytes * (1 - diskShare))
+  }
+  return free
+}
