@@ -11,6 +11,7 @@
  * R6. A partition behind a closed gate is ours, and keeps its position, but nothing of it is fetched until the gate opens.
  * R7. A partition of a sealed epoch is committed as soon as it is read to its end: others wait for that.
  * R8. While an epoch is being prepared its group comes together quickly: its members say more often what they hold.
+ * R9. A reader that is closed while it joins has started: its epoch may be read to the end before a slow join comes through.
  */
 import { type ConsumerSettings, type Epoch, MqError } from '@mq/contract'
 import type { Deps, FetchedBatch, TimerHandle, TopicPartition } from '@mq/kafka'
@@ -113,7 +114,12 @@ export class EpochReader {
   /** Resolves with the first assignment, which may be empty. */
   async start(): Promise<void> {
     this.#armCommit()
-    await this.#member.start()
+    try {
+      await this.#member.start()
+    } catch (error) {
+      if (this.#closed.signal.aborted) return
+      throw error
+    }
     if (this.#options.from === 'latest') await this.#commit(this.#live())
   }
 

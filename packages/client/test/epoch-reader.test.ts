@@ -406,6 +406,19 @@ describe('EpochReader', () => {
     assert.deepEqual(opened.kafka.commits, ['0@99', '1@99'])
   })
 
+  it('has started when it is closed while it joins, and fails nobody who waits for it (R9)', async () => {
+    const joining = Promise.withResolvers<void>()
+    const { kafka, reader, fatal } = await open(() => {})
+    kafka.onJoin = () => joining.promise
+    const started = reader.start()
+    const closed = reader.close(1_000)
+    joining.reject(new MqError('MQ_CLOSED', 'The membership was closed'))
+    await Promise.all([started, closed])
+    assert.deepEqual(fatal, [])
+    kafka.onJoin = () => Promise.reject(new MqError('MQ_CLOSED', 'again'))
+    await reader.start()
+  })
+
   it('closes as soon as the last handler ends, also when its partition is taken meanwhile, and so does the rebalance', async () => {
     const open_: (() => void)[] = []
     const { kafka, reader } = await open(() => new Promise<void>((resolve) => open_.push(resolve)))
