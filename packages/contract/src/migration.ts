@@ -85,7 +85,7 @@ export type Straggler = z.output<typeof Straggler>
 export const MigrationReport = z.object({
   recordsSealed: OffsetText.describe('Offsets of the old epoch from its first to its last record'),
   sealMs: z.number().nullable().describe('From the seal request to the proof of the last leader'),
-  closedMs: z.number().nullable().describe('From the push of `sealing` to the push of the new epoch'),
+  closedMs: z.number().nullable().describe('From the first refusal of a leader to the push of the new epoch'),
   preparedMs: z.number().nullable(),
   drainedMs: z.number().nullable().describe('From the opening to the drain of the last group'),
   totalMs: z.number().nullable(),

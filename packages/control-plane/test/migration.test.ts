@@ -96,6 +96,32 @@ async function over(plane: Harness, number = 1): Promise<Migration> {
 const states = (binding: Binding): string => binding.epochs.map(({ epoch, state }) => `${epoch} ${state}`).join(', ')
 const bindingOf = (plane: Harness): Binding => Binding.parse(plane.registry.binding(ID))
 
+test(
+  'clients may send until a leader refused: the request for the seal alone does not hold them (S3)',
+  TIMEOUT,
+  async (t) => {
+    const world = makeWorld(t)
+    const plane = await start(t, world)
+    await declare(plane, world)
+    world.a.leadersPerProbe = 0
+    await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 12 })
+    await until(plane, ['sealing'])
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    assert.equal((await migration(plane)).state, 'sealing')
+    assert.equal(states(bindingOf(plane)), '1 open, 2 preparing')
+    // One leader, and then none for a while.
+    let moves = 1
+    Object.defineProperty(world.a, 'leadersPerProbe', { get: () => moves--, configurable: true })
+    await until(plane, ['refusing'])
+    assert.equal(states(bindingOf(plane)), '1 sealing, 2 preparing')
+    assert.ok(
+      typeof (await migration(plane)).steps.find(({ step }) => step === 'seal')?.result.refusedAtMs === 'number',
+    )
+    Object.defineProperty(world.a, 'leadersPerProbe', { value: 4 })
+    await until(plane, ['draining'])
+  },
+)
+
 test('a move goes all the way, and clients see each state once', TIMEOUT, async (t) => {
   const world = makeWorld(t)
   const plane = await start(t, world)

@@ -122,14 +122,15 @@ export const epochStates: Record<
 > = {
   planned: { from: 'open', to: undefined },
   prepared: { from: 'open', to: 'preparing' },
-  sealing: { from: 'sealing', to: 'preparing' },
+  // Whoever sends goes on until a leader refuses: a request for the seal takes its time to reach them.
+  sealing: { from: 'open', to: 'preparing' },
   refusing: { from: 'sealing', to: 'preparing' },
   sealed: { from: 'sealing', to: 'preparing' },
   open: { from: 'sealed', to: 'open' },
   draining: { from: 'sealed', to: 'open' },
   retired: { from: undefined, to: 'open' },
   // Whatever the binding said when the undoing began, until it is through.
-  undoing: { from: 'sealing', to: 'preparing' },
+  undoing: { from: 'open', to: 'preparing' },
   cancelled: { from: 'open', to: undefined },
   failed: { from: 'open', to: undefined },
 }

@@ -128,18 +128,8 @@ export async function warm(work: Work, number: number): Promise<void> {
   await rehearse(work, number)
   work.checkpoint(number)
   const nowMs = logbook.nowMs
-  await logbook.publish(
-    number,
-    'seal-begins',
-    {
-      kind: 'migration-sealing',
-      why: `epoch ${from.epoch} is about to be sealed`,
-      after: { migration: number, epoch: from.epoch },
-      apply: ({ epochs }) => ({
-        epochs: epochs.map((epoch) => (epoch.epoch === from.epoch ? { ...epoch, state: 'sealing' } : epoch)),
-      }),
-    },
-    (row) => withStep(withDone(row, 'warm', nowMs, { notJoined: cold }), 'seal', nowMs, {}),
+  await logbook.go(number, 'seal-begins', (row) =>
+    withStep(withDone(row, 'warm', nowMs, { notJoined: cold }), 'seal', nowMs, {}),
   )
 }
 

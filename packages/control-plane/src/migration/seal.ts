@@ -3,11 +3,12 @@
  *
  * S1. A leader counts as sealed by its own refusal under a leader epoch; when the leader changes, the proof is void.
  * S2. An end offset is taken under the epoch of the proof and stands once the high watermark has reached it.
- * S3. The first refusal is written down before anything else is done: from then on the move only goes forward.
+ * S3. The first refusal is written down before anything else is changed: from then on the move only goes forward. Only then
+ *     clients are told to hold: until a leader refuses they may send, as that is what the seal is proven against.
  * S4. The new epoch opens in the same transaction that gives clients the end of the old one.
  */
 import { MqError, type SealProof } from '@mq/contract'
-import { stepOf, withDone } from './record.ts'
+import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { range, type Work } from './work.ts'
 
 /** A seal request whose effect does not show is repeated. */
@@ -111,16 +112,19 @@ async function prove(work: Work, number: number, request: SealRequest): Promise<
       for (const { partition, leader, leaderEpoch, verdict } of probes) {
         if (verdict === 'sealed') proofs.set(partition, { partition, leader, leaderEpoch, provenAtMs: logbook.nowMs })
       }
-      if (isUndoable && proofs.size > 0) await logbook.go(number, 'leader-refused')
     }
-    if (proofs.size === from.partitions) {
+    // Asking for ends changes nothing: it need not wait until the refusal is written (S3).
+    const writing = isUndoable && proofs.size > 0 ? refused(work, number) : undefined
+    if (proofs.size < from.partitions) await writing
+    else {
       provenMs ??= deps.clock.monotonicMs() - beganMs
-      const final = await finalEnds(work, number, proofs)
+      const [final] = await Promise.all([finalEnds(work, number, proofs), writing])
       isStale ||= proofs.size < from.partitions
       if (final !== undefined) {
         const endsMs = deps.clock.monotonicMs() - beganMs
         await logbook.go(number, 'all-sealed', (row) => ({
           ...withDone(row, 'seal', logbook.nowMs, {
+            ...stepOf(row, 'seal')?.result,
             provenMs: tenths(provenMs ?? endsMs),
             endsMs: tenths(endsMs),
             rounds: round + 1,
@@ -136,6 +140,30 @@ async function prove(work: Work, number: number, request: SealRequest): Promise<
     }
     await work.pause(number, Math.min(LONGEST_PAUSE_MS, times.probePauseMs * (1 + Math.floor(round / 20))))
   }
+}
+
+/** A leader refused data: from here the move only goes forward, and clients hear that they have to wait (S3). */
+export async function refused(
+  work: Work,
+  number: number,
+  change: (row: MigrationRecord) => MigrationRecord = (row) => row,
+): Promise<void> {
+  const { logbook } = work
+  const { from } = logbook.row(number)
+  const { nowMs } = logbook
+  await logbook.publish(
+    number,
+    'leader-refused',
+    {
+      kind: 'migration-sealing',
+      why: `a leader of epoch ${from.epoch} refuses data`,
+      after: { migration: number, epoch: from.epoch },
+      apply: ({ epochs }) => ({
+        epochs: epochs.map((epoch) => (epoch.epoch === from.epoch ? { ...epoch, state: 'sealing' } : epoch)),
+      }),
+    },
+    (row) => withStep(change(row), 'seal', nowMs, { result: { refusedAtMs: nowMs } }),
+  )
 }
 
 /** The proofs with their end offsets, or undefined while one is not final; void proofs are taken out of `proofs`. */

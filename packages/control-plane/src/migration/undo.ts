@@ -8,6 +8,7 @@
 import { MqError } from '@mq/contract'
 import { SEALED_TOPIC_BYTES } from '@mq/kafka'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
+import { refused } from './seal.ts'
 import { range, type Work } from './work.ts'
 
 const SETTLE_MS = 3_000
@@ -17,7 +18,7 @@ export async function undo(work: Work, number: number): Promise<void> {
   const row = await logbook.note(number, (before) => withStep(before, 'undo', logbook.nowMs, {}))
   const { from, to } = row
   if (stepOf(row, 'seal') !== undefined && !(await release(work, row))) {
-    await logbook.go(number, 'leader-refused', (before) => ({
+    await refused(work, number, (before) => ({
       ...withDone(before, 'undo', logbook.nowMs, { undone: false }),
       data: { ...before.data, undo: null },
     }))

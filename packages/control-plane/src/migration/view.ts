@@ -38,6 +38,7 @@ function reportOf(record: MigrationRecord): MigrationReport {
   const span = (from: number | null, to: number | null): number | null =>
     from === null || to === null ? null : to - from
   const sealMs = stepOf(record, 'seal')?.result.provenMs
+  const refusedAtMs = stepOf(record, 'seal')?.result.refusedAtMs
   const opened = times('open').done
   const lastDrain = data.groups.every((group) => group.drainedAtMs !== null)
     ? Math.max(...data.groups.map((group) => group.drainedAtMs ?? 0), opened ?? 0)
@@ -45,7 +46,7 @@ function reportOf(record: MigrationRecord): MigrationReport {
   return {
     recordsSealed: String((data.endOffsets ?? []).reduce((sum, end) => sum + BigInt(end), 0n)),
     sealMs: typeof sealMs === 'number' ? sealMs : null,
-    closedMs: span(times('seal').begun, opened),
+    closedMs: span(typeof refusedAtMs === 'number' ? refusedAtMs : times('seal').begun, opened),
     preparedMs: span(times('prepare').begun, times('warm').done),
     drainedMs: times('drain').done === null ? null : span(opened, lastDrain),
     totalMs: span(createdAtMs, endedAtMs),
