@@ -23,11 +23,11 @@ export type { BrokerCpu, ModelConstants } from './model-constants.ts'
 export { calibrated, DEFAULT_CONSTANTS } from './model-constants.ts'
 export type { CrossZone, ZoneShape } from './network.ts'
 export { crossZone } from './network.ts'
-export type { Hysteresis, OptimiseInput } from './optimiser.ts'
-export { candidateOf, DEFAULT_HYSTERESIS, optimise } from './optimiser.ts'
+export type { Evidence, Hysteresis, OptimiseInput } from './optimiser.ts'
+export { candidateOf, DEFAULT_EVIDENCE, DEFAULT_HYSTERESIS, LATENCY_MARGIN, optimise } from './optimiser.ts'
 export type { Candidate, Constraint, ConstraintPrice, Optimum, Outcome, Rejection } from './optimum.ts'
-export type { Prediction } from './prediction.ts'
-export { atPeak, curveOf, predict, SATURATED_MS } from './prediction.ts'
+export type { BrokerWork, Prediction } from './prediction.ts'
+export { atPeak, brokerCpuUs, curveOf, predict, SATURATED_MS } from './prediction.ts'
 export type {
   BytesBasis,
   CapacityUnit,

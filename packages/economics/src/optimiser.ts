@@ -1,25 +1,40 @@
 /**
- * The cheapest configuration that meets the intent, by looking at every one.
+ * The cheapest configuration that meets the intent, with the reasons: what was refused, what comes next, what each wish costs.
  *
- * P1. Hard constraints are never relaxed: acks, durability, ordering, retention as asked. Replication goes up, never down.
+ * P1. Hard constraints are never relaxed in an answer: acks, durability, ordering, retention as asked. Replication goes up, never down.
+ *     A relaxed solve only puts a price on a wish.
  * P2. An intent that nothing meets is answered with the nearest configuration, the constraint that fails, and by how much.
+ * P3. A workload that is idle, or was watched too short, is answered with `too-little`, never with a guess.
+ * P4. The configuration in force stays unless it misses the intent, or the saving is worth a change (hysteresis).
+ * P5. The answer depends on the input alone, not on the order of clusters.
  */
-import { type Intent, MqError } from '@mq/contract'
+import { formatDurationMs, type Intent, MqError } from '@mq/contract'
 import type { ClusterModel } from './cluster-model.ts'
-import type { Configuration } from './configuration.ts'
+import { codecName } from './codec-curve.ts'
+import { type Configuration, sameConfiguration } from './configuration.ts'
 import { costOf } from './cost.ts'
 import { GRID, type Grid } from './grid.ts'
-import type { Candidate, Optimum } from './optimum.ts'
+import type { Candidate, Constraint, ConstraintPrice, Optimum, Outcome, Rejection } from './optimum.ts'
 import { atPeak, predict } from './prediction.ts'
+import { curvesOf } from './rows.ts'
+import { type Count, type Found, Search, type Solved, type Wishes } from './search.ts'
 import { checkWorkload, type Workload } from './workload.ts'
 
-/** A change has to be worth its trouble: below this the current configuration stays. */
+/** P4 */
 export interface Hysteresis {
   readonly minSavingShare: number
   readonly minSavingUsdPerMonth: number
 }
 
 export const DEFAULT_HYSTERESIS: Hysteresis = { minSavingShare: 0.05, minSavingUsdPerMonth: 1 }
+
+/** P3 */
+export interface Evidence {
+  readonly minMs: number
+  readonly minRecords: number
+}
+
+export const DEFAULT_EVIDENCE: Evidence = { minMs: 60_000, minRecords: 1_000 }
 
 export interface OptimiseInput {
   readonly workload: Workload
@@ -30,8 +45,22 @@ export interface OptimiseInput {
   readonly grid?: Grid
   /** Partition counts to try besides the current one; each is a move. */
   readonly partitions?: readonly number[]
+  /** Copies the intent asks for; never fewer than there are (P1). */
+  readonly replication?: number
   readonly hysteresis?: Hysteresis
+  readonly evidence?: Evidence
+  /** Share of the latency limit that stays free. */
+  readonly latencyMargin?: number
+  readonly producerMemoryBytes?: number
+  /** `brief` leaves out the price of constraints and all but one runner-up: for looking at thousands. */
+  readonly detail?: 'full' | 'brief'
 }
+
+export const LATENCY_MARGIN = 0.1
+/** Half of what a client may buffer. */
+const PRODUCER_MEMORY_BYTES = 32 * 1_048_576
+const PRODUCER_CPU_SHARE = 0.8
+const RUNNERS_UP = 5
 
 export function candidateOf(workload: Workload, configuration: Configuration, cluster: ClusterModel): Candidate {
   const prediction = predict(workload, configuration, cluster)
@@ -45,52 +74,301 @@ export function candidateOf(workload: Workload, configuration: Configuration, cl
 }
 
 export function optimise(input: OptimiseInput): Optimum {
-  const { workload, intent, current, clusters, grid = GRID, hysteresis = DEFAULT_HYSTERESIS } = input
+  const { workload, intent, current, grid = GRID, detail = 'full' } = input
   checkWorkload(workload)
+  checkGrid(grid)
+  const clusters = input.clusters.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
   const home = clusters.find(({ name }) => name === current.cluster)
   if (home === undefined) {
     throw new MqError(
       'MQ_CLUSTER_UNKNOWN',
-      `The configuration is on '${current.cluster}', which is not among the clusters`,
+      `The configuration is on '${current.cluster}', which is not among the clusters: ${clusters.map(({ name }) => name).join(', ')}`,
     )
   }
-  const now = candidateOf(workload, current, home)
-  const candidates: Candidate[] = []
-  let late = 0
-  for (const cluster of clusters) {
-    if (cluster.brokers < current.replication) continue
-    for (const codec of grid.codecs) {
-      for (const lingerMs of grid.lingerMs) {
-        for (const batchBytes of grid.batchBytes) {
-          for (const fetch of grid.fetches) {
-            const candidate = candidateOf(
-              workload,
-              { ...current, cluster: cluster.name, ...codec, lingerMs, batchBytes, ...fetch },
-              cluster,
-            )
-            if (candidate.peakEndToEndP99Ms <= intent.latencyP99Ms) candidates.push(candidate)
-            else late++
-          }
-        }
-      }
+  const read = { ...workload, groups: workload.groups.filter(({ members }) => members > 0) }
+  const now = candidateOf(read, current, home)
+  const scant = tooLittle(workload, input.evidence ?? DEFAULT_EVIDENCE)
+  if (scant !== null) return withoutSearch(scant, now, home)
+
+  const partitions = [current.partitions, ...(input.partitions ?? []).filter((count) => count !== current.partitions)]
+  const space = { workload: read, current, clusters, home, grid, curves: curvesOf(read, grid), partitions }
+  const search = new Search(space)
+  const wishes: Wishes = {
+    latencyMs: intent.latencyP99Ms * (1 - (input.latencyMargin ?? LATENCY_MARGIN)),
+    replication: Math.max(current.replication, input.replication ?? 0),
+    retentionMs: intent.retention.policy === 'time' ? intent.retention.durationMs : null,
+    limits: {
+      memoryBytes: input.producerMemoryBytes ?? PRODUCER_MEMORY_BYTES,
+      cpuShare: PRODUCER_CPU_SHARE,
+      maxMessageBytes: intent.maxMessageBytes,
+    },
+  }
+  const solved = search.solve(wishes)
+  const candidate = (found: Found): Candidate => candidateOf(read, found.configuration, found.cluster)
+  const rejected = rejections(solved, wishes, intent)
+  const common = { current: now, rejected, evaluated: solved.evaluated, assumptions: assumptionsOf(home, now) }
+  if (solved.best === null) {
+    const nearest = solved.nearest === null ? now : candidate(solved.nearest)
+    return {
+      ...common,
+      outcome: infeasible(solved, nearest, wishes),
+      best: nearest,
+      runnersUp: [],
+      priceOf: [],
     }
   }
-  candidates.sort((a, b) => a.cost.usdPerMonth - b.cost.usdPerMonth)
-  const best = candidates[0] ?? now
-  const savingUsdPerMonth = now.cost.usdPerMonth - best.cost.usdPerMonth
-  const worth =
-    savingUsdPerMonth >= hysteresis.minSavingUsdPerMonth &&
-    savingUsdPerMonth >= hysteresis.minSavingShare * now.cost.usdPerMonth
+  const best = sameConfiguration(solved.best.configuration, current) ? now : candidate(solved.best)
+  const others = solved.others.slice(0, detail === 'full' ? RUNNERS_UP : 1).map(candidate)
   return {
-    outcome: worth
-      ? { kind: 'change', savingUsdPerMonth, why: 'cheaper within the intent' }
-      : { kind: 'keep', savingUsdPerMonth, why: 'nothing saves enough to change for' },
-    current: now,
+    ...common,
+    outcome: outcomeOf(now, best, intent, wishes, input.hysteresis ?? DEFAULT_HYSTERESIS),
     best,
-    runnersUp: candidates.slice(1, 6),
-    rejected: late > 0 ? [{ constraint: 'latency', reason: `p99 above ${intent.latencyP99Ms} ms`, count: late }] : [],
-    priceOf: [],
-    evaluated: candidates.length + late,
-    assumptions: home.assumptions,
+    runnersUp: others,
+    priceOf: detail === 'full' ? prices(search, space, wishes, intent, solved.best) : [],
   }
+}
+
+/** P3 */
+function tooLittle(workload: Workload, evidence: Evidence): Outcome | null {
+  const { observedMs, records, recordsPerSecond, source } = workload
+  const needed = { observedMs, neededMs: evidence.minMs, records, neededRecords: evidence.minRecords }
+  if (recordsPerSecond === 0) {
+    return { kind: 'too-little', ...needed, why: 'it is idle: without records there is nothing to save on' }
+  }
+  if (source === 'assumed' || (observedMs >= evidence.minMs && records >= evidence.minRecords)) return null
+  return {
+    kind: 'too-little',
+    ...needed,
+    why:
+      `${records.toLocaleString('en-US')} records in ${formatDurationMs(Math.round(observedMs))} were seen; ` +
+      `a judgement takes ${evidence.minRecords.toLocaleString('en-US')} and ${formatDurationMs(evidence.minMs)}`,
+  }
+}
+
+function withoutSearch(outcome: Outcome, now: Candidate, home: ClusterModel): Optimum {
+  return {
+    outcome,
+    current: now,
+    best: now,
+    runnersUp: [],
+    rejected: [],
+    priceOf: [],
+    evaluated: 1,
+    assumptions: assumptionsOf(home, now),
+  }
+}
+
+/** P4 */
+function outcomeOf(now: Candidate, best: Candidate, intent: Intent, wishes: Wishes, hysteresis: Hysteresis): Outcome {
+  const savingUsdPerMonth = now.cost.usdPerMonth - best.cost.usdPerMonth
+  const budget = intent.budgetUsdPerMonth
+  if (budget !== undefined && best.cost.usdPerMonth > budget) {
+    const by = best.cost.usdPerMonth - budget
+    return {
+      kind: 'infeasible',
+      constraint: 'budget',
+      by,
+      unit: 'USD/month',
+      why: `the cheapest configuration within the other wishes costs ${best.cost.usdPerMonth.toFixed(2)} USD a month, ${by.toFixed(2)} above the budget of ${budget}`,
+    }
+  }
+  if (sameConfiguration(now.configuration, best.configuration)) {
+    return { kind: 'keep', savingUsdPerMonth: 0, why: 'it is the cheapest configuration within the intent' }
+  }
+  const misses = missed(now, intent, wishes)
+  if (misses !== null) return { kind: 'change', savingUsdPerMonth, why: misses }
+  const share = now.cost.usdPerMonth > 0 ? savingUsdPerMonth / now.cost.usdPerMonth : 0
+  const least = Math.max(hysteresis.minSavingUsdPerMonth, hysteresis.minSavingShare * now.cost.usdPerMonth)
+  if (savingUsdPerMonth >= least) {
+    return {
+      kind: 'change',
+      savingUsdPerMonth,
+      why: `saves ${savingUsdPerMonth.toFixed(2)} USD a month (${(share * 100).toFixed(0)} %) within the intent`,
+    }
+  }
+  return {
+    kind: 'keep',
+    savingUsdPerMonth,
+    why:
+      savingUsdPerMonth <= 0
+        ? 'nothing within the intent is cheaper with its margins'
+        : `the best would save ${savingUsdPerMonth.toFixed(2)} USD a month; a change is made from ${least.toFixed(2)} on`,
+  }
+}
+
+/** What the configuration in force breaks. */
+function missed(now: Candidate, intent: Intent, wishes: Wishes): string | null {
+  const { configuration, peakEndToEndP99Ms } = now
+  if (peakEndToEndP99Ms > intent.latencyP99Ms) {
+    return `the p99 of ${peakEndToEndP99Ms.toFixed(0)} ms is over the ${intent.latencyP99Ms} ms asked for`
+  }
+  if (configuration.replication < wishes.replication) {
+    return `${configuration.replication} copies are kept and ${wishes.replication} are asked for`
+  }
+  const asked = wishes.retentionMs ?? Number.POSITIVE_INFINITY
+  if ((configuration.retentionMs ?? Number.POSITIVE_INFINITY) < asked) return 'records are kept for less than asked'
+  return null
+}
+
+/** P2 */
+function infeasible(solved: Solved, nearest: Candidate, wishes: Wishes): Outcome {
+  const late = solved.refused.get('latency')
+  if (late !== undefined) {
+    const by = nearest.peakEndToEndP99Ms - wishes.latencyMs
+    return {
+      kind: 'infeasible',
+      constraint: 'latency',
+      by,
+      unit: 'ms',
+      why: `the fastest configuration has a p99 of ${nearest.peakEndToEndP99Ms.toFixed(1)} ms; ${wishes.latencyMs.toFixed(1)} ms (the limit less its margin) are asked for`,
+    }
+  }
+  const [constraint, count] = [...solved.refused].toSorted(([, a], [, b]) => b.count - a.count)[0] ?? [
+    'durability',
+    null,
+  ]
+  switch (constraint) {
+    case 'producer-memory': {
+      const by = (count?.least ?? 0) - wishes.limits.memoryBytes
+      return {
+        kind: 'infeasible',
+        constraint,
+        by,
+        unit: 'bytes',
+        why: `a producer would buffer ${mib(count?.least)} MiB; ${mib(wishes.limits.memoryBytes)} MiB are allowed`,
+      }
+    }
+    case 'partition-rate':
+    case 'producer-cpu':
+      return {
+        kind: 'infeasible',
+        constraint,
+        by: count?.least ?? 0,
+        unit: 'records/s',
+        why:
+          constraint === 'partition-rate'
+            ? `the partitions cannot carry ${Math.round(count?.least ?? 0).toLocaleString('en-US')} records/s: more partitions are needed`
+            : 'a producer process would need more CPU than it has: more producers are needed',
+      }
+    default:
+      return {
+        kind: 'infeasible',
+        constraint,
+        by: 1,
+        unit: 'clusters',
+        why: `no cluster has what is asked for: ${words(constraint, count, wishes)}`,
+      }
+  }
+}
+
+function rejections(solved: Solved, wishes: Wishes, intent: Intent): Rejection[] {
+  return [...solved.refused]
+    .map(([constraint, count]) => ({
+      constraint,
+      reason: constraint === 'latency' ? late(count, wishes, intent) : words(constraint, count, wishes),
+      count: count.count,
+    }))
+    .toSorted((a, b) => b.count - a.count)
+}
+
+function late(count: Count, wishes: Wishes, intent: Intent): string {
+  return `p99 of ${count.least.toFixed(0)} to ${count.most.toFixed(0)} ms, over ${wishes.latencyMs.toFixed(0)} ms (${intent.latencyP99Ms} ms less a margin)`
+}
+
+function words(constraint: Constraint, count: Count | null, wishes: Wishes): string {
+  switch (constraint) {
+    case 'durability':
+      return `fewer brokers than the ${wishes.replication} copies asked for`
+    case 'headroom':
+      return 'the cluster has no room for its bytes, disks or partitions'
+    case 'producer-memory':
+      return `up to ${mib(count?.most)} MiB in a producer's memory, over ${mib(wishes.limits.memoryBytes)} MiB`
+    case 'producer-cpu':
+      return `up to ${(count?.most ?? 0).toFixed(1)} cores in a producer, over ${wishes.limits.cpuShare}`
+    case 'partition-rate':
+      return 'a partition cannot carry its share of the rate'
+    case 'message-size':
+      return 'batches larger than the largest message allowed'
+    case 'latency':
+    case 'budget':
+    case 'ordering':
+    case 'retention':
+      return constraint
+  }
+}
+
+/** The same solve with one wish relaxed (P1). */
+function prices(
+  search: Search,
+  space: ConstructorParameters<typeof Search>[0],
+  wishes: Wishes,
+  intent: Intent,
+  best: Found,
+): ConstraintPrice[] {
+  // The relaxed solve contains the answer of the strict one, so that no price is below zero.
+  const saves = (solved: Solved): number =>
+    Math.max(0, best.usdPerMonth - Math.min(best.usdPerMonth, solved.best?.usdPerMonth ?? best.usdPerMonth))
+  const list: ConstraintPrice[] = [
+    {
+      constraint: 'latency',
+      asked: `p99 ${formatDurationMs(intent.latencyP99Ms)}`,
+      relaxedTo: `p99 ${formatDurationMs(intent.latencyP99Ms * 2)}`,
+      usdPerMonth: saves(search.solve({ ...wishes, latencyMs: wishes.latencyMs * 2 })),
+    },
+  ]
+  if (wishes.replication > 1) {
+    list.push({
+      constraint: 'durability',
+      asked: `${wishes.replication} copies`,
+      relaxedTo: `${wishes.replication - 1} ${wishes.replication === 2 ? 'copy' : 'copies'}`,
+      usdPerMonth: saves(search.solve({ ...wishes, replication: wishes.replication - 1 })),
+    })
+  }
+  if (wishes.retentionMs !== null) {
+    const half = Math.max(1, Math.floor(wishes.retentionMs / 2))
+    list.push({
+      constraint: 'retention',
+      asked: formatDurationMs(wishes.retentionMs),
+      relaxedTo: formatDurationMs(half),
+      usdPerMonth: saves(search.solve({ ...wishes, retentionMs: half })),
+    })
+  }
+  if (intent.ordering === 'key' && space.workload.keyed) {
+    const loose = new Search({ ...space, workload: { ...space.workload, keyed: false } })
+    list.push({
+      constraint: 'ordering',
+      asked: 'records of a key in order',
+      relaxedTo: 'no order',
+      usdPerMonth: saves(loose.solve(wishes)),
+    })
+  }
+  return list.toSorted((a, b) => b.usdPerMonth - a.usdPerMonth)
+}
+
+function assumptionsOf(home: ClusterModel, now: Candidate): readonly string[] {
+  const { configuration, prediction } = now
+  const own = [...home.assumptions]
+  if (home.constants.source === 'default') {
+    own.push(`latency and CPU by general constants: cluster '${home.name}' was not calibrated yet`)
+  }
+  if (prediction.codecSource === 'assumed' && configuration.codec !== 'none') {
+    own.push(
+      `the ratio of ${codecName(configuration.codec, configuration.codecLevel)} is that of JSON events: nothing was measured on its own records yet`,
+    )
+  }
+  return own
+}
+
+function checkGrid(grid: Grid): void {
+  const empty = [grid.codecs, grid.lingerMs, grid.batchBytes, grid.fetches].some((list) => list.length === 0)
+  const bad =
+    grid.lingerMs.some((ms) => !Number.isFinite(ms) || ms < 0) ||
+    grid.batchBytes.some((bytes) => !Number.isFinite(bytes) || bytes < 1) ||
+    grid.fetches.some(({ fetchMaxWaitMs, fetchMinBytes }) => !(fetchMaxWaitMs >= 1) || !(fetchMinBytes >= 1))
+  if (empty || bad)
+    throw new MqError('MQ_WORKLOAD_INVALID', 'The grid of settings to try is empty or holds what cannot be')
+}
+
+function mib(bytes: number | undefined): string {
+  return ((bytes ?? 0) / 1_048_576).toFixed(1)
 }

@@ -282,52 +282,84 @@ export function consuming(
   curve: FittedCurve,
 ): Consumed {
   const { constants } = cluster
+  const links = linksOf(workload, configuration.partitions, cluster.brokers)
+  const { requestsPerSecond, waitMs } = fetching(workload.recordsPerSecond, configuration, links, produced, constants)
   const rate = workload.recordsPerSecond
-  const bytesPerMs = (rate * produced.wireBytesPerRecord) / 1_000
-  const batchesPerSecond = rate / produced.depth
-  const batchBytes = produced.wireBytesPerRecord * produced.depth
-  let requestsPerSecond = 0
-  let waitMs = 0
-  for (const { members } of workload.groups) {
-    if (members === 0) continue
-    const links = members * Math.min(cluster.brokers, Math.ceil(configuration.partitions / members))
-    requestsPerSecond +=
-      links * fetchesPerSecond(configuration, bytesPerMs / links, batchesPerSecond / links, constants)
-    const missing = Math.max(0, configuration.fetchMinBytes - batchBytes)
-    const fillMs = missing === 0 ? 0 : missing / Math.max(1e-9, bytesPerMs / links)
-    waitMs = Math.max(waitMs, Math.min(configuration.fetchMaxWaitMs, fillMs))
-  }
-  const plain = produced.depth * workload.framedBytes
-  const perGroup =
-    constants.decodeUsPerRecord +
-    constants.decodeUsPerByte * workload.framedBytes +
-    (curve.decompressUs(plain) + constants.batchUs) / produced.depth
-  const readers = workload.groups.filter(({ members }) => members > 0).length
-  const follower = configuration.followerFetch ? constants.followerFetchP99Ms : 0
-  const mean = produced.latency.mean + constants.fetchRttMs + waitMs / 2
-  const tail = Math.hypot(
-    produced.latency.p99 - produced.latency.mean,
-    constants.fetchRttP99Ms - constants.fetchRttMs,
-    waitMs / 2,
-    follower,
-  )
   return {
     requestsPerSecond,
-    cpuUsPerRecord: readers * perGroup + (rate > 0 ? (constants.requestUs * requestsPerSecond) / rate : 0),
-    endToEndP99Ms: produced.saturated ? SATURATED_MS : mean + tail,
+    cpuUsPerRecord:
+      decodingUs(workload, links.length, constants, produced, curve) +
+      (rate > 0 ? (constants.requestUs * requestsPerSecond) / rate : 0),
+    endToEndP99Ms: endToEndP99Ms(produced, constants, waitMs, configuration.followerFetch),
   }
 }
 
+/** Connections over which each reading group polls: its members times the brokers that lead for them. */
+export function linksOf(workload: Pick<Workload, 'groups'>, partitions: number, brokers: number): readonly number[] {
+  return workload.groups
+    .filter(({ members }) => members > 0)
+    .map(({ members }) => members * Math.min(brokers, Math.ceil(partitions / members)))
+}
+
 /** F6: between a poll that finds nothing and one answer for every batch; never faster than the way there and back. */
-function fetchesPerSecond(
+export function fetching(
+  recordsPerSecond: number,
   { fetchMinBytes, fetchMaxWaitMs }: Pick<Configuration, 'fetchMinBytes' | 'fetchMaxWaitMs'>,
-  bytesPerMs: number,
-  batchesPerSecond: number,
+  links: readonly number[],
+  produced: Pick<Produced, 'wireBytesPerRecord' | 'depth'>,
+  constants: Pick<ModelConstants, 'fetchRttMs'>,
+): { readonly requestsPerSecond: number; readonly waitMs: number } {
+  const bytesPerSecond = recordsPerSecond * produced.wireBytesPerRecord
+  const batchesPerSecond = recordsPerSecond / produced.depth
+  const missing = Math.max(0, fetchMinBytes - produced.wireBytesPerRecord * produced.depth)
+  let requestsPerSecond = 0
+  let waitMs = 0
+  for (const count of links) {
+    const wanted = Math.min(
+      bytesPerSecond / count / Math.max(1, fetchMinBytes),
+      batchesPerSecond / count,
+      1_000 / Math.max(0.1, constants.fetchRttMs),
+    )
+    requestsPerSecond += count * Math.max(1_000 / fetchMaxWaitMs, wanted)
+    if (missing > 0) {
+      const fillMs = bytesPerSecond > 0 ? (missing * count * 1_000) / bytesPerSecond : Number.POSITIVE_INFINITY
+      waitMs = Math.max(waitMs, Math.min(fetchMaxWaitMs, fillMs))
+    }
+  }
+  return { requestsPerSecond, waitMs }
+}
+
+/** CPU of taking one record out of its batch, in every group. */
+export function decodingUs(
+  { framedBytes }: Pick<Workload, 'framedBytes'>,
+  groups: number,
   constants: ModelConstants,
+  { depth }: Pick<Produced, 'depth'>,
+  curve: FittedCurve,
 ): number {
-  const byBytes = (bytesPerMs * 1_000) / Math.max(1, fetchMinBytes)
-  const wanted = Math.min(byBytes, batchesPerSecond, 1_000 / Math.max(0.1, constants.fetchRttMs))
-  return Math.max(1_000 / fetchMaxWaitMs, wanted)
+  return (
+    groups *
+    (constants.decodeUsPerRecord +
+      constants.decodeUsPerByte * framedBytes +
+      (curve.decompressUs(depth * framedBytes) + constants.batchUs) / depth)
+  )
+}
+
+/** F8, the receiving half: a poll that waits for more bytes, and a follower that is behind. */
+export function endToEndP99Ms(
+  { latency, saturated }: Pick<Produced, 'latency' | 'saturated'>,
+  constants: ModelConstants,
+  waitMs: number,
+  followerFetch: boolean,
+): number {
+  if (saturated) return SATURATED_MS
+  const tail = Math.hypot(
+    latency.p99 - latency.mean,
+    constants.fetchRttP99Ms - constants.fetchRttMs,
+    waitMs / 2,
+    followerFetch ? constants.followerFetchP99Ms : 0,
+  )
+  return latency.mean + constants.fetchRttMs + waitMs / 2 + tail
 }
 
 export interface BrokerWork {

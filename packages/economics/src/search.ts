@@ -1,0 +1,423 @@
+/**
+ * One solve: the cheapest configurations within given limits, over clusters and the variants of each.
+ *
+ * H1. Every cluster is ranked by its prices for the rows that are fast enough; then they are solved exactly from the cheapest on, until
+ *     the next one cannot win any more. The home cluster is always solved.
+ * H2. Cost of a configuration = what its row costs + what its fetch requests cost; both by rates of the same bill (rates.ts).
+ * H3. Within a hair of the lowest cost the configuration in force wins, then the lower latency: ties do not make changes.
+ */
+
+import { BATCH_HEADER_BYTES } from './batching.ts'
+import type { ClusterModel } from './cluster-model.ts'
+import type { FittedCurve } from './codec-curve.ts'
+import type { Configuration } from './configuration.ts'
+import { sameConfiguration } from './configuration.ts'
+import { stored } from './cost.ts'
+import type { Grid } from './grid.ts'
+import type { ModelConstants } from './model-constants.ts'
+import type { Constraint } from './optimum.ts'
+import { brokerCpuUs, decodingUs, endToEndP99Ms, fetching, linksOf, type Produced } from './prediction.ts'
+import { type Rates, ratesOf, usdPerMonth } from './rates.ts'
+import { type ProducerLimits, type Row, rowsOf } from './rows.ts'
+import { storedBytes } from './storage.ts'
+import type { Workload } from './workload.ts'
+
+export interface Wishes {
+  /** End-to-end p99, margin already taken off. */
+  readonly latencyMs: number
+  readonly replication: number
+  readonly retentionMs: number | null
+  readonly limits: ProducerLimits
+}
+
+export interface Space {
+  readonly workload: Workload
+  readonly current: Configuration
+  readonly clusters: readonly ClusterModel[]
+  readonly home: ClusterModel
+  readonly grid: Grid
+  readonly curves: readonly FittedCurve[]
+  /** Counts to try; the current one is the first. */
+  readonly partitions: readonly number[]
+}
+
+export interface Found {
+  readonly configuration: Configuration
+  readonly cluster: ClusterModel
+  readonly usdPerMonth: number
+  readonly endToEndP99Ms: number
+}
+
+export interface Count {
+  count: number
+  /** Of the values that broke it. */
+  least: number
+  most: number
+}
+
+export interface Solved {
+  readonly best: Found | null
+  /** The best of every codec on the winning cluster, and the best of every other cluster that was solved; cheapest first. */
+  readonly others: readonly Found[]
+  /** What misses the intent by least, when nothing is within it. */
+  readonly nearest: Found | null
+  readonly refused: ReadonlyMap<Constraint, Count>
+  readonly evaluated: number
+}
+
+/** Clusters that are solved exactly besides the home cluster. */
+const MOST_EXACT = 6
+/** How far ranking by the home cluster's constants may be off. */
+const RANK_TOLERANCE = 1.02
+const TIE = 1.0005
+const HOUR_MS = 3_600_000
+
+interface Variant {
+  readonly cluster: ClusterModel
+  readonly partitions: number
+  readonly localRetentionMs: number | null
+  readonly followerFetch: boolean
+}
+
+/** Collects what one solve sees. */
+class Tally {
+  readonly refused = new Map<Constraint, Count>()
+  readonly byKey = new Map<string, Found>()
+  best: Found | null = null
+  nearest: Found | null = null
+  evaluated = 0
+
+  refuse(constraint: Constraint, count: number, value: number): void {
+    const known = this.refused.get(constraint)
+    if (known === undefined) this.refused.set(constraint, { count, least: value, most: value })
+    else {
+      known.count += count
+      known.least = Math.min(known.least, value)
+      known.most = Math.max(known.most, value)
+    }
+  }
+}
+
+export class Search {
+  readonly #space: Space
+  readonly #rows = new Map<string, readonly Row[]>()
+
+  constructor(space: Space) {
+    this.#space = space
+  }
+
+  solve(wishes: Wishes): Solved {
+    const { clusters, home } = this.#space
+    const tally = new Tally()
+    this.#solveCluster(home, wishes, tally)
+    if (clusters.length > 1) {
+      const ranked = this.#rank(wishes, tally)
+      let solved = 0
+      for (const { cluster, usdPerMonth: atLeast } of ranked) {
+        const best: Found | null = tally.best
+        if (solved >= MOST_EXACT || (best !== null && atLeast > best.usdPerMonth * RANK_TOLERANCE)) break
+        this.#solveCluster(cluster, wishes, tally)
+        solved++
+      }
+    }
+    const { best, nearest, refused, evaluated } = tally
+    const others = [...tally.byKey.values()]
+      .filter((found) => best === null || !sameConfiguration(found.configuration, best.configuration))
+      .toSorted((a, b) => a.usdPerMonth - b.usdPerMonth)
+    return { best, others, nearest: best === null ? nearest : null, refused, evaluated }
+  }
+
+  /** H1: what every other cluster would cost at least, by its prices; those without room or brokers are refused. */
+  #rank(wishes: Wishes, tally: Tally): { cluster: ClusterModel; usdPerMonth: number }[] {
+    const { clusters, home, partitions, grid } = this.#space
+    const each = grid.lingerMs.length * grid.batchBytes.length * grid.codecs.length * grid.fetches.length
+    const rows = this.#rowsFor(partitions[0]!, home.constants, wishes.limits)
+    const promising = new Map<number, readonly Row[]>()
+    const ranked: { cluster: ClusterModel; usdPerMonth: number }[] = []
+    for (const cluster of clusters) {
+      if (cluster === home) continue
+      if (cluster.brokers < wishes.replication) {
+        tally.refuse('durability', each, cluster.brokers)
+        tally.evaluated += each
+        continue
+      }
+      const slack = Math.round(wishes.latencyMs + home.constants.produceRttP99Ms - cluster.constants.produceRttP99Ms)
+      let few = promising.get(slack)
+      if (few === undefined) {
+        few = promisingRows(rows, slack, home.constants)
+        promising.set(slack, few)
+      }
+      const variant = { cluster, partitions: partitions[0]!, localRetentionMs: null, followerFetch: false }
+      let least = Number.POSITIVE_INFINITY
+      for (const local of localChoices(cluster)) {
+        const rates = this.#ratesFor(
+          { ...variant, localRetentionMs: local, followerFetch: cluster.followerFetch },
+          wishes,
+        )
+        for (const row of few) {
+          least = Math.min(least, this.#rowUsd(row, { ...variant, localRetentionMs: local }, wishes, rates))
+        }
+      }
+      ranked.push({ cluster, usdPerMonth: least })
+    }
+    return ranked.toSorted((a, b) => a.usdPerMonth - b.usdPerMonth)
+  }
+
+  #solveCluster(cluster: ClusterModel, wishes: Wishes, tally: Tally): void {
+    for (const partitions of this.#space.partitions) {
+      for (const localRetentionMs of localChoices(cluster)) {
+        for (const followerFetch of cluster.followerFetch ? [false, true] : [false]) {
+          this.#solveVariant({ cluster, partitions, localRetentionMs, followerFetch }, wishes, tally)
+        }
+      }
+    }
+  }
+
+  #solveVariant(variant: Variant, wishes: Wishes, tally: Tally): void {
+    const { workload, grid, current } = this.#space
+    const { cluster, partitions } = variant
+    const { constants } = cluster
+    const links = linksOf(workload, partitions, cluster.brokers)
+    const rates = this.#ratesFor(variant, wishes)
+    const usdPerFetch = this.#usdPerFetch(rates, cluster)
+    const rate = workload.recordsPerSecond
+    const peakRate = rate * workload.peakMultiple
+    for (const row of this.#rowsFor(partitions, constants, wishes.limits)) {
+      tally.evaluated += grid.fetches.length
+      const refusal = row.refusal ?? this.#noRoom(row, variant, wishes)
+      if (refusal !== null) {
+        tally.refuse(refusal, grid.fetches.length, refusedValue(refusal, row, workload))
+        continue
+      }
+      const rowUsd = this.#rowUsd(row, variant, wishes, rates)
+      const unwaited = this.#p99(row, constants, 0, 0, variant.followerFetch)
+      // Waiting at the broker only adds: what is too late without it is too late with it.
+      const tooLate = unwaited > wishes.latencyMs
+      if (tooLate) {
+        tally.refuse('latency', grid.fetches.length, unwaited)
+        if (tally.best === null && (tally.nearest === null || unwaited < tally.nearest.endToEndP99Ms)) {
+          const fetch = grid.fetches.toSorted((a, b) => a.fetchMinBytes - b.fetchMinBytes)[0]!
+          tally.nearest = this.#found(row, fetch, variant, wishes, rowUsd, unwaited)
+        }
+        continue
+      }
+      for (const fetch of grid.fetches) {
+        const usual = fetching(rate, fetch, links, row.usual, constants)
+        const peak = row.peak === row.usual ? usual : fetching(peakRate, fetch, links, row.peak, constants)
+        const p99 = this.#p99(row, constants, usual.waitMs, peak.waitMs, variant.followerFetch)
+        if (p99 > wishes.latencyMs) {
+          tally.refuse('latency', 1, p99)
+          continue
+        }
+        const usd = rowUsd + usual.requestsPerSecond * usdPerFetch
+        this.#keep(row, fetch, variant, wishes, usd, p99, tally, current)
+      }
+    }
+  }
+
+  #keep(
+    row: Row,
+    fetch: Grid['fetches'][number],
+    variant: Variant,
+    wishes: Wishes,
+    usd: number,
+    p99: number,
+    tally: Tally,
+    current: Configuration,
+  ): void {
+    const key =
+      variant.cluster === this.#space.home
+        ? `${row.codec.codec}-${row.codec.codecLevel ?? ''}`
+        : `@${variant.cluster.name}`
+    const same = tally.byKey.get(key)
+    if (same !== undefined && usd > same.usdPerMonth * TIE) return
+    const found = this.#found(row, fetch, variant, wishes, usd, p99)
+    if (same === undefined || better(found, same, current)) tally.byKey.set(key, found)
+    if (tally.best === null || better(found, tally.best, current)) tally.best = found
+  }
+
+  #found(row: Row, fetch: Grid['fetches'][number], variant: Variant, wishes: Wishes, usd: number, p99: number): Found {
+    return {
+      cluster: variant.cluster,
+      usdPerMonth: usd,
+      endToEndP99Ms: p99,
+      configuration: {
+        cluster: variant.cluster.name,
+        partitions: variant.partitions,
+        replication: wishes.replication,
+        retentionMs: wishes.retentionMs,
+        localRetentionMs: variant.localRetentionMs,
+        codec: row.codec.codec,
+        codecLevel: row.codec.codecLevel,
+        lingerMs: row.lingerMs,
+        batchBytes: row.batchBytes,
+        fetchMinBytes: fetch.fetchMinBytes,
+        fetchMaxWaitMs: fetch.fetchMaxWaitMs,
+        followerFetch: variant.followerFetch,
+      },
+    }
+  }
+
+  /** H2, without fetch requests. */
+  #rowUsd(row: Row, variant: Variant, wishes: Wishes, rates: Rates): number {
+    const { workload } = this.#space
+    const { cluster } = variant
+    const rate = workload.recordsPerSecond
+    const groups = workload.groups.length
+    const { usual } = row
+    const wireBytesPerSecond = rate * usual.wireBytesPerRecord
+    const logicalBytesPerSecond = rate * (workload.framedBytes + BATCH_HEADER_BYTES / usual.depth)
+    const brokerUs = brokerCpuUs(cluster, { replication: wishes.replication, codec: row.codec.codec }, groups, {
+      records: rate,
+      wireBytes: wireBytesPerSecond,
+      uncompressedBytes: rate * workload.framedBytes,
+      produceRequests: usual.requestsPerSecond,
+      fetchRequests: 0,
+    })
+    const readers = groups
+    return usdPerMonth(rates, {
+      recordsPerSecond: rate,
+      wireBytesPerSecond,
+      logicalBytesPerSecond,
+      brokerCpuUsPerSecond: rate * brokerUs,
+      producerCpuUsPerSecond: rate * usual.cpuUsPerRecord,
+      consumerCpuUsPerSecond: rate * decodingUs(workload, readers, cluster.constants, usual, row.curve),
+      ...stored(this.#stored(wireBytesPerSecond, variant, wishes), logicalBytesPerSecond / wireBytesPerSecond),
+    })
+  }
+
+  #stored(wireBytesPerSecond: number, variant: Variant, wishes: Wishes): { localBytes: number; remoteBytes: number } {
+    return storedBytes({
+      wireBytesPerSecond,
+      partitions: variant.partitions,
+      retentionMs: wishes.retentionMs,
+      localRetentionMs: variant.localRetentionMs,
+      retainedBytes: this.#space.workload.retainedBytes,
+    })
+  }
+
+  #usdPerFetch(rates: Rates, cluster: ClusterModel): number {
+    const cpu = cluster.constants.brokerCpu
+    return (
+      rates.consumerCpuUsPerSecond * cluster.constants.requestUs +
+      (cpu.kind === 'calibrated' ? rates.brokerCpuUsPerSecond * cpu.usPerFetchRequest : 0)
+    )
+  }
+
+  #p99(row: Row, constants: ModelConstants, waitMs: number, peakWaitMs: number, followerFetch: boolean): number {
+    const usual = endToEndP99Ms(row.usual, constants, waitMs, followerFetch)
+    return row.peak === row.usual
+      ? usual
+      : Math.max(usual, endToEndP99Ms(row.peak, constants, peakWaitMs, followerFetch))
+  }
+
+  #noRoom(row: Row, variant: Variant, wishes: Wishes): Constraint | null {
+    const { workload, home } = this.#space
+    const { cluster } = variant
+    if (cluster.brokers < wishes.replication) return 'durability'
+    // What already lives there has its room.
+    if (cluster === home) return null
+    const { room } = cluster
+    const peak = row.peak.wireBytesPerRecord * workload.recordsPerSecond * workload.peakMultiple
+    const over = (need: number, free: number | null): boolean => free !== null && need > free
+    const kept = (): number =>
+      this.#stored(workload.recordsPerSecond * row.usual.wireBytesPerRecord, variant, wishes).localBytes *
+      wishes.replication
+    return over(peak, room.inBytesPerSecond) ||
+      over(peak * workload.groups.length, room.outBytesPerSecond) ||
+      over(variant.partitions * wishes.replication, room.replicas) ||
+      (room.diskBytes !== null && kept() > room.diskBytes)
+      ? 'headroom'
+      : null
+  }
+
+  #ratesFor(variant: Variant, wishes: Wishes): Rates {
+    const { workload } = this.#space
+    return ratesOf(
+      {
+        groups: workload.groups.length,
+        partitions: variant.partitions,
+        replication: wishes.replication,
+        followerFetch: variant.followerFetch,
+        tiered: variant.localRetentionMs !== null,
+        peakMultiple: workload.peakMultiple,
+      },
+      variant.cluster,
+    )
+  }
+
+  #rowsFor(partitions: number, constants: ModelConstants, limits: ProducerLimits): readonly Row[] {
+    const key = `${partitions}/${identityOf(constants)}`
+    let rows = this.#rows.get(key)
+    if (rows === undefined) {
+      const { workload, grid, curves } = this.#space
+      rows = rowsOf(workload, partitions, constants, grid, curves, limits)
+      this.#rows.set(key, rows)
+    }
+    return rows
+  }
+}
+
+/** H3 */
+function better(a: Found, b: Found, current: Configuration): boolean {
+  if (a.usdPerMonth * TIE < b.usdPerMonth) return true
+  if (b.usdPerMonth * TIE < a.usdPerMonth) return false
+  const aIs = sameConfiguration(a.configuration, current)
+  if (aIs !== sameConfiguration(b.configuration, current)) return aIs
+  return a.endToEndP99Ms < b.endToEndP99Ms || (a.endToEndP99Ms === b.endToEndP99Ms && a.usdPerMonth < b.usdPerMonth)
+}
+
+function localChoices(cluster: ClusterModel): readonly (number | null)[] {
+  return cluster.tiered ? [null, HOUR_MS] : [null]
+}
+
+/** Of every codec the rows that are fast enough and that no other row of it beats in bytes, requests and CPU at once. */
+function promisingRows(rows: readonly Row[], latencyMs: number, constants: ModelConstants): readonly Row[] {
+  const fast = rows.filter((row) => row.refusal === null && row.peak.latency.p99 + constants.fetchRttMs <= latencyMs)
+  const kept: Row[] = []
+  for (const row of fast) {
+    if (!kept.some((other) => beats(other, row))) {
+      for (let at = kept.length - 1; at >= 0; at--) if (beats(row, kept[at]!)) kept.splice(at, 1)
+      kept.push(row)
+    }
+  }
+  return kept
+}
+
+function beats(a: Row, b: Row): boolean {
+  return a.codec === b.codec && notAbove(a.usual, b.usual)
+}
+
+function notAbove(a: Produced, b: Produced): boolean {
+  return (
+    a.wireBytesPerRecord <= b.wireBytesPerRecord &&
+    a.requestsPerSecond <= b.requestsPerSecond &&
+    a.cpuUsPerRecord <= b.cpuUsPerRecord
+  )
+}
+
+function refusedValue(constraint: Constraint, row: Row, workload: Workload): number {
+  switch (constraint) {
+    case 'producer-memory':
+      return row.peak.bufferBytes
+    case 'producer-cpu':
+      return (workload.recordsPerSecond * workload.peakMultiple * row.peak.cpuUsPerRecord) / workload.producers / 1e6
+    case 'message-size':
+      return row.batchBytes
+    default:
+      return workload.recordsPerSecond * workload.peakMultiple
+  }
+}
+
+const identities = new WeakMap<ModelConstants, string>()
+
+/** The same constants give the same rows, whichever cluster carries them. */
+function identityOf(constants: ModelConstants): string {
+  let identity = identities.get(constants)
+  if (identity === undefined) {
+    const { source: _source, brokerCpu: _brokerCpu, ...ofRows } = constants
+    identity = JSON.stringify(ofRows)
+    identities.set(constants, identity)
+  }
+  return identity
+}
