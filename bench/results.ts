@@ -153,3 +153,72 @@ export const MigrationResult = z.object({
   seconds: positive,
 })
 export type MigrationResult = z.output<typeof MigrationResult>
+
+const MeasuredConfiguration = z.object({
+  configuration: z.string(),
+  codec: z.string(),
+  codecLevel: z.number().nullable(),
+  lingerMs: z.number(),
+  batchBytes: z.number(),
+  fetchMinBytes: z.number(),
+  fetchMaxWaitMs: z.number(),
+  usdPerMonth: z.number().min(0),
+  wireBytesPerRecord: z.number().min(0),
+  recordsPerBatch: z.number().min(0),
+  cpuUsPerRecord: z.object({ producer: z.number(), broker: z.number(), consumer: z.number() }),
+  requestsPerSecond: z.object({ produce: z.number(), fetch: z.number() }),
+  sendP99Ms: z.number().min(0),
+  endToEndP99Ms: z.number().min(0),
+  samples: z.number().int().describe('Messages the p99 comes from'),
+})
+const PredictionError = z.object({ bytes: z.number(), usd: z.number(), p99: z.number() })
+
+export const RegretResult = z.object({
+  measure: z.literal('regret'),
+  machine: Machine,
+  options: z.object({
+    grid: z.enum(['small', 'full']),
+    configurations: z.number().int(),
+    seconds: positive,
+    rounds: z.number().int(),
+    seed: z.number().int(),
+    priceBook: z.string(),
+    replication: z.number().int(),
+    retentionMs: z.number().int(),
+    groups: z.number().int(),
+    tookSeconds: z.number(),
+  }),
+  constants: z.looseObject({}).describe('Of the model, from a workload that is none of these'),
+  workloads: z
+    .array(
+      z.object({
+        name: z.string(),
+        what: z.string(),
+        messagesPerSecond: positive,
+        latencyP99Ms: positive.describe('The SLO, end to end'),
+        isCompressible: z.boolean(),
+        configurations: z.number().int(),
+        chosen: MeasuredConfiguration,
+        oracle: MeasuredConfiguration,
+        oracleMetSlo: z.boolean(),
+        regret: z.number().describe('Measured cost of the chosen configuration over that of the oracle, minus 1'),
+        usdPerMonthDefault: positive,
+        usdPerMonthStart: positive,
+        usdPerMonthChosen: positive,
+        saving: z.number(),
+        sloMet: z.boolean(),
+        default: MeasuredConfiguration,
+        start: MeasuredConfiguration,
+        predicted: z.object({ usdPerMonth: z.number(), wireBytesPerRecord: z.number(), endToEndP99Ms: z.number() }),
+        predictionError: z.object({ all: PredictionError, chosen: PredictionError }),
+      }),
+    )
+    .min(1),
+  medianRegret: z.number(),
+  worstRegret: z.number(),
+  medianSaving: z.number().describe('Over the default client configuration, on the workloads that compress'),
+  medianSavingAll: z.number(),
+  sloMissed: z.array(z.string()),
+  predictionError: PredictionError.describe('Median over workloads of the median over all swept configurations'),
+})
+export type RegretResult = z.output<typeof RegretResult>

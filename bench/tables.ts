@@ -1,5 +1,12 @@
 /** Results as tables for people. */
-import type { Contender, LatencyResult, MigrationResult, PropagationResult, ThroughputResult } from './results.ts'
+import type {
+  Contender,
+  LatencyResult,
+  MigrationResult,
+  PropagationResult,
+  RegretResult,
+  ThroughputResult,
+} from './results.ts'
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, n) => Math.max(title.length, ...rows.map((row) => row[n]!.length)))
@@ -96,5 +103,32 @@ export function migrationTable(result: MigrationResult): string {
     ),
     '',
     `${count(result.messages)} messages: ${result.failedSends} sends failed, ${result.lost} lost, ${result.duplicated} duplicated, ${result.reordered} reordered; ${others.join(', ')}`,
+  ].join('\n')
+}
+
+export function regretTable(result: RegretResult): string {
+  const { machine, options, predictionError } = result
+  const percent = (value: number): string => `${(value * 100).toFixed(1)} %`
+  return [
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}, load at start ${machine.loadAverage}`,
+    `${options.configurations} configurations a workload on one real broker, ${options.priceBook}, ${options.tookSeconds} s`,
+    '',
+    table(
+      ['workload', 'chosen', 'cheapest measured', 'regret', 'USD/month', 'default', 'saving', 'p99 ms', 'SLO ms'],
+      result.workloads.map((one) => [
+        one.name,
+        one.chosen.configuration,
+        one.oracle.configuration === one.chosen.configuration ? 'the same' : one.oracle.configuration,
+        percent(one.regret),
+        one.usdPerMonthChosen.toFixed(2),
+        one.usdPerMonthDefault.toFixed(2),
+        percent(one.saving),
+        `${one.chosen.endToEndP99Ms.toFixed(0)}${one.sloMet ? '' : ' (missed)'}`,
+        String(one.latencyP99Ms),
+      ]),
+    ),
+    '',
+    `regret: median ${percent(result.medianRegret)}, worst ${percent(result.worstRegret)}; saving over the default client: median ${percent(result.medianSaving)} on data that compresses;`,
+    `prediction error over all swept configurations: bytes ${percent(predictionError.bytes)}, dollars ${percent(predictionError.usd)}, p99 ${percent(predictionError.p99)}.`,
   ].join('\n')
 }

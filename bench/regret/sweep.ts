@@ -7,7 +7,7 @@
  * S3. A run whose messages were not all stored is an error, never a figure.
  * S4. Nothing it made is left on the broker.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout } from 'node:timers/promises'
 import type { ConsumerSettings, ProducerSettings } from '@mq/contract'
 import { Admin, Cluster, systemDeps } from '@mq/kafka'
 import { type HeardFigures, Listener } from '../../packages/control-plane/src/twin/listener.ts'
@@ -94,6 +94,12 @@ export class Sweeper {
     const before = processCpuUs(this.#brokerPid) ?? 0
     await sleep(forMs)
     this.#idleUsPerMs = ((processCpuUs(this.#brokerPid) ?? 0) - before) / forMs
+  }
+
+  /** Drops what was learnt about CPU so far: it was warming up. */
+  forget(): void {
+    this.#brokerWaves.length = 0
+    this.#readerWaves.length = 0
   }
 
   async run(options: SweepOptions): Promise<TrialFigures[]> {
@@ -214,6 +220,10 @@ export class Sweeper {
       await Promise.allSettled(topics.map((name) => this.admin.deleteTopic(name)))
     }
   }
+}
+
+async function sleep(ms: number): Promise<void> {
+  if (ms > 0) await setTimeout(ms)
 }
 
 function ownCpuUs(): number {

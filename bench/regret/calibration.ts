@@ -1,0 +1,52 @@
+/**
+ * The constants of the model on this machine, from a workload that is none of the tested ones.
+ */
+import { type CodecCurve, calibrated, DEFAULT_CONSTANTS, type ModelConstants } from '@mq/economics'
+import { calibrate } from '../../packages/control-plane/src/twin/calibrate.ts'
+import { consumerSettings, type ProducerKnobs, producerSettings } from './grids.ts'
+import { observed } from './observe.ts'
+import type { Sweeper, Windows } from './sweep.ts'
+import { openWorkload, type WorkloadSource } from './workloads.ts'
+
+const KIB = 1_024
+const NONE = { codec: 'none', codecLevel: null } as const
+const ZSTD = { codec: 'zstd', codecLevel: 1 } as const
+const RUNS: readonly ProducerKnobs[] = [
+  { ...NONE, lingerMs: 0, batchBytes: 16 * KIB },
+  { ...ZSTD, lingerMs: 0, batchBytes: 16 * KIB },
+  { ...NONE, lingerMs: 5, batchBytes: 16 * KIB },
+  { ...ZSTD, lingerMs: 20, batchBytes: 256 * KIB },
+  { ...NONE, lingerMs: 100, batchBytes: 256 * KIB },
+  { codec: 'lz4', codecLevel: null, lingerMs: 50, batchBytes: 64 * KIB },
+]
+const FETCH = { fetchMinBytes: 1, fetchMaxWaitMs: 500 }
+
+/** @returns the constants, and the same runs' cost of a KiB at the broker */
+export async function calibrateHere(sweeper: Sweeper, seed: number, windows: Windows): Promise<ModelConstants> {
+  const source: WorkloadSource = { kind: 'calibration', seed }
+  const workload = await openWorkload(source)
+  const trials = RUNS.map((knobs) => ({ producer: producerSettings(knobs), consumers: [consumerSettings(FETCH)] }))
+  // Once for the compilers of both sides, once for the figures.
+  await sweeper.run({ workload, source, trials, windows: { ...windows, windowMs: 1_500 }, seed, alone: true })
+  sweeper.forget()
+  await sweeper.measureIdle(2_000)
+  const dryUsPerMs = await sweeper.dryCpuUsPerMs(source, 1_500)
+  const figures = await sweeper.run({ workload, source, trials, windows, seed: seed + 1, alone: true })
+  const runs = figures.map((one, n) => {
+    const cpu = sweeper.cpuOf(one)
+    const known = observed(workload, one, trials[n]!.producer)
+    const curve = (codec: string, level: number | null): CodecCurve | null =>
+      known.curves.find((each) => each.codec === codec && each.codecLevel === level) ?? null
+    return {
+      configuration: { ...RUNS[n]!, ...FETCH },
+      framedBytes: known.framedBytes,
+      curve: curve(RUNS[n]!.codec, RUNS[n]!.codecLevel),
+      sent: one.sent,
+      heard: one.heard[0]!,
+      senderCpuUs: Math.max(0, one.sent.cpuUs - dryUsPerMs * one.sent.windowMs),
+      readerCpuUs: cpu.readerUs[0]!,
+      brokerCpuUs: cpu.brokerProduceUs + cpu.brokerFetchUs[0]!,
+    }
+  })
+  return calibrated(DEFAULT_CONSTANTS, calibrate(runs))
+}

@@ -1,0 +1,228 @@
+/**
+ * One workload: what the engine chooses, what every configuration of the grid really does, and how the two compare.
+ *
+ * E1. The engine sees what it would see in production: a short run with the starting settings, samples of what codecs make of real
+ *     batches, constants calibrated on another workload, and the SLO. Never a figure of the sweep.
+ * E2. The sweep knows nothing of the choice. Afterwards the few that matter are measured again in turn, and count with their medians.
+ */
+import { Intent } from '@mq/contract'
+import {
+  type ClientKnobs,
+  type ClusterModel,
+  type Configuration,
+  costOf,
+  defaultConfiguration,
+  type Grid,
+  optimise,
+  predict,
+  sameKnobs,
+  type Workload,
+} from '@mq/economics'
+import { chooseSettings } from '../../packages/control-plane/src/provision/settings-rules.ts'
+import { median } from '../statistics.ts'
+import { consumerSettings, producerSettings, producersOf } from './grids.ts'
+import { errorOf, merged, oracleOf, type Sample, sampleFor, sampleOf } from './judge.ts'
+import { observed } from './observe.ts'
+import type { Sweeper, Trial, TrialFigures, Windows } from './sweep.ts'
+import type { BenchWorkload, WorkloadSource } from './workloads.ts'
+
+export interface Verdict {
+  readonly workload: BenchWorkload
+  readonly known: Workload
+  readonly chosen: Sample
+  readonly oracle: Sample
+  readonly defaults: Sample
+  readonly start: Sample
+  readonly oracleMet: boolean
+  readonly configurations: number
+  readonly isCompressible: boolean
+  /** Medians over the swept configurations, and of the chosen one. */
+  readonly errors: { readonly all: Errors; readonly chosen: Errors }
+  /** What the engine expected of its choice. */
+  readonly predicted: {
+    readonly usdPerMonth: number
+    readonly wireBytesPerRecord: number
+    readonly endToEndP99Ms: number
+  }
+}
+
+export interface Errors {
+  readonly bytes: number
+  readonly usd: number
+  readonly p99: number
+}
+
+export interface JudgeOptions {
+  readonly sweeper: Sweeper
+  readonly grid: Grid
+  readonly cluster: ClusterModel
+  readonly windows: (workload: BenchWorkload) => Windows
+  readonly finalRounds: number
+  readonly followerUsPerKib: () => number
+  readonly seed: number
+  say(text: string): void
+}
+
+/** How many of the cheapest are measured again. */
+const FINALISTS = 3
+const COMPRESSIBLE_RATIO = 1.5
+export const RETENTION_MS = 7 * 86_400_000
+export const REPLICATION = 3
+
+export function placeOf(workload: BenchWorkload, cluster: string): Omit<Configuration, keyof ClientKnobs> {
+  return {
+    cluster,
+    partitions: workload.partitions,
+    replication: REPLICATION,
+    retentionMs: RETENTION_MS,
+    localRetentionMs: null,
+    followerFetch: false,
+  }
+}
+
+export async function judge(workload: BenchWorkload, source: WorkloadSource, options: JudgeOptions): Promise<Verdict> {
+  const { sweeper, grid, cluster, say } = options
+  const windows = options.windows(workload)
+  const intent = Intent.parse({
+    latencyP99Ms: workload.latencyP99Ms,
+    ordering: workload.isKeyed ? 'key' : 'none',
+    format: 'bytes',
+  })
+  const place = placeOf(workload, cluster.name)
+  const settings = chooseSettings(intent)
+  const startKnobs: ClientKnobs = {
+    codec: settings.producer.codec,
+    codecLevel: settings.producer.codecLevel ?? null,
+    lingerMs: settings.producer.lingerMs,
+    batchBytes: settings.producer.batchBytes,
+    fetchMinBytes: settings.consumer.fetchMinBytes,
+    fetchMaxWaitMs: settings.consumer.fetchMaxWaitMs,
+  }
+  const dryUsPerMs = await sweeper.dryCpuUsPerMs(source, 1_500)
+  const run = { workload, source, windows, seed: options.seed }
+
+  const startTrial = trialOf(startKnobs)
+  const [startFigures] = await sweeper.run({ ...run, trials: [startTrial], seed: options.seed + 1, alone: true })
+  const known = observed(workload, startFigures!, startTrial.producer)
+  const optimum = optimise({
+    workload: known,
+    intent,
+    current: { ...place, ...startKnobs },
+    clusters: [cluster],
+    grid,
+    hysteresis: { minSavingShare: 0, minSavingUsdPerMonth: 0 },
+  })
+  const choice = knobsOf(optimum.best.configuration)
+  say(
+    `  ${workload.name}: chosen ${describe(choice)}, predicted ${optimum.best.cost.usdPerMonth.toFixed(2)} USD/month, p99 ${optimum.best.prediction.endToEndP99Ms.toFixed(1)} ms`,
+  )
+
+  const trials = producersOf(grid).map((knobs) => ({
+    producer: producerSettings(knobs),
+    consumers: grid.fetches.map(consumerSettings),
+  }))
+  const figures = await sweeper.run({
+    ...run,
+    trials,
+    onWave: (done, of) => say(`  ${workload.name}: ${done}/${of} producer settings measured`),
+  })
+  const sample = (knobs: ClientKnobs, one: TrialFigures, reader: number): Sample =>
+    sampleOf({
+      workload,
+      cluster,
+      place,
+      knobs,
+      figures: one,
+      reader,
+      cpu: sweeper.cpuOf(one),
+      dryUsPerMs,
+      followerUsPerKib: options.followerUsPerKib(),
+    })
+  const swept = producersOf(grid).flatMap((producer, n) =>
+    grid.fetches.map((fetch, reader) => sample({ ...producer, ...fetch }, figures[n]!, reader)),
+  )
+
+  const defaultKnobs = knobsOf(defaultConfiguration(place))
+  const cheapest = swept
+    .filter((one) => one.endToEndP99Ms <= workload.latencyP99Ms)
+    .toSorted((a, b) => a.usdPerMonth - b.usdPerMonth)
+    .slice(0, FINALISTS)
+    .map((one) => one.knobs)
+  const finalists: ClientKnobs[] = []
+  for (const knobs of [choice, startKnobs, defaultKnobs, ...cheapest]) {
+    if (!finalists.some((one) => sameKnobs(one, knobs))) finalists.push(knobs)
+  }
+  const again = new Map(finalists.map((knobs) => [knobs, [] as Sample[]]))
+  for (let round = 0; round < options.finalRounds; round++) {
+    const order = round % 2 === 0 ? finalists : finalists.toReversed()
+    const repeated = await sweeper.run({ ...run, trials: order.map(trialOf), seed: options.seed + 10 + round })
+    for (const [n, knobs] of order.entries()) again.get(knobs)!.push(sample(knobs, repeated[n]!, 0))
+    say(`  ${workload.name}: finalists, round ${round + 1}/${options.finalRounds}`)
+  }
+  const finals = [...again].map(([knobs, samples]) => {
+    const before = swept.filter((one) => sameKnobs(one.knobs, knobs))
+    return merged([...before, ...samples])
+  })
+  const chosen = sampleFor(finals, choice)
+  // The starting settings and those of the default client may lie outside the grid: only the grid has an oracle.
+  const oracle = oracleOf(
+    finals.filter((one) => swept.some((each) => sameKnobs(each.knobs, one.knobs))),
+    workload.latencyP99Ms,
+  )
+
+  const errors = (of: Sample): Errors => {
+    const configuration = { ...place, ...of.knobs }
+    const prediction = predict(known, configuration, cluster)
+    return {
+      bytes: errorOf(prediction.wireBytesPerRecord, of.wireBytesPerRecord),
+      usd: errorOf(costOf(known, configuration, cluster, prediction).usdPerMonth, of.usdPerMonth),
+      p99: errorOf(prediction.endToEndP99Ms, of.endToEndP99Ms),
+    }
+  }
+  const all = swept.map(errors)
+  return {
+    workload,
+    known,
+    chosen,
+    oracle: oracle.sample,
+    oracleMet: oracle.met,
+    defaults: sampleFor(finals, defaultKnobs),
+    start: sampleFor(finals, startKnobs),
+    configurations: swept.length,
+    isCompressible: compressible(swept),
+    errors: {
+      all: {
+        bytes: median(all.map((one) => one.bytes)),
+        usd: median(all.map((one) => one.usd)),
+        p99: median(all.map((one) => one.p99)),
+      },
+      chosen: errors(chosen),
+    },
+    predicted: {
+      usdPerMonth: optimum.best.cost.usdPerMonth,
+      wireBytesPerRecord: optimum.best.prediction.wireBytesPerRecord,
+      endToEndP99Ms: optimum.best.prediction.endToEndP99Ms,
+    },
+  }
+}
+
+function trialOf(knobs: ClientKnobs): Trial {
+  return { producer: producerSettings(knobs), consumers: [consumerSettings(knobs)] }
+}
+
+export function knobsOf(configuration: Configuration): ClientKnobs {
+  const { codec, codecLevel, lingerMs, batchBytes, fetchMinBytes, fetchMaxWaitMs } = configuration
+  return { codec, codecLevel, lingerMs, batchBytes, fetchMinBytes, fetchMaxWaitMs }
+}
+
+function describe(knobs: ClientKnobs): string {
+  const level = knobs.codecLevel === null ? '' : `-${knobs.codecLevel}`
+  return `${knobs.codec}${level} ${knobs.lingerMs} ms ${knobs.batchBytes / 1_024} KiB fetch ${knobs.fetchMinBytes} B`
+}
+
+/** Whether any codec does something worth speaking of, as measured. */
+function compressible(swept: readonly Sample[]): boolean {
+  const least = (list: readonly Sample[]): number => Math.min(...list.map((one) => one.wireBytesPerRecord))
+  const plain = swept.filter((one) => one.knobs.codec === 'none')
+  return plain.length > 0 && least(plain) / least(swept) >= COMPRESSIBLE_RATIO
+}
