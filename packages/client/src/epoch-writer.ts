@@ -142,6 +142,11 @@ export class EpochWriter {
     this.producer.resume(this.topic)
   }
 
+  /** Resolves when every answer that was under way has come. */
+  answered(): Promise<void> {
+    return this.producer.answered()
+  }
+
   /** Everything that is not known to be stored, in order (W1). Only closing is left to do afterwards. */
   takeOver(): HeldBatch[] {
     return this.producer.takeOver(this.topic)

@@ -9,7 +9,8 @@
  *     has not leaves first, in order (handover.ts).
  * T5. A topic that refuses what only a sealed one refuses fails no send: the binding is asked for until it says what is new,
  *     and as long as it says that nothing is, the topic is tried again.
- * T6. An epoch that is being prepared has its writer already, connected, so that opening it costs no connecting.
+ * T6. Answers that are under way when an epoch ends are waited for a moment, so that only what is lost is looked for in its log.
+ * T7. An epoch that is being prepared has its writer already, connected, so that opening it costs no connecting.
  */
 import { type Binding, type Epoch, MqError, openEpoch } from '@mq/contract'
 import type { Deps, Headers, MemoryBudget, ProducerTopic, Receipt } from '@mq/kafka'
@@ -53,6 +54,8 @@ type Phase =
 const NO_OPTIONS: SendOptions = {}
 /** How long the log of an epoch that was given up is tried to be read. */
 const LOST_LOG_MS = 5_000
+/** How long the answers of an epoch that ended are waited for. */
+const LAST_ANSWERS_MS = 250
 const ASK_AGAIN = { firstMs: 50, capMs: 1_000 }
 /** Answers that nothing is new before a refusing topic is tried again. */
 const TRY_AGAIN_AFTER = 3
@@ -63,7 +66,7 @@ export class Outlet {
   #phase: Phase
   #binding: Binding | undefined
   #previous: EpochWriter | undefined
-  /** Of the epoch that is being prepared (T6). */
+  /** Of the epoch that is being prepared (T7). */
   #next: EpochWriter | undefined
   readonly #handover: Handover
   readonly #closed = new AbortController()
@@ -241,7 +244,7 @@ export class Outlet {
     this.#options.onMoved?.({ fromEpoch: pause.epoch, toEpoch: writer.epoch, writePauseMs, ...handed })
   }
 
-  /** T6 */
+  /** T7 */
   #prepare(binding: Binding): void {
     const next = this.#next
     const isWanted = ({ state }: Epoch): boolean => state === 'preparing' || state === 'open'
@@ -274,15 +277,9 @@ export class Outlet {
     const { promise: broken, resolve: breakOff } = Promise.withResolvers<void>()
     this.#breakOff = breakOff
     try {
-      const to = from.writes(open) ? from : this.#writerOf(binding, open)
+      const to = from.writes(open) ? from : await this.#leave(binding, open, from)
       if (to === from) from.resume()
-      else {
-        this.#handover.putFirst(from.takeOver())
-        this.#previous = to
-        await this.#resolve(binding, from)
-        void from.close().catch(() => {})
-      }
-      await this.#handover.moveTo(to, broken)
+      if (to !== undefined) await this.#handover.moveTo(to, broken)
     } catch (error) {
       this.refuse(error instanceof MqError ? error : new MqError('MQ_INTERNAL', String(error), { cause: error }))
     } finally {
@@ -290,6 +287,22 @@ export class Outlet {
       this.#breakOff = undefined
     }
     if (this.#phase.kind === 'waiting' && this.#binding !== undefined) this.apply(this.#binding)
+  }
+
+  /** Takes what an epoch holds. @returns the writer of the next one; nothing when nothing may be sent meanwhile */
+  async #leave(binding: Binding, open: Epoch, from: EpochWriter): Promise<EpochWriter | undefined> {
+    // T6
+    await within(this.#options.deps, LAST_ANSWERS_MS, from.answered())
+    this.#handover.putFirst(from.takeOver())
+    if (this.#phase.kind === 'refused') {
+      this.#handover.refuse(this.#phase.error)
+      return undefined
+    }
+    const to = this.#writerOf(binding, open)
+    this.#previous = to
+    await this.#resolve(binding, from)
+    void from.close().catch(() => {})
+    return to
   }
 
   async #resolve(binding: Binding, from: EpochWriter): Promise<void> {

@@ -67,6 +67,12 @@ class TestWriter {
     this.isRefused = false
   }
 
+  lastAnswer: Promise<void> = Promise.resolve()
+
+  answered(): Promise<void> {
+    return this.lastAnswer
+  }
+
   takeOver(): HeldBatch[] {
     this.steps.push('taken')
     return this.held
@@ -217,7 +223,38 @@ describe('Outlet', () => {
     assert.equal(writers[1]!.sent.length, 3)
   })
 
-  it('has the writer of an epoch that is being prepared, and lets go of it when the epoch is dropped (T6)', async () => {
+  it('waits for answers that are under way before it looks into the log, but only a moment (T6)', async () => {
+    for (const isLost of [false, true]) {
+      const { outlet, writers, time } = open()
+      outlet.apply(OPEN)
+      const answer = Promise.withResolvers<void>()
+      writers[0]!.lastAnswer = answer.promise
+      outlet.apply(NEXT)
+      await time.advance(100)
+      assert.deepEqual(writers[0]!.steps, ['hold'])
+      if (!isLost) answer.resolve()
+      await time.advance(isLost ? 200 : 0)
+      for (let turns = 0; turns < 9; turns++) await turn()
+      assert.deepEqual(writers[0]!.steps, ['hold', 'taken'])
+      assert.equal(writers.length, 2)
+    }
+  })
+
+  it('rejects what it takes over from an epoch after it was closed (T6)', async () => {
+    const { outlet, writers } = open()
+    outlet.apply(OPEN)
+    const answer = Promise.withResolvers<void>()
+    writers[0]!.lastAnswer = answer.promise
+    const held = new TestHeld(0, [['a', '0']])
+    writers[0]!.held = [held]
+    outlet.apply(NEXT)
+    await outlet.close(1, async () => {})
+    answer.resolve()
+    await assert.rejects(held.promise, (error: MqError) => error.code === 'MQ_CLOSED')
+    assert.equal(writers.length, 1)
+  })
+
+  it('has the writer of an epoch that is being prepared, and lets go of it when the epoch is dropped (T7)', async () => {
     const { outlet, writers } = open()
     const preparing = { ...OPEN.epochs[0]!, epoch: 2, topic: 'orders.placed.e2', state: 'preparing' as const }
     outlet.apply(OPEN)

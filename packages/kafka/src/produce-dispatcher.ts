@@ -42,6 +42,7 @@ export class ProduceDispatcher {
   readonly #wakeAt: (monotonicMs: number) => void
   readonly #connections = new Map<number, Connection>()
   readonly #underWay = new Set<UnderWay>()
+  readonly #onIdle: (() => void)[] = []
 
   constructor(cluster: DispatchCluster, deps: Deps, observer: ProducerObserver, wakeAt: (monotonicMs: number) => void) {
     this.#cluster = cluster
@@ -67,6 +68,11 @@ export class ProduceDispatcher {
         for (const { sender, batch } of parcels) sender.unsent(batch, trouble)
       },
     )
+  }
+
+  /** Resolves when no request waits for its answer. */
+  idle(): Promise<void> {
+    return this.#underWay.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#onIdle.push(resolve))
   }
 
   /** D2. Returns when to look again; Infinity with nothing under way. */
@@ -107,6 +113,7 @@ export class ProduceDispatcher {
       if (!this.#underWay.delete(request)) return
       if (error !== null || answer === undefined) this.#lost(parcels, error)
       else this.#answered(parcels, answer)
+      if (this.#underWay.size === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
     })
   }
 

@@ -193,6 +193,11 @@ export class Producer {
     for (const sender of topic.senders) sender.hold()
   }
 
+  /** Resolves when nothing is on the wire; on hold that stays so. */
+  answered(): Promise<void> {
+    return this.#dispatcher.idle()
+  }
+
   resume(topic: ProducerTopic): void {
     for (const sender of topic.senders) {
       sender.resume()
