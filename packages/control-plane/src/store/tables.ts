@@ -60,12 +60,13 @@ export interface DecisionsTable {
   revision: number
 }
 
-export interface RollupsTable {
+/** Roll-ups of traffic: neighbouring windows of one mQ ID share a row. */
+export interface TrafficChunksTable {
   mq_id: string
   resolution_ms: number
-  window_start_ms: number
-  /** JSON of `Rollup`. */
-  data: string
+  chunk_start_ms: number
+  /** Packed windows (telemetry/rollups.ts). */
+  data: Uint8Array
 }
 
 export interface MigrationsTable {
@@ -104,7 +105,7 @@ export interface Tables {
   mq_ids: MqIdsTable
   epochs: EpochsTable
   decisions: DecisionsTable
-  rollups: RollupsTable
+  traffic_chunks: TrafficChunksTable
   migrations: MigrationsTable
   migration_steps: MigrationStepsTable
 }

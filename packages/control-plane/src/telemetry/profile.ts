@@ -5,15 +5,20 @@
  * F2. A figure nobody reported is null, never a guess: whoever needs one chooses its own assumption and says so.
  */
 import type { ShadowSample } from '@mq/contract'
+import { type IdTraffic, INSTANCE_AWAY_MS, WINDOW_MS } from './id-traffic.ts'
+import { busiestPartitionShare, distinctKeys } from './shape.ts'
 import type { Sketch } from './sketch.ts'
 
-/** What one process did under one set of settings in one window of 10 s. */
+/** What one process did under one set of settings in the window of one report. */
 export interface InstanceWindow {
   /** As `binding.trial.instances` names it. */
   readonly instance: string
   readonly app: string
   readonly zone: string | null
+  readonly epoch: number
+  /** By the clock of the control plane: of one report, as long as that report's window. */
   readonly windowStartMs: number
+  readonly windowMs: number
   /** How long in this window these settings were in force. */
   readonly activeMs: number
   readonly records: number
@@ -86,4 +91,60 @@ export interface TrafficProfile {
   readonly shadow: readonly ShadowSample[]
   /** Reports or parts of reports that were left out because no honest client sends them. */
   readonly outliers: number
+}
+
+const BATCH_HEADER_BYTES = 61
+const TOP_KEYS = 8
+
+/** Null when nothing was sent that is still remembered. */
+export function profileOf(mqId: string, traffic: IdTraffic, nowMs: number): TrafficProfile | null {
+  const { slice, ms, peakRecords } = traffic.watched(nowMs)
+  const { producer, sendLatency } = slice
+  const shape = slice.shape!
+  const { records, batches } = producer
+  if (records < 1) return null
+  const observedMs = Math.max(1, Math.round(ms))
+  const perSecond = (records * 1_000) / observedMs
+  const isFresh = (atMs: number): boolean => atMs > nowMs - INSTANCE_AWAY_MS
+  const { samples, dropped } = traffic.findings.merged(nowMs)
+  return {
+    mqId,
+    observedMs,
+    records: Math.round(records),
+    recordsPerSecond: perSecond,
+    // Less than a window says nothing of peaks.
+    peakMultiple: observedMs < 2 * WINDOW_MS ? 1 : Math.max(1, peakRecords / (WINDOW_MS / 1_000) / perSecond),
+    recordBytes: producer.recordBytes / records,
+    framedBytes: Math.max(1, (producer.uncompressedBytes - batches * BATCH_HEADER_BYTES) / records),
+    wireBytesPerRecord: producer.wireBytes / records,
+    recordsPerBatch: batches > 0 ? records / batches : 1,
+    recordSizes: shape.sizes,
+    batchDepths: shape.depths,
+    sendLatency,
+    producers: [...traffic.senders.values()].filter(isFresh).length,
+    partitionsSeen: shape.partitionsSeen,
+    busiestPartitionShare: busiestPartitionShare(shape),
+    keyedShare: shape.keysSampled > 0 ? shape.keysKeyed / shape.keysSampled : null,
+    distinctKeys: distinctKeys(shape),
+    topKeyShares: shape.keysKeyed > 0 ? shape.topSums.slice(0, TOP_KEYS).map((sum) => sum / shape.keysKeyed) : [],
+    dispersion: shape.dispersionBatches > 0 ? shape.dispersionSum / shape.dispersionBatches : null,
+    producerCpuUsPerRecord: producer.cpuRecords > 0 ? producer.cpuUs / producer.cpuRecords : null,
+    groups: [...slice.groups].map(([group, { counts, endToEnd }]) => {
+      const readers = [...(traffic.readers.get(group)?.values() ?? [])].filter(({ atMs }) => isFresh(atMs))
+      const lags = readers.flatMap((one) => one.records ?? [])
+      return {
+        group,
+        members: readers.length,
+        recordsPerSecond: (counts.records * 1_000) / observedMs,
+        fetchRequestsPerSecond: counts.fetchRequests > 0 ? (counts.fetchRequests * 1_000) / observedMs : null,
+        lagRecords: lags.length === 0 ? null : lags.reduce((sum, lag) => sum + lag, 0),
+        endToEnd,
+      }
+    }),
+    zones: [...shape.zones]
+      .map(([zone, sent]) => ({ zone, share: sent / shape.zonedRecords }))
+      .sort((a, b) => b.share - a.share),
+    shadow: samples,
+    outliers: traffic.outliers + dropped,
+  }
 }

@@ -1,11 +1,11 @@
 /**
- * A latency histogram that merges: counts by value in microseconds, as few entries as were seen.
+ * A histogram that merges: counts by value (microseconds, bytes, records), as few entries as were seen.
  *
  * K1. What comes from outside is bounded before it is decoded: size after inflating, digits and range are checked first.
  * K2. A histogram that cannot be read is an error of the report that carried it and changes nothing.
  */
 import { inflateSync } from 'node:zlib'
-import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64 } from 'hdr-histogram-js'
+import { decodeFromCompressedBase64 } from 'hdr-histogram-js'
 
 const MAX_INFLATED_BYTES = 262_144
 /** A day: more is no latency but a clock. */
@@ -44,27 +44,42 @@ export class Sketch {
     this.#total += count
   }
 
-  merge(other: Sketch): void {
-    for (const [value, count] of other.#counts) this.add(value, count)
+  /** Adds `factor` times what another one counted. */
+  merge(other: Sketch, factor = 1): void {
+    for (const [value, count] of other.#counts) this.add(value, count * factor)
+  }
+
+  /** What was seen, by rising value. */
+  entries(): [value: number, count: number][] {
+    return [...this.#counts].sort(([a], [b]) => a - b)
+  }
+
+  mean(): number | null {
+    if (this.#total === 0) return null
+    let sum = 0
+    for (const [value, count] of this.#counts) sum += value * count
+    return sum / this.#total
   }
 
   /** The value below which `share` of what was seen lies, in milliseconds; null when nothing was seen. */
   quantileMs(share: number): number | null {
-    if (this.#total === 0) return null
-    const rank = Math.max(1, Math.ceil(share * this.#total))
-    let seen = 0
-    for (const [value, count] of [...this.#counts].sort(([a], [b]) => a - b)) {
-      seen += count
-      if (seen >= rank) return value / 1_000
-    }
-    return null
+    const value = this.quantile(share)
+    return value === null ? null : value / 1_000
   }
 
-  encode(): string {
-    if (this.#total === 0) return ''
-    const histogram = build({ bitBucketSize: 64, numberOfSignificantValueDigits: 2, autoResize: true })
-    for (const [value, count] of this.#counts) histogram.recordValueWithCount(value, count)
-    return encodeIntoCompressedBase64(histogram)
+  /** As counted: microseconds for latencies, bytes for sizes. */
+  quantile(share: number): number | null {
+    if (this.#total === 0) return null
+    // A weighted sum of histograms does not count whole records.
+    const rank = Math.max(Math.min(1, this.#total), share * this.#total) - 1e-9 * this.#total
+    let seen = 0
+    let last = 0
+    for (const [value, count] of this.entries()) {
+      seen += count
+      last = value
+      if (seen >= rank) break
+    }
+    return last
   }
 }
 

@@ -1,7 +1,10 @@
 /**
  * What was sent and consumed in one stretch of time: counts and latencies that add up.
+ *
+ * L1. A stretch of 10 s has no shape: sizes, keys and depths need more records than that to say anything.
  */
 import type { ConsumerTelemetry, ProducerTelemetry } from '@mq/contract'
+import { addToShape, emptyShape, mergeShape, type ReportedSketches, type Shape } from './shape.ts'
 import { Sketch } from './sketch.ts'
 
 /** Groups of one mQ ID that are told apart; more are not counted. */
@@ -16,6 +19,9 @@ export interface ProducerCounts {
   requests: number
   retries: number
   errors: number
+  /** Of encoding and compressing, and how many of the records that covers: older clients do not say. */
+  cpuUs: number
+  cpuRecords: number
 }
 export interface GroupCounts {
   records: number
@@ -24,40 +30,56 @@ export interface GroupCounts {
   handlerErrors: number
   redeliveries: number
   rebalances: number
+  /** Zero from clients that do not count them. */
+  batches: number
+  fetchRequests: number
   lagRecords: number | null
 }
 export interface Slice {
   readonly producer: ProducerCounts
   readonly sendLatency: Sketch
   readonly groups: Map<string, { counts: GroupCounts; endToEnd: Sketch }>
+  /** L1 */
+  readonly shape: Shape | null
 }
 
-export function emptySlice(): Slice {
+export function emptySlice(withShape = false): Slice {
   return {
-    producer: {
-      records: 0,
-      recordBytes: 0,
-      wireBytes: 0,
-      uncompressedBytes: 0,
-      batches: 0,
-      requests: 0,
-      retries: 0,
-      errors: 0,
-    },
+    producer: noProducerCounts(),
     sendLatency: new Sketch(),
     groups: new Map(),
+    shape: withShape ? emptyShape() : null,
   }
 }
 
-export function mergeSlice(into: Slice, from: Slice): void {
-  for (const key of Object.keys(into.producer) as (keyof ProducerCounts)[]) into.producer[key] += from.producer[key]
-  into.sendLatency.merge(from.sendLatency)
+export function noProducerCounts(): ProducerCounts {
+  return {
+    records: 0,
+    recordBytes: 0,
+    wireBytes: 0,
+    uncompressedBytes: 0,
+    batches: 0,
+    requests: 0,
+    retries: 0,
+    errors: 0,
+    cpuUs: 0,
+    cpuRecords: 0,
+  }
+}
+
+/** Adds `factor` times another slice. */
+export function mergeSlice(into: Slice, from: Slice, factor = 1): void {
+  for (const key of Object.keys(into.producer) as (keyof ProducerCounts)[]) {
+    into.producer[key] += from.producer[key] * factor
+  }
+  into.sendLatency.merge(from.sendLatency, factor)
   for (const [group, { counts, endToEnd }] of from.groups) {
     const target = groupOf(into, group)
     if (target === undefined) continue
-    addGroupCounts(target.counts, counts, 1)
-    target.endToEnd.merge(endToEnd)
+    addGroupCounts(target.counts, counts, factor)
+    target.endToEnd.merge(endToEnd, factor)
   }
+  if (into.shape !== null && from.shape !== null) mergeShape(into.shape, from.shape, factor)
 }
 
 /** Adds `share` of a report. */
@@ -71,13 +93,35 @@ export function addProducer(slice: Slice, one: ProducerTelemetry, share: number)
   producer.requests += one.requests * share
   producer.retries += one.retries * share
   producer.errors += one.errors * share
+  if (one.cpuUs === undefined) return
+  producer.cpuUs += one.cpuUs * share
+  producer.cpuRecords += one.records * share
+}
+
+/** Adds the parts of a report that say how records look. */
+export function addShape(slice: Slice, one: ProducerTelemetry, sketches: ReportedSketches, zone?: string): void {
+  if (slice.shape !== null) addToShape(slice.shape, one, sketches, zone)
 }
 
 export function addConsumer(slice: Slice, one: ConsumerTelemetry, share: number, latency: Sketch | undefined): void {
   const target = groupOf(slice, one.group)
   if (target === undefined) return
-  addGroupCounts(target.counts, one, share)
+  addGroupCounts(target.counts, { ...one, batches: one.batches ?? 0, fetchRequests: one.fetchRequests ?? 0 }, share)
   if (latency !== undefined) target.endToEnd.merge(latency)
+}
+
+export function noGroupCounts(): GroupCounts {
+  return {
+    records: 0,
+    recordBytes: 0,
+    wireBytes: 0,
+    handlerErrors: 0,
+    redeliveries: 0,
+    rebalances: 0,
+    batches: 0,
+    fetchRequests: 0,
+    lagRecords: null,
+  }
 }
 
 function addGroupCounts(into: GroupCounts, from: Omit<GroupCounts, 'lagRecords'>, share: number): void {
@@ -87,23 +131,14 @@ function addGroupCounts(into: GroupCounts, from: Omit<GroupCounts, 'lagRecords'>
   into.handlerErrors += from.handlerErrors * share
   into.redeliveries += from.redeliveries * share
   into.rebalances += from.rebalances * share
+  into.batches += from.batches * share
+  into.fetchRequests += from.fetchRequests * share
 }
 
 function groupOf(slice: Slice, group: string): { counts: GroupCounts; endToEnd: Sketch } | undefined {
   let target = slice.groups.get(group)
   if (target === undefined && slice.groups.size < MAX_GROUPS) {
-    target = {
-      counts: {
-        records: 0,
-        recordBytes: 0,
-        wireBytes: 0,
-        handlerErrors: 0,
-        redeliveries: 0,
-        rebalances: 0,
-        lagRecords: null,
-      },
-      endToEnd: new Sketch(),
-    }
+    target = { counts: noGroupCounts(), endToEnd: new Sketch() }
     slice.groups.set(group, target)
   }
   return target

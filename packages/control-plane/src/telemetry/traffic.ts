@@ -5,38 +5,37 @@
  * T2. A report is placed by when it arrives, not by the clock of its sender; a window longer than MAX_SPREAD_MS counts
  *     as that long. A skewed or lying clock can neither fill the past nor the future.
  * T3. Counts no process can reach are refused with the report that holds them.
- * T4. Roll-ups of 5 minutes and 1 hour go to the store; a store that cannot be written loses roll-ups, never the process.
+ * T4. Roll-ups of 10 seconds, 5 minutes and 1 hour go to the store; a store that cannot be written loses roll-ups, never the process.
+ * T5. What contradicts itself is an outlier: that part of the report is left out, and counted.
  */
 import { type ConsumerTelemetry, MqError, type ProducerTelemetry, type TelemetryReport } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
+import { IdTraffic, INSTANCE_AWAY_MS, type SentPart, type TenSeconds, WINDOW_MS } from './id-traffic.ts'
+import { InstanceLog } from './instance-log.ts'
+import { type InstanceWindow, profileOf, type TrafficProfile } from './profile.ts'
 import { Sketch } from './sketch.ts'
-import { addConsumer, addProducer, emptySlice, MAX_GROUPS, mergeSlice, type Slice } from './slice.ts'
+import { emptySlice, mergeSlice, type Slice } from './slice.ts'
 
-export const WINDOW_MS = 10_000
+export { FIVE_MINUTES_MS, WINDOW_MS } from './id-traffic.ts'
+
 const RATE_WINDOWS = 6
-const KEPT_WINDOWS = 7
 export const MAX_SPREAD_MS = 60_000
 const MAX_INSTANCES = 20_000
-const INSTANCE_AWAY_MS = 60_000
 /** Ten times what one process was ever measured to send. */
 const MAX_MESSAGES_PER_SECOND = 20_000_000
 const MAX_BYTES_PER_SECOND = 100e9
-
-interface IdTraffic {
-  /** By window number; at most KEPT_WINDOWS. */
-  readonly windows: Map<number, Slice>
-  fiveMinutes: { startMs: number; slice: Slice }
-  /** Latest lag each instance told, by group: lag is a level, not a count. */
-  readonly lag: Map<string, Map<string, { records: number; atMs: number }>>
-}
+/** No process has more processors. */
+const MAX_PROCESSORS = 1_024
+/** mQ IDs whose five minutes are ended in one go: ending takes a moment for each, and requests wait meanwhile. */
+const FINISHED_AT_ONCE = 1_000
 
 export interface FinishedRollup {
   readonly mqId: string
   readonly windowStartMs: number
-  readonly slice: Slice
+  /** Null when only windows of 10 s are left to tell. */
+  readonly slice: Slice | null
+  readonly tens: readonly TenSeconds[]
 }
-
-export const FIVE_MINUTES_MS = 300_000
 
 export interface TrafficOptions {
   readonly deps: Deps
@@ -47,9 +46,11 @@ export class Traffic {
   readonly #options: TrafficOptions
   readonly #ids = new Map<string, IdTraffic>()
   readonly #instances = new Map<string, { app: string; atMs: number }>()
+  readonly #log = new InstanceLog()
   #finished: FinishedRollup[] = []
   #reports = 0
   #unknownIds = 0
+  #outliers = 0
 
   constructor(options: TrafficOptions) {
     this.#options = options
@@ -63,6 +64,11 @@ export class Traffic {
     return this.#unknownIds
   }
 
+  /** Parts of reports that were left out (T5). */
+  get outliers(): number {
+    return this.#outliers
+  }
+
   /** Processes that reported within the last minute. */
   instances(): number {
     const since = this.#options.deps.clock.nowMs() - INSTANCE_AWAY_MS
@@ -70,7 +76,7 @@ export class Traffic {
     return this.#instances.size
   }
 
-  /** Takes one report, whole or not at all (T3). */
+  /** Takes one report, whole or not at all (T3), save outliers (T5). */
   take(report: TelemetryReport): void {
     const now = this.#options.deps.clock.nowMs()
     const producers = report.producers.map((one) => ({ one, latency: readSketch(one.mqId, one.sendLatencyUs) }))
@@ -86,23 +92,20 @@ export class Traffic {
     const spread = Math.min(report.windowMs, MAX_SPREAD_MS)
     const windows = Math.max(1, Math.round(spread / WINDOW_MS))
     for (const { one, latency } of producers) {
-      const traffic = this.#traffic(one.mqId, now)
+      const traffic = this.#traffic(one.mqId, now, spread)
       if (traffic === undefined) continue
-      for (let back = 0; back < windows; back++) {
-        addProducer(window(traffic, now, back), one, 1 / windows)
+      const outliers = traffic.outliers
+      const part = partOf(one, latency, report.windowMs)
+      if (part === undefined) traffic.outliers++
+      else {
+        traffic.sent(part, instance, report.zone, now, windows)
+        this.#log.add(report, part.one, now)
+        traffic.outliers += part.dropped
       }
-      window(traffic, now, 0).sendLatency.merge(latency)
-      addProducer(traffic.fiveMinutes.slice, one, 1)
-      traffic.fiveMinutes.slice.sendLatency.merge(latency)
+      this.#outliers += traffic.outliers - outliers
     }
     for (const { one, latency } of consumers) {
-      const traffic = this.#traffic(one.mqId, now)
-      if (traffic === undefined) continue
-      for (let back = 0; back < windows; back++) {
-        addConsumer(window(traffic, now, back), one, 1 / windows, back === 0 ? latency : undefined)
-      }
-      addConsumer(traffic.fiveMinutes.slice, one, 1, latency)
-      if (one.lagRecords !== null) keepLag(traffic, one.group, instance, one.lagRecords, now)
+      this.#traffic(one.mqId, now, spread)?.read(one, latency, instance, now, windows)
     }
   }
 
@@ -121,12 +124,12 @@ export class Traffic {
     }
     if (!any) return null
     const lag = new Map<string, number>()
-    for (const [group, instances] of traffic.lag) {
-      const fresh = [...instances.values()].filter((one) => one.atMs > now - INSTANCE_AWAY_MS)
+    for (const [group, instances] of traffic.readers) {
+      const fresh = [...instances.values()].filter((one) => one.records !== null && one.atMs > now - INSTANCE_AWAY_MS)
       if (fresh.length > 0)
         lag.set(
           group,
-          fresh.reduce((sum, one) => sum + one.records, 0),
+          fresh.reduce((sum, one) => sum + one.records!, 0),
         )
     }
     return { windowMs: RATE_WINDOWS * WINDOW_MS, slice, lag }
@@ -138,70 +141,85 @@ export class Traffic {
     return minute === null ? null : minute.slice.producer.records / (minute.windowMs / 1_000)
   }
 
+  /** What is known of the traffic of an mQ ID; null when it sent nothing for so long that nothing is left. */
+  profile(mqId: string): TrafficProfile | null {
+    const traffic = this.#ids.get(mqId)
+    return traffic === undefined ? null : profileOf(mqId, traffic, this.#options.deps.clock.nowMs())
+  }
+
+  /** What single processes sent since then, one entry for each report and set of settings, oldest first. */
+  instanceWindows(mqId: string, sinceMs: number): readonly InstanceWindow[] {
+    return this.#log.windows(mqId, sinceMs, this.#options.deps.clock.nowMs())
+  }
+
   /** Roll-ups that are complete, or all of them at the end; each is handed out once. */
   takeFinished(all = false): FinishedRollup[] {
     const now = this.#options.deps.clock.nowMs()
+    let ended = 0
     for (const [mqId, traffic] of this.#ids) {
       if (!this.#options.isKnown(mqId)) this.#ids.delete(mqId)
-      else if (all || now >= traffic.fiveMinutes.startMs + FIVE_MINUTES_MS) this.#finish(mqId, traffic, now)
+      else if (all || (ended < FINISHED_AT_ONCE && traffic.isFiveOver(now))) {
+        ended++
+        this.#finish(mqId, traffic, now, all)
+      }
     }
+    this.#log.prune(now, this.#options.isKnown)
     const finished = this.#finished
     this.#finished = []
     return finished
   }
 
-  #traffic(mqId: string, now: number): IdTraffic | undefined {
+  #traffic(mqId: string, now: number, windowMs: number): IdTraffic | undefined {
     if (!this.#options.isKnown(mqId)) {
       this.#unknownIds++
       return undefined
     }
     let traffic = this.#ids.get(mqId)
     if (traffic === undefined) {
-      traffic = { windows: new Map(), fiveMinutes: { startMs: floorTo(now), slice: emptySlice() }, lag: new Map() }
+      traffic = new IdTraffic(now)
+      traffic.began(now, windowMs)
       this.#ids.set(mqId, traffic)
-    } else if (now >= traffic.fiveMinutes.startMs + FIVE_MINUTES_MS || now < traffic.fiveMinutes.startMs) {
-      this.#finish(mqId, traffic, now)
-    }
+    } else if (traffic.isFiveOver(now)) this.#finish(mqId, traffic, now, false)
     return traffic
   }
 
-  #finish(mqId: string, traffic: IdTraffic, now: number): void {
-    const { startMs, slice } = traffic.fiveMinutes
-    if (slice.producer.records > 0 || slice.groups.size > 0) {
-      this.#finished.push({ mqId, windowStartMs: startMs, slice })
-    }
-    traffic.fiveMinutes = { startMs: floorTo(now), slice: emptySlice() }
-  }
-}
-
-function floorTo(now: number): number {
-  return Math.floor(now / FIVE_MINUTES_MS) * FIVE_MINUTES_MS
-}
-
-function window(traffic: IdTraffic, now: number, back: number): Slice {
-  const number = Math.floor(now / WINDOW_MS) - back
-  let slice = traffic.windows.get(number)
-  if (slice === undefined) {
-    slice = emptySlice()
-    traffic.windows.set(number, slice)
-    if (traffic.windows.size > KEPT_WINDOWS) {
-      for (const old of [...traffic.windows.keys()].sort((a, b) => a - b).slice(0, -KEPT_WINDOWS)) {
-        traffic.windows.delete(old)
-      }
+  #finish(mqId: string, traffic: IdTraffic, now: number, all: boolean): void {
+    const five = traffic.finish(now, all)
+    if (five !== undefined) {
+      this.#finished.push({ mqId, windowStartMs: five.startMs, slice: five.slice, tens: five.tens })
     }
   }
-  return slice
 }
 
-function keepLag(traffic: IdTraffic, group: string, instance: string, records: number, atMs: number): void {
-  let instances = traffic.lag.get(group)
-  if (instances === undefined) {
-    if (traffic.lag.size >= MAX_GROUPS) return
-    instances = new Map()
-    traffic.lag.set(group, instances)
+/** The decoded entry, without those parts that contradict the rest; undefined when all of it does (T5). */
+function partOf(
+  one: ProducerTelemetry,
+  latency: Sketch,
+  windowMs: number,
+): (SentPart & { readonly dropped: number }) | undefined {
+  const { records, batches, recordBytes, batchBytesUncompressed, batchBytesWire } = one
+  const isPossible =
+    batches <= records && recordBytes <= batchBytesUncompressed && batchBytesWire <= batchBytesUncompressed
+  if (!isPossible) return undefined
+  let dropped = 0
+  const within = (encoded: string | undefined, most: number): Sketch | undefined => {
+    if (encoded === undefined) return undefined
+    try {
+      const sketch = Sketch.decode(encoded)
+      if (sketch.total <= most) return sketch
+    } catch {
+      // Counted below.
+    }
+    dropped++
+    return undefined
   }
-  for (const [key, one] of instances) if (one.atMs <= atMs - INSTANCE_AWAY_MS) instances.delete(key)
-  if (instances.has(instance) || instances.size < MAX_INSTANCES) instances.set(instance, { records, atMs })
+  // Sampled records stand for as many as were sent, within a batch or two.
+  const depths = within(one.batchDepths, batches * 1.01 + 1)
+  const sizes = within(one.recordSizes, records * 2 + 1_024)
+  const mostUs = windowMs * 1_000 * MAX_PROCESSORS
+  const { cpuUs, ...rest } = one
+  if (cpuUs === undefined || cpuUs <= mostUs) return { one, latency, depths, sizes, dropped }
+  return { one: rest, latency, depths, sizes, dropped: dropped + 1 }
 }
 
 function readSketch(mqId: string, encoded: string): Sketch {
