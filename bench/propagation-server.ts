@@ -14,7 +14,7 @@ const openAdmin: OpenAdmin = () => ({
   describe: async () => ({ clusterId: 'memory', brokers: 3 }),
   findTopics: async (names) => new Map([...topics].filter(([name]) => names.includes(name))),
   createTopic: async ({ name, partitions, replication }) => {
-    topics.set(name, { topicId: null, partitions, replication, leaderless: 0 })
+    topics.set(name, { topicId: null, partitions, replication, leaderless: 0, leastInSync: replication })
   },
   deleteTopic: async (name) => void topics.delete(name),
   alterTopicConfigs: async () => {},
@@ -32,6 +32,8 @@ const openAdmin: OpenAdmin = () => ({
   groupsOf: noMoves,
   groupOn: noMoves,
   seedGroup: noMoves,
+  activeProducers: noMoves,
+  disks: noMoves,
 })
 
 const dataDir = mkdtempSync(join(tmpdir(), 'mq-propagation-'))

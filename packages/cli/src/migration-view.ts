@@ -1,5 +1,5 @@
 /** Migrations for people: what a move would do, how far one is, and its report. */
-import type { Migration, MigrationPlace, MigrationPlan, MigrationState } from '@mq/contract'
+import type { Migration, MigrationPlace, MigrationPlan, MigrationState, Spread } from '@mq/contract'
 import type { Colors } from './io.ts'
 import { fields, table } from './output.ts'
 import { formatAge, formatCount, formatMs, plural } from './units.ts'
@@ -12,6 +12,7 @@ const MEANING: Record<MigrationState, string> = {
   sealed: 'every broker is proven sealed',
   open: 'open in the new place; the old topic is watched',
   draining: 'groups read the old topic to its end',
+  stranded: 'the old cluster is away; groups went on without the rest of the old topic',
   retired: 'done',
   undoing: 'being undone',
   cancelled: 'cancelled; everything is as it was',
@@ -39,6 +40,7 @@ export function migrationPlanText(plan: MigrationPlan, colors: Colors): string {
     `${colors.bold(plan.mqId)} would move`,
     `  from epoch ${plan.from.epoch}: ${placeText(plan.from)}`,
     `  to epoch ${plan.to.epoch}:   ${placeText(plan.to)}`,
+    ...plan.checks.map(({ check, found }) => `  ${check}: ${found}`),
     ...plan.warnings.map((warning) => colors.yellow(`  warning: ${warning}`)),
     'Nothing was touched.',
   ].join('\n')
@@ -79,8 +81,11 @@ export function migrationText(migration: Migration, colors: Colors, nowMs: numbe
         ['from', `epoch ${from.epoch} on ${placeText(from)}`],
         ['to', `epoch ${to.epoch} on ${placeText(to)}`],
         ['can be cancelled', migration.cancellable ? `yes: mq migrate cancel ${number}` : 'no'],
-        ['records in the old epoch', formatCount(Number(report.recordsSealed))],
+        ['if the old cluster goes away', migration.onLostSource === 'wait' ? 'groups wait for it' : 'groups go on'],
         ['closed for writes', orDash(report.closedMs)],
+        ['write pause', spreadText(report.writePauseMs, 'producer')],
+        ['consumer gap', spreadText(report.consumerGapMs, 'member')],
+        ['records held and sent on', formatCount(report.handedOver)],
         ['seal proven after', orDash(report.sealMs)],
         ['prepared in', orDash(report.preparedMs)],
         ['read to the end in', orDash(report.drainedMs)],
@@ -88,11 +93,95 @@ export function migrationText(migration: Migration, colors: Colors, nowMs: numbe
       ],
       colors,
     ),
+    section(`Verdict: ${report.verdict.result}`, verdictText(migration, colors), colors),
+    section('Epochs', epochsText(migration, colors), colors),
     section('Steps', stepsText(migration, colors), colors),
   ]
+  if (stragglers.length > 0) parts.push(section('Stragglers', stragglersText(migration, colors), colors))
+  if (migration.foreignProducers.length > 0) {
+    parts.push(section('Other producers before the seal', foreignText(migration, colors), colors))
+  }
+  if (migration.ledger.length > 0) parts.push(section('Ledger', ledgerText(migration, colors), colors))
   if (groups.length > 0) parts.push(section('Groups', groupsText(migration, colors), colors))
   if (proofs.length > 0) parts.push(section('Proofs', proofsText(migration, colors), colors))
   return parts.join('\n')
+}
+
+function verdictText({ report }: Migration, colors: Colors): string {
+  const paint = { proven: colors.green, pending: colors.dim, broken: colors.red, unknown: colors.yellow }
+  const { checks } = report.verdict
+  return table(
+    [{ head: 'CLAIM' }, { head: 'RESULT' }, { head: 'EVIDENCE' }],
+    checks.map(({ claim, result, evidence }) => [claim, paint[result](result), evidence]),
+    colors,
+  )
+}
+
+/** What went in and what every group took out. */
+function epochsText({ report }: Migration, colors: Colors): string {
+  return table(
+    [
+      { head: 'EPOCH', align: 'right' },
+      { head: 'IN', align: 'right' },
+      { head: 'GROUP' },
+      { head: 'OUT', align: 'right' },
+      { head: 'TO GO', align: 'right' },
+    ],
+    report.epochs.flatMap(({ epoch, records, groups }) => {
+      const into = records === null ? '-' : formatCount(Number(records))
+      if (groups.length === 0) return [[String(epoch), into, '-', '-', '-']]
+      return groups.map(({ group, committed, remaining }, at) => [
+        at === 0 ? String(epoch) : '',
+        at === 0 ? into : '',
+        group,
+        formatCount(Number(committed)),
+        remaining === '0' ? 'none' : formatCount(Number(remaining)),
+      ])
+    }),
+    colors,
+  )
+}
+
+function stragglersText({ stragglers }: Migration, colors: Colors): string {
+  return table(
+    [
+      { head: 'PARTITION', align: 'right' },
+      { head: 'SEALED AT', align: 'right' },
+      { head: 'GREW TO', align: 'right' },
+    ],
+    stragglers.map((one) => [String(one.partition), one.sealedEnd, one.seenEnd]),
+    colors,
+  )
+}
+
+function foreignText({ foreignProducers }: Migration, colors: Colors): string {
+  return table(
+    [{ head: 'PRODUCER ID', align: 'right' }, { head: 'EPOCH', align: 'right' }, { head: 'PARTITIONS' }],
+    foreignProducers.map((one) => [one.producerId, String(one.producerEpoch), one.partitions.join(', ')]),
+    colors,
+  )
+}
+
+function ledgerText({ ledger }: Migration, colors: Colors): string {
+  return table(
+    [
+      { head: 'GROUP' },
+      { head: 'PARTITION', align: 'right' },
+      { head: 'FROM', align: 'right' },
+      { head: 'TO', align: 'right' },
+      { head: 'GONE', align: 'right' },
+      { head: 'STATE' },
+    ],
+    ledger.map((one) => [
+      one.group,
+      String(one.partition),
+      one.from,
+      one.to,
+      one.gone,
+      one.settledAtMs === null ? 'not read yet' : BigInt(one.gone) > 0n ? 'settled, with loss' : 'read late',
+    ]),
+    colors,
+  )
 }
 
 function stepsText({ steps }: Migration, colors: Colors): string {
@@ -144,4 +233,8 @@ function section(title: string, text: string, colors: Colors): string {
 }
 
 const orDash = (ms: number | null): string => (ms === null ? '-' : formatMs(ms))
+const spreadText = (spread: Spread | null, who: string): string =>
+  spread === null
+    ? 'not reported'
+    : `p50 ${formatMs(spread.p50)}, p99 ${formatMs(spread.p99)}, max ${formatMs(spread.max)} over ${plural(spread.count, who)}`
 const plain = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))

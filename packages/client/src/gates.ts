@@ -5,7 +5,8 @@
  *     fetched, not what was handled, not what another member says.
  * D2. A partition of an epoch is open when all partitions of the epoch before that can hold its keys are drained, and were open
  *     themselves: an empty partition is drained from the start, and must not open what waits for the epoch before it.
- * D3. The oldest epoch of the binding is open. An epoch that was given up (`lost`) holds nothing back.
+ * D3. The oldest epoch of the binding is open. An epoch that is away (`lost`), or was and is back (`late`), holds nothing
+ *     back; one that is back is done with only when all of it is read.
  * D4. Positions only rise; all of it is derived from them and the binding, so that whoever comes later finds the same.
  */
 import { type Epoch, MqError, type Ordering } from '@mq/contract'
@@ -106,8 +107,7 @@ export class Gates {
     return this.#stretches.find((stretch) => stretch.epoch.epoch === epoch)
   }
 
-  #isDrained({ epoch, ends, positions }: Stretch, partition: number): boolean {
-    if (epoch.state === 'lost') return true
+  #isDrained({ ends, positions }: Stretch, partition: number): boolean {
     const end = ends?.[partition]
     return end !== undefined && (positions.get(partition) ?? 0n) >= end
   }
@@ -117,7 +117,7 @@ export class Gates {
     const own = this.#stretches[at]
     if (before === undefined || own === undefined) return true
     return olderPartitions(this.#ordering, before.epoch.partitions, own.epoch.partitions, partition).every(
-      (older) => this.#isDrained(before, older) && this.#isOpenAt(at - 1, older),
+      (older) => (isPassed(before) || this.#isDrained(before, older)) && this.#isOpenAt(at - 1, older),
     )
   }
 
@@ -166,6 +166,11 @@ export class Gates {
     this.#asking = undefined
     if (!signal.aborted) onChange()
   }
+}
+
+/** Whether later epochs go on without it (D3). */
+function isPassed({ epoch }: Stretch): boolean {
+  return epoch.state === 'lost' || epoch.late === true
 }
 
 /** D4. @returns whether it was news */

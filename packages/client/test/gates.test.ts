@@ -85,6 +85,24 @@ describe('Gates', () => {
     assert.equal(retired.gates.isOpen(2, 3), true)
   })
 
+  it('reads an epoch that is back without holding anything back for it, and is done with it only at its end (D3)', async () => {
+    const late: Epoch = { ...epochOf(2, 2, [3, 3]), late: true }
+    const { gates, time } = open([epochOf(1, 2, [3, 3]), late, epochOf(3, 2)])
+    assert.equal(gates.isOpen(3, 0), false, 'the epoch before it still holds back')
+    gates.committed(1, 0, 3n)
+    assert.equal(gates.isOpen(2, 0), true)
+    assert.equal(gates.isOpen(3, 0), true)
+    assert.equal(gates.isOpen(3, 1), false)
+    gates.committed(1, 1, 3n)
+    gates.committed(2, 0, 3n)
+    gates.committed(2, 1, 2n)
+    assert.equal(gates.isDone(2), false)
+    gates.committed(2, 1, 3n)
+    assert.equal(gates.isDone(2), true)
+    await time.advance(0)
+    await gates.close()
+  })
+
   it('hears of what other members commit within 200 ms while it waits, at first sooner, and stops asking when all is read', async () => {
     const { gates, time, committed, state } = open([epochOf(1, 2, [3, 3]), epochOf(2, 4)])
     await time.advance(100)

@@ -49,6 +49,10 @@ export const Epoch = z.object({
   topic: z.string().min(1).max(249),
   partitions: z.number().int().min(1).max(100_000),
   endOffsets: z.array(OffsetText).nullable().default(null).describe('Final end offset of each partition once sealed'),
+  late: z
+    .literal(true)
+    .optional()
+    .describe('Later epochs do not wait for it: its cluster was away for too long, and the rest of it is read late'),
 })
 export type Epoch = z.output<typeof Epoch>
 

@@ -277,6 +277,12 @@ export const catalogue = {
     409,
   ),
   MQ_MIGRATION_UNKNOWN: entry('No such migration', 'See `mq migrations`', false, 404),
+  MQ_MIGRATION_TARGET_AWAY: entry(
+    'An mQ ID was moved to a place that cannot be written now',
+    'Bring its cluster back; the move goes back by itself as soon as the new epoch can be sealed',
+    true,
+    503,
+  ),
   MQ_SEAL_FORBIDDEN: entry(
     'The topic cannot be sealed, so nothing was touched',
     'Let the control plane change topic settings on that cluster (AlterConfigs on the topic)',

@@ -55,6 +55,8 @@ export {
 } from './intent.ts'
 export { describeIssues } from './issues.ts'
 export {
+  EpochTally,
+  ForeignProducer,
   GroupDrain,
   Migration,
   MigrationPlace,
@@ -64,8 +66,12 @@ export {
   MigrationState,
   MigrationStep,
   MigrationStepName,
+  OnLostSource,
   SealProof,
+  Spread,
   Straggler,
+  StrandedRange,
+  VerdictCheck,
 } from './migration.ts'
 export { groupIdOf, groupOfId, MqId, mqIdProblem, Name } from './mq-id.ts'
 export {
@@ -91,9 +97,11 @@ export {
 export type { RouteName, RouteResponse, RouteShape } from './routes.ts'
 export { HEARTBEAT_MS, Problem, routes, TELEMETRY_MS } from './routes.ts'
 export {
+  ConsumerMove,
   ConsumerTelemetry,
   EncodedHistogram,
   KeySketch,
+  ProducerMove,
   ProducerTelemetry,
   ShadowSample,
   TelemetryReport,

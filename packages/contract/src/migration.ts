@@ -10,6 +10,7 @@ import { OffsetText } from './binding.ts'
 import { MqId, Name } from './mq-id.ts'
 
 /**
+ * `stranded`: the old cluster is away, and groups go on without the rest of the old epoch until it is back.
  * `refusing`: a leader of the old epoch refuses data, so there is no way back. `undoing`: on the way to `cancelled` or
  * `failed`, which both leave the old epoch as it was.
  */
@@ -21,6 +22,7 @@ export const MigrationState = z.enum([
   'sealed',
   'open',
   'draining',
+  'stranded',
   'retired',
   'undoing',
   'cancelled',
@@ -28,10 +30,30 @@ export const MigrationState = z.enum([
 ])
 export type MigrationState = z.infer<typeof MigrationState>
 
-export const MigrationStepName = z.enum(['prepare', 'warm', 'seal', 'open', 'watch', 'drain', 'undo', 'delete-topic'])
+export const MigrationStepName = z.enum([
+  'prepare',
+  'warm',
+  'seal',
+  'open',
+  'watch',
+  'drain',
+  'reconcile',
+  'undo',
+  'guard',
+  'delete-topic',
+])
 export type MigrationStepName = z.infer<typeof MigrationStepName>
 
+/** What becomes of the rest of the old epoch when its cluster goes away before every group has read it. */
+export const OnLostSource = z
+  .enum(['wait', 'skip'])
+  .describe(
+    'wait: groups wait for the old cluster, in order; skip: they go on, what they missed is recorded, and is delivered late when the cluster is back',
+  )
+export type OnLostSource = z.infer<typeof OnLostSource>
+
 const atMs = z.number().int()
+const count = z.number().int().min(0)
 
 /** Where an epoch lives. */
 export const MigrationPlace = z.object({
@@ -82,6 +104,49 @@ export const Straggler = z.object({
 })
 export type Straggler = z.output<typeof Straggler>
 
+/** A producer that wrote to the old epoch shortly before the seal, and that no client of mQ reports as its own. */
+export const ForeignProducer = z.object({
+  producerId: OffsetText,
+  producerEpoch: z.number().int(),
+  partitions: z.array(z.number().int().min(0)),
+  lastWriteAtMs: atMs.describe('Timestamp of its last batch'),
+})
+export type ForeignProducer = z.output<typeof ForeignProducer>
+
+/** Offsets of the old epoch that a group had not read when it went on without them: one line of the ledger. */
+export const StrandedRange = z.object({
+  group: Name,
+  partition: z.number().int().min(0),
+  from: OffsetText.describe('First offset the group had not committed'),
+  to: OffsetText.describe('End of the epoch'),
+  gone: OffsetText.describe('Offsets of the range that the cluster does not have any more'),
+  settledAtMs: atMs.nullable().describe('When the group had read the rest of the range, late'),
+})
+export type StrandedRange = z.output<typeof StrandedRange>
+
+/** How something was spread over those that reported it. */
+export const Spread = z.object({ count, p50: z.number(), p99: z.number(), max: z.number() })
+export type Spread = z.output<typeof Spread>
+
+/** What went into an epoch and what groups took out of it. */
+export const EpochTally = z.object({
+  epoch: z.number().int().min(1),
+  records: OffsetText.nullable().describe('Offsets from its first to its end; with transactions more than records'),
+  atMs: atMs.nullable().describe('When that was read; its end is final only for the old epoch'),
+  groups: z.array(z.object({ group: Name, committed: OffsetText, remaining: OffsetText })),
+})
+export type EpochTally = z.output<typeof EpochTally>
+
+/** One claim about a move, and what speaks for it. */
+export const VerdictCheck = z.object({
+  claim: z.string(),
+  result: z
+    .enum(['proven', 'pending', 'broken', 'unknown'])
+    .describe('unknown: the control plane cannot tell, and the evidence says why'),
+  evidence: z.string(),
+})
+export type VerdictCheck = z.output<typeof VerdictCheck>
+
 export const MigrationReport = z.object({
   recordsSealed: OffsetText.describe('Offsets of the old epoch from its first to its last record'),
   sealMs: z.number().nullable().describe('From the seal request to the proof of the last leader'),
@@ -89,6 +154,17 @@ export const MigrationReport = z.object({
   preparedMs: z.number().nullable(),
   drainedMs: z.number().nullable().describe('From the opening to the drain of the last group'),
   totalMs: z.number().nullable(),
+  epochs: z.array(EpochTally).default([]),
+  writePauseMs: Spread.nullable().default(null).describe('Over the producers that reported the move'),
+  consumerGapMs: Spread.nullable()
+    .default(null)
+    .describe('Over the group members that were reading when the seal came'),
+  handedOver: count.default(0).describe('Records that clients held and sent in the new epoch'),
+  foundInLog: count.default(0).describe('Records without an answer that the sealed log turned out to hold'),
+  uncertain: count.default(0).describe('Records of which nobody can tell; their senders were told so'),
+  verdict: z
+    .object({ result: z.enum(['held', 'pending', 'broken', 'undone']), checks: z.array(VerdictCheck) })
+    .default({ result: 'pending', checks: [] }),
 })
 export type MigrationReport = z.output<typeof MigrationReport>
 
@@ -108,7 +184,13 @@ export const Migration = z.object({
   endOffsets: z.array(OffsetText).nullable(),
   groups: z.array(GroupDrain),
   stragglers: z.array(Straggler),
-  problem: z.object({ code: z.string(), message: z.string() }).nullable().describe('Why it was undone'),
+  foreignProducers: z.array(ForeignProducer).default([]),
+  onLostSource: OnLostSource.default('wait'),
+  ledger: z.array(StrandedRange).default([]).describe('What groups went on without'),
+  problem: z
+    .object({ code: z.string(), message: z.string() })
+    .nullable()
+    .describe('Why it was undone, or what keeps it from going on and what to do'),
   report: MigrationReport,
 })
 export type Migration = z.output<typeof Migration>
@@ -118,6 +200,7 @@ export const MigrationRequest = z.object({
   to: Name.optional().describe('Cluster to move to'),
   partitions: z.number().int().min(1).max(10_000).optional(),
   replication: z.number().int().min(1).max(100).optional(),
+  onLostSource: OnLostSource.default('wait'),
   plan: z.boolean().default(false).describe('Only say what would be done'),
 })
 export type MigrationRequest = z.output<typeof MigrationRequest>
@@ -128,6 +211,10 @@ export const MigrationPlan = z.object({
   from: MigrationPlace.nullable(),
   to: MigrationPlace.nullable(),
   warnings: z.array(z.string()),
+  checks: z
+    .array(z.object({ check: z.string(), found: z.string() }))
+    .default([])
+    .describe('What was asked of both clusters, and what they said'),
   refusal: z.object({ code: z.string(), message: z.string() }).nullable(),
 })
 export type MigrationPlan = z.output<typeof MigrationPlan>

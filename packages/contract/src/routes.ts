@@ -146,6 +146,13 @@ export const routes = {
     params: NumberParams,
     response: Migration,
   },
+  skipLostSource: {
+    method: 'POST',
+    path: '/v1/migrations/:number/skip',
+    summary: 'Let groups go on without the rest of the old epoch once its cluster has been away for a minute',
+    params: NumberParams,
+    response: Migration,
+  },
   getBinding: {
     method: 'GET',
     path: '/v1/bindings/:id',

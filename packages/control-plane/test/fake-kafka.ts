@@ -2,6 +2,7 @@
  * A Kafka cluster as the control plane sees one, in memory, with faults to order.
  */
 import { groupOfId, MqError } from '@mq/contract'
+import type { ActiveProducer } from '@mq/kafka'
 import type { ClusterAdmin, OpenAdmin, TopicFacts, TopicGroup, TopicSpec } from '../src/provision/cluster-admin.ts'
 
 interface FakeTopic extends TopicSpec {
@@ -31,6 +32,14 @@ export class FakeKafka {
   mayAlter = true
   /** Leaders that follow a change of the size limit between two probes. */
   leadersPerProbe = 2
+  /** Replicas of each partition that are in sync at most. */
+  inSync = Number.POSITIVE_INFINITY
+  /** Free bytes of each broker; undefined where it does not tell. */
+  freeBytes: bigint | undefined = 1_000_000_000_000n
+  /** Bytes of one copy of every topic. */
+  topicBytes = 0n
+  /** Producers that leaders remember, of every topic. */
+  producers: ActiveProducer[] = []
   /** Admin connections that are open. */
   open = 0
   /** Thrown by every call as long as it is set. */
@@ -129,7 +138,13 @@ export class FakeKafka {
             const topic = this.topics.get(name)
             if (topic === undefined || this.unseen.has(name)) continue
             const { id: topicId, partitions, replication } = topic
-            found.set(name, { topicId, partitions, replication, leaderless: 0 })
+            found.set(name, {
+              topicId,
+              partitions,
+              replication,
+              leaderless: 0,
+              leastInSync: Math.min(replication, this.inSync),
+            })
           }
           return found
         }),
@@ -185,6 +200,18 @@ export class FakeKafka {
           )
         }),
       startOffsets: (name) => call('startOffsets', () => [...this.#topic(name).starts]),
+      activeProducers: () => call('activeProducers', () => [...this.producers]),
+      disks: (topic) =>
+        call('disks', () =>
+          Array.from({ length: this.brokers }, (_, nodeId) => ({
+            nodeId,
+            usableBytes: this.freeBytes,
+            topicBytes:
+              topic === undefined
+                ? 0n
+                : (this.topicBytes * BigInt(this.topics.get(topic.name)?.replication ?? 0)) / BigInt(this.brokers),
+          })),
+        ),
       canary: () => call('canary', () => ({ writeMs: 1, readMs: 1 })),
       groupsOf: (mqId, topic) =>
         call('groupsOf', () =>

@@ -46,7 +46,7 @@ test('every event has an answer in every state, and no others are in the table (
 })
 
 test('after a leader refused data no path leads back (M2)', () => {
-  for (const state of ['refusing', 'sealed', 'open', 'draining', 'retired'] as const) {
+  for (const state of ['refusing', 'sealed', 'open', 'draining', 'stranded', 'retired'] as const) {
     for (const undone of ['planned', 'prepared', 'sealing', 'undoing', 'cancelled', 'failed'] as const) {
       assert.ok(!reachable(state).has(undone), `${state} -> ${undone}`)
     }
@@ -76,7 +76,7 @@ test('a cancel is taken before the first refusal and refused after it (M4)', () 
   )
   assert.deepEqual(
     states.filter((state) => answer(state) === 'refuse'),
-    ['refusing', 'sealed', 'open', 'draining', 'retired'],
+    ['refusing', 'sealed', 'open', 'draining', 'stranded', 'retired'],
   )
   for (const state of states) assert.equal(isCancellable(state), answer(state) === 'go')
 })
@@ -94,9 +94,22 @@ test('the old epoch leaves the binding only when drained or deleted (M6)', () =>
     for (const event of events) {
       const next = transition(state, event)
       if (next.kind !== 'go' || next.to !== 'retired') continue
-      assert.ok((state === 'draining' && event === 'drained') || event === 'id-deleted', `${state} ${event}`)
+      const isRead = (state === 'draining' || state === 'stranded') && event === 'drained'
+      assert.ok(isRead || event === 'id-deleted', `${state} ${event}`)
     }
   }
+})
+
+test('groups go on without the old epoch only from the drain, and come back to it (M8)', () => {
+  for (const state of states) {
+    for (const event of events) {
+      const next = transition(state, event)
+      if (next.kind !== 'go' || next.to !== 'stranded') continue
+      assert.deepEqual([state, event], ['draining', 'source-lost'])
+    }
+  }
+  assert.deepEqual(transition('stranded', 'source-back'), { kind: 'go', to: 'draining' })
+  assert.ok(!reachable('stranded').has('open'), 'what is open stays open')
 })
 
 test('at most one of the two epochs is open in every state, and none from the first refusal until the new one opens', () => {

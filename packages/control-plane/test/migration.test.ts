@@ -24,6 +24,7 @@ const fast = {
   probePauseMs: 1,
   sealMs: 1_000,
   prepareMs: 1_000,
+  guardMs: 0,
 }
 
 interface World {

@@ -16,6 +16,7 @@ import {
   type GroupOffset,
   listGroups,
 } from './admin-groups.ts'
+import { type ActiveProducer, activeProducers, type BrokerRoom, brokerRooms } from './admin-insight.ts'
 import {
   type EpochEnd,
   endOffsetForLeaderEpoch,
@@ -109,6 +110,16 @@ export class Admin {
   /** For a group without members. */
   commitOffsets(group: string, offsets: readonly GroupOffset[]): Promise<void> {
     return commitOffsets(this.#calls, group, offsets)
+  }
+
+  /** Idempotent producers that leaders remember; others leave no trace there. */
+  activeProducers(topic: string, partitions: readonly number[]): Promise<ActiveProducer[]> {
+    return activeProducers(this.#calls, topic, partitions)
+  }
+
+  /** Free bytes of every broker, and what the named topic takes there. */
+  brokerRooms(topic?: { readonly name: string; readonly partitions: number }): Promise<BrokerRoom[]> {
+    return brokerRooms(this.#calls, topic)
   }
 
   listGroups(): Promise<GroupListing[]> {

@@ -1,5 +1,8 @@
-/** `mq migrate ID`: move a live mQ ID to another cluster or shape; `mq migrate cancel N` undoes a move. */
-import { type Migration, MqError } from '@mq/contract'
+/**
+ * `mq migrate ID`: move a live mQ ID to another cluster or shape; `mq migrate cancel N` undoes a move, `mq migrate skip N` lets
+ * groups go on without an old cluster that is gone.
+ */
+import { type Migration, MqError, OnLostSource } from '@mq/contract'
 import type { Command } from 'commander'
 import type { ControlPlaneApi } from '../api.ts'
 import type { TargetFlags } from '../contexts.ts'
@@ -15,6 +18,7 @@ interface MigrateFlags extends OutputFlags, TargetFlags {
   readonly to?: string
   readonly partitions?: number
   readonly replication?: number
+  readonly onLostSource?: OnLostSource
   readonly plan?: boolean
   readonly wait?: boolean
 }
@@ -28,29 +32,36 @@ export function migrateCommand(program: Command, io: Io): void {
     .description(
       'Moves a live mQ ID: producers and consumers run on, nothing is lost and no key gets out of order. It can be cancelled (mq migrate cancel N) until a broker refuses data to the old topic.',
     )
-    .usage('[options] <id> | cancel <number>')
-    .argument('<id>', 'an mQ ID, or the word cancel')
-    .argument('[number]', 'with cancel: the migration to undo')
+    .usage('[options] <id> | cancel <number> | skip <number>')
+    .argument('<id>', 'an mQ ID, or the word cancel or skip')
+    .argument('[number]', 'with cancel: the migration to undo; with skip: the one whose groups go on')
     .option('--to <cluster>', 'cluster to move to (default: where it is)')
     .option('--partitions <count>', 'partitions there (default: as many as now)', wholeNumber(1, 10_000))
     .option('--replication <count>', 'copies of each record there', wholeNumber(1, 100))
+    .option(
+      '--on-lost-source <policy>',
+      'if the old cluster goes away before it is read: groups wait for it, or skip it and read it late (default: wait)',
+      lostSource,
+    )
     .option('--plan', 'only say what would be done')
     .option('--wait', 'stay until every group read the old topic to its end')
   withExamples(withTarget(withOutput(command)), [
     ['mq migrate orders.placed --to cluster-b --plan', 'what it would do'],
     ['mq migrate orders.placed --to cluster-b --partitions 12', 'do it; returns when the new place is open'],
     ['mq migrate cancel 3', 'undo move 3, if no broker refuses data yet'],
+    ['mq migrate skip 3', 'the old cluster is gone: let groups go on without the rest of it'],
   ]).action(async (text: string, number: string | undefined, flags: MigrateFlags) => {
     const asksMove = flags.to ?? flags.partitions ?? flags.replication
-    // An mQ ID may be named cancel, too.
-    if (text === 'cancel' && asksMove === undefined) return cancel(io, number, flags)
+    // An mQ ID may be named cancel or skip, too.
+    if (text === 'cancel' && asksMove === undefined) return tell(io, 'cancelMigration', number, flags)
+    if (text === 'skip' && asksMove === undefined) return tell(io, 'skipLostSource', number, flags)
     if (number !== undefined) throw new MqError('MQ_OPTION_INVALID', `'${number}' is one argument too many`)
     return migrate(io, checkMqId(text), flags)
   })
 }
 
 async function migrate(io: Io, id: string, flags: MigrateFlags): Promise<void> {
-  const { to, partitions, replication } = flags
+  const { to, partitions, replication, onLostSource } = flags
   if (to === undefined && partitions === undefined && replication === undefined) {
     throw new MqError('MQ_OPTION_INVALID', 'A move needs --to, --partitions or --replication')
   }
@@ -59,6 +70,7 @@ async function migrate(io: Io, id: string, flags: MigrateFlags): Promise<void> {
     ...(to === undefined ? {} : { to }),
     ...(partitions === undefined ? {} : { partitions }),
     ...(replication === undefined ? {} : { replication }),
+    ...(onLostSource === undefined ? {} : { onLostSource }),
     plan: flags.plan === true,
   }
   const { plan, migration } = await api.call('migrate', { params: { id }, body }, { signal: io.interrupt })
@@ -69,7 +81,8 @@ async function migrate(io: Io, id: string, flags: MigrateFlags): Promise<void> {
   }
   const last = await follow(io, api, migration, flags.wait === true)
   await print(io, flags.output, last, (colors) => migrationText(last, colors, Date.now()))
-  if (last.state === 'failed' || last.state === 'cancelled') throw new Exit(exitCodes.refused)
+  if (last.state === 'failed' || last.state === 'cancelled' || last.state === 'stranded')
+    throw new Exit(exitCodes.refused)
 }
 
 /** Looks until the new place is open, or with `untilDrained` until the old one is read to its end. */
@@ -90,14 +103,25 @@ async function follow(io: Io, api: ControlPlaneApi, begun: Migration, untilDrain
 }
 
 function isThrough({ state }: Migration, untilDrained: boolean): boolean {
-  if (state === 'retired' || state === 'failed' || state === 'cancelled') return true
+  if (state === 'retired' || state === 'failed' || state === 'cancelled' || state === 'stranded') return true
   return !untilDrained && (state === 'open' || state === 'draining')
 }
 
-async function cancel(io: Io, text: string | undefined, flags: MigrateFlags): Promise<void> {
+function lostSource(text: string): OnLostSource {
+  const parsed = OnLostSource.safeParse(text)
+  if (parsed.success) return parsed.data
+  throw new MqError('MQ_OPTION_INVALID', `--on-lost-source is '${text}', not wait or skip`)
+}
+
+async function tell(
+  io: Io,
+  route: 'cancelMigration' | 'skipLostSource',
+  text: string | undefined,
+  flags: MigrateFlags,
+): Promise<void> {
   const number = migrationNumber(text)
   const migration = await apiFor(io, flags).call(
-    'cancelMigration',
+    route,
     { params: { number } },
     { signal: io.interrupt, deadlineMs: 60_000 },
   )

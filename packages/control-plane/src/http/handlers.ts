@@ -131,6 +131,7 @@ export function createHandlers(services: Services): Handlers {
       ).map(viewOf),
     }),
     getMigration: async ({ params }) => viewOf(await ledger.find(params.number)),
+    skipLostSource: async ({ params }) => viewOf(await migrator.skip(params.number)),
     cancelMigration: async ({ params }) => viewOf(await migrator.cancel(params.number)),
 
     getBinding: async ({ params, query }) => {
@@ -155,6 +156,7 @@ export function createHandlers(services: Services): Handlers {
     telemetry: async ({ body }) => {
       traffic.take(body)
       services.epochUse.take(body)
+      migrator.heard(body)
       await restored.seen(body.bindings)
       return { accepted: true }
     },

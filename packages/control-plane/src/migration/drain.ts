@@ -1,75 +1,24 @@
 /**
- * From `open` to the end: the old epoch is watched, read to its end and forgotten.
+ * The old epoch is read to its end and forgotten.
  *
- * D1. A record beyond the sealed end is a straggler: written down and journalled, never hidden.
  * D2. A group is drained when its committed position reached the end of every partition that still holds records. Without
  *     any group the records stay until their retention is over: a group that comes later finds them.
  * D3. The old epoch leaves the binding when every group is drained or its records expired, no client sends to it, reads it or
  *     runs on a binding from before the opening.
- * D4. A topic is deleted only after a delay, and while no client names its epoch; a new epoch that was given up, only while
- *     it holds no record.
+ * D5. A cluster that is away holds the drain up. Whether groups wait for it is the wish of the move (stranded.ts).
  */
-import { type GroupDrain, groupOfId, MqError, type Straggler } from '@mq/contract'
-import { isOurs } from '../provision/topic.ts'
+import { type GroupDrain, groupOfId } from '@mq/contract'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
-import type { Work } from './work.ts'
+import { settled, sourceAway } from './stranded.ts'
+import { isAway, isGone, keepMoves, type Work } from './work.ts'
 
 /** Groups change at every look while they read; they are written down this often. */
 const WRITE_EVERY_MS = 5_000
-const LONGEST_WAIT_MS = 60_000
 
-/** Whether the mQ ID still has the old epoch; without it there is nothing left to watch. */
-async function isGone(work: Work, row: MigrationRecord): Promise<boolean> {
-  const record = work.registry.get(row.mqId)
-  if (record?.state === 'active' && record.epochs.some((epoch) => epoch.epoch === row.from.epoch)) return false
-  await work.logbook.go(row.number, 'id-deleted')
-  return true
-}
-
-export async function watch(work: Work, number: number): Promise<void> {
-  const { logbook, clusters, times } = work
-  let row = await logbook.note(number, (before) => withStep(before, 'watch', logbook.nowMs, {}))
-  const { from } = row
-  const untilMs = (stepOf(row, 'open')?.endedAtMs ?? logbook.nowMs) + times.watchMs
-  let looks = 0
-  for (;;) {
-    work.checkClosed()
-    if (await isGone(work, row)) return
-    const isLast = logbook.nowMs >= untilMs
-    const seen = await clusters.use(from.cluster, `watching topic ${from.topic}`, (admin) =>
-      admin.endOffsets(from.topic, from.partitions),
-    )
-    looks++
-    const stragglers = newStragglers(row, seen, logbook.nowMs)
-    if (stragglers.length > 0) {
-      await logbook.decide(number, 'straggler', `epoch ${from.epoch} grew after its seal was proven`, { stragglers })
-      row = await logbook.note(number, (before) => ({
-        ...before,
-        data: { ...before.data, stragglers: [...before.data.stragglers, ...stragglers] },
-      }))
-      work.logger.error({ migration: number, mqId: row.mqId, stragglers }, 'records were appended to a sealed epoch')
-    }
-    if (isLast) break
-    await work.pause(number, Math.min(times.pollMs, Math.max(1, untilMs - logbook.nowMs)))
-  }
-  await logbook.go(number, 'watched', (before) =>
-    withStep(
-      withDone(before, 'watch', logbook.nowMs, { looks, stragglers: before.data.stragglers.length }),
-      'drain',
-      logbook.nowMs,
-      {},
-    ),
-  )
-}
-
-function newStragglers(row: MigrationRecord, seen: readonly bigint[], nowMs: number): Straggler[] {
-  return (row.data.endOffsets ?? []).flatMap((sealedEnd, partition) => {
-    const end = seen[partition]
-    if (end === undefined || end <= BigInt(sealedEnd)) return []
-    const known = row.data.stragglers.filter((one) => one.partition === partition).at(-1)
-    if (known !== undefined && end <= BigInt(known.seenEnd)) return []
-    return [{ partition, sealedEnd, seenEnd: String(end), seenAtMs: nowMs }]
-  })
+interface Look {
+  readonly groups: GroupDrain[]
+  readonly positions: Record<string, string[]>
+  readonly isExpired: boolean
 }
 
 export async function drain(work: Work, number: number): Promise<void> {
@@ -77,14 +26,27 @@ export async function drain(work: Work, number: number): Promise<void> {
   let writtenMs = Number.NEGATIVE_INFINITY
   for (let round = 0; ; round++) {
     work.checkClosed()
-    let row = logbook.row(number)
+    let row = await keepMoves(work, logbook.row(number))
     if (await isGone(work, row)) return
-    const { groups, isExpired } = await lookAtGroups(work, row)
+    const pauseMs = round < 30 ? times.pollMs : times.pollMs * 2.5
+    let look: Look
+    try {
+      look = await lookAtGroups(work, row)
+    } catch (error) {
+      if (!isAway(error)) throw error
+      if (await sourceAway(work, row, error)) return
+      await work.pause(number, pauseMs)
+      continue
+    }
+    const { groups, positions, isExpired } = look
     const news = groups.some(
       (group) => group.drainedAtMs !== row.data.groups.find((one) => one.group === group.group)?.drainedAtMs,
     )
-    if (news || logbook.nowMs - writtenMs >= WRITE_EVERY_MS) {
-      row = await logbook.note(number, (before) => ({ ...before, data: { ...before.data, groups } }))
+    if (news || row.data.sourceAway !== null || logbook.nowMs - writtenMs >= WRITE_EVERY_MS) {
+      row = await logbook.note(number, (before) => ({
+        ...withStep(before, 'drain', logbook.nowMs, { problem: null }),
+        data: settled({ ...before.data, groups, positions, sourceAway: null }, logbook.nowMs),
+      }))
       writtenMs = logbook.nowMs
     }
     const isDrained = isExpired || (groups.length > 0 && groups.every((group) => group.drainedAtMs !== null))
@@ -92,30 +54,35 @@ export async function drain(work: Work, number: number): Promise<void> {
       await retire(work, row, isExpired)
       return
     }
-    await work.pause(number, round < 30 ? times.pollMs : times.pollMs * 2.5)
+    await work.pause(number, pauseMs)
   }
 }
 
-async function lookAtGroups(work: Work, row: MigrationRecord): Promise<{ groups: GroupDrain[]; isExpired: boolean }> {
+async function lookAtGroups(work: Work, row: MigrationRecord): Promise<Look> {
   const { from, mqId, data } = row
-  const ends = (data.endOffsets ?? []).map(BigInt)
-  const { starts, found } = await work.clusters.use(
+  const sealed = (data.endOffsets ?? []).map(BigInt)
+  const { starts, found, there } = await work.clusters.use(
     from.cluster,
     `reading the groups of ${from.topic}`,
     async (admin) => ({
       starts: await admin.startOffsets(from.topic, from.partitions),
       found: await admin.groupsOf(mqId, from.topic),
+      there: data.ledger.length === 0 ? undefined : await admin.endOffsets(from.topic, from.partitions),
     }),
   )
+  // A cluster that came back may have lost the end of its log; what is gone stands in the ledger.
+  const ends = sealed.map((end, partition) => min(end, there?.[partition] ?? end))
+  const positions: Record<string, string[]> = {}
   const groups = found.map(({ groupId, members, committed }): GroupDrain => {
     const group = groupOfId(groupId, mqId) ?? groupId
     let remaining = 0n
-    for (const [partition, end] of ends.entries()) {
+    positions[group] = ends.map((end, partition) => {
       const start = starts[partition] ?? 0n
       const position = committed.get(partition) ?? 0n
-      const left = end - (position > start ? position : start)
-      if (left > 0n) remaining += left
-    }
+      const reached = position > start ? position : start
+      if (end > reached) remaining += end - reached
+      return String(reached)
+    })
     const before = data.groups.find((one) => one.group === group)?.drainedAtMs ?? null
     return {
       group,
@@ -124,7 +91,7 @@ async function lookAtGroups(work: Work, row: MigrationRecord): Promise<{ groups:
       drainedAtMs: remaining > 0n ? null : (before ?? work.logbook.nowMs),
     }
   })
-  return { groups, isExpired: ends.every((end, partition) => (starts[partition] ?? 0n) >= end) }
+  return { groups, positions, isExpired: ends.every((end, partition) => (starts[partition] ?? 0n) >= end) }
 }
 
 function isUnused(work: Work, row: MigrationRecord): boolean {
@@ -141,6 +108,7 @@ async function retire(work: Work, row: MigrationRecord, isExpired: boolean): Pro
   const { logbook } = work
   const { number, from } = row
   const nowMs = logbook.nowMs
+  const last = await lookAtNew(work, row)
   await logbook.publish(
     number,
     'drained',
@@ -149,40 +117,36 @@ async function retire(work: Work, row: MigrationRecord, isExpired: boolean): Pro
       why: isExpired
         ? `epoch ${from.epoch} holds no record any more`
         : `${row.data.groups.length} groups read epoch ${from.epoch} to its end`,
-      after: { migration: number, groups: row.data.groups },
+      after: { migration: number, groups: row.data.groups, ledger: row.data.ledger },
       apply: ({ epochs }) => ({ epochs: epochs.filter((epoch) => epoch.epoch !== from.epoch) }),
     },
-    (before) => withStep(withDone(before, 'drain', nowMs, { expired: isExpired }), 'delete-topic', nowMs, {}),
+    (before) => ({
+      ...withStep(withDone(before, 'drain', nowMs, { expired: isExpired }), 'delete-topic', nowMs, {}),
+      data: settled({ ...before.data, ...last }, nowMs),
+    }),
   )
 }
 
-/** What an ended move leaves behind goes: the old topic of one that was made, the new one of one that was not (D4). */
-export async function deleteTopic(work: Work, number: number): Promise<void> {
-  const { logbook, clusters, epochUse, times } = work
-  const { from, to, state, mqId, endedAtMs } = logbook.row(number)
-  const done = async (result: Record<string, unknown>): Promise<void> => {
-    await logbook.note(number, (row) => withDone(row, 'delete-topic', logbook.nowMs, result))
+/** How far the new epoch is, for the report; nothing depends on it. */
+async function lookAtNew(
+  work: Work,
+  { mqId, to }: MigrationRecord,
+): Promise<Pick<MigrationRecord['data'], 'newEnds' | 'newGroups'> | undefined> {
+  try {
+    const { ends, found } = await work.clusters.use(to.cluster, `looking at topic ${to.topic}`, async (admin) => ({
+      ends: await admin.endOffsets(to.topic, to.partitions),
+      found: await admin.groupsOf(mqId, to.topic),
+    }))
+    const newGroups = Object.fromEntries(
+      found.map(({ groupId, committed }) => [
+        groupOfId(groupId, mqId) ?? groupId,
+        String([...committed.values()].reduce((sum, position) => sum + position, 0n)),
+      ]),
+    )
+    return { newEnds: { offsets: ends.map(String), atMs: work.logbook.nowMs }, newGroups }
+  } catch {
+    return undefined
   }
-  if (state !== 'retired') {
-    const kept = await clusters.use(to.cluster, `deleting topic ${to.topic}`, async (admin) => {
-      const exists = (await admin.findTopics([to.topic])).has(to.topic)
-      if (exists && !(await isOurs(admin, to.topic, to.partitions, to.replication))) return true
-      if (exists) await admin.deleteTopic(to.topic)
-      return false
-    })
-    await done({ topic: to.topic, cluster: to.cluster, kept })
-    return
-  }
-  const afterMs = (endedAtMs ?? logbook.nowMs) + times.deleteAfterMs
-  for (;;) {
-    work.checkClosed()
-    const waitMs = afterMs - logbook.nowMs
-    if (waitMs <= 0 && !epochUse.isNamed(mqId, from.epoch, times.quietMs)) break
-    await work.pause(number, Math.min(LONGEST_WAIT_MS, Math.max(waitMs, Math.min(times.pollMs, 1_000))))
-  }
-  if (work.registry.cluster(from.cluster) === undefined) {
-    throw new MqError('MQ_CLUSTER_UNKNOWN', `cluster '${from.cluster}' is gone, and topic ${from.topic} with it`)
-  }
-  await clusters.use(from.cluster, `deleting topic ${from.topic}`, (admin) => admin.deleteTopic(from.topic))
-  await done({ topic: from.topic, cluster: from.cluster, kept: false })
 }
+
+const min = (a: bigint, b: bigint): bigint => (a < b ? a : b)

@@ -4,6 +4,7 @@
  * B1. A state and the binding that shows it are one transaction: a crash leaves both or neither.
  * B2. Only transitions of the machine are written.
  * B3. The record is read again inside the lock of its mQ ID, so no other change is overwritten.
+ * B4. Writes of one migration follow one another, each upon what the one before left.
  */
 import { type MigrationState, MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
@@ -34,6 +35,7 @@ export interface BindingChange {
 
 export class Logbook {
   readonly #options: LogbookOptions
+  readonly #turns = new Map<number, Promise<unknown>>()
 
   constructor(options: LogbookOptions) {
     this.#options = options
@@ -53,10 +55,12 @@ export class Logbook {
   /** Writes what was found, the state staying as it is. */
   async note(number: number, change: (record: MigrationRecord) => MigrationRecord): Promise<MigrationRecord> {
     const { store, ledger } = this.#options
-    const after = { ...change(this.row(number)), updatedAtMs: this.nowMs }
-    await store.write(`keeping migration ${number}`, (tx) => ledger.save(tx, after))
-    ledger.took(after)
-    return after
+    return this.#inTurn(number, async () => {
+      const after = { ...change(this.row(number)), updatedAtMs: this.nowMs }
+      await store.write(`keeping migration ${number}`, (tx) => ledger.save(tx, after))
+      ledger.took(after)
+      return after
+    })
   }
 
   /** Writes a decision that is about the mQ ID without changing it. */
@@ -74,8 +78,10 @@ export class Logbook {
     event: MigrationEvent,
     change: (record: MigrationRecord) => MigrationRecord = (record) => record,
   ): Promise<MigrationRecord> {
-    const to = next(this.row(number), event)
-    return this.note(number, (record) => this.#arrive(change(record), to))
+    return this.note(number, (record) => {
+      const to = next(record, event)
+      return this.#arrive(change(record), to)
+    })
   }
 
   /** Writes the state an event leads to together with the binding that shows it (B1). */
@@ -87,7 +93,7 @@ export class Logbook {
   ): Promise<MigrationRecord> {
     const { registry, ledger, provisioner } = this.#options
     const { mqId } = this.row(number)
-    return provisioner.exclusively(mqId, async () => {
+    const write = async (): Promise<MigrationRecord> => {
       const row = this.row(number)
       const state = next(row, event)
       let after = row
@@ -111,7 +117,20 @@ export class Logbook {
       )
       ledger.took(after)
       return after
-    })
+    }
+    return provisioner.exclusively(mqId, () => this.#inTurn(number, write))
+  }
+
+  /** B4 */
+  #inTurn<T>(number: number, write: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(number) ?? Promise.resolve()
+    const mine = before.then(write, write)
+    this.#turns.set(number, mine)
+    const done = (): void => {
+      if (this.#turns.get(number) === mine) this.#turns.delete(number)
+    }
+    mine.then(done, done)
+    return mine
   }
 
   #arrive(record: MigrationRecord, state: MigrationState): MigrationRecord {

@@ -9,8 +9,10 @@
  *     alone, and `sealed` from `refusing` alone.
  * M4. A cancel is taken in every state before that, and refused with MQ_MIGRATION_SEALED in every state after it.
  * M5. Every state that is not an end has a way to one; from `retired`, `cancelled` and `failed` nothing leads on.
- * M6. E leaves the binding only from `draining`, after every group was found drained or its records expired.
+ * M6. E leaves the binding only from `draining`, after every group was found drained or its records expired, or from
+ *     `stranded`, after its records are known to be gone for good.
  * M7. An undoing that meets a refusing leader becomes a move again: M2 stands above the wish to cancel.
+ * M8. `stranded` is reached from `draining` alone, and left by way of `draining` when the old cluster is back.
  */
 import type { EpochState, MigrationState } from '@mq/contract'
 
@@ -29,6 +31,10 @@ export const events = [
   'watched',
   /** Every group read E to its end or its records expired, and no client reports E. */
   'drained',
+  /** The cluster of E is away, and groups are to go on without the rest of it. */
+  'source-lost',
+  /** The cluster of E is back. */
+  'source-back',
   /** A person wants it undone. */
   'cancel',
   /** Something failed that will fail again. */
@@ -64,6 +70,8 @@ const nothing: Record<MigrationEvent, Transition> = {
   opened: never,
   watched: never,
   drained: never,
+  'source-lost': never,
+  'source-back': never,
   cancel: never,
   fail: never,
   'undone-cancel': never,
@@ -83,7 +91,8 @@ export const table: Record<MigrationState, Record<MigrationEvent, Transition>> =
   refusing: { ...onlyForward, 'leader-refused': stay, 'all-sealed': go('sealed') },
   sealed: { ...onlyForward, opened: go('open') },
   open: { ...onlyForward, watched: go('draining'), 'id-deleted': go('retired') },
-  draining: { ...onlyForward, drained: go('retired'), 'id-deleted': go('retired') },
+  draining: { ...onlyForward, drained: go('retired'), 'source-lost': go('stranded'), 'id-deleted': go('retired') },
+  stranded: { ...onlyForward, drained: go('retired'), 'source-back': go('draining'), 'id-deleted': go('retired') },
   undoing: {
     ...nothing,
     cancel: stay,
@@ -108,7 +117,7 @@ export function isEnd(state: MigrationState): boolean {
 
 /** Before this, another move or change of the mQ ID has to wait. */
 export function isHandingOver(state: MigrationState): boolean {
-  return !isEnd(state) && state !== 'open' && state !== 'draining'
+  return !isEnd(state) && epochStates[state].to !== 'open'
 }
 
 export function isCancellable(state: MigrationState): boolean {
@@ -128,6 +137,7 @@ export const epochStates: Record<
   sealed: { from: 'sealing', to: 'preparing' },
   open: { from: 'sealed', to: 'open' },
   draining: { from: 'sealed', to: 'open' },
+  stranded: { from: 'lost', to: 'open' },
   retired: { from: undefined, to: 'open' },
   // Whatever the binding said when the undoing began, until it is through.
   undoing: { from: 'open', to: 'preparing' },

@@ -6,7 +6,13 @@
  * X3. A cancel is answered when it is decided: undone, or too late.
  * X4. One move of an mQ ID at a time, until its new epoch is open; older ones may still drain.
  */
-import { type MigrationPlan, type MigrationState, type MigrationStepName, MqError } from '@mq/contract'
+import {
+  type MigrationPlan,
+  type MigrationState,
+  type MigrationStepName,
+  MqError,
+  type TelemetryReport,
+} from '@mq/contract'
 import type { Deps, TimerHandle } from '@mq/kafka'
 import { sleep } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
@@ -17,15 +23,19 @@ import type { ActiveId } from '../registry/records.ts'
 import { type Registry, withoutStamp } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
 import type { EpochUse } from '../telemetry/epoch-use.ts'
-import { deleteTopic, drain, watch } from './drain.ts'
+import { deleteTopic } from './delete-topic.ts'
+import { drain } from './drain.ts'
+import { Heard } from './heard.ts'
 import type { Ledger } from './ledger.ts'
 import { Logbook } from './logbook.ts'
-import { isCancellable, isEnd, transition } from './machine.ts'
+import { isCancellable, isEnd, isHandingOver, transition } from './machine.ts'
 import { planMove, planOrRefuse, type Wish } from './plan.ts'
 import { prepare, warm } from './prepare.ts'
-import { type MigrationRecord, stepOf, withStep } from './record.ts'
+import { MigrationData, type MigrationRecord, stepOf, withStep } from './record.ts'
 import { open, seal } from './seal.ts'
+import { reconcile } from './stranded.ts'
 import { undo } from './undo.ts'
+import { watch } from './watch.ts'
 import { CancelAsked, defaultTimes, type MigrationTimes, type Work } from './work.ts'
 
 const CANCEL_WITHIN_MS = 20_000
@@ -60,6 +70,7 @@ const stepInState: Record<MigrationState, MigrationStepName> = {
   sealed: 'open',
   open: 'watch',
   draining: 'drain',
+  stranded: 'reconcile',
   undoing: 'undo',
   retired: 'delete-topic',
   cancelled: 'delete-topic',
@@ -74,6 +85,7 @@ const doInState: Record<MigrationState, (work: Work, number: number) => Promise<
   sealed: open,
   open: watch,
   draining: drain,
+  stranded: reconcile,
   undoing: undo,
   retired: deleteTopic,
   cancelled: deleteTopic,
@@ -83,14 +95,21 @@ const doInState: Record<MigrationState, (work: Work, number: number) => Promise<
 export class Migrator {
   readonly #options: MigratorOptions
   readonly #work: Work
+  readonly #heard: Heard
   readonly #drivers = new Map<number, Driver>()
   #closed = false
 
   constructor(options: MigratorOptions) {
     this.#options = options
-    const { deps, store } = options
+    const { deps, store, registry, ledger } = options
+    this.#heard = new Heard(
+      deps,
+      (mqId) => registry.get(mqId)?.state === 'active',
+      (mqId, epoch) => ledger.active().some((record) => record.mqId === mqId && record.to.epoch === epoch),
+    )
     this.#work = {
       ...options,
+      heard: this.#heard,
       logbook: new Logbook(options),
       times: { ...defaultTimes, ...options.times },
       incarnation: () => store.incarnation,
@@ -100,6 +119,7 @@ export class Migrator {
         if (this.#drivers.get(number)?.cancelAsked === true) throw new CancelAsked()
       },
       checkClosed: () => this.#checkClosed(),
+      goBack: (number) => this.#goBack(number),
       pause: (number, ms) => this.#pause(number, ms),
     }
   }
@@ -107,6 +127,11 @@ export class Migrator {
   /** Goes on with everything that is not over (X1). */
   resume(): void {
     for (const { number } of this.#options.ledger.active()) this.#drive(number)
+  }
+
+  /** A report of a client. */
+  heard(report: TelemetryReport): void {
+    this.#heard.take(report)
   }
 
   plan(id: string, wish: Wish): Promise<MigrationPlan> {
@@ -117,7 +142,7 @@ export class Migrator {
   async start(id: string, wish: Wish, actor: string): Promise<{ plan: MigrationPlan; record: MigrationRecord }> {
     const { registry, ledger, provisioner, deps, store } = this.#options
     return provisioner.exclusively(id, async () => {
-      const { plan, spec, sizeLimit } = await planMove(this.#planner, id, wish)
+      const { plan, spec, sizeLimit, foreign } = await planMove(this.#planner, id, wish)
       const { from, to } = plan
       const why = `move from ${from.partitions} partitions on '${from.cluster}' to ${to.partitions} on '${to.cluster}'`
       const nowMs = deps.clock.nowMs()
@@ -131,7 +156,10 @@ export class Migrator {
         updatedAtMs: nowMs,
         endedAtMs: null,
         steps: [],
-        data: { spec, sizeLimit, why, undo: null, proofs: [], endOffsets: null, groups: [], stragglers: [] },
+        data: MigrationData.parse({
+          ...{ spec, sizeLimit, why, undo: null, proofs: [], endOffsets: null, groups: [], stragglers: [] },
+          ...{ foreign: foreign.producers, foreignUnknown: foreign.unknown, onLostSource: wish.onLostSource },
+        }),
       }
       let record: MigrationRecord | undefined
       const before = registry.get(id) as ActiveId
@@ -175,6 +203,28 @@ export class Migrator {
     }
   }
 
+  /** Lets groups go on without the rest of the old epoch, should its cluster stay away. */
+  async skip(number: number): Promise<MigrationRecord> {
+    const { ledger } = this.#options
+    const record = ledger.current(number) ?? (await ledger.find(number))
+    if (isEnd(record.state)) {
+      throw new MqError('MQ_MIGRATION_REFUSED', `migration ${number} of '${record.mqId}' is over (${record.state})`)
+    }
+    const after = await this.#work.logbook.note(number, (before) => ({
+      ...before,
+      data: { ...before.data, onLostSource: 'skip' },
+    }))
+    this.#drivers.get(number)?.wake?.()
+    return after
+  }
+
+  async #goBack(number: number): Promise<number> {
+    const { mqId, from } = this.#work.logbook.row(number)
+    const { cluster: to, partitions, replication } = from
+    const { record } = await this.start(mqId, { to, partitions, replication }, `mq, after migration ${number}`)
+    return record.number
+  }
+
   /** Ends the drivers where they stand; one that hangs in a request is not waited for longer than `waitMs`. */
   async close(waitMs = 2_000): Promise<void> {
     const { deps, ledger } = this.#options
@@ -197,6 +247,8 @@ export class Migrator {
       registry,
       clusters,
       ledger,
+      heard: this.#heard,
+      nowMs: () => this.#options.deps.clock.nowMs(),
       nameClash: (id: string, epoch: number) => provisioner.nameClash(id, epoch),
     }
   }
@@ -230,7 +282,7 @@ export class Migrator {
         await this.#failed(number, error).catch((worse: unknown) => {
           logger.error({ migration: number, ...errorFacts(worse) }, 'the state of a migration cannot be written')
         })
-        const longest = isEnd(row.state) || row.state === 'draining' ? LONGEST_LATE_RETRY_MS : LONGEST_RETRY_MS
+        const longest = !isHandingOver(row.state) ? LONGEST_LATE_RETRY_MS : LONGEST_RETRY_MS
         if (!(error instanceof CancelAsked)) {
           await this.#pause(number, Math.min(longest, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 16)))
         }

@@ -5,7 +5,14 @@
  * N2. Every refusal names what stands against it. What may pass by itself (a cluster that is away) is an error, not a
  *     refusal.
  */
-import { type Choice, type MigrationPlace, type MigrationPlan, MqError, type MqErrorCode } from '@mq/contract'
+import {
+  type Choice,
+  type MigrationPlace,
+  type MigrationPlan,
+  MqError,
+  type MqErrorCode,
+  type OnLostSource,
+} from '@mq/contract'
 import type { Clusters } from '../provision/clusters.ts'
 import { decide } from '../provision/decide.ts'
 import type { Refusal } from '../provision/intent-changes.ts'
@@ -14,15 +21,21 @@ import { deletedError, foreignTopic, unknownError } from '../provision/provision
 import { validateTopic } from '../provision/topic.ts'
 import type { ActiveId, IdSpec } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
+import { type Foreign, findForeign, foreignText } from './foreign.ts'
+import type { Heard } from './heard.ts'
 import type { Ledger } from './ledger.ts'
+import { checkRoom } from './room.ts'
 
 export interface Wish {
   readonly to?: string | undefined
   readonly partitions?: number | undefined
   readonly replication?: number | undefined
+  readonly onLostSource?: OnLostSource | undefined
 }
 
 export interface PlannerOptions {
+  readonly heard: Heard
+  readonly nowMs: () => number
   readonly registry: Registry
   readonly clusters: Clusters
   readonly ledger: Ledger
@@ -33,6 +46,7 @@ export interface Planned {
   readonly plan: MigrationPlan & { readonly from: MigrationPlace; readonly to: MigrationPlace }
   readonly spec: IdSpec
   readonly sizeLimit: string
+  readonly foreign: Foreign
 }
 
 /** What stands against the move becomes part of the plan; anything else is thrown (N2). */
@@ -42,7 +56,7 @@ export async function planOrRefuse(options: PlannerOptions, id: string, wish: Wi
   } catch (error) {
     if (!(error instanceof MqError) || !REFUSALS.has(error.code)) throw error
     const { code, message } = error
-    return { mqId: id, from: null, to: null, warnings: [], refusal: { code, message } }
+    return { mqId: id, from: null, to: null, warnings: [], checks: [], refusal: { code, message } }
   }
 }
 
@@ -115,9 +129,27 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
     if ((await admin.findTopics([topic])).has(topic)) throw foreignTopic(topic, to)
     const asked = { name: topic, partitions, replication, configs: spec.topicConfigs }
     await validateTopic(admin, asked).catch(noRoom(to))
-    return spec.warnings
+    return [...spec.warnings]
   })
-  return { plan: { mqId: id, from, to: place, warnings: [...warnings], refusal: null }, spec, sizeLimit }
+  const room = await checkRoom(clusters, from, place)
+  const foreign = await findForeign(options, id, from)
+  if (foreign.producers.length > 0) {
+    warnings.push(`${foreignText(foreign.producers)} write to ${from.topic}: the seal refuses them from then on`)
+  }
+  const checks = [
+    { check: 'seal', found: `${from.topic} may be sealed; its size limit is ${sizeLimit}` },
+    { check: 'topic', found: `cluster '${to}' would make ${topic}` },
+    { check: 'room', found: room },
+    {
+      check: 'other producers',
+      found:
+        foreign.unknown === null
+          ? `${foreign.producers.length} that no client of mQ reports`
+          : `not known: ${foreign.unknown}`,
+    },
+  ]
+  const plan = { mqId: id, from, to: place, warnings, checks, refusal: null }
+  return { plan, spec, sizeLimit, foreign }
 }
 
 function placeOf(record: ActiveId): MigrationPlace {
@@ -145,7 +177,7 @@ function specAt(record: ActiveId, place: MigrationPlace, brokers: number): IdSpe
 
 function noRoom(cluster: string): (error: unknown) => never {
   return (error) => {
-    if (!(error instanceof MqError) || error.retryable) throw error
+    if (!(error instanceof MqError) || error.retryable || error.code === 'MQ_KAFKA_FORBIDDEN') throw error
     throw new MqError('MQ_MIGRATION_REFUSED', `cluster '${cluster}' would not make the topic: ${error.message}`, {
       cause: error,
     })

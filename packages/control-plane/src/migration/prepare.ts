@@ -9,6 +9,7 @@ import { groupOfId, MqError } from '@mq/contract'
 import type { TopicGroup } from '../provision/cluster-admin.ts'
 import { foreignTopic } from '../provision/provisioner.ts'
 import { awaitLeaders, createTopic, isOurs } from '../provision/topic.ts'
+import { findForeign } from './foreign.ts'
 import { stepOf, withDone, withStep } from './record.ts'
 import { rehearse } from './seal.ts'
 import type { Work } from './work.ts'
@@ -126,11 +127,13 @@ export async function warm(work: Work, number: number): Promise<void> {
     await work.pause(number, Math.min(WARM_POLL_MS, times.warmMs))
   }
   await rehearse(work, number)
+  const foreign = await findForeign({ clusters, heard: work.heard, nowMs: () => logbook.nowMs }, mqId, from)
   work.checkpoint(number)
   const nowMs = logbook.nowMs
-  await logbook.go(number, 'seal-begins', (row) =>
-    withStep(withDone(row, 'warm', nowMs, { notJoined: cold }), 'seal', nowMs, {}),
-  )
+  await logbook.go(number, 'seal-begins', (row) => ({
+    ...withStep(withDone(row, 'warm', nowMs, { notJoined: cold }), 'seal', nowMs, {}),
+    data: { ...row.data, foreign: foreign.producers, foreignUnknown: foreign.unknown },
+  }))
 }
 
 function isWarm(before: TopicGroup, after: TopicGroup, partitions: number): boolean {

@@ -2,17 +2,37 @@
  * A migration as it is kept: the row says what is to be done and how far it is, the step rows what each step found.
  */
 import {
+  ForeignProducer,
   GroupDrain,
   type MigrationPlace,
   type MigrationState,
   type MigrationStep,
   type MigrationStepName,
   OffsetText,
+  OnLostSource,
   SealProof,
   Straggler,
+  StrandedRange,
 } from '@mq/contract'
 import { z } from 'zod'
 import { IdSpec } from '../registry/records.ts'
+
+/** What clients told about the move, added up; distributions as encoded sketches of microseconds. */
+export const MoveTally = z.object({
+  pausesUs: z.string(),
+  pauseMaxMs: z.number(),
+  gapsUs: z.string(),
+  gapMaxMs: z.number(),
+  handedOver: z.number(),
+  found: z.number(),
+  uncertain: z.number(),
+})
+export type MoveTally = z.output<typeof MoveTally>
+
+/** Since when a cluster the move needs does not do what it should, and what is done about it. */
+const Trouble = z.object({ sinceMs: z.number(), code: z.string(), message: z.string() })
+
+const Tally = z.object({ offsets: z.array(OffsetText), atMs: z.number() })
 
 export const MigrationData = z.object({
   /** What the mQ ID has once the new epoch is open. */
@@ -26,6 +46,26 @@ export const MigrationData = z.object({
   endOffsets: z.array(OffsetText).nullable(),
   groups: z.array(GroupDrain),
   stragglers: z.array(Straggler),
+  onLostSource: OnLostSource.default('wait'),
+  /** First offsets of the old epoch when the new one opened. */
+  startOffsets: z.array(OffsetText).nullable().default(null),
+  /** Ends of the new epoch when it was last looked at, and what groups had committed there. */
+  newEnds: Tally.nullable().default(null),
+  newGroups: z.record(z.string(), OffsetText).default({}),
+  /** Positions in the old epoch by group, as last seen. */
+  positions: z.record(z.string(), z.array(OffsetText)).default({}),
+  /** Producers that no client reported, and why nothing can be said of them where that is so. */
+  foreign: z.array(ForeignProducer).default([]),
+  foreignUnknown: z.string().nullable().default(null),
+  moves: MoveTally.nullable().default(null),
+  /** The old cluster, while it is away in the drain. */
+  sourceAway: Trouble.nullable().default(null),
+  /** The new place, while it cannot be written right after the opening; `backBy` is the move that goes back. */
+  targetAway: Trouble.extend({ backBy: z.number().nullable() }).nullable().default(null),
+  /** Groups went on without the rest of the old epoch. */
+  ledger: z.array(StrandedRange).default([]),
+  /** The seal that came after the undoing and was taken back again. */
+  lateSeals: z.number().default(0),
 })
 export type MigrationData = z.output<typeof MigrationData>
 

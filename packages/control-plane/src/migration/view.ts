@@ -1,13 +1,14 @@
 /**
- * A migration as the API shows it, and its report.
+ * A migration as the API shows it.
  */
-import type { Migration, MigrationReport, MigrationStepName } from '@mq/contract'
+import type { Migration } from '@mq/contract'
 import { isCancellable } from './machine.ts'
-import { type MigrationRecord, stepOf } from './record.ts'
+import type { MigrationRecord } from './record.ts'
+import { reportOf } from './report.ts'
 
 export function viewOf(record: MigrationRecord): Migration {
   const { number, mqId, state, from, to, actor, createdAtMs, updatedAtMs, endedAtMs, steps, data } = record
-  const { proofs, endOffsets, groups, stragglers, undo } = data
+  const { proofs, endOffsets, groups, stragglers } = data
   return {
     number,
     mqId,
@@ -24,31 +25,23 @@ export function viewOf(record: MigrationRecord): Migration {
     endOffsets,
     groups,
     stragglers,
-    problem: undo?.kind === 'fail' ? { code: undo.code, message: undo.message } : null,
+    foreignProducers: data.foreign,
+    onLostSource: data.onLostSource,
+    ledger: data.ledger,
+    problem: problemOf(record),
     report: reportOf(record),
   }
 }
 
-function reportOf(record: MigrationRecord): MigrationReport {
-  const { data, createdAtMs, endedAtMs } = record
-  const times = (step: MigrationStepName): { begun: number | null; done: number | null } => {
-    const found = stepOf(record, step)
-    return { begun: found?.startedAtMs ?? null, done: found?.endedAtMs ?? null }
+/** Why it was undone, or what it waits for. */
+function problemOf({ data, state, from }: MigrationRecord): Migration['problem'] {
+  const { undo, targetAway, sourceAway, ledger } = data
+  if (undo !== null) return undo.kind === 'fail' ? { code: undo.code, message: undo.message } : null
+  if (targetAway !== null) return { code: targetAway.code, message: targetAway.message }
+  if (state === 'stranded') {
+    const groups = new Set(ledger.map(({ group }) => group)).size
+    const message = `cluster '${from.cluster}' is away and ${groups} groups went on without the rest of epoch ${from.epoch}: bring it back, and they get it late`
+    return { code: sourceAway?.code ?? 'MQ_KAFKA_UNREACHABLE', message }
   }
-  const span = (from: number | null, to: number | null): number | null =>
-    from === null || to === null ? null : to - from
-  const sealMs = stepOf(record, 'seal')?.result.provenMs
-  const refusedAtMs = stepOf(record, 'seal')?.result.refusedAtMs
-  const opened = times('open').done
-  const lastDrain = data.groups.every((group) => group.drainedAtMs !== null)
-    ? Math.max(...data.groups.map((group) => group.drainedAtMs ?? 0), opened ?? 0)
-    : null
-  return {
-    recordsSealed: String((data.endOffsets ?? []).reduce((sum, end) => sum + BigInt(end), 0n)),
-    sealMs: typeof sealMs === 'number' ? sealMs : null,
-    closedMs: span(typeof refusedAtMs === 'number' ? refusedAtMs : times('seal').begun, opened),
-    preparedMs: span(times('prepare').begun, times('warm').done),
-    drainedMs: times('drain').done === null ? null : span(opened, lastDrain),
-    totalMs: span(createdAtMs, endedAtMs),
-  }
+  return sourceAway === null ? null : { code: sourceAway.code, message: sourceAway.message }
 }

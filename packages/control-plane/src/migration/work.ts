@@ -1,12 +1,17 @@
 /**
  * What the steps of a migration work with.
  */
+import { MqError, type MqErrorCode } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { Logger } from '../logger.ts'
 import type { Clusters } from '../provision/clusters.ts'
+import type { Provisioner } from '../provision/provisioner.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { EpochUse } from '../telemetry/epoch-use.ts'
+import type { Heard } from './heard.ts'
+import type { Ledger } from './ledger.ts'
 import type { Logbook } from './logbook.ts'
+import type { MigrationRecord } from './record.ts'
 
 export interface MigrationTimes {
   /** Consumers get this long to join the new epoch before the old one is sealed. */
@@ -21,6 +26,12 @@ export interface MigrationTimes {
   readonly pollMs: number
   /** How long clients must be silent about an epoch before it counts as unused. */
   readonly quietMs: number
+  /** How long the old cluster must be away in the drain before groups go on without it, where that is wished. */
+  readonly lostMs: number
+  /** How long the new place must be away right after the opening before the move goes back. */
+  readonly targetLostMs: number
+  /** How long an undone move watches for a seal that takes effect late. */
+  readonly guardMs: number
   /** From the end of a move to the deletion of the old topic. */
   readonly deleteAfterMs: number
 }
@@ -33,6 +44,9 @@ export const defaultTimes: MigrationTimes = {
   watchMs: 60_000,
   pollMs: 2_000,
   quietMs: 60_000,
+  lostMs: 60_000,
+  targetLostMs: 15_000,
+  guardMs: 60_000,
   deleteAfterMs: 3_600_000,
 }
 
@@ -43,7 +57,10 @@ export interface Work {
   readonly logbook: Logbook
   readonly registry: Registry
   readonly clusters: Clusters
+  readonly provisioner: Provisioner
+  readonly ledger: Ledger
   readonly epochUse: EpochUse
+  readonly heard: Heard
   readonly deps: Deps
   readonly logger: Logger
   readonly times: MigrationTimes
@@ -54,8 +71,36 @@ export interface Work {
   checkpoint(number: number): void
   /** Like `checkpoint`, where it is too late for a cancel. */
   checkClosed(): void
+  /** Begins the move back to where a move came from. @returns its number */
+  goBack(number: number): Promise<number>
   /** Ends early for a cancel or the end of the control plane. */
   pause(number: number, ms: number): Promise<void>
 }
 
 export const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
+
+const AWAY: ReadonlySet<MqErrorCode> = new Set<MqErrorCode>([
+  'MQ_KAFKA_UNREACHABLE',
+  'MQ_KAFKA_TIMEOUT',
+  'MQ_KAFKA_UNAVAILABLE',
+])
+
+/** Whether a cluster, or the part of it that was asked, does not answer now. */
+export function isAway(error: unknown): error is MqError {
+  return error instanceof MqError && AWAY.has(error.code)
+}
+
+/** Whether the mQ ID still has the old epoch; without it there is nothing left to watch. */
+export async function isGone(work: Work, row: MigrationRecord): Promise<boolean> {
+  const record = work.registry.get(row.mqId)
+  if (record?.state === 'active' && record.epochs.some((epoch) => epoch.epoch === row.from.epoch)) return false
+  await work.logbook.go(row.number, 'id-deleted')
+  return true
+}
+
+/** Writes down what clients told of the move since the last time. */
+export async function keepMoves(work: Work, row: MigrationRecord): Promise<MigrationRecord> {
+  const moves = work.heard.takeMoves(row.mqId, row.to.epoch, row.data.moves)
+  if (moves === undefined) return row
+  return work.logbook.note(row.number, (before) => ({ ...before, data: { ...before.data, moves } }))
+}

@@ -5,7 +5,7 @@
  * A1. Every call ends within the time it is given by its caller's deadline; none changes anything twice when repeated.
  */
 import type { ClusterAddress, ConsumerSettings, ProducerSettings } from '@mq/contract'
-import type { CanaryTimes, LeaderProof, SealedEnd, SealProbe } from '@mq/kafka'
+import type { ActiveProducer, BrokerRoom, CanaryTimes, LeaderProof, SealedEnd, SealProbe } from '@mq/kafka'
 
 export interface TopicSpec {
   readonly name: string
@@ -20,6 +20,8 @@ export interface TopicFacts {
   readonly replication: number
   /** Partitions that have no leader now. */
   readonly leaderless: number
+  /** In-sync replicas of the partition that has fewest. */
+  readonly leastInSync: number
 }
 
 /** A consumer group of an mQ ID, as far as one topic is concerned. */
@@ -50,6 +52,10 @@ export interface MigrationAdmin {
   sealedEnds(topic: string, proofs: readonly LeaderProof[]): Promise<SealedEnd[]>
   /** Log start offset of each partition. */
   startOffsets(topic: string, partitions: number): Promise<bigint[]>
+  /** Idempotent producers the leaders remember. */
+  activeProducers(topic: string, partitions: number): Promise<ActiveProducer[]>
+  /** Free bytes of every broker, and what the named topic takes there. */
+  disks(topic?: { readonly name: string; readonly partitions: number }): Promise<BrokerRoom[]>
   /** Writes and reads one record on a topic of its own, made and removed for it. */
   canary(spec: Omit<TopicSpec, 'partitions'>, settings: CanarySettings): Promise<CanaryTimes>
   /** Groups of the mQ ID that have positions or members on the topic. */

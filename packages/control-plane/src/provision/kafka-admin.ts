@@ -43,6 +43,7 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
             partitions: topic.partitions.length,
             replication: topic.partitions[0]?.replicas.length ?? 0,
             leaderless: topic.partitions.filter((partition) => partition.leader < 0).length,
+            leastInSync: Math.min(...topic.partitions.map((partition) => partition.isr.length)),
           })
         }
         return found

@@ -46,6 +46,12 @@ export function migrationAdmin(cluster: Cluster): MigrationAdmin {
       const starts = await admin.listOffsets(topic, indexes, 'earliest')
       return indexes.map((index) => starts.get(index) ?? 0n)
     },
+    activeProducers: (topic, partitions) =>
+      admin.activeProducers(
+        topic,
+        Array.from({ length: partitions }, (_, index) => index),
+      ),
+    disks: (topic) => admin.brokerRooms(topic),
     canary: (spec, settings) => sendCanary(cluster, spec, settings),
     groupsOf: async (mqId, topic) => {
       const listed = await admin.listGroups()

@@ -31,6 +31,12 @@ export type EntryKind =
   | 'trial-ended'
   | 'tune'
   | 'undo-tune'
+  | 'migration-stranded'
+  | 'migration-late'
+  | 'migration-records-gone'
+  | 'migration-resealed'
+  | 'migration-late-seal'
+  | 'migration-target-away'
 
 export interface NewEntry {
   readonly kind: EntryKind

@@ -1,0 +1,159 @@
+/**
+ * What clients tell about moves: how long they paused, which gap they saw, under which producer ids they write.
+ *
+ * C1. Memory is bounded: moves are kept only for epochs of migrations that are not over, producer ids by the hour and by count.
+ * C2. What was taken is forgotten here: the one who takes it writes it down.
+ */
+import type { TelemetryReport } from '@mq/contract'
+import type { Deps } from '@mq/kafka'
+import { Sketch } from '../telemetry/sketch.ts'
+import type { MoveTally } from './record.ts'
+
+const MOST_IDS = 100_000
+const KEEP_IDS_MS = 3_600_000
+/** Clients report every 10 s; who was not heard for this long is taken for gone. */
+const REPORTING_MS = 30_000
+
+interface Pending {
+  readonly pauses: Sketch
+  readonly gaps: Sketch
+  pauseMaxMs: number
+  gapMaxMs: number
+  handedOver: number
+  found: number
+  uncertain: number
+}
+
+interface Writers {
+  /** When each producer id was last named. */
+  readonly ids: Map<string, number>
+  /** When a client last reported records without saying under which ids. */
+  silentAtMs: number
+}
+
+export class Heard {
+  readonly #deps: Deps
+  readonly #isWatched: (mqId: string, toEpoch: number) => boolean
+  readonly #isKnown: (mqId: string) => boolean
+  readonly #moves = new Map<string, Pending>()
+  readonly #writers = new Map<string, Writers>()
+  /** When a client last reported records it had written to an epoch of a move. */
+  readonly #wrote = new Map<string, number>()
+  readonly #sinceMs: number
+  #ids = 0
+
+  constructor(deps: Deps, isKnown: (mqId: string) => boolean, isWatched: (mqId: string, toEpoch: number) => boolean) {
+    this.#deps = deps
+    this.#isKnown = isKnown
+    this.#isWatched = isWatched
+    this.#sinceMs = deps.clock.monotonicMs()
+  }
+
+  take(report: TelemetryReport): void {
+    const nowMs = this.#deps.clock.monotonicMs()
+    for (const { mqId, epoch, producerIds, records } of report.producers) {
+      if (records > 0 && this.#isWatched(mqId, epoch)) this.#wrote.set(`${mqId}:${epoch}`, nowMs)
+      if (!this.#isKnown(mqId) || (producerIds === undefined && records === 0)) continue
+      const writers = this.#writers.get(mqId) ?? { ids: new Map(), silentAtMs: Number.NEGATIVE_INFINITY }
+      this.#writers.set(mqId, writers)
+      if (producerIds === undefined) writers.silentAtMs = nowMs
+      for (const id of producerIds ?? []) {
+        if (!writers.ids.has(id)) {
+          if (this.#ids >= MOST_IDS) this.#forget(nowMs)
+          if (this.#ids >= MOST_IDS) continue
+          this.#ids++
+        }
+        writers.ids.set(id, nowMs)
+      }
+    }
+    for (const map of [this.#moves, this.#wrote]) {
+      for (const key of map.keys()) {
+        const at = key.lastIndexOf(':')
+        if (!this.#isWatched(key.slice(0, at), Number(key.slice(at + 1)))) map.delete(key)
+      }
+    }
+    for (const move of report.moves?.producers ?? []) {
+      const pending = this.#pending(move.mqId, move.toEpoch)
+      if (pending === undefined) continue
+      pending.pauses.add(move.writePauseMs * 1_000, 1)
+      pending.pauseMaxMs = Math.max(pending.pauseMaxMs, move.writePauseMs)
+      pending.handedOver += move.handedOver
+      pending.found += move.found
+      pending.uncertain += move.uncertain
+    }
+    for (const move of report.moves?.consumers ?? []) {
+      const pending = this.#pending(move.mqId, move.toEpoch)
+      pending?.gaps.add(move.gapMs * 1_000, 1)
+      if (pending !== undefined) pending.gapMaxMs = Math.max(pending.gapMaxMs, move.gapMs)
+    }
+  }
+
+  /** Whether a client told within the last `windowMs` that records it sent to the epoch were stored. */
+  wroteSince(mqId: string, epoch: number, windowMs: number): boolean {
+    const atMs = this.#wrote.get(`${mqId}:${epoch}`)
+    return atMs !== undefined && this.#deps.clock.monotonicMs() - atMs < windowMs
+  }
+
+  /** Whether a client of mQ writes to the mQ ID under this producer id. */
+  isOurs(mqId: string, producerId: string): boolean {
+    return this.#writers.get(mqId)?.ids.has(producerId) ?? false
+  }
+
+  /** Why nothing can be said about who else writes to the mQ ID; undefined when something can. */
+  whyUnknown(mqId: string): string | undefined {
+    const nowMs = this.#deps.clock.monotonicMs()
+    if (nowMs - this.#sinceMs < REPORTING_MS) {
+      return 'the control plane has not run for long enough to have heard of every client'
+    }
+    const silentAtMs = this.#writers.get(mqId)?.silentAtMs ?? Number.NEGATIVE_INFINITY
+    return nowMs - silentAtMs < REPORTING_MS ? 'a client is too old to say under which ids it writes' : undefined
+  }
+
+  /** What was heard of the move since it was last taken, added to what is known already (C2). */
+  takeMoves(mqId: string, toEpoch: number, known: MoveTally | null): MoveTally | undefined {
+    const key = `${mqId}:${toEpoch}`
+    const pending = this.#moves.get(key)
+    if (pending === undefined) return undefined
+    this.#moves.delete(key)
+    if (known !== null) {
+      pending.pauses.merge(Sketch.decode(known.pausesUs))
+      pending.gaps.merge(Sketch.decode(known.gapsUs))
+    }
+    return {
+      pausesUs: pending.pauses.encode(),
+      pauseMaxMs: Math.max(pending.pauseMaxMs, known?.pauseMaxMs ?? 0),
+      gapsUs: pending.gaps.encode(),
+      gapMaxMs: Math.max(pending.gapMaxMs, known?.gapMaxMs ?? 0),
+      handedOver: pending.handedOver + (known?.handedOver ?? 0),
+      found: pending.found + (known?.found ?? 0),
+      uncertain: pending.uncertain + (known?.uncertain ?? 0),
+    }
+  }
+
+  #pending(mqId: string, toEpoch: number): Pending | undefined {
+    const key = `${mqId}:${toEpoch}`
+    const known = this.#moves.get(key)
+    if (known !== undefined || !this.#isWatched(mqId, toEpoch)) return known
+    const pending = {
+      pauses: new Sketch(),
+      gaps: new Sketch(),
+      pauseMaxMs: 0,
+      gapMaxMs: 0,
+      handedOver: 0,
+      found: 0,
+      uncertain: 0,
+    }
+    this.#moves.set(key, pending)
+    return pending
+  }
+
+  /** C1 */
+  #forget(nowMs: number): void {
+    this.#ids = 0
+    for (const [mqId, { ids }] of this.#writers) {
+      for (const [id, atMs] of ids) if (nowMs - atMs > KEEP_IDS_MS) ids.delete(id)
+      this.#ids += ids.size
+      if (ids.size === 0) this.#writers.delete(mqId)
+    }
+  }
+}

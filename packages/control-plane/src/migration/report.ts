@@ -1,0 +1,198 @@
+/**
+ * The report of a move: what went into both epochs and came out, how long it took, and what is proven by what.
+ *
+ * R1. Nothing is claimed that was not observed. What the control plane cannot observe is `unknown`, with the reason.
+ * R2. Offsets stand for records; with transactions there are a few more of them, so the two ends may differ by markers only.
+ */
+import type { EpochTally, MigrationReport, MigrationStepName, Spread, VerdictCheck } from '@mq/contract'
+import { Sketch } from '../telemetry/sketch.ts'
+import { foreignText } from './foreign.ts'
+import { isEnd } from './machine.ts'
+import { type MigrationRecord, stepOf } from './record.ts'
+
+export function reportOf(record: MigrationRecord): MigrationReport {
+  const { data, createdAtMs, endedAtMs } = record
+  const times = (step: MigrationStepName): { begun: number | null; done: number | null } => {
+    const found = stepOf(record, step)
+    return { begun: found?.startedAtMs ?? null, done: found?.endedAtMs ?? null }
+  }
+  const span = (from: number | null, to: number | null): number | null =>
+    from === null || to === null ? null : to - from
+  const sealMs = stepOf(record, 'seal')?.result.provenMs
+  const refusedAtMs = stepOf(record, 'seal')?.result.refusedAtMs
+  const opened = times('open').done
+  const lastDrain = data.groups.every((group) => group.drainedAtMs !== null)
+    ? Math.max(...data.groups.map((group) => group.drainedAtMs ?? 0), opened ?? 0)
+    : null
+  return {
+    recordsSealed: String(sum(data.endOffsets ?? [])),
+    sealMs: typeof sealMs === 'number' ? sealMs : null,
+    closedMs: span(typeof refusedAtMs === 'number' ? refusedAtMs : times('seal').begun, opened),
+    preparedMs: span(times('prepare').begun, times('warm').done),
+    drainedMs: times('drain').done === null ? null : span(opened, lastDrain),
+    totalMs: span(createdAtMs, endedAtMs),
+    epochs: [oldTally(record), newTally(record)],
+    writePauseMs: spreadOf(data.moves?.pausesUs, data.moves?.pauseMaxMs),
+    consumerGapMs: spreadOf(data.moves?.gapsUs, data.moves?.gapMaxMs),
+    handedOver: data.moves?.handedOver ?? 0,
+    foundInLog: data.moves?.found ?? 0,
+    uncertain: data.moves?.uncertain ?? 0,
+    verdict: verdictOf(record),
+  }
+}
+
+function oldTally(record: MigrationRecord): EpochTally {
+  const { data, from } = record
+  const { endOffsets, startOffsets } = data
+  const starts = startOffsets ?? []
+  return {
+    epoch: from.epoch,
+    records: endOffsets === null || startOffsets === null ? null : String(sum(endOffsets) - sum(starts)),
+    atMs: stepOf(record, 'open')?.endedAtMs ?? null,
+    groups: data.groups.map(({ group, remaining }) => ({
+      group,
+      committed: String((data.positions[group] ?? []).reduce((all, at, index) => all + past(at, starts[index]), 0n)),
+      remaining,
+    })),
+  }
+}
+
+/** Positions before the first offset there was at the opening count as nothing. */
+function past(position: string, start: string | undefined): bigint {
+  const read = BigInt(position) - BigInt(start ?? '0')
+  return read > 0n ? read : 0n
+}
+
+function newTally({ data, to }: MigrationRecord): EpochTally {
+  const { newEnds, newGroups } = data
+  const end = newEnds === null ? null : sum(newEnds.offsets)
+  return {
+    epoch: to.epoch,
+    records: end === null ? null : String(end),
+    atMs: newEnds?.atMs ?? null,
+    groups: Object.entries(newGroups).map(([group, committed]) => {
+      const left = (end ?? 0n) - BigInt(committed)
+      return { group, committed, remaining: String(left > 0n ? left : 0n) }
+    }),
+  }
+}
+
+function spreadOf(encoded: string | undefined, max: number | undefined): Spread | null {
+  if (encoded === undefined || max === undefined) return null
+  const sketch = Sketch.decode(encoded)
+  const [p50, p99] = [sketch.quantileMs(0.5), sketch.quantileMs(0.99)]
+  if (p50 === null || p99 === null) return null
+  return { count: sketch.total, p50: tenths(Math.min(p50, max)), p99: tenths(Math.min(p99, max)), max: tenths(max) }
+}
+
+function verdictOf(record: MigrationRecord): MigrationReport['verdict'] {
+  const { state } = record
+  if (state === 'undoing' || state === 'cancelled' || state === 'failed') {
+    return { result: 'undone', checks: [undoneCheck(record)] }
+  }
+  const checks = [endCheck(record), readCheck(record), orderCheck(record), sendCheck(record), writersCheck(record)]
+  const results = new Set(checks.map(({ result }) => result))
+  return { result: results.has('broken') ? 'broken' : isEnd(state) ? 'held' : 'pending', checks }
+}
+
+function undoneCheck({ data, from, state }: MigrationRecord): VerdictCheck {
+  const again = data.lateSeals > 0 ? `; a late request for the seal was taken back ${data.lateSeals} times` : ''
+  return {
+    claim: `epoch ${from.epoch} takes records as before`,
+    result: state === 'undoing' ? 'pending' : 'proven',
+    evidence: `no leader was seen to refuse data before the seal was taken back${again}`,
+  }
+}
+
+function endCheck(record: MigrationRecord): VerdictCheck {
+  const { data, from } = record
+  const claim = `nothing was added to epoch ${from.epoch} after its end`
+  const { proofs, stragglers, endOffsets } = data
+  if (stragglers.length > 0) {
+    const partitions = new Set(stragglers.map(({ partition }) => partition)).size
+    return { claim, result: 'broken', evidence: `${partitions} of ${from.partitions} partitions grew; see stragglers` }
+  }
+  if (endOffsets === null) return { claim, result: 'pending', evidence: 'it is not sealed yet' }
+  const proven = `${proofs.length} of ${from.partitions} leaders refused a probe under the leader epoch in which their end was read`
+  const watched = stepOf(record, 'watch')
+  if (watched?.endedAtMs == null) return { claim, result: 'pending', evidence: `${proven}; it is being watched` }
+  const { looks, missed } = watched.result
+  const seen = `${String(looks)} looks in ${watched.endedAtMs - watched.startedAtMs} ms after the opening saw no growth`
+  const unseen = typeof missed === 'number' && missed > 0 ? `; the cluster was away for ${missed} more` : ''
+  return { claim, result: 'proven', evidence: `${proven}; ${seen}${unseen}` }
+}
+
+function readCheck(record: MigrationRecord): VerdictCheck {
+  const { data, from, state } = record
+  const claim = `every group gets all of epoch ${from.epoch}`
+  const { ledger, groups } = data
+  const gone = ledger.reduce((all, range) => all + BigInt(range.gone), 0n)
+  if (gone > 0n) {
+    return {
+      claim,
+      result: 'broken',
+      evidence: `${gone} offsets are gone with cluster '${from.cluster}'; see the ledger`,
+    }
+  }
+  const open = ledger.filter(({ settledAtMs }) => settledAtMs === null)
+  if (open.length > 0) {
+    const left = open.reduce((all, range) => all + BigInt(range.to) - BigInt(range.from), 0n)
+    const when = state === 'stranded' ? `wait for cluster '${from.cluster}' to come back` : 'are being read late'
+    return { claim, result: 'pending', evidence: `${left} offsets ${when}; see the ledger` }
+  }
+  if (!isEnd(state)) {
+    const done = groups.filter(({ drainedAtMs }) => drainedAtMs !== null).length
+    return { claim, result: 'pending', evidence: `${done} of ${groups.length} groups committed its end` }
+  }
+  const drain = stepOf(record, 'drain')
+  if (drain?.endedAtMs == null) {
+    return { claim, result: 'unknown', evidence: 'the mQ ID was deleted before groups had read it' }
+  }
+  const late = ledger.length > 0 ? `, ${ledger.length} ranges of it late` : ''
+  if (drain.result.expired === true && groups.some(({ drainedAtMs }) => drainedAtMs === null)) {
+    return { claim, result: 'unknown', evidence: 'its records expired before every group had read them' }
+  }
+  if (groups.length === 0) return { claim, result: 'proven', evidence: 'no group read it, and its records expired' }
+  return { claim, result: 'proven', evidence: `${groups.length} groups committed the end of every partition${late}` }
+}
+
+function orderCheck({ data, from }: MigrationRecord): VerdictCheck {
+  const claim = 'records of one key were handled in order across the move'
+  if (data.ledger.length > 0) {
+    const evidence = `groups went on without the rest of epoch ${from.epoch}, as was wished, and got it late: at least once, not in order`
+    return { claim, result: 'broken', evidence }
+  }
+  const evidence =
+    'clients hold a partition back until the old ones that can hold its keys are committed; the control plane sees positions, not handlers'
+  return { claim, result: 'unknown', evidence }
+}
+
+function sendCheck({ data, state }: MigrationRecord): VerdictCheck {
+  const claim = 'no send failed for the move'
+  const { moves } = data
+  if (moves === null) {
+    const result = isEnd(state) ? 'unknown' : 'pending'
+    return { claim, result, evidence: 'no producer has reported the move; one that is idle says nothing' }
+  }
+  const producers = Sketch.decode(moves.pausesUs).total
+  const told = `${producers} producers went over, with ${moves.handedOver} held records and ${moves.found} found in the sealed log`
+  if (moves.uncertain > 0) {
+    return {
+      claim,
+      result: 'broken',
+      evidence: `${told}; of ${moves.uncertain} nobody can tell, and their senders know`,
+    }
+  }
+  return { claim, result: 'proven', evidence: `${told}; producers that did not report are not in it` }
+}
+
+function writersCheck({ data }: MigrationRecord): VerdictCheck {
+  const claim = 'only clients of mQ write to it'
+  const blind = 'Kafka keeps no trace of producers that are not idempotent'
+  if (data.foreignUnknown !== null) return { claim, result: 'unknown', evidence: `${data.foreignUnknown}; ${blind}` }
+  if (data.foreign.length === 0) return { claim, result: 'unknown', evidence: `none other was seen; ${blind}` }
+  return { claim, result: 'unknown', evidence: `${foreignText(data.foreign)} wrote before the seal; ${blind}` }
+}
+
+const sum = (offsets: readonly string[]): bigint => offsets.reduce((all, offset) => all + BigInt(offset), 0n)
+const tenths = (ms: number): number => Math.round(ms * 10) / 10

@@ -1,0 +1,45 @@
+/**
+ * Whether the target has room for an mQ ID.
+ *
+ * R1. A move copies nothing: what the new topic will hold is estimated by what the old one holds now, for as many copies.
+ * R2. Copies lie on different brokers: `replication` of them need room each. Brokers that do not tell their free bytes (before
+ *     Kafka 3.3) are taken to have it, and that is said.
+ */
+import { type MigrationPlace, MqError } from '@mq/contract'
+import type { BrokerRoom } from '@mq/kafka'
+import type { Clusters } from '../provision/clusters.ts'
+
+/** Free bytes that stay free. */
+const SPARE_BYTES = 64n * 1_048_576n
+
+/** @returns what was found, in words @throws MqError MQ_MIGRATION_NO_ROOM */
+export async function checkRoom(clusters: Clusters, from: MigrationPlace, to: MigrationPlace): Promise<string> {
+  let held: bigint
+  let target: BrokerRoom[]
+  try {
+    target = await clusters.use(to.cluster, 'looking for room', (admin) => admin.disks())
+    const source = await clusters.use(from.cluster, `measuring topic ${from.topic}`, (admin) =>
+      admin.disks({ name: from.topic, partitions: from.partitions }),
+    )
+    held = source.reduce((sum, { topicBytes }) => sum + topicBytes, 0n)
+  } catch (error) {
+    if (!(error instanceof MqError)) throw error
+    return `not known: ${error.message}`
+  }
+  const copy = held / BigInt(from.replication)
+  const needed = copy * BigInt(to.replication)
+  const free = target.map(({ usableBytes }) => usableBytes)
+  if (free.every((bytes) => bytes === undefined)) return `not known: no broker of '${to.cluster}' tells its free bytes`
+  // Copies are spread: at best evenly over all brokers, and no broker holds two copies of one partition.
+  const perBroker = (needed + BigInt(target.length) - 1n) / BigInt(target.length)
+  const total = free.reduce<bigint>((sum, bytes) => sum + (bytes ?? perBroker + SPARE_BYTES), 0n)
+  const roomy = free.filter((bytes) => bytes === undefined || bytes >= perBroker + SPARE_BYTES).length
+  if (total < needed + SPARE_BYTES || roomy < to.replication) {
+    throw new MqError(
+      'MQ_MIGRATION_NO_ROOM',
+      `cluster '${to.cluster}' has ${total} bytes free on ${target.length} brokers, and ${to.topic} may come to ${needed} bytes in ${to.replication} cop${to.replication === 1 ? 'y' : 'ies'}, as ${from.topic} has`,
+      { details: { neededBytes: String(needed), freeBytes: String(total), brokers: target.length } },
+    )
+  }
+  return `${needed} bytes at most as far as is known, ${total} bytes free on ${target.length} brokers`
+}
