@@ -75,7 +75,7 @@ export class Heard {
     for (const move of report.moves?.producers ?? []) {
       const pending = this.#pending(move.mqId, move.toEpoch)
       if (pending === undefined) continue
-      pending.pauses.add(move.writePauseMs * 1_000, 1)
+      pending.pauses.add(coarse(move.writePauseMs), 1)
       pending.pauseMaxMs = Math.max(pending.pauseMaxMs, move.writePauseMs)
       pending.handedOver += move.handedOver
       pending.found += move.found
@@ -83,7 +83,7 @@ export class Heard {
     }
     for (const move of report.moves?.consumers ?? []) {
       const pending = this.#pending(move.mqId, move.toEpoch)
-      pending?.gaps.add(move.gapMs * 1_000, 1)
+      pending?.gaps.add(coarse(move.gapMs), 1)
       if (pending !== undefined) pending.gapMaxMs = Math.max(pending.gapMaxMs, move.gapMs)
     }
   }
@@ -116,13 +116,13 @@ export class Heard {
     if (pending === undefined) return undefined
     this.#moves.delete(key)
     if (known !== null) {
-      pending.pauses.merge(Sketch.decode(known.pausesUs))
-      pending.gaps.merge(Sketch.decode(known.gapsUs))
+      for (const [valueUs, count] of known.pausesUs) pending.pauses.add(valueUs, count)
+      for (const [valueUs, count] of known.gapsUs) pending.gaps.add(valueUs, count)
     }
     return {
-      pausesUs: pending.pauses.encode(),
+      pausesUs: pending.pauses.entries(),
       pauseMaxMs: Math.max(pending.pauseMaxMs, known?.pauseMaxMs ?? 0),
-      gapsUs: pending.gaps.encode(),
+      gapsUs: pending.gaps.entries(),
       gapMaxMs: Math.max(pending.gapMaxMs, known?.gapMaxMs ?? 0),
       handedOver: pending.handedOver + (known?.handedOver ?? 0),
       found: pending.found + (known?.found ?? 0),
@@ -157,3 +157,6 @@ export class Heard {
     }
   }
 }
+
+/** Microseconds, to a tenth of a millisecond: what differs by less is one entry. */
+const coarse = (ms: number): number => Math.round(ms * 10) * 100

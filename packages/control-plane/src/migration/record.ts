@@ -17,11 +17,14 @@ import {
 import { z } from 'zod'
 import { IdSpec } from '../registry/records.ts'
 
-/** What clients told about the move, added up; distributions as encoded sketches of microseconds. */
+/** Values in microseconds and how often each was seen. */
+const Entries = z.array(z.tuple([z.number(), z.number()]))
+
+/** What clients told about the move, added up. */
 export const MoveTally = z.object({
-  pausesUs: z.string(),
+  pausesUs: Entries,
   pauseMaxMs: z.number(),
-  gapsUs: z.string(),
+  gapsUs: Entries,
   gapMaxMs: z.number(),
   handedOver: z.number(),
   found: z.number(),

@@ -8,7 +8,7 @@ import type { EpochTally, MigrationReport, MigrationStepName, Spread, VerdictChe
 import { Sketch } from '../telemetry/sketch.ts'
 import { foreignText } from './foreign.ts'
 import { isEnd } from './machine.ts'
-import { type MigrationRecord, stepOf } from './record.ts'
+import { type MigrationRecord, type MoveTally, stepOf } from './record.ts'
 
 export function reportOf(record: MigrationRecord): MigrationReport {
   const { data, createdAtMs, endedAtMs } = record
@@ -77,9 +77,10 @@ function newTally({ data, to }: MigrationRecord): EpochTally {
   }
 }
 
-function spreadOf(encoded: string | undefined, max: number | undefined): Spread | null {
-  if (encoded === undefined || max === undefined) return null
-  const sketch = Sketch.decode(encoded)
+function spreadOf(entries: MoveTally['pausesUs'] | undefined, max: number | undefined): Spread | null {
+  if (entries === undefined || max === undefined) return null
+  const sketch = new Sketch()
+  for (const [valueUs, count] of entries) sketch.add(valueUs, count)
   const [p50, p99] = [sketch.quantileMs(0.5), sketch.quantileMs(0.99)]
   if (p50 === null || p99 === null) return null
   return { count: sketch.total, p50: tenths(Math.min(p50, max)), p99: tenths(Math.min(p99, max)), max: tenths(max) }
@@ -174,7 +175,7 @@ function sendCheck({ data, state }: MigrationRecord): VerdictCheck {
     const result = isEnd(state) ? 'unknown' : 'pending'
     return { claim, result, evidence: 'no producer has reported the move; one that is idle says nothing' }
   }
-  const producers = Sketch.decode(moves.pausesUs).total
+  const producers = moves.pausesUs.reduce((all, [, count]) => all + count, 0)
   const told = `${producers} producers went over, with ${moves.handedOver} held records and ${moves.found} found in the sealed log`
   if (moves.uncertain > 0) {
     return {
