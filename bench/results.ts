@@ -222,3 +222,18 @@ export const RegretResult = z.object({
   predictionError: PredictionError.describe('Median over workloads of the median over all swept configurations'),
 })
 export type RegretResult = z.output<typeof RegretResult>
+
+export const OptimiserResult = z.object({
+  measure: z.literal('optimiser'),
+  machine: Machine,
+  options: z.object({ ids: total.min(1), clusters: total.min(1), seed: total }),
+  cpuSeconds: positive.describe('CPU for all mQ IDs, without the prices of wishes'),
+  seconds: positive.describe('The same by the clock; on a busy machine more than the CPU'),
+  usPerId: positive,
+  fullUsPerId: positive.describe('CPU of one mQ ID with runners-up and the price of every wish, over a sample'),
+  configurations: total.describe(
+    'Configurations judged; those of clusters that cannot win by their prices are not among them',
+  ),
+  outcomes: z.object({ change: total, keep: total, infeasible: total, 'too-little': total }),
+})
+export type OptimiserResult = z.output<typeof OptimiserResult>

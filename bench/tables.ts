@@ -3,6 +3,7 @@ import type {
   Contender,
   LatencyResult,
   MigrationResult,
+  OptimiserResult,
   PropagationResult,
   RegretResult,
   ThroughputResult,
@@ -130,5 +131,23 @@ export function regretTable(result: RegretResult): string {
     '',
     `regret: median ${percent(result.medianRegret)}, worst ${percent(result.worstRegret)}; saving over the default client: median ${percent(result.medianSaving)} on data that compresses;`,
     `prediction error over all swept configurations: bytes ${percent(predictionError.bytes)}, dollars ${percent(predictionError.usd)}, p99 ${percent(predictionError.p99)}.`,
+  ].join('\n')
+}
+
+export function optimiserTable(result: OptimiserResult): string {
+  const { machine, options, outcomes } = result
+  return [
+    `${machine.cpu}, Node ${machine.node}, ${machine.date}, load at start ${machine.loadAverage}`,
+    `${count(options.ids)} mQ IDs over ${options.clusters} clusters, each with prices and constants of its own; one core`,
+    '',
+    table(
+      ['', 'CPU s', 'clock s', 'us/mQ ID'],
+      [
+        ['best configuration of each', result.cpuSeconds.toFixed(2), result.seconds.toFixed(2), count(result.usPerId)],
+        ['with the price of every wish', '-', '-', count(result.fullUsPerId)],
+      ],
+    ),
+    '',
+    `${count(result.configurations)} configurations judged; change ${count(outcomes.change)}, keep ${count(outcomes.keep)}, no configuration meets the intent ${count(outcomes.infeasible)}`,
   ].join('\n')
 }

@@ -112,9 +112,8 @@ export class FittedCurve {
     const facts = factsOf(curve.codec, curve.codecLevel)
     this.#halfDepth = facts.halfDepth
     const points = usable(curve.points)
-    const assumed = assumedCurve(curve.codec, curve.codecLevel, framedBytes)
-    const shaped = points.length >= 2 || curve.codec === 'none' ? points : likeOne(assumed, points[0])
-    const base = shaped.length > 0 ? shaped : assumed.points
+    const base =
+      points.length >= 2 ? points : likeOne(assumedCurve(curve.codec, curve.codecLevel, framedBytes), points[0])
     this.#x = Float64Array.from(base, (point) => this.#at(point.depth))
     this.#rho = Float64Array.from(base, (point) => point.uncompressedBytes / point.compressedBytes)
     for (let i = 1; i < this.#rho.length; i++) this.#rho[i] = Math.max(this.#rho[i]!, this.#rho[i - 1]!)
@@ -161,7 +160,17 @@ interface Line {
 }
 
 /** One point for every depth, by rising depth, without what cannot be. */
-function usable(points: readonly CodecPoint[]): CodecPoint[] {
+function usable(points: readonly CodecPoint[]): readonly CodecPoint[] {
+  let isClean = true
+  let last = 0
+  for (const { depth, uncompressedBytes, compressedBytes } of points) {
+    if (!(depth >= 1 && depth > last && uncompressedBytes > 0 && compressedBytes > 0)) isClean = false
+    last = depth
+  }
+  return isClean ? points : merged(points)
+}
+
+function merged(points: readonly CodecPoint[]): CodecPoint[] {
   const byDepth = new Map<number, CodecPoint[]>()
   for (const point of points) {
     if (!(point.depth >= 1) || !(point.uncompressedBytes > 0) || !(point.compressedBytes > 0)) continue

@@ -15,7 +15,7 @@ import { type Configuration, sameConfiguration } from './configuration.ts'
 import { costOf } from './cost.ts'
 import { GRID, type Grid } from './grid.ts'
 import type { Candidate, Constraint, ConstraintPrice, Optimum, Outcome, Rejection } from './optimum.ts'
-import { atPeak, predict } from './prediction.ts'
+import { atPeak, curveOf, predict } from './prediction.ts'
 import { curvesOf } from './rows.ts'
 import { type Count, type Found, Search, type Solved, type Wishes } from './search.ts'
 import { checkWorkload, type Workload } from './workload.ts'
@@ -63,8 +63,9 @@ const PRODUCER_CPU_SHARE = 0.8
 const RUNNERS_UP = 5
 
 export function candidateOf(workload: Workload, configuration: Configuration, cluster: ClusterModel): Candidate {
-  const prediction = predict(workload, configuration, cluster)
-  const peak = workload.peakMultiple === 1 ? prediction : predict(atPeak(workload), configuration, cluster)
+  const curve = curveOf(workload, configuration)
+  const prediction = predict(workload, configuration, cluster, curve)
+  const peak = workload.peakMultiple === 1 ? prediction : predict(atPeak(workload), configuration, cluster, curve)
   return {
     configuration,
     prediction,
@@ -103,7 +104,7 @@ export function optimise(input: OptimiseInput): Optimum {
       maxMessageBytes: intent.maxMessageBytes,
     },
   }
-  const solved = search.solve(wishes)
+  const solved = search.solve(wishes, detail)
   const candidate = (found: Found): Candidate => candidateOf(read, found.configuration, found.cluster)
   const rejected = rejections(solved, wishes, intent)
   const common = { current: now, rejected, evaluated: solved.evaluated, assumptions: assumptionsOf(home, now) }
@@ -313,7 +314,7 @@ function prices(
       constraint: 'latency',
       asked: `p99 ${formatDurationMs(intent.latencyP99Ms)}`,
       relaxedTo: `p99 ${formatDurationMs(intent.latencyP99Ms * 2)}`,
-      usdPerMonth: saves(search.solve({ ...wishes, latencyMs: wishes.latencyMs * 2 })),
+      usdPerMonth: saves(search.solve({ ...wishes, latencyMs: wishes.latencyMs * 2 }, 'brief')),
     },
   ]
   if (wishes.replication > 1) {
@@ -321,7 +322,7 @@ function prices(
       constraint: 'durability',
       asked: `${wishes.replication} copies`,
       relaxedTo: `${wishes.replication - 1} ${wishes.replication === 2 ? 'copy' : 'copies'}`,
-      usdPerMonth: saves(search.solve({ ...wishes, replication: wishes.replication - 1 })),
+      usdPerMonth: saves(search.solve({ ...wishes, replication: wishes.replication - 1 }, 'brief')),
     })
   }
   if (wishes.retentionMs !== null) {
@@ -330,7 +331,7 @@ function prices(
       constraint: 'retention',
       asked: formatDurationMs(wishes.retentionMs),
       relaxedTo: formatDurationMs(half),
-      usdPerMonth: saves(search.solve({ ...wishes, retentionMs: half })),
+      usdPerMonth: saves(search.solve({ ...wishes, retentionMs: half }, 'brief')),
     })
   }
   if (intent.ordering === 'key' && space.workload.keyed) {
@@ -339,7 +340,7 @@ function prices(
       constraint: 'ordering',
       asked: 'records of a key in order',
       relaxedTo: 'no order',
-      usdPerMonth: saves(loose.solve(wishes)),
+      usdPerMonth: saves(loose.solve(wishes, 'brief')),
     })
   }
   return list.toSorted((a, b) => b.usdPerMonth - a.usdPerMonth)

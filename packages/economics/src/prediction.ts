@@ -56,8 +56,13 @@ const SMALLEST_COMPRESSED_BYTES = 128
 const REQUEST_BYTES = 1_048_576
 const MIB = 1_024 ** 2
 
-export function predict(workload: Workload, configuration: Configuration, cluster: ClusterModel): Prediction {
-  const curve = curveOf(workload, configuration)
+/** @param curve of the configuration's codec, when it was fitted before */
+export function predict(
+  workload: Workload,
+  configuration: Configuration,
+  cluster: ClusterModel,
+  curve: FittedCurve = curveOf(workload, configuration),
+): Prediction {
   const produced = producing(workload, configuration, cluster.constants, curve)
   const consumed = consuming(workload, configuration, cluster, produced, curve)
   const { recordsPerSecond: rate, groups, framedBytes } = workload
@@ -110,10 +115,11 @@ export function curveOf(
   { codec, codecLevel }: Pick<Configuration, 'codec' | 'codecLevel'>,
 ): FittedCurve {
   const name = codecName(codec, codecLevel)
-  const own = workload.curves.find(
-    (curve) => codecName(curve.codec, curve.codecLevel) === name && curve.points.length > 0,
-  )
-  return new FittedCurve(own ?? assumedCurve(codec, codecLevel, workload.framedBytes), workload.framedBytes)
+  for (const own of workload.curves) {
+    if (own.codec !== codec || own.points.length === 0 || codecName(own.codec, own.codecLevel) !== name) continue
+    return new FittedCurve(own, workload.framedBytes)
+  }
+  return new FittedCurve(assumedCurve(codec, codecLevel, workload.framedBytes), workload.framedBytes)
 }
 
 export interface Latency {
@@ -247,11 +253,10 @@ function sendLatency(batching: Batching, flight: Flight, constants: ModelConstan
   // Full batches stand in line for their partition; others grow instead.
   const queueMs = batching.full ? (busy * flight.ms) / (2 * (1 - busy)) : 0
   const mean = batching.waitMeanMs + compressMs + queueMs + flight.ms
-  const tail = Math.hypot(
-    batching.waitP99Ms - batching.waitMeanMs,
-    constants.produceRttP99Ms - constants.produceRttMs,
-    queueMs * 3.6,
-  )
+  const wait = batching.waitP99Ms - batching.waitMeanMs
+  const flown = constants.produceRttP99Ms - constants.produceRttMs
+  const queued = queueMs * 3.6
+  const tail = Math.sqrt(wait * wait + flown * flown + queued * queued)
   return { mean, p50: batching.waitP50Ms + compressMs + queueMs + flight.ms, p99: mean + tail }
 }
 
@@ -353,12 +358,10 @@ export function endToEndP99Ms(
   followerFetch: boolean,
 ): number {
   if (saturated) return SATURATED_MS
-  const tail = Math.hypot(
-    latency.p99 - latency.mean,
-    constants.fetchRttP99Ms - constants.fetchRttMs,
-    waitMs / 2,
-    followerFetch ? constants.followerFetchP99Ms : 0,
-  )
+  const sent = latency.p99 - latency.mean
+  const fetched = constants.fetchRttP99Ms - constants.fetchRttMs
+  const behind = followerFetch ? constants.followerFetchP99Ms : 0
+  const tail = Math.sqrt(sent * sent + fetched * fetched + (waitMs * waitMs) / 4 + behind * behind)
   return latency.mean + constants.fetchRttMs + waitMs / 2 + tail
 }
 

@@ -5,14 +5,15 @@
  * W2. What a row breaks by itself (memory, CPU, a partition that cannot carry its share, room for the largest message) is said here.
  */
 import type { FittedCurve } from './codec-curve.ts'
-import type { Configuration } from './configuration.ts'
 import type { CodecChoice, Grid } from './grid.ts'
 import type { ModelConstants } from './model-constants.ts'
 import type { Constraint } from './optimum.ts'
-import { atPeak, closeBatches, curveOf, openBatches, type Produced } from './prediction.ts'
+import { atPeak, closeBatches, curveOf, type OpenShare, openBatches, type Produced } from './prediction.ts'
 import type { Workload } from './workload.ts'
 
 export interface Row {
+  /** Its place in the table. */
+  readonly at: number
   readonly codec: CodecChoice
   readonly curve: FittedCurve
   readonly lingerMs: number
@@ -35,35 +36,81 @@ export function curvesOf(workload: Workload, grid: Grid): readonly FittedCurve[]
   return grid.codecs.map((codec) => curveOf(workload, codec))
 }
 
-export function rowsOf(
-  workload: Workload,
-  partitions: number,
-  constants: ModelConstants,
-  grid: Grid,
-  curves: readonly FittedCurve[],
-  limits: ProducerLimits,
-): Row[] {
-  const busy = workload.peakMultiple === 1 ? null : atPeak(workload)
-  const rows: Row[] = []
-  for (const lingerMs of grid.lingerMs) {
-    for (const batchBytes of grid.batchBytes) {
-      const settings: Pick<Configuration, 'partitions' | 'lingerMs' | 'batchBytes'> = {
-        partitions,
-        lingerMs,
-        batchBytes,
-      }
-      const open = openBatches(workload, settings, constants)
-      const openAtPeak = busy === null ? null : openBatches(busy, settings, constants)
-      for (let at = 0; at < curves.length; at++) {
-        const curve = curves[at]!
-        const usual = closeBatches(open, workload, constants, curve)
-        const peak = busy === null || openAtPeak === null ? usual : closeBatches(openAtPeak, busy, constants, curve)
-        const refusal = refusalOf(workload, batchBytes, usual, peak, limits)
-        rows.push({ codec: grid.codecs[at]!, curve, lingerMs, batchBytes, usual, peak, refusal })
-      }
-    }
+/** Rows by their place in the grid, computed when they are first asked for. */
+export class RowTable {
+  readonly #workload: Workload
+  readonly #busy: Workload | null
+  readonly #partitions: number
+  readonly #constants: ModelConstants
+  readonly #grid: Grid
+  readonly #curves: readonly FittedCurve[]
+  readonly #limits: ProducerLimits
+  readonly #rows: (Row | undefined)[]
+  readonly #open: ({ usual: readonly OpenShare[]; peak: readonly OpenShare[] | null } | undefined)[]
+
+  constructor(
+    workload: Workload,
+    partitions: number,
+    constants: ModelConstants,
+    grid: Grid,
+    curves: readonly FittedCurve[],
+    limits: ProducerLimits,
+  ) {
+    this.#workload = workload
+    this.#busy = workload.peakMultiple === 1 ? null : atPeak(workload)
+    this.#partitions = partitions
+    this.#constants = constants
+    this.#grid = grid
+    this.#curves = curves
+    this.#limits = limits
+    const gathered = grid.lingerMs.length * grid.batchBytes.length
+    this.#open = new Array<undefined>(gathered).fill(undefined)
+    this.#rows = new Array<undefined>(gathered * curves.length).fill(undefined)
   }
-  return rows
+
+  get length(): number {
+    return this.#rows.length
+  }
+
+  row(at: number): Row {
+    const known = this.#rows[at]
+    if (known !== undefined) return known
+    const { length: codecs } = this.#curves
+    const gathered = Math.floor(at / codecs)
+    const { length: sizes } = this.#grid.batchBytes
+    const lingerMs = this.#grid.lingerMs[Math.floor(gathered / sizes)]!
+    const batchBytes = this.#grid.batchBytes[gathered % sizes]!
+    const open = this.#openAt(gathered, lingerMs, batchBytes)
+    const curve = this.#curves[at % codecs]!
+    const usual = closeBatches(open.usual, this.#workload, this.#constants, curve)
+    const peak =
+      this.#busy === null || open.peak === null ? usual : closeBatches(open.peak, this.#busy, this.#constants, curve)
+    const row = {
+      at,
+      codec: this.#grid.codecs[at % codecs]!,
+      curve,
+      lingerMs,
+      batchBytes,
+      usual,
+      peak,
+      refusal: refusalOf(this.#workload, batchBytes, usual, peak, this.#limits),
+    }
+    this.#rows[at] = row
+    return row
+  }
+
+  #openAt(gathered: number, lingerMs: number, batchBytes: number) {
+    let open = this.#open[gathered]
+    if (open === undefined) {
+      const settings = { partitions: this.#partitions, lingerMs, batchBytes }
+      open = {
+        usual: openBatches(this.#workload, settings, this.#constants),
+        peak: this.#busy === null ? null : openBatches(this.#busy, settings, this.#constants),
+      }
+      this.#open[gathered] = open
+    }
+    return open
+  }
 }
 
 /** W2 */

@@ -12,13 +12,12 @@ import type { ClusterModel } from './cluster-model.ts'
 import type { FittedCurve } from './codec-curve.ts'
 import type { Configuration } from './configuration.ts'
 import { sameConfiguration } from './configuration.ts'
-import { stored } from './cost.ts'
 import type { Grid } from './grid.ts'
 import type { ModelConstants } from './model-constants.ts'
 import type { Constraint } from './optimum.ts'
-import { brokerCpuUs, decodingUs, endToEndP99Ms, fetching, linksOf, type Produced } from './prediction.ts'
+import { brokerCpuUs, decodingUs, endToEndP99Ms, fetching, linksOf } from './prediction.ts'
 import { type Rates, ratesOf, usdPerMonth } from './rates.ts'
-import { type ProducerLimits, type Row, rowsOf } from './rows.ts'
+import { type ProducerLimits, type Row, RowTable } from './rows.ts'
 import { storedBytes } from './storage.ts'
 import type { Workload } from './workload.ts'
 
@@ -66,7 +65,7 @@ export interface Solved {
 }
 
 /** Clusters that are solved exactly besides the home cluster. */
-const MOST_EXACT = 6
+const MOST_EXACT = 3
 /** How far ranking by the home cluster's constants may be off. */
 const RANK_TOLERANCE = 1.02
 const TIE = 1.0005
@@ -81,11 +80,16 @@ interface Variant {
 
 /** Collects what one solve sees. */
 class Tally {
+  readonly brief: boolean
   readonly refused = new Map<Constraint, Count>()
   readonly byKey = new Map<string, Found>()
   best: Found | null = null
   nearest: Found | null = null
   evaluated = 0
+
+  constructor(brief: boolean) {
+    this.brief = brief
+  }
 
   refuse(constraint: Constraint, count: number, value: number): void {
     const known = this.refused.get(constraint)
@@ -100,23 +104,24 @@ class Tally {
 
 export class Search {
   readonly #space: Space
-  readonly #rows = new Map<string, readonly Row[]>()
+  readonly #tables = new Map<number, RowTable>()
 
   constructor(space: Space) {
     this.#space = space
   }
 
-  solve(wishes: Wishes): Solved {
+  /** `brief` stops looking at a row once it cannot win: nothing is counted for it. */
+  solve(wishes: Wishes, detail: 'full' | 'brief'): Solved {
     const { clusters, home } = this.#space
-    const tally = new Tally()
-    this.#solveCluster(home, wishes, tally)
+    const tally = new Tally(detail === 'brief')
+    this.#solveCluster(home, wishes, tally, null)
     if (clusters.length > 1) {
       const ranked = this.#rank(wishes, tally)
       let solved = 0
-      for (const { cluster, usdPerMonth: atLeast } of ranked) {
+      for (const { cluster, usdPerMonth: atLeast, rows } of ranked) {
         const best: Found | null = tally.best
         if (solved >= MOST_EXACT || (best !== null && atLeast > best.usdPerMonth * RANK_TOLERANCE)) break
-        this.#solveCluster(cluster, wishes, tally)
+        this.#solveCluster(cluster, wishes, tally, rows)
         solved++
       }
     }
@@ -127,13 +132,13 @@ export class Search {
     return { best, others, nearest: best === null ? nearest : null, refused, evaluated }
   }
 
-  /** H1: what every other cluster would cost at least, by its prices; those without room or brokers are refused. */
-  #rank(wishes: Wishes, tally: Tally): { cluster: ClusterModel; usdPerMonth: number }[] {
+  /** H1: about what every other cluster would cost, by its prices; those without brokers enough are refused. */
+  #rank(wishes: Wishes, tally: Tally): { cluster: ClusterModel; usdPerMonth: number; rows: readonly Row[] }[] {
     const { clusters, home, partitions, grid } = this.#space
     const each = grid.lingerMs.length * grid.batchBytes.length * grid.codecs.length * grid.fetches.length
-    const rows = this.#rowsFor(partitions[0]!, home.constants, wishes.limits)
-    const promising = new Map<number, readonly Row[]>()
-    const ranked: { cluster: ClusterModel; usdPerMonth: number }[] = []
+    const rows = unbeaten(this.#allRows(partitions[0]!, home.constants, wishes.limits), false)
+    const fastEnough = new Map<number, readonly Row[]>()
+    const ranked: { cluster: ClusterModel; usdPerMonth: number; rows: readonly Row[] }[] = []
     for (const cluster of clusters) {
       if (cluster === home) continue
       if (cluster.brokers < wishes.replication) {
@@ -141,39 +146,62 @@ export class Search {
         tally.evaluated += each
         continue
       }
-      const slack = Math.round(wishes.latencyMs + home.constants.produceRttP99Ms - cluster.constants.produceRttP99Ms)
-      let few = promising.get(slack)
+      const slackMs = wishes.latencyMs + home.constants.produceRttP99Ms - cluster.constants.produceRttP99Ms
+      const bucket = Math.round(Math.log(Math.max(0.1, slackMs)) * 10)
+      let few = fastEnough.get(bucket)
       if (few === undefined) {
-        few = promisingRows(rows, slack, home.constants)
-        promising.set(slack, few)
-      }
-      const variant = { cluster, partitions: partitions[0]!, localRetentionMs: null, followerFetch: false }
-      let least = Number.POSITIVE_INFINITY
-      for (const local of localChoices(cluster)) {
-        const rates = this.#ratesFor(
-          { ...variant, localRetentionMs: local, followerFetch: cluster.followerFetch },
-          wishes,
+        const limitMs = Math.exp(bucket / 10) - home.constants.fetchRttMs
+        few = unbeaten(
+          rows.filter((row) => row.peak.latency.p99 <= limitMs),
+          true,
         )
-        for (const row of few) {
-          least = Math.min(least, this.#rowUsd(row, { ...variant, localRetentionMs: local }, wishes, rates))
-        }
+        fastEnough.set(bucket, few)
       }
-      ranked.push({ cluster, usdPerMonth: least })
+      let least = Number.POSITIVE_INFINITY
+      for (const localRetentionMs of localChoices(cluster)) {
+        const { followerFetch } = cluster
+        const variant = { cluster, partitions: partitions[0]!, localRetentionMs, followerFetch }
+        const rates = this.#ratesFor(variant, wishes)
+        for (const row of few) least = Math.min(least, this.#rowUsd(row, variant, wishes, rates))
+      }
+      ranked.push({ cluster, usdPerMonth: least, rows })
     }
     return ranked.toSorted((a, b) => a.usdPerMonth - b.usdPerMonth)
   }
 
-  #solveCluster(cluster: ClusterModel, wishes: Wishes, tally: Tally): void {
+  /** @param some rows worth a look, as another cluster has them; all without */
+  #solveCluster(cluster: ClusterModel, wishes: Wishes, tally: Tally, some: readonly Row[] | null): void {
     for (const partitions of this.#space.partitions) {
+      const rows =
+        some === null || !tally.brief
+          ? this.#allRows(partitions, cluster.constants, wishes.limits)
+          : this.#rowsLike(some, cluster, partitions, wishes, tally)
       for (const localRetentionMs of localChoices(cluster)) {
         for (const followerFetch of cluster.followerFetch ? [false, true] : [false]) {
-          this.#solveVariant({ cluster, partitions, localRetentionMs, followerFetch }, wishes, tally)
+          this.#solveVariant({ cluster, partitions, localRetentionMs, followerFetch }, rows, wishes, tally)
         }
       }
     }
   }
 
-  #solveVariant(variant: Variant, wishes: Wishes, tally: Tally): void {
+  /** The rows of this cluster that can still win, judged by those of the home cluster. */
+  #rowsLike(some: readonly Row[], cluster: ClusterModel, partitions: number, wishes: Wishes, tally: Tally): Row[] {
+    const table = this.#tableFor(partitions, cluster.constants, wishes.limits)
+    const limitUsd = tally.best === null ? Number.POSITIVE_INFINITY : tally.best.usdPerMonth * RANK_TOLERANCE
+    const rows: Row[] = []
+    const variants = localChoices(cluster).map((localRetentionMs) => {
+      const variant = { cluster, partitions, localRetentionMs, followerFetch: cluster.followerFetch }
+      return { variant, rates: this.#ratesFor(variant, wishes) }
+    })
+    for (const row of some) {
+      if (variants.some(({ variant, rates }) => this.#rowUsd(row, variant, wishes, rates) <= limitUsd)) {
+        rows.push(table.row(row.at))
+      }
+    }
+    return rows
+  }
+
+  #solveVariant(variant: Variant, rows: readonly Row[], wishes: Wishes, tally: Tally): void {
     const { workload, grid, current } = this.#space
     const { cluster, partitions } = variant
     const { constants } = cluster
@@ -182,7 +210,7 @@ export class Search {
     const usdPerFetch = this.#usdPerFetch(rates, cluster)
     const rate = workload.recordsPerSecond
     const peakRate = rate * workload.peakMultiple
-    for (const row of this.#rowsFor(partitions, constants, wishes.limits)) {
+    for (const row of rows) {
       tally.evaluated += grid.fetches.length
       const refusal = row.refusal ?? this.#noRoom(row, variant, wishes)
       if (refusal !== null) {
@@ -190,6 +218,7 @@ export class Search {
         continue
       }
       const rowUsd = this.#rowUsd(row, variant, wishes, rates)
+      if (tally.brief && tally.best !== null && rowUsd > tally.best.usdPerMonth * TIE) continue
       const unwaited = this.#p99(row, constants, 0, 0, variant.followerFetch)
       // Waiting at the broker only adds: what is too late without it is too late with it.
       const tooLate = unwaited > wishes.latencyMs
@@ -225,8 +254,11 @@ export class Search {
     tally: Tally,
     current: Configuration,
   ): void {
-    const key =
-      variant.cluster === this.#space.home
+    const key = tally.brief
+      ? variant.cluster === this.#space.home
+        ? 'home'
+        : variant.cluster.name
+      : variant.cluster === this.#space.home
         ? `${row.codec.codec}-${row.codec.codecLevel ?? ''}`
         : `@${variant.cluster.name}`
     const same = tally.byKey.get(key)
@@ -274,15 +306,19 @@ export class Search {
       produceRequests: usual.requestsPerSecond,
       fetchRequests: 0,
     })
-    const readers = groups
+    const kept = this.#stored(wireBytesPerSecond, variant, wishes)
+    const logicalOverWire = logicalBytesPerSecond / wireBytesPerSecond
     return usdPerMonth(rates, {
       recordsPerSecond: rate,
       wireBytesPerSecond,
       logicalBytesPerSecond,
       brokerCpuUsPerSecond: rate * brokerUs,
       producerCpuUsPerSecond: rate * usual.cpuUsPerRecord,
-      consumerCpuUsPerSecond: rate * decodingUs(workload, readers, cluster.constants, usual, row.curve),
-      ...stored(this.#stored(wireBytesPerSecond, variant, wishes), logicalBytesPerSecond / wireBytesPerSecond),
+      consumerCpuUsPerSecond: rate * decodingUs(workload, groups, cluster.constants, usual, row.curve),
+      localBytes: kept.localBytes,
+      localLogicalBytes: kept.localBytes * logicalOverWire,
+      remoteBytes: kept.remoteBytes,
+      remoteLogicalBytes: kept.remoteBytes * logicalOverWire,
     })
   }
 
@@ -346,14 +382,21 @@ export class Search {
     )
   }
 
-  #rowsFor(partitions: number, constants: ModelConstants, limits: ProducerLimits): readonly Row[] {
-    const key = `${partitions}/${identityOf(constants)}`
-    let rows = this.#rows.get(key)
-    if (rows === undefined) {
+  #tableFor(partitions: number, constants: ModelConstants, limits: ProducerLimits): RowTable {
+    const key = identityOf(constants) * 1_048_576 + partitions
+    let table = this.#tables.get(key)
+    if (table === undefined) {
       const { workload, grid, curves } = this.#space
-      rows = rowsOf(workload, partitions, constants, grid, curves, limits)
-      this.#rows.set(key, rows)
+      table = new RowTable(workload, partitions, constants, grid, curves, limits)
+      this.#tables.set(key, table)
     }
+    return table
+  }
+
+  #allRows(partitions: number, constants: ModelConstants, limits: ProducerLimits): readonly Row[] {
+    const table = this.#tableFor(partitions, constants, limits)
+    const rows: Row[] = []
+    for (let at = 0; at < table.length; at++) rows.push(table.row(at))
     return rows
   }
 }
@@ -371,28 +414,29 @@ function localChoices(cluster: ClusterModel): readonly (number | null)[] {
   return cluster.tiered ? [null, HOUR_MS] : [null]
 }
 
-/** Of every codec the rows that are fast enough and that no other row of it beats in bytes, requests and CPU at once. */
-function promisingRows(rows: readonly Row[], latencyMs: number, constants: ModelConstants): readonly Row[] {
-  const fast = rows.filter((row) => row.refusal === null && row.peak.latency.p99 + constants.fetchRttMs <= latencyMs)
+/** Of every codec the rows that no other row of it beats in bytes, requests, CPU and (unless all are fast enough) latency at once. */
+function unbeaten(rows: readonly Row[], whateverLatency: boolean): readonly Row[] {
   const kept: Row[] = []
-  for (const row of fast) {
-    if (!kept.some((other) => beats(other, row))) {
-      for (let at = kept.length - 1; at >= 0; at--) if (beats(row, kept[at]!)) kept.splice(at, 1)
-      kept.push(row)
-    }
+  for (const row of rows) {
+    // What saturates a partition here may pass on a faster cluster.
+    if (row.refusal !== null && row.refusal !== 'partition-rate') continue
+    if (kept.some((other) => beats(other, row, whateverLatency))) continue
+    let left = 0
+    for (const other of kept) if (!beats(row, other, whateverLatency)) kept[left++] = other
+    kept.length = left
+    kept.push(row)
   }
   return kept
 }
 
-function beats(a: Row, b: Row): boolean {
-  return a.codec === b.codec && notAbove(a.usual, b.usual)
-}
-
-function notAbove(a: Produced, b: Produced): boolean {
+function beats(a: Row, b: Row, whateverLatency: boolean): boolean {
   return (
-    a.wireBytesPerRecord <= b.wireBytesPerRecord &&
-    a.requestsPerSecond <= b.requestsPerSecond &&
-    a.cpuUsPerRecord <= b.cpuUsPerRecord
+    a.refusal === null &&
+    a.codec === b.codec &&
+    a.usual.wireBytesPerRecord <= b.usual.wireBytesPerRecord &&
+    a.usual.requestsPerSecond <= b.usual.requestsPerSecond &&
+    a.usual.cpuUsPerRecord <= b.usual.cpuUsPerRecord &&
+    (whateverLatency || a.peak.latency.p99 <= b.peak.latency.p99)
   )
 }
 
@@ -409,15 +453,22 @@ function refusedValue(constraint: Constraint, row: Row, workload: Workload): num
   }
 }
 
-const identities = new WeakMap<ModelConstants, string>()
+const identities = new WeakMap<ModelConstants, number>()
+const numbers = new Map<string, number>()
+const MOST_NUMBERS = 10_000
 
 /** The same constants give the same rows, whichever cluster carries them. */
-function identityOf(constants: ModelConstants): string {
+function identityOf(constants: ModelConstants): number {
   let identity = identities.get(constants)
   if (identity === undefined) {
     const { source: _source, brokerCpu: _brokerCpu, ...ofRows } = constants
-    identity = JSON.stringify(ofRows)
+    const text = JSON.stringify(ofRows)
+    identity = numbers.get(text) ?? ++lastNumber
+    if (numbers.size >= MOST_NUMBERS) numbers.clear()
+    numbers.set(text, identity)
     identities.set(constants, identity)
   }
   return identity
 }
+
+let lastNumber = 0
