@@ -19,6 +19,7 @@ import { listCommand } from './commands/list.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { migrationsCommand } from './commands/migrations.ts'
 import { docsCommand, measureCommand, runCommand, testCommand } from './commands/run-script.ts'
+import { scanCommand } from './commands/scan.ts'
 import { sendCommand } from './commands/send.ts'
 import { tailCommand } from './commands/tail.ts'
 import { type ExitCode, exitCodeMeanings, exitCodes } from './exit-codes.ts'
@@ -34,6 +35,7 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
   { heading: 'mQ IDs:', commands: [applyCommand, listCommand, describeCommand, deleteCommand] },
   { heading: 'Moves:', commands: [migrateCommand, migrationsCommand] },
   { heading: 'Messages:', commands: [sendCommand, tailCommand] },
+  { heading: 'Cost:', commands: [scanCommand] },
   { heading: 'Surroundings:', commands: [clusterCommand, contextCommand, doctorCommand, completionCommand] },
   { heading: 'For work on mQ itself:', commands: [runCommand, testCommand, measureCommand, docsCommand] },
 ]

@@ -44,3 +44,11 @@ export function formatAge(ageMs: number): string {
 export function plural(count: number, noun: string, many = `${noun}s`): string {
   return `${formatCount(count)} ${count === 1 ? noun : many}`
 }
+
+const USD = new Intl.NumberFormat('en-US', { style: 'currency', currency: 'USD' })
+
+/** `$1,234.56`; what is less than half a cent and not nothing says so. */
+export function formatUsd(usd: number): string {
+  if (usd > 0 && usd < 0.005) return '<$0.01'
+  return USD.format(usd)
+}

@@ -1,0 +1,187 @@
+/**
+ * A scan for people: the bill, the dearest topics, the largest savings, and everything that was assumed.
+ *
+ * V1. What is shown adds up: topics that are not shown stand as one line with their sum, and so do savings.
+ */
+import type { ScannedSaving, ScannedTopic, ScanReport } from '@mq/control-plane'
+import type { Colors } from './io.ts'
+import { table, wrap } from './output.ts'
+import { formatBytes, formatCount, formatMs, formatRate, formatUsd, plural } from './units.ts'
+
+export interface ScanViewOptions {
+  readonly top: number
+  readonly colors: Colors
+  readonly width: number
+}
+
+export function scanText(report: ScanReport, options: ScanViewOptions): string {
+  const { colors } = options
+  const { totals, priceBook } = report
+  const where = report.clusterId === null ? 'Cluster' : `Cluster ${report.clusterId}`
+  return [
+    `${colors.bold(where)}: ${plural(report.brokers, 'broker')}, ${plural(report.zones, 'zone')}, ${plural(totals.topics, 'topic')}; looked at in ${formatMs(report.tookMs)}, nothing written.`,
+    `Price book ${priceBook.id}, version ${priceBook.version}: ${priceBook.title}.`,
+    '',
+    ...costSection(report, options),
+    '',
+    ...topicSection(report, options),
+    '',
+    ...savingSection(report, options),
+    ...listSection('Not proposed, but good to know', report.remarks, options),
+    ...listSection(
+      'Could not be seen',
+      report.problems
+        .slice(0, options.top)
+        .map(({ about, name, missing, code, message }) => `${about} ${name}: no ${missing} (${code}: ${message})`),
+      options,
+      report.problems.length - options.top,
+    ),
+    ...listSection('Assumed', [...report.assumptions, ...priceBook.notes], options),
+  ].join('\n')
+}
+
+function costSection({ totals }: ScanReport, { colors }: ScanViewOptions): string[] {
+  const share = (usd: number): string =>
+    totals.usdPerMonth > 0 ? `${((usd / totals.usdPerMonth) * 100).toFixed(0)} %` : '-'
+  const rows = totals.meters.map(({ meter, usdPerMonth }) => [meter, formatUsd(usdPerMonth), share(usdPerMonth)])
+  const unpriced =
+    totals.unpricedTopics === 0
+      ? ''
+      : `; ${plural(totals.unpricedTopics, 'topic')} could not be priced and ${totals.unpricedTopics === 1 ? 'is' : 'are'} missing`
+  const rest = totals.unallocatedUsdPerMonth
+  const restText =
+    Math.abs(rest) < 0.005
+      ? ''
+      : rest > 0
+        ? `, of which ${formatUsd(rest)} is not explained by any topic (room on brokers, fees)`
+        : `; topics need ${formatUsd(-rest)} more of broker CPU than there is`
+  return [
+    colors.bold(`Cost: ${formatUsd(totals.usdPerMonth)} a month${restText}${unpriced}`),
+    ...(rows.length === 0
+      ? []
+      : [
+          table(
+            [{ head: 'METER' }, { head: '$/MONTH', align: 'right' }, { head: 'SHARE', align: 'right' }],
+            rows,
+            colors,
+          ),
+        ]),
+  ]
+}
+
+function topicSection(report: ScanReport, { top, colors }: ScanViewOptions): string[] {
+  const { topics } = report
+  if (topics.length === 0) return [colors.bold('No topics.')]
+  const shown = topics.slice(0, top)
+  const rest = topics.slice(top)
+  const restUsd = rest.reduce((sum, { usdPerMonth }) => sum + (usdPerMonth ?? 0), 0)
+  return [
+    colors.bold(`Topics, the dearest first`),
+    table(
+      [
+        { head: 'TOPIC' },
+        { head: '$/MONTH', align: 'right' },
+        { head: 'TRANSFER', align: 'right' },
+        { head: 'STORAGE', align: 'right' },
+        { head: 'CPU', align: 'right' },
+        { head: 'OTHER', align: 'right' },
+        { head: 'RECORDS/S', align: 'right' },
+        { head: 'STORED', align: 'right' },
+        { head: 'B/RECORD', align: 'right' },
+        { head: 'CODEC' },
+        { head: 'DEPTH', align: 'right' },
+        { head: 'RATIO', align: 'right' },
+        { head: 'COPIES', align: 'right' },
+        { head: 'KEEPS', align: 'right' },
+        { head: 'READERS', align: 'right' },
+        { head: 'NOTE' },
+      ],
+      shown.map(topicRow),
+      colors,
+    ),
+    ...(rest.length === 0 ? [] : [colors.dim(`and ${plural(rest.length, 'other')}: ${formatUsd(restUsd)} a month`)]),
+  ]
+}
+
+const STORAGE = ['broker-storage', 'remote-storage', 'remote-put', 'remote-retrieval'] as const
+
+function topicRow(topic: ScannedTopic): string[] {
+  const { meters, usdPerMonth } = topic
+  const transfer = meters['cross-zone-transfer'] ?? 0
+  const storage = STORAGE.reduce((sum, meter) => sum + (meters[meter] ?? 0), 0)
+  const cpu = meters['broker-compute'] ?? 0
+  const money = (usd: number): string => (usdPerMonth === null ? '?' : usd === 0 ? '-' : formatUsd(usd))
+  return [
+    topic.topic,
+    money(usdPerMonth ?? 0),
+    money(transfer),
+    money(storage),
+    money(cpu),
+    money((usdPerMonth ?? 0) - transfer - storage - cpu > 0.005 ? (usdPerMonth ?? 0) - transfer - storage - cpu : 0),
+    topic.recordsPerSecond === null ? '?' : formatRate(topic.recordsPerSecond),
+    topic.storedBytes === null ? '?' : formatBytes(topic.storedBytes),
+    topic.wireBytesPerRecord === null ? '-' : formatCount(topic.wireBytesPerRecord),
+    topic.codec ?? '-',
+    topic.recordsPerBatch === null ? '-' : formatRate(topic.recordsPerBatch),
+    topic.compressionRatio === null ? '-' : topic.compressionRatio.toFixed(1),
+    String(topic.replication),
+    topic.retentionMs === null ? '-' : keepsText(topic.retentionMs),
+    topic.idleGroups === 0 ? String(topic.readers) : `${topic.readers} (+${topic.idleGroups} idle)`,
+    topic.notes.join('; '),
+  ]
+}
+
+function keepsText(ms: number): string {
+  if (ms >= 86_400_000) return `${Number((ms / 86_400_000).toFixed(1))}d`
+  return ms >= 3_600_000 ? `${Number((ms / 3_600_000).toFixed(1))}h` : `${Math.round(ms / 60_000)}m`
+}
+
+function savingSection(report: ScanReport, { top, colors, width }: ScanViewOptions): string[] {
+  const { savings, together } = report
+  if (savings.length === 0) return [colors.bold('No saving of a cent a month or more was found.')]
+  const shown = savings.slice(0, top)
+  const rest = savings.slice(top)
+  const paint = { high: colors.green, medium: colors.yellow, low: colors.dim } as const
+  const { high, medium, low } = together.byConfidence
+  return [
+    colors.bold(
+      `Savings: together ${formatUsd(together.usdPerMonth)} a month, ${(together.shareOfTopics * 100).toFixed(0)} % of what topics cost (high confidence ${formatUsd(high)}, medium ${formatUsd(medium)}, low ${formatUsd(low)})`,
+    ),
+    ...(together.computeUsdPerMonth < 0.005
+      ? []
+      : [`  ${formatUsd(together.computeUsdPerMonth)} of it is broker CPU: on the bill once whole brokers can go.`]),
+    '  Each is what it saves on top of those before it on the same topic, so the list adds up.',
+    ...shown.flatMap((saving, index) => savingLines(saving, index + 1, paint[saving.confidence], width)),
+    ...(rest.length === 0
+      ? []
+      : [
+          colors.dim(
+            `  and ${plural(rest.length, 'smaller one', 'smaller ones')}: ${formatUsd(rest.reduce((sum, one) => sum + one.usdPerMonth, 0))} a month`,
+          ),
+        ]),
+  ]
+}
+
+function savingLines(saving: ScannedSaving, rank: number, paint: (text: string) => string, width: number): string[] {
+  const { kind, topic, topics, change, assumption, confidence, usdPerMonth } = saving
+  const about = topic ?? plural(topics, 'topic')
+  const indent = '                  '
+  const room = Math.max(40, width - indent.length)
+  return [
+    `${String(rank).padStart(3)}. ${formatUsd(usdPerMonth).padStart(12)}  ${about}: ${kind} ${paint(`(${confidence})`)}`,
+    ...wrap(change, room).map((line) => indent + line),
+    ...wrap(`assumes: ${assumption}`, room).map((line) => indent + line),
+  ]
+}
+
+function listSection(head: string, items: readonly string[], { colors, width }: ScanViewOptions, more = 0): string[] {
+  if (items.length === 0) return []
+  return [
+    '',
+    colors.bold(head),
+    ...items.flatMap((item) =>
+      wrap(item, Math.max(40, width - 4)).map((line, index) => `${index === 0 ? '  - ' : '    '}${line}`),
+    ),
+    ...(more > 0 ? [`  - and ${more} more`] : []),
+  ]
+}

@@ -1,0 +1,318 @@
+/**
+ * What could be saved on one topic, one change after the other, each priced on what the ones before left.
+ *
+ * V1. The savings of a topic add up to what all of them together save: nothing is counted twice.
+ * V2. What was not measured says what it assumes. Codecs and batch depths are tried on the topic's own records or not proposed.
+ * V3. Fewer than three copies are never proposed: what the third one costs is a price of durability, shown apart.
+ */
+import type { Codec } from '@mq/contract'
+import { type ClusterModel, type Cost, codecName, SEGMENT_BYTES, segmentMs } from '@mq/economics'
+import { costOfState, type TopicBill, type TopicState, withCpu, withStored } from './topic-bill.ts'
+
+export type SavingKind =
+  | 'codec'
+  | 'codec-and-batches'
+  | 'batches'
+  | 'idle-topic'
+  | 'unread-topic'
+  | 'replication'
+  | 'retention'
+  | 'tiering'
+  | 'follower-fetch'
+  | 'partitions'
+
+/** `high`: measured on its own records or plain arithmetic; `medium`: a stated condition has to hold; `low`: a person knows better. */
+export type SavingConfidence = 'high' | 'medium' | 'low'
+
+export interface TopicSaving {
+  readonly kind: SavingKind
+  readonly topic: string
+  /** What to do. */
+  readonly change: string
+  readonly assumption: string
+  readonly confidence: SavingConfidence
+  /** On top of the ones before it (V1). */
+  readonly usdPerMonth: number
+  /** If it were the only one. */
+  readonly aloneUsdPerMonth: number
+  /** The part that is broker CPU: on the bill once a whole broker can go. */
+  readonly computeUsdPerMonth: number
+}
+
+export interface TopicSavings {
+  readonly savings: readonly TopicSaving[]
+  readonly after: Cost
+}
+
+interface Change {
+  readonly kind: SavingKind
+  readonly change: string
+  readonly assumption: string
+  readonly confidence: SavingConfidence
+  readonly apply: (state: TopicState) => TopicState
+}
+
+const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+const IDLE_MS = 7 * DAY_MS
+const LONG_IDLE_MS = 30 * DAY_MS
+const SHORT_RETENTION_MS = 3 * DAY_MS
+const BOUNDED_RETENTION_MS = 30 * DAY_MS
+const LINGER_MS = 50
+/** A codec that saves less is not worth anybody's afternoon. */
+const LEAST_SHARE = 0.03
+const LEAST_USD = 0.01
+const NOTHING: TopicState['quantities'] = {
+  recordsPerSecond: 0,
+  wireBytesPerSecond: 0,
+  logicalBytesPerSecond: 0,
+  brokerCpuUsPerSecond: 0,
+  producerCpuUsPerSecond: 0,
+  consumerCpuUsPerSecond: 0,
+  localBytes: 0,
+  remoteBytes: 0,
+  localLogicalBytes: 0,
+  remoteLogicalBytes: 0,
+}
+
+/** In the order in which they are counted: the surest first. */
+export function savingsOf(bill: TopicBill, cluster: ClusterModel, nowMs: number): TopicSavings {
+  let state = bill.state
+  let cost = bill.cost
+  const savings: TopicSaving[] = []
+  for (const { apply, ...words } of changesOf(bill, cluster, nowMs)) {
+    const next = apply(state)
+    const after = costOfState(next, cluster)
+    const usdPerMonth = cost.usdPerMonth - after.usdPerMonth
+    if (usdPerMonth < LEAST_USD) continue
+    const alone = costOfState(apply(bill.state), cluster)
+    savings.push({
+      ...words,
+      topic: bill.topic.name,
+      usdPerMonth,
+      aloneUsdPerMonth: bill.cost.usdPerMonth - alone.usdPerMonth,
+      computeUsdPerMonth: computeOf(cost) - computeOf(after),
+    })
+    state = next
+    cost = after
+  }
+  return { savings, after: cost }
+}
+
+function computeOf(cost: Cost): number {
+  return cost.lines.reduce((sum, line) => (line.meter === 'broker-compute' ? sum + line.usdPerMonth : sum), 0)
+}
+
+function changesOf(bill: TopicBill, cluster: ClusterModel, nowMs: number): Change[] {
+  if (bill.topic.internal) return []
+  const idle = idleTopic(bill, nowMs)
+  if (idle !== undefined) return [idle]
+  return [
+    codecChange(bill, cluster),
+    replicationChange(bill),
+    followerFetchChange(bill, cluster),
+    partitionsChange(bill, cluster),
+    retentionChange(bill),
+    tieringChange(bill, cluster),
+    unreadTopic(bill),
+  ].filter((change) => change !== undefined)
+}
+
+/** The same records as fewer bytes. */
+function scaledWire(share: number, cluster: ClusterModel): Change['apply'] {
+  return ({ quantities, shape }) => ({
+    shape,
+    quantities: withCpu(
+      {
+        ...quantities,
+        wireBytesPerSecond: quantities.wireBytesPerSecond * share,
+        localBytes: quantities.localBytes * share,
+        remoteBytes: quantities.remoteBytes * share,
+      },
+      shape,
+      cluster,
+    ),
+  })
+}
+
+/** V2: the best of what was tried on its own records, at the depth it has, or at one it can reach. */
+function codecChange({ topic, wireBytesPerRecord, state }: TopicBill, cluster: ClusterModel): Change | undefined {
+  const { batches, rate } = topic
+  if (batches === null || batches.tried.length === 0 || wireBytesPerRecord === null) return undefined
+  if (rate === null || rate.recordsPerSecond === 0) return undefined
+  const depth = batches.records / batches.batches
+  const sampledEach = batches.wireBytes / batches.records
+  const deepest = Math.max(depth, reachableDepth(topic))
+  const best = (most: number) =>
+    batches.tried
+      .filter((sample) => sample.depth <= Math.max(1, most))
+      .map((sample) => ({ ...sample, each: sample.compressedBytes / sample.depth }))
+      .toSorted((a, b) => a.each - b.each)[0]
+  const here = best(depth)
+  const deeper = best(deepest)
+  // Batches as they are never get worse by a codec: a client sends what does not shrink as it is.
+  const hereEach = Math.min(here?.each ?? sampledEach, sampledEach)
+  const worthDepth = deeper !== undefined && deeper.depth > depth && deeper.each < hereEach * 0.9
+  const chosen = worthDepth ? deeper : here
+  if (chosen === undefined || chosen.each > sampledEach * (1 - LEAST_SHARE)) return undefined
+  const used = mainCodec(batches.codecs)
+  const name = codecName(chosen.codec, chosen.codecLevel)
+  const sameCodec = chosen.codec === used
+  const settings = sameCodec ? `keep ${used}` : `compression.type=${chosen.codec}${levelText(chosen)}`
+  const batchBytes = Math.max(16_384, 2 ** Math.ceil(Math.log2(chosen.uncompressedBytes)))
+  const kind = !worthDepth ? 'codec' : sameCodec ? 'batches' : 'codec-and-batches'
+  const change = worthDepth
+    ? `${settings}, linger.ms=${LINGER_MS}, batch.size=${batchBytes} in its producers: ${Math.round(chosen.depth)} records a batch instead of ${depthText(depth)}`
+    : `${settings} in its producers (now ${used})`
+  return {
+    kind,
+    change,
+    assumption: `${name} on ${batches.records.toLocaleString('en-US')} of its own records: ${chosen.each.toFixed(0)} bytes each instead of ${sampledEach.toFixed(0)}${
+      worthDepth
+        ? `; ${batches.producers ?? 1} producer${(batches.producers ?? 1) === 1 ? '' : 's'}, keys spread over ${topic.partitions} partitions, up to ${LINGER_MS} ms later`
+        : ', at the batch depth it has'
+    }`,
+    confidence: worthDepth ? 'medium' : 'high',
+    apply: scaledWire(Math.min(1, chosen.each / sampledEach), cluster),
+  }
+
+  function levelText({ codec, codecLevel }: { codec: Codec; codecLevel: number | null }): string {
+    return codecLevel === null || codec === 'none' ? '' : `, compression.${codec}.level=${codecLevel}`
+  }
+  function depthText(records: number): string {
+    return records < 10 ? records.toFixed(1) : String(Math.round(records))
+  }
+  function reachableDepth({ partitions, rate: known, batches: seen }: typeof topic): number {
+    const streams = Math.max(1, seen?.producers ?? 1) * Math.max(1, partitions - (topic.quietPartitions ?? 0))
+    const perMs = (known?.recordsPerSecond ?? 0) / 1_000 / streams
+    const most = Math.floor(1_048_576 / (state.quantities.logicalBytesPerSecond / state.quantities.recordsPerSecond))
+    return Math.min(1 + perMs * LINGER_MS, Math.max(1, most))
+  }
+}
+
+function mainCodec(codecs: Readonly<Partial<Record<Codec, number>>>): Codec {
+  const [first] = Object.entries(codecs).toSorted(([, a], [, b]) => b - a)
+  return (first?.[0] ?? 'none') as Codec
+}
+
+/** V3 */
+function replicationChange({ topic, state }: TopicBill): Change | undefined {
+  if (state.shape.replication <= 3) return undefined
+  const minInsync = topic.configs?.minInsync
+  return {
+    kind: 'replication',
+    change: `3 copies instead of ${state.shape.replication}`,
+    assumption: `three copies are enough${minInsync === undefined ? '' : `; min.insync.replicas is ${minInsync}`}`,
+    confidence: 'medium',
+    apply: (before) => ({ ...before, shape: { ...before.shape, replication: 3 } }),
+  }
+}
+
+function followerFetchChange({ readers }: TopicBill, cluster: ClusterModel): Change | undefined {
+  if (readers === 0 || cluster.zones < 2 || cluster.followerFetch) return undefined
+  return {
+    kind: 'follower-fetch',
+    change:
+      'let consumers read from the copy in their zone: replica.selector.class on brokers, client.rack in consumers',
+    assumption: 'brokers have racks, every zone holds a copy, and up to 500 ms more until a record is read do no harm',
+    confidence: 'medium',
+    apply: (before) => ({ ...before, shape: { ...before.shape, followerFetch: true } }),
+  }
+}
+
+function partitionsChange({ topic }: TopicBill, cluster: ClusterModel): Change | undefined {
+  const quiet = topic.quietPartitions ?? 0
+  if (!cluster.book.tariff.perPartition || quiet < 2 || topic.partitions - quiet < 1) return undefined
+  const wanted = Math.max(1, topic.partitions - quiet)
+  return {
+    kind: 'partitions',
+    change: `${wanted} partitions instead of ${topic.partitions}: ${quiet} got no record in a day`,
+    assumption: 'the day is like others; fewer partitions mean a new topic, and keys move',
+    confidence: 'low',
+    apply: (before) => ({ ...before, shape: { ...before.shape, partitions: wanted } }),
+  }
+}
+
+/** Shorter only where everybody who reads keeps up, and said to be for a person to judge. */
+function retentionChange({ topic, readers }: TopicBill): Change | undefined {
+  const { configs, rate } = topic
+  if (configs === null || configs.compacted || configs.tiered || readers === 0) return undefined
+  if (rate === null || rate.recordsPerSecond === 0) return undefined
+  const { retentionMs } = configs
+  const wanted = retentionMs === null ? BOUNDED_RETENTION_MS : SHORT_RETENTION_MS
+  if (retentionMs !== null && retentionMs < 2 * wanted) return undefined
+  if (retentionMs === null && configs.retentionBytes !== null) return undefined
+  return {
+    kind: 'retention',
+    change: `retention ${daysText(wanted)} instead of ${retentionMs === null ? 'for ever' : daysText(retentionMs)}`,
+    assumption:
+      'nobody goes back further than that; positions tell where groups are, not how far back they may have to go',
+    confidence: 'low',
+    apply: ({ quantities, shape }) => {
+      const keeps = (quantities.wireBytesPerSecond * (wanted + segmentMs(wanted))) / 1_000
+      return { shape, quantities: withStored(quantities, Math.min(quantities.localBytes, keeps), 0) }
+    },
+  }
+}
+
+function tieringChange({ topic }: TopicBill, cluster: ClusterModel): Change | undefined {
+  const { configs, rate } = topic
+  if (!cluster.book.tariff.tiered || configs === null || configs.tiered || configs.compacted) return undefined
+  if (cluster.book.figures['remote-storage'] === undefined) return undefined
+  const { retentionMs } = configs
+  if (rate === null || rate.recordsPerSecond === 0 || retentionMs === null || retentionMs < SHORT_RETENTION_MS)
+    return undefined
+  return {
+    kind: 'tiering',
+    change: `remote.storage.enable=true, local.retention.ms=${HOUR_MS}`,
+    assumption:
+      'tiered storage is set up on the brokers (Kafka 3.9 or newer), and what is older than an hour is rarely read',
+    confidence: cluster.tiered ? 'medium' : 'low',
+    apply: ({ quantities, shape }) => {
+      const open = Math.min(
+        (quantities.wireBytesPerSecond * segmentMs(retentionMs)) / 1_000,
+        shape.partitions * SEGMENT_BYTES,
+      )
+      const local = (quantities.wireBytesPerSecond * HOUR_MS) / 1_000 + open
+      if (local >= quantities.localBytes) return { quantities, shape }
+      return {
+        shape: { ...shape, tiered: true },
+        quantities: withStored(quantities, local, quantities.localBytes),
+      }
+    },
+  }
+}
+
+function idleTopic({ topic, readers, cost }: TopicBill, nowMs: number): Change | undefined {
+  if (topic.rate === null || topic.rate.recordsPerSecond > 0 || readers > 0 || cost.usdPerMonth === 0) return undefined
+  const newestMs = topic.batches?.newestMs
+  const isEmpty = topic.retainedRecords === 0
+  if (!isEmpty && (newestMs === undefined || nowMs - newestMs < IDLE_MS)) return undefined
+  const ageMs = newestMs === undefined ? null : nowMs - newestMs
+  return {
+    kind: 'idle-topic',
+    change: 'delete it, or keep it somewhere cheaper',
+    assumption: isEmpty
+      ? 'it holds no record and nobody reads it'
+      : `its newest record is ${daysText(ageMs!)} old and no group reads it${topic.configs?.compacted === true ? '; it is compacted, so it may be reference data' : ''}`,
+    confidence: topic.configs?.compacted === true ? 'low' : (ageMs ?? LONG_IDLE_MS) >= LONG_IDLE_MS ? 'high' : 'medium',
+    apply: ({ shape }) => ({ shape: { ...shape, partitions: 0 }, quantities: NOTHING }),
+  }
+}
+
+function unreadTopic({ topic, readers, idleGroups, state }: TopicBill): Change | undefined {
+  if (readers > 0 || topic.rate === null || topic.rate.recordsPerSecond === 0) return undefined
+  if (state.quantities.wireBytesPerSecond === 0) return undefined
+  return {
+    kind: 'unread-topic',
+    change: 'ask whether it is needed: it is written, and no group reads it',
+    assumption: `${idleGroups === 0 ? 'no group has a position on it' : `${idleGroups} group${idleGroups === 1 ? ' has a position' : 's have positions'} on it and no members`}; readers without a group leave no trace in Kafka`,
+    confidence: 'low',
+    apply: ({ shape }) => ({ shape: { ...shape, partitions: 0 }, quantities: NOTHING }),
+  }
+}
+
+function daysText(ms: number): string {
+  if (ms >= 2 * DAY_MS) return `${Math.round(ms / DAY_MS)} days`
+  return ms >= 2 * HOUR_MS ? `${Math.round(ms / HOUR_MS)} hours` : `${Math.round(ms / 60_000)} minutes`
+}

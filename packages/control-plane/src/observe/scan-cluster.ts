@@ -1,0 +1,56 @@
+/**
+ * `mq scan` without a control plane: opens a cluster, looks at it once, prices what was seen, and closes it again.
+ *
+ * C1. Prices that cannot be are refused before the cluster is asked anything.
+ */
+import { type ClusterAddress, type ClusterEconomics, MqError } from '@mq/contract'
+import { Cluster, type ClusterCredentials, type Deps, securityOf, systemDeps } from '@mq/kafka'
+import { checkEconomics, clusterModelOf } from './cluster-model.ts'
+import { observeCluster } from './observe-cluster.ts'
+import { type ScanReport, scanReport } from './scan.ts'
+
+export interface ScanOptions {
+  readonly address: ClusterAddress
+  readonly credentials?: ClusterCredentials
+  /** Tells a person where to give what is missing to get in. */
+  readonly whereToSet?: (field: string) => string
+  /** Null: the assumed book, said in the report. */
+  readonly economics: ClusterEconomics | null
+  readonly watchMs: number
+  readonly topics?: readonly string[]
+  readonly signal?: AbortSignal
+  readonly onProgress?: (what: string) => void
+  readonly deps?: Deps
+}
+
+const CLIENT_ID = 'mq-scan'
+
+export async function scanCluster(options: ScanOptions): Promise<ScanReport> {
+  const { address, credentials = {}, economics, watchMs, topics, signal, onProgress, deps = systemDeps } = options
+  if (economics !== null) checkEconomics(economics)
+  signal?.throwIfAborted()
+  const cluster = new Cluster({
+    name: address.name,
+    clientId: CLIENT_ID,
+    bootstrap: address.bootstrap,
+    security: securityOf(address, credentials, options.whereToSet ?? ((field) => `no ${field} was given`)),
+    deps,
+  })
+  const close = (): void => void cluster.close()
+  signal?.addEventListener('abort', close, { once: true })
+  try {
+    const observation = await observeCluster(cluster, {
+      watchMs,
+      ...(topics === undefined ? {} : { topics }),
+      ...(onProgress === undefined ? {} : { onProgress }),
+    })
+    if (topics !== undefined && observation.topics.length === 0 && observation.problems.length > 0) {
+      const [first] = observation.problems
+      throw new MqError('MQ_TOPIC_MISSING', `none of the topics named can be looked at: ${first!.message}`)
+    }
+    return scanReport(observation, clusterModelOf({ address, economics }, observation))
+  } finally {
+    signal?.removeEventListener('abort', close)
+    await cluster.close()
+  }
+}
