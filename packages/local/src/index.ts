@@ -11,3 +11,4 @@ export {
   type KafkaInstall,
 } from './kafka-install.ts'
 export { freePorts, isFree } from './ports.ts'
+export { type Direction, type FaultProxy, TcpProxy } from './tcp-proxy.ts'

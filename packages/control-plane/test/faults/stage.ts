@@ -1,0 +1,301 @@
+/**
+ * Two real clusters of unequal size, a real control plane that moves between them, and the places where a test makes them fail.
+ *
+ * S1. Clients reach brokers and control plane through fault proxies; the control plane itself goes around them, so that a fault on
+ *     the way of the clients is not one of the move.
+ * S2. A test can stop the control plane before any request it makes about a topic.
+ */
+import assert from 'node:assert/strict'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { type Binding, groupIdOf, type IntentInput, Migration } from '@mq/contract'
+import { Admin, Cluster, systemDeps } from '@mq/kafka'
+import { type FaultProxy, freePorts, type LocalCluster, startCluster, TcpProxy } from '@mq/local'
+import { type Assembled, assemble } from '../../src/control-plane.ts'
+import { silentLogger } from '../../src/logger.ts'
+import type { ClusterAdmin } from '../../src/provision/cluster-admin.ts'
+import { kafkaAdminOpener } from '../../src/provision/kafka-admin.ts'
+import { History } from './history.ts'
+
+export type Side = 'a' | 'b'
+type Hook = () => Promise<void> | void
+
+const run = promisify(execFile)
+/** Long enough for a move to be watched, short enough for a test. */
+const TIMES = { warmMs: 4_000, watchMs: 300, pollMs: 100, quietMs: 0, deleteAfterMs: 3_600_000 }
+
+export class Stage {
+  readonly clusters: Readonly<Record<Side, LocalCluster>>
+  readonly plane: Assembled
+  readonly #direct: Readonly<Record<Side, Cluster>>
+  readonly #proxies: TcpProxy[] = []
+  readonly #holds: (() => void)[] = []
+  readonly #children: ChildProcess[] = []
+  readonly #hooks: Map<string, Hook>
+  readonly #folder: string
+  #planePort = 0
+
+  private constructor(
+    clusters: Readonly<Record<Side, LocalCluster>>,
+    plane: Assembled,
+    direct: Readonly<Record<Side, Cluster>>,
+    hooks: Map<string, Hook>,
+    folder: string,
+  ) {
+    this.clusters = clusters
+    this.plane = plane
+    this.#direct = direct
+    this.#hooks = hooks
+    this.#folder = folder
+  }
+
+  static async start(): Promise<Stage> {
+    const configs = {
+      'group.consumer.heartbeat.interval.ms': '1000',
+      'group.consumer.min.heartbeat.interval.ms': '1000',
+      // As long as clients of a mQ ID of high priority think it is.
+      'group.consumer.session.timeout.ms': '10000',
+      'group.consumer.min.session.timeout.ms': '10000',
+      'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000',
+    }
+    const [a, b, folder] = await Promise.all([
+      startCluster({ name: 'a', brokers: 3, proxy: true, configs }),
+      startCluster({ name: 'b', proxy: true, configs }),
+      mkdtemp(join(tmpdir(), 'mq-faults-')),
+    ])
+    const inside = { a: await internalAddresses(a), b: await internalAddresses(b) }
+    const hooks = new Map<string, Hook>()
+    const plane = await assemble({
+      port: 0,
+      dataDir: join(folder, 'plane'),
+      logger: silentLogger,
+      clusters: [a, b].map(({ name, bootstrap }) => ({ name, bootstrap, securityProtocol: 'plaintext' as const })),
+      openAdmin: (address) =>
+        hooked(kafkaAdminOpener({}, systemDeps)({ ...address, bootstrap: inside[address.name as Side] }), hooks),
+      migrationTimes: TIMES,
+    })
+    const direct = {
+      a: new Cluster({ name: 'a', clientId: 'stage', bootstrap: inside.a }),
+      b: new Cluster({ name: 'b', clientId: 'stage', bootstrap: inside.b }),
+    }
+    const stage = new Stage({ a, b }, plane, direct, hooks, folder)
+    await plane.app.listen({ host: '127.0.0.1', port: 0 })
+    const address = plane.app.server.address()
+    assert.ok(typeof address === 'object' && address !== null)
+    stage.#planePort = address.port
+    await plane.clusters.checkAll()
+    return stage
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#planePort}`
+  }
+
+  /** A way to the control plane of its own, which a test can cut. */
+  async wayToPlane(): Promise<{ readonly url: string; readonly proxy: FaultProxy }> {
+    const proxy = new TcpProxy((await freePorts(1))[0]!, { host: '127.0.0.1', port: this.#planePort })
+    await proxy.accept()
+    this.#proxies.push(proxy)
+    return { url: `http://127.0.0.1:${proxy.port}`, proxy }
+  }
+
+  admin(side: Side): Admin {
+    return new Admin(this.#direct[side])
+  }
+
+  /** Runs before every such request about the topic, until it is taken away (S2). */
+  before(call: keyof ClusterAdmin, topic: string, hook: Hook): void {
+    this.#hooks.set(`${call} ${topic}`, hook)
+  }
+
+  /** Holds the control plane there. @returns what lets it go on */
+  hold(call: keyof ClusterAdmin, topic: string): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.before(call, topic, () => promise)
+    const letGo = (): void => {
+      this.#hooks.delete(`${call} ${topic}`)
+      resolve()
+    }
+    this.#holds.push(letGo)
+    return letGo
+  }
+
+  /** Runs once, in the moment in which a move gets into a state. */
+  onState(number: number, state: Migration['state'], hook: () => void): void {
+    const { ledger } = this.plane
+    const took = ledger.took.bind(ledger)
+    let isDone = false
+    ledger.took = (record) => {
+      took(record)
+      if (isDone || record.number !== number || record.state !== state) return
+      isDone = true
+      hook()
+    }
+  }
+
+  /** An mQ ID, first on the larger cluster. */
+  async declare(id: string, intent: IntentInput = {}): Promise<History> {
+    await this.call('PUT', `/v1/ids/${id}`, { intent: { priority: 'high', ...intent } })
+    return new History(this, id, this.#folder)
+  }
+
+  binding(id: string): Binding {
+    const binding = this.plane.registry.binding(id)
+    assert.ok(binding !== undefined)
+    return binding
+  }
+
+  async call<T>(method: 'GET' | 'POST' | 'PUT', path: string, body?: object): Promise<T> {
+    const { status, answer } = await this.ask(method, path, body)
+    assert.equal(status, 200, JSON.stringify(answer))
+    return answer as T
+  }
+
+  async ask(
+    method: 'GET' | 'POST' | 'PUT',
+    path: string,
+    body?: object,
+  ): Promise<{ readonly status: number; readonly answer: unknown }> {
+    const response = await fetch(`${this.url}${path}`, {
+      method,
+      ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    })
+    return { status: response.status, answer: await response.json() }
+  }
+
+  /** Begins a move. @returns its number */
+  async begin(id: string, wish: { to?: Side; partitions?: number; replication?: number }): Promise<number> {
+    const { migration } = await this.call<{ migration: Migration }>('POST', `/v1/ids/${id}/migrations`, wish)
+    return migration.number
+  }
+
+  async migration(number: number): Promise<Migration> {
+    return Migration.parse(await this.call('GET', `/v1/migrations/${number}`))
+  }
+
+  async reach(number: number, states: readonly Migration['state'][], limitMs = 30_000): Promise<Migration> {
+    const endMs = performance.now() + limitMs
+    for (;;) {
+      const found = await this.migration(number)
+      if (states.includes(found.state)) return found
+      assert.ok(performance.now() < endMs, `move ${number} is still ${found.state}: ${JSON.stringify(found.steps)}`)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+
+  /** Begins a move and waits until its new epoch is open. */
+  async move(id: string, wish: { to?: Side; partitions?: number; replication?: number }): Promise<Migration> {
+    return this.reach(await this.begin(id, wish), ['open', 'draining', 'retired'])
+  }
+
+  /** Committed positions of a group in an epoch, by partition. */
+  async positions(id: string, group: string, epoch: number, side: Side): Promise<Map<number, number>> {
+    const topic = `${id}.e${epoch}`
+    const committed = await this.admin(side).committedOffsets(groupIdOf(id, group), [topic])
+    return new Map([...committed].map(([place, offset]) => [Number(place.slice(topic.length + 1)), Number(offset)]))
+  }
+
+  /** Every record of a topic, read by a program that is not of mQ. */
+  async read(side: Side, topic: string): Promise<{ partition: number; offset: number; value: string }[]> {
+    const bootstrap = (await internalAddresses(this.clusters[side])).join(',')
+    const { stdout } = await run(
+      'kcat',
+      ['-C', '-b', bootstrap, '-t', topic, '-e', '-q', '-f', '%p %o %s\n', '-X', 'isolation.level=read_uncommitted'],
+      { maxBuffer: 64 << 20, timeout: 20_000 },
+    )
+    return stdout.split('\n').flatMap((line) => {
+      const [, partition, offset, value] = /^(\d+) (\d+) (.*)$/.exec(line) ?? []
+      return value === undefined ? [] : [{ partition: Number(partition), offset: Number(offset), value }]
+    })
+  }
+
+  /** Writes a line `key:value` as somebody would who knows nothing of mQ. @returns whether it was stored */
+  async write(side: Side, topic: string, line: string): Promise<boolean> {
+    const child = await this.#foreign(side, topic, ['-X', 'message.timeout.ms=3000'])
+    child.stdin!.end(`${line}\n`)
+    await once(child, 'exit')
+    return child.exitCode === 0
+  }
+
+  /** Opens a transaction of somebody else; what is sent stays in it until it is committed or aborted. */
+  async openTransaction(
+    side: Side,
+    topic: string,
+    name: string,
+    lines: readonly string[],
+  ): Promise<{ commit(): Promise<void>; abort(): Promise<void> }> {
+    const own = ['-X', `transactional.id=${name}`]
+    const child = await this.#foreign(side, topic, own)
+    child.stdin!.write(inBlocks(lines))
+    return {
+      commit: async () => {
+        child.stdin!.end()
+        await once(child, 'exit')
+        assert.equal(child.exitCode, 0)
+      },
+      abort: async () => {
+        child.kill('SIGKILL')
+        // Whoever takes its name ends what it left open.
+        const next = await this.#foreign(side, topic, own)
+        next.stdin!.end()
+        await once(next, 'exit')
+      },
+    }
+  }
+
+  async #foreign(side: Side, topic: string, more: readonly string[]): Promise<ChildProcess> {
+    const bootstrap = (await internalAddresses(this.clusters[side])).join(',')
+    const child = spawn('kcat', ['-P', '-b', bootstrap, '-t', topic, '-K:', ...more], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    })
+    this.#children.push(child)
+    return child
+  }
+
+  async stop(): Promise<void> {
+    for (const letGo of this.#holds) letGo()
+    for (const child of this.#children) child.kill('SIGKILL')
+    await Promise.all(this.#proxies.map((proxy) => proxy.refuse()))
+    await this.plane.close()
+    await Promise.all(Object.values(this.#direct).map((cluster) => cluster.close()))
+    await Promise.all(Object.values(this.clusters).map((cluster) => cluster.stop()))
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/** The listeners that brokers use among themselves, past the proxies. */
+async function internalAddresses(cluster: LocalCluster): Promise<string[]> {
+  const addresses: string[] = []
+  for (const file of await readdir(cluster.folder, { recursive: true })) {
+    if (!file.endsWith('server.properties')) continue
+    const port = /INTERNAL:\/\/127\.0\.0\.1:(\d+)/.exec(await readFile(join(cluster.folder, file), 'utf8'))?.[1]
+    if (port !== undefined) addresses.push(`127.0.0.1:${port}`)
+  }
+  assert.equal(addresses.length, cluster.brokers.length)
+  return addresses
+}
+
+/** Lines filled up to whole blocks, because that is how kcat reads them: what is left over would be sent at its end only. */
+function inBlocks(lines: readonly string[]): string {
+  const text = lines.map((line) => `${line}\n`).join('')
+  const [head, tail] = ['filler:{"filler":"', '"}\n']
+  const room = 65_536 - ((text.length + head.length + tail.length) % 65_536)
+  return `${text}${head}${'x'.repeat(room)}${tail}`
+}
+
+function hooked(admin: ClusterAdmin, hooks: ReadonlyMap<string, Hook>): ClusterAdmin {
+  return new Proxy(admin, {
+    get: (target, name) => {
+      const value = Reflect.get(target, name) as unknown
+      if (typeof value !== 'function' || typeof name !== 'string') return value
+      return async (...args: unknown[]) => {
+        await hooks.get(`${name} ${String(args[0])}`)?.()
+        return value.apply(target, args) as unknown
+      }
+    },
+  })
+}
