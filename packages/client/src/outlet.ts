@@ -55,7 +55,7 @@ const NO_OPTIONS: SendOptions = {}
 /** How long the log of an epoch that was given up is tried to be read. */
 const LOST_LOG_MS = 5_000
 /** How long the answers of an epoch that ended are waited for. */
-const LAST_ANSWERS_MS = 250
+const LAST_ANSWERS_MS = 500
 const ASK_AGAIN = { firstMs: 50, capMs: 1_000 }
 /** Answers that nothing is new before a refusing topic is tried again. */
 const TRY_AGAIN_AFTER = 3
@@ -279,7 +279,10 @@ export class Outlet {
     try {
       const to = from.writes(open) ? from : await this.#leave(binding, open, from)
       if (to === from) from.resume()
-      if (to !== undefined) await this.#handover.moveTo(to, broken)
+      if (to !== undefined) {
+        await this.#handover.moveTo(to, broken)
+        to.hurry()
+      }
     } catch (error) {
       this.refuse(error instanceof MqError ? error : new MqError('MQ_INTERNAL', String(error), { cause: error }))
     } finally {

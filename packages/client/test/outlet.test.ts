@@ -67,6 +67,10 @@ class TestWriter {
     this.isRefused = false
   }
 
+  hurry(): void {
+    this.steps.push('hurry')
+  }
+
   lastAnswer: Promise<void> = Promise.resolve()
 
   answered(): Promise<void> {
@@ -233,7 +237,7 @@ describe('Outlet', () => {
       await time.advance(100)
       assert.deepEqual(writers[0]!.steps, ['hold'])
       if (!isLost) answer.resolve()
-      await time.advance(isLost ? 200 : 0)
+      await time.advance(isLost ? 450 : 0)
       for (let turns = 0; turns < 9; turns++) await turn()
       assert.deepEqual(writers[0]!.steps, ['hold', 'taken'])
       assert.equal(writers.length, 2)
@@ -266,6 +270,7 @@ describe('Outlet', () => {
     const next = { ...preparing, state: 'open' as const }
     outlet.apply(bindingOf({ revision: 5, epochs: [{ ...OPEN.epochs[0]!, state: 'sealed' }, next] }))
     for (let turns = 0; turns < 9; turns++) await turn()
+    assert.deepEqual(writers[2]!.steps, ['warm', 'hurry'])
     void outlet.send('1')
     assert.equal(writers.length, 3)
     assert.equal(writers[2]!.sent.length, 1)

@@ -3,6 +3,8 @@
  *
  * N1. The topic is made for it and removed after it, also when the canary fails; one left over from a crash is taken.
  * N2. It ends within its deadline.
+ * N3. Brokers that have just started take their first writes at a tenth of their speed. So the canary goes on writing for a
+ *     moment, to a leader on every broker: the first writes that somebody waits for are not the first ones.
  */
 import { type ConsumerSettings, MqError, type ProducerSettings } from '@mq/contract'
 import { Admin } from './admin.ts'
@@ -10,10 +12,15 @@ import type { NewTopic } from './admin-topics.ts'
 import type { Cluster } from './cluster.ts'
 import { Fetcher } from './fetcher.ts'
 import { MemoryBudget } from './memory-budget.ts'
+import { partitionOf } from './partitioner.ts'
+import type { Receipt } from './pending-batch.ts'
 import { Producer } from './producer.ts'
 
 const DEADLINE_MS = 10_000
 const VALUE = 'mq-canary'
+/** N3: until either is reached. */
+const WARMING = { rounds: 300, forMs: 600 }
+const MOST_PARTITIONS = 12
 
 export interface CanaryTimes {
   readonly writeMs: number
@@ -26,13 +33,16 @@ export async function sendCanary(
   settings: { readonly producer: ProducerSettings; readonly consumer: ConsumerSettings },
 ): Promise<CanaryTimes> {
   const admin = new Admin(cluster, { deadlineMs: DEADLINE_MS })
+  const { brokers } = await admin.describeCluster()
+  const partitions = Math.max(1, Math.min(MOST_PARTITIONS, brokers.length))
   try {
-    await admin.createTopic({ ...topic, partitions: 1 })
+    await admin.createTopic({ ...topic, partitions })
   } catch (error) {
     if (!(error instanceof MqError) || error.code !== 'MQ_TOPIC_EXISTS') throw error
   }
   try {
-    return await writeAndRead(cluster, topic.name, settings)
+    const [left] = await cluster.metadata([topic.name])
+    return await writeAndRead(cluster, topic.name, left?.partitions.length || partitions, settings)
   } finally {
     await admin.deleteTopic(topic.name).catch((error: unknown) => {
       if (!(error instanceof MqError) || error.code !== 'MQ_TOPIC_MISSING') throw error
@@ -43,6 +53,7 @@ export async function sendCanary(
 async function writeAndRead(
   cluster: Cluster,
   name: string,
+  partitions: number,
   settings: { readonly producer: ProducerSettings; readonly consumer: ConsumerSettings },
 ): Promise<CanaryTimes> {
   const { clock, timers } = cluster.deps
@@ -54,13 +65,20 @@ async function writeAndRead(
     deps: cluster.deps,
     sendDeadlineMs: DEADLINE_MS,
   })
-  let baseOffset: bigint
+  const topic = producer.topic(name, partitions)
+  let first: Receipt
+  let writtenMs: number
   try {
-    ;({ baseOffset } = await producer.send(producer.topic(name, 1), null, VALUE))
+    first = await producer.send(topic, null, VALUE)
+    writtenMs = clock.monotonicMs()
+    const keys = keysFor(partitions)
+    for (let round = 0; round < WARMING.rounds && clock.monotonicMs() < writtenMs + WARMING.forMs; round++) {
+      await Promise.all(keys.map((key) => producer.send(topic, key, VALUE)))
+    }
   } finally {
     await producer.close(0).catch(() => {})
   }
-  const writtenMs = clock.monotonicMs()
+  const warmMs = clock.monotonicMs()
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const timer = timers.setTimeout(
     () =>
@@ -82,11 +100,23 @@ async function writeAndRead(
     },
   })
   try {
-    fetcher.add(name, 0, baseOffset)
+    fetcher.add(name, first.partition, first.baseOffset)
     await promise
   } finally {
     timers.clearTimeout(timer)
     await fetcher.close()
   }
-  return { writeMs: writtenMs - startMs, readMs: clock.monotonicMs() - writtenMs }
+  return { writeMs: writtenMs - startMs, readMs: clock.monotonicMs() - warmMs }
+}
+
+/** One key for each partition. */
+function keysFor(partitions: number): string[] {
+  const keys: string[] = []
+  for (let n = 0, found = 0; found < partitions; n++) {
+    const partition = partitionOf(String(n), partitions)
+    if (keys[partition] !== undefined) continue
+    keys[partition] = String(n)
+    found++
+  }
+  return keys
 }
