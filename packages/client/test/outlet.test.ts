@@ -270,7 +270,7 @@ describe('Outlet', () => {
     const next = { ...preparing, state: 'open' as const }
     outlet.apply(bindingOf({ revision: 5, epochs: [{ ...OPEN.epochs[0]!, state: 'sealed' }, next] }))
     for (let turns = 0; turns < 9; turns++) await turn()
-    assert.deepEqual(writers[2]!.steps, ['warm', 'hurry'])
+    assert.deepEqual(writers[2]!.steps, ['warm', 'hurry', 'resume'])
     void outlet.send('1')
     assert.equal(writers.length, 3)
     assert.equal(writers[2]!.sent.length, 1)
