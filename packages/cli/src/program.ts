@@ -10,6 +10,7 @@ import { applyCommand } from './commands/apply.ts'
 import { clusterCommand } from './commands/cluster.ts'
 import { completionCommand } from './commands/completion.ts'
 import { contextCommand } from './commands/context.ts'
+import { approveCommand, decisionCommand, decisionsCommand, undoCommand } from './commands/decisions.ts'
 import { deleteCommand } from './commands/delete.ts'
 import { demoCommand } from './commands/demo.ts'
 import { describeCommand } from './commands/describe.ts'
@@ -18,6 +19,7 @@ import { doctorCommand } from './commands/doctor.ts'
 import { listCommand } from './commands/list.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { migrationsCommand } from './commands/migrations.ts'
+import { autopilotCommand, policyCommand } from './commands/policy.ts'
 import { docsCommand, measureCommand, runCommand, testCommand } from './commands/run-script.ts'
 import { scanCommand } from './commands/scan.ts'
 import { sendCommand } from './commands/send.ts'
@@ -34,6 +36,10 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
   { heading: 'Try and run:', commands: [demoCommand, devCommand] },
   { heading: 'mQ IDs:', commands: [applyCommand, listCommand, describeCommand, deleteCommand] },
   { heading: 'Moves:', commands: [migrateCommand, migrationsCommand] },
+  {
+    heading: 'Decisions:',
+    commands: [decisionsCommand, decisionCommand, approveCommand, undoCommand, policyCommand, autopilotCommand],
+  },
   { heading: 'Messages:', commands: [sendCommand, tailCommand] },
   { heading: 'Cost:', commands: [scanCommand] },
   { heading: 'Surroundings:', commands: [clusterCommand, contextCommand, doctorCommand, completionCommand] },

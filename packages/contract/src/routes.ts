@@ -8,9 +8,11 @@
 import { z } from 'zod'
 import { Binding, ClusterAddress } from './binding.ts'
 import { ClusterEconomics } from './cluster-economics.ts'
+import { Decision, DecisionState, Outlook } from './decision.ts'
 import { Declaration, Intent } from './intent.ts'
 import { Migration, MigrationPlan, MigrationRequest } from './migration.ts'
 import { MqId, Name } from './mq-id.ts'
+import { EffectivePolicy, PolicyRule, PolicyScope } from './policy.ts'
 import { ClusterView, JournalEntry, MqIdDetail, MqIdSummary, Plan } from './registry.ts'
 import { TelemetryReport } from './telemetry.ts'
 
@@ -34,6 +36,14 @@ const TelemetryMs = z
 const IdParams = z.object({ id: MqId })
 const NameParams = z.object({ name: Name })
 const NumberParams = z.object({ number: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) })
+
+const AutopilotStatus = z.object({
+  on: z.boolean(),
+  changedAtMs: z.number().int().nullable(),
+  changedBy: z.string().nullable(),
+  underWay: z.number().int().describe('Decisions that change something now'),
+  waiting: z.number().int().describe('Decisions that wait for a person'),
+})
 
 export const routes = {
   health: {
@@ -182,6 +192,69 @@ export const routes = {
       limit: z.coerce.number().int().min(1).max(1_000).default(100),
     }),
     response: z.object({ entries: z.array(JournalEntry) }),
+  },
+  listDecisions: {
+    method: 'GET',
+    path: '/v1/decisions',
+    summary: 'Decisions, newest first, and why the loops propose nothing where they do not',
+    query: z.object({
+      id: MqId.optional().describe('Only those about this mQ ID'),
+      state: DecisionState.optional(),
+      limit: z.coerce.number().int().min(1).max(1_000).default(100),
+    }),
+    response: z.object({ autopilot: z.boolean(), decisions: z.array(Decision), outlooks: z.array(Outlook) }),
+  },
+  getDecision: {
+    method: 'GET',
+    path: '/v1/decisions/:number',
+    summary: 'One decision: what, why, alternatives, predicted and measured',
+    params: NumberParams,
+    response: Decision,
+  },
+  approveDecision: {
+    method: 'POST',
+    path: '/v1/decisions/:number/approve',
+    summary: 'Let a decision that waits or was recommended go on',
+    params: NumberParams,
+    response: Decision,
+  },
+  undoDecision: {
+    method: 'POST',
+    path: '/v1/decisions/:number/undo',
+    summary: 'Undo a decision, or turn it down where nothing was touched yet',
+    params: NumberParams,
+    response: Decision,
+  },
+  listPolicies: {
+    method: 'GET',
+    path: '/v1/policies',
+    summary: 'Policy rules by scope; with id also what is in force for that mQ ID',
+    query: z.object({ id: MqId.optional() }),
+    response: z.object({
+      rules: z.array(PolicyRule.extend({ scope: PolicyScope })),
+      effective: EffectivePolicy.nullable(),
+    }),
+  },
+  putPolicy: {
+    method: 'PUT',
+    path: '/v1/policies/:scope',
+    summary: 'Set the policy of a scope: global, team=NAME or id=MQ-ID; what is null is inherited',
+    params: z.object({ scope: PolicyScope }),
+    body: PolicyRule,
+    response: PolicyRule.extend({ scope: PolicyScope }),
+  },
+  getAutopilot: {
+    method: 'GET',
+    path: '/v1/autopilot',
+    summary: 'Whether mQ changes anything by itself',
+    response: AutopilotStatus,
+  },
+  putAutopilot: {
+    method: 'PUT',
+    path: '/v1/autopilot',
+    summary: 'The global switch: off stops every trial and begins nothing new',
+    body: z.object({ on: z.boolean() }),
+    response: AutopilotStatus,
   },
   telemetry: {
     method: 'POST',

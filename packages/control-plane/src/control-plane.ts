@@ -9,14 +9,17 @@ import { type ClusterAddress as Address, ClusterAddress, MqError } from '@mq/con
 import { type ClusterCredentials, type Deps, systemDeps, within } from '@mq/kafka'
 import type { FastifyInstance } from 'fastify'
 import { every } from './deadline.ts'
+import { assembleDeciding, type Deciding } from './decisions/assemble.ts'
 import { checkExposure } from './http/guard.ts'
 import { createHandlers } from './http/handlers.ts'
 import { createServer } from './http/server.ts'
 import { createLogger, errorFacts, type Logger } from './logger.ts'
+import { devTimes, type LoopTimes, usualTimes } from './loops/times.ts'
 import { Metrics } from './metrics.ts'
 import { Ledger } from './migration/ledger.ts'
 import { Migrator } from './migration/migrator.ts'
 import type { MigrationTimes } from './migration/work.ts'
+import { clusterModelOf } from './observe/cluster-model.ts'
 import type { OpenAdmin } from './provision/cluster-admin.ts'
 import { Clusters } from './provision/clusters.ts'
 import { kafkaAdminOpener } from './provision/kafka-admin.ts'
@@ -56,6 +59,10 @@ export interface ControlPlaneOptions {
   /** How clusters are spoken to; tests bring their own. */
   readonly openAdmin?: OpenAdmin
   readonly checkEveryMs?: number
+  /** `dev`: changes are tried and judged within minutes, on little traffic. Default `usual`. */
+  readonly timing?: 'usual' | 'dev'
+  /** Waits of the loops that differ from those of the timing. */
+  readonly loopTimes?: Partial<LoopTimes>
   /** Waits of migrations that differ from the usual ones. */
   readonly migrationTimes?: Partial<MigrationTimes>
 }
@@ -78,6 +85,7 @@ export interface Assembled {
   readonly traffic: Traffic
   readonly ledger: Ledger
   readonly migrator: Migrator
+  readonly deciding: Deciding
   close(): Promise<void>
 }
 
@@ -144,6 +152,21 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       logger,
       ...(options.migrationTimes === undefined ? {} : { times: options.migrationTimes }),
     })
+    const times = { ...(options.timing === 'dev' ? devTimes : usualTimes), ...options.loopTimes }
+    const deciding = await assembleDeciding({
+      store,
+      registry,
+      provisioner,
+      clusters,
+      migrator,
+      ledger,
+      traffic,
+      deps,
+      logger,
+      times,
+      clusterModels: () => registry.clusters().map((record) => clusterModelOf(record, null)),
+      seenRetentionMs: () => null,
+    })
     const restored = new Restored(store, registry, deps, logger)
     const metrics = new Metrics({
       clients: () => hub.size,
@@ -175,6 +198,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       migrator,
       ledger,
       epochUse,
+      deciding,
     })
     const app = await createServer({
       token: options.token,
@@ -197,8 +221,10 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     )
     clusters.start()
     migrator.resume()
+    deciding.engine.start()
     let closing: Promise<void> | undefined
     const shutDown = async (): Promise<void> => {
+      await deciding.engine.close()
       await migrator.close()
       await hub.close()
       await app.close()
@@ -225,6 +251,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       traffic,
       ledger,
       migrator,
+      deciding,
       close: () => {
         closing ??= close()
         return closing

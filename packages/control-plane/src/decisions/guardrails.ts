@@ -35,6 +35,8 @@ export interface GuardrailInput {
   readonly lagBefore: number | null
   readonly lagNow: number | null
   readonly recordsPerSecond: number
+  /** What the named instances reported last, on whatever settings. */
+  readonly reports: readonly Sample[]
   readonly instances: readonly string[]
   readonly beganAtMs: number
   readonly nowMs: number
@@ -141,12 +143,10 @@ function lag({ lagBefore, lagNow, recordsPerSecond }: GuardrailInput): Guardrail
 }
 
 /** R3. */
-function silence({ onTrial, rest, instances, beganAtMs, nowMs, times }: GuardrailInput): Guardrail {
-  const last = (samples: readonly Sample[], instance: string): number =>
-    Math.max(beganAtMs, ...samples.filter((one) => one.instance === instance).map((one) => one.atMs + one.activeMs))
-  const silent = instances.filter(
-    (instance) => nowMs - Math.max(last(onTrial, instance), last(rest, instance)) > times.silentMs,
-  )
+function silence({ reports, instances, beganAtMs, nowMs, times }: GuardrailInput): Guardrail {
+  const last = (instance: string): number =>
+    Math.max(beganAtMs, ...reports.filter((one) => one.instance === instance).map((one) => one.atMs + one.activeMs))
+  const silent = instances.filter((instance) => nowMs - last(instance) > times.silentMs)
   return {
     name: 'silence',
     limit: `every instance on trial reports within ${times.silentMs / 1_000} s`,

@@ -5,6 +5,7 @@ import {
   type ClusterAddress,
   type Declaration,
   Intent,
+  isUnderWay,
   MqError,
   type MqIdDetail,
   type MqIdSummary,
@@ -14,6 +15,8 @@ import {
   type routes,
 } from '@mq/contract'
 import type { z } from 'zod'
+import type { Deciding } from '../decisions/assemble.ts'
+import { viewOf as decisionView } from '../decisions/record.ts'
 import type { Ledger } from '../migration/ledger.ts'
 import type { Migrator } from '../migration/migrator.ts'
 import { viewOf } from '../migration/view.ts'
@@ -45,6 +48,7 @@ export interface Services {
   readonly migrator: Migrator
   readonly ledger: Ledger
   readonly epochUse: EpochUse
+  readonly deciding: Deciding
 }
 
 type Parsed<N extends RouteName, K extends string> =
@@ -61,7 +65,7 @@ export type Handled = Exclude<RouteName, 'streamBindings'>
 export type Handlers = { readonly [N in Handled]: (input: HandlerInput<N>) => Promise<RouteResponse<N>> }
 
 export function createHandlers(services: Services): Handlers {
-  const { store, registry, clusters, provisioner, hub, traffic, restored, migrator, ledger } = services
+  const { store, registry, clusters, provisioner, hub, traffic, restored, migrator, ledger, deciding } = services
   return {
     health: async () => ({ status: 'ok' }),
     ready: async () => {
@@ -153,6 +157,41 @@ export function createHandlers(services: Services): Handlers {
         ...(query.subject === undefined ? {} : { subject: query.subject }),
       }),
     }),
+    listDecisions: async ({ query }) => ({
+      autopilot: deciding.policies.autopilot.on,
+      decisions: (
+        await deciding.book.list({
+          limit: query.limit,
+          ...(query.id === undefined ? {} : { mqId: query.id }),
+          ...(query.state === undefined ? {} : { state: query.state }),
+        })
+      ).map((record) => decisionView(deciding.book.current(record.number) ?? record)),
+      outlooks: deciding.engine.outlooks(query.id),
+    }),
+    getDecision: async ({ params }) => decisionView(await deciding.book.find(params.number)),
+    approveDecision: async ({ params }) => deciding.engine.approve(params.number, 'api'),
+    undoDecision: async ({ params }) => deciding.engine.undo(params.number, 'api'),
+    listPolicies: async ({ query }) => {
+      const record = query.id === undefined ? undefined : registry.get(query.id)
+      if (query.id !== undefined && record?.state !== 'active') throw unknownError(query.id)
+      return {
+        rules: deciding.policies.rules(),
+        effective:
+          record === undefined
+            ? null
+            : deciding.policies.effective(record.id, record.spec?.intent.owner?.team),
+      }
+    },
+    putPolicy: async ({ params, body }) => {
+      await deciding.policies.set(params.scope, body, 'api')
+      return { scope: params.scope, ...body }
+    },
+    getAutopilot: async () => autopilotView(deciding),
+    putAutopilot: async ({ body }) => {
+      await deciding.engine.turn(body.on, 'api')
+      return autopilotView(deciding)
+    },
+
     telemetry: async ({ body }) => {
       traffic.take(body)
       services.epochUse.take(body)
@@ -160,6 +199,15 @@ export function createHandlers(services: Services): Handlers {
       await restored.seen(body.bindings)
       return { accepted: true }
     },
+  }
+}
+
+function autopilotView({ policies, book }: Deciding): RouteResponse<'getAutopilot'> {
+  const live = book.live()
+  return {
+    ...policies.autopilot,
+    underWay: live.filter(({ state }) => isUnderWay(state)).length,
+    waiting: live.filter(({ state }) => state === 'waiting').length,
   }
 }
 

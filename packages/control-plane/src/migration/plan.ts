@@ -14,7 +14,7 @@ import {
   type OnLostSource,
 } from '@mq/contract'
 import type { Clusters } from '../provision/clusters.ts'
-import { decide } from '../provision/decide.ts'
+import { decide, settingsOf } from '../provision/decide.ts'
 import type { Refusal } from '../provision/intent-changes.ts'
 import { MAX_REPLICATION, topicName } from '../provision/placement-rules.ts'
 import { deletedError, foreignTopic, unknownError } from '../provision/provisioner.ts'
@@ -163,12 +163,15 @@ function placeOf(record: ActiveId): MigrationPlace {
 function specAt(record: ActiveId, place: MigrationPlace, brokers: number): IdSpec {
   const reason = `moved to epoch ${place.epoch}, as asked for`
   const where: Choice = { setting: 'cluster', value: place.cluster, reason }
-  const { spec } = decide(record.spec.intent, { name: place.cluster, brokers }, where, {
+  const standing = {
     partitions: place.partitions,
     replication: place.replication,
     minInsyncReplicas: Math.min(2, place.replication),
     maxMessageBytes: Number(record.spec.topicConfigs['max.message.bytes'] ?? 0),
-  })
+  }
+  // Settings that were found on its traffic go with it; a trial of others ends with the old place.
+  const settings = { ...settingsOf(record.spec), trial: null }
+  const { spec } = decide(record.spec.intent, { name: place.cluster, brokers }, where, standing, settings)
   const choices = spec.choices.map((choice) =>
     choice.setting === 'partitions' || choice.setting === 'replication' ? { ...choice, reason } : choice,
   )

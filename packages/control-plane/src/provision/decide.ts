@@ -1,18 +1,27 @@
 /**
  * Everything mQ decides for one mQ ID on one cluster, put together from the rules. Pure.
  */
-import type { Choice, Intent } from '@mq/contract'
+import type { Choice, ConsumerSettings, Intent, ProducerSettings } from '@mq/contract'
 import type { ActiveId, IdSpec } from '../registry/records.ts'
 import { type ClusterFacts, place, type Standing } from './placement-rules.ts'
 import { chooseSettings } from './settings-rules.ts'
+
+/** Settings that were found on the traffic of an mQ ID, and stay where the rules would say something else. */
+export interface Tuned {
+  readonly producer: ProducerSettings
+  readonly consumer: ConsumerSettings
+  readonly choices: readonly Choice[]
+  readonly trial: IdSpec['trial']
+}
 
 export function decide(
   intent: Intent,
   cluster: Pick<ClusterFacts, 'name' | 'brokers'>,
   where: Choice,
   standing?: Standing,
+  tuned?: Tuned,
 ): { spec: IdSpec; partitions: number } {
-  const settings = chooseSettings(intent)
+  const settings = tuned ?? chooseSettings(intent)
   const placement = place(intent, settings.producer, cluster, standing)
   return {
     partitions: placement.partitions,
@@ -25,6 +34,7 @@ export function decide(
       topicConfigs: { ...placement.topicConfigs },
       choices: [where, ...placement.choices, ...settings.choices],
       warnings: [...placement.warnings],
+      trial: tuned?.trial ?? null,
     },
   }
 }
@@ -41,4 +51,29 @@ export function standingOf(record: ActiveId): Standing {
 
 export function clusterChoice(spec: IdSpec): Choice {
   return spec.choices.find((choice) => choice.setting === 'cluster')!
+}
+
+/** The parts of an intent that settings follow from: who owns it, and what it may cost, are not among them. */
+export function intentKey(intent: Intent): string {
+  const { owner: _owner, budgetUsdPerMonth: _budget, peaks: _peaks, movable: _movable, ...rest } = intent
+  return JSON.stringify(rest, (_key, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  )
+}
+
+/** What stands of the settings of an mQ ID under a new intent: everything, or nothing when they follow from what changed. */
+export function tunedOf({ spec }: ActiveId, intent: Intent): Tuned | undefined {
+  return intentKey(spec.intent) === intentKey(intent) ? settingsOf(spec) : undefined
+}
+
+/** The settings of an mQ ID as they stand, without the reasons of its place. */
+export function settingsOf({ producer, consumer, choices, trial }: IdSpec): Tuned {
+  return {
+    producer,
+    consumer,
+    trial,
+    choices: choices.filter(({ setting }) => /^(?:producer|consumer)\./.test(setting)),
+  }
 }

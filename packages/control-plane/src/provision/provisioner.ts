@@ -13,11 +13,11 @@ import { type Intent, isMqErrorCode, MqError, type PlanEntry } from '@mq/contrac
 import type { Deps } from '@mq/kafka'
 import { errorFacts, type Logger } from '../logger.ts'
 import { KeyedMutex } from '../mutex.ts'
-import type { ActiveId, CreatedBy, IdRecord, Pending } from '../registry/records.ts'
+import type { ActiveId, CreatedBy, IdRecord, IdSpec, Pending } from '../registry/records.ts'
 import { type IdChange, type Registry, withoutStamp } from '../registry/registry.ts'
 import type { TopicFacts } from './cluster-admin.ts'
 import type { Clusters } from './clusters.ts'
-import { clusterChoice, decide, standingOf } from './decide.ts'
+import { clusterChoice, decide, standingOf, tunedOf } from './decide.ts'
 import { dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
 import { chooseCluster, sameInMetrics, topicName } from './placement-rules.ts'
 import { alterTopic, awaitLeaders, createTopic, isOurs } from './topic.ts'
@@ -124,6 +124,28 @@ export class Provisioner {
     })
   }
 
+  /** Changes settings of the topic that no intent names; what is already so stays untouched (P2, P4). */
+  async reconfigure(
+    id: string,
+    actor: string,
+    why: string,
+    change: (record: ActiveId) => { readonly spec: IdSpec; readonly alter: Readonly<Record<string, string>> },
+  ): Promise<void> {
+    await this.exclusively(id, async () => {
+      const { registry } = this.#options
+      const record = registry.get(id)
+      if (record?.state !== 'active') throw unknownError(id)
+      const moved = this.#options.movedBy?.(id)
+      if (moved !== undefined) throw movingError(id, moved)
+      const { spec, alter } = change(record)
+      await registry.keep({
+        ...withoutStamp(record),
+        pending: { kind: 'update', spec, alter: { ...alter }, actor, why },
+      })
+      await this.#finish(id)
+    })
+  }
+
   /** Runs `work` while nothing else changes the mQ ID, after what was pending is done (P1). */
   async exclusively<T>(id: string, work: () => Promise<T>): Promise<T> {
     return this.#locks.run(id, async () => {
@@ -178,7 +200,13 @@ export class Provisioner {
     const { registry, clusters } = this.#options
     const record = registry.get(id) as ActiveId
     const { name, brokers } = await clusters.reach(record.epochs.at(-1)!.cluster)
-    const { spec } = decide(intent, { name, brokers }, clusterChoice(record.spec), standingOf(record))
+    const { spec } = decide(
+      intent,
+      { name, brokers },
+      clusterChoice(record.spec),
+      standingOf(record),
+      tunedOf(record, intent),
+    )
     const alter = Object.fromEntries(
       Object.entries(spec.topicConfigs).filter(([key, value]) => record.spec.topicConfigs[key] !== value),
     )

@@ -10,6 +10,7 @@ import {
   Intent,
   Name,
   ProducerSettings,
+  Trial,
 } from '@mq/contract'
 import { z } from 'zod'
 
@@ -23,6 +24,8 @@ export const IdSpec = z.object({
   topicConfigs: z.record(z.string(), z.string()),
   choices: z.array(Choice),
   warnings: z.array(z.string()),
+  /** Other settings that some instances try; whoever makes a new spec ends it. */
+  trial: Trial.nullable().default(null),
 })
 export type IdSpec = z.output<typeof IdSpec>
 

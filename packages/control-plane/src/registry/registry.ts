@@ -303,6 +303,7 @@ export class Registry {
       clusters: names.flatMap((name) => clusters.get(name)?.address ?? []),
       producer: record.spec.producer,
       consumer: record.spec.consumer,
+      trial: record.spec.trial,
     })
     if (!parsed.success) {
       throw new MqError('MQ_INTERNAL', `the binding of ${record.id} would break the contract`, {

@@ -126,10 +126,35 @@ const trafficChunks: Migration = {
   },
 }
 
+const decisions: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    await db.schema
+      .createTable('decision_rows')
+      .addColumn('number', 'bigint', (column) => column.primaryKey())
+      .addColumn('mq_id', 'text', (column) => column.notNull())
+      .addColumn('kind', 'text', (column) => column.notNull())
+      .addColumn('state', 'text', (column) => column.notNull())
+      .addColumn('over', 'bigint', (column) => column.notNull())
+      .addColumn('data', 'text', (column) => column.notNull())
+      .addColumn('created_at_ms', 'bigint', (column) => column.notNull())
+      .addColumn('updated_at_ms', 'bigint', (column) => column.notNull())
+      .execute()
+    await db.schema.createIndex('decision_rows_by_id').on('decision_rows').columns(['mq_id', 'number']).execute()
+    await db.schema.createIndex('decision_rows_over').on('decision_rows').columns(['over', 'updated_at_ms']).execute()
+    await db.schema
+      .createTable('policies')
+      .addColumn('scope', 'text', (column) => column.primaryKey())
+      .addColumn('rule', 'text', (column) => column.notNull())
+      .addColumn('updated_at_ms', 'bigint', (column) => column.notNull())
+      .execute()
+  },
+}
+
 /** Applied in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-registry': first,
   '0002-migrations': moves,
   '0003-cluster-prices': clusterPrices,
+  '0004-decisions': decisions,
   '0005-traffic-chunks': trafficChunks,
 }

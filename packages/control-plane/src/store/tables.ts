@@ -99,6 +99,26 @@ export interface MigrationStepsTable {
   problem: string | null
 }
 
+export interface DecisionRowsTable {
+  number: number
+  mq_id: string
+  kind: string
+  state: string
+  /** 1 once nothing of it stands any more. */
+  over: number
+  /** JSON of `DecisionRecord`. */
+  data: string
+  created_at_ms: number
+  updated_at_ms: number
+}
+
+export interface PoliciesTable {
+  scope: string
+  /** JSON of `PolicyRule`. */
+  rule: string
+  updated_at_ms: number
+}
+
 export interface Tables {
   meta: MetaTable
   clusters: ClustersTable
@@ -108,4 +128,6 @@ export interface Tables {
   traffic_chunks: TrafficChunksTable
   migrations: MigrationsTable
   migration_steps: MigrationStepsTable
+  decision_rows: DecisionRowsTable
+  policies: PoliciesTable
 }

@@ -1,0 +1,111 @@
+/** `mq policy show|set` and `mq autopilot on|off|status`: how far mQ may go by itself. */
+import { Knob, MqError, PolicyMode, policyScopeProblem } from '@mq/contract'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { TargetFlags } from '../contexts.ts'
+import { autopilotText, policiesText } from '../decision-view.ts'
+import type { Io } from '../io.ts'
+import { apiFor, checkMqId, type OutputFlags, wholeNumber, withExamples, withOutput, withTarget } from '../options.ts'
+import { print } from '../output.ts'
+
+type Flags = OutputFlags & TargetFlags
+interface SetFlags extends Flags {
+  readonly mode?: PolicyMode | 'inherit'
+  readonly maxChanges?: number | null
+  readonly unasked?: readonly Knob[] | null
+}
+
+const INHERIT = 'inherit'
+
+export function policyCommand(program: Command, io: Io): void {
+  const policy = program
+    .command('policy')
+    .summary('say how far mQ may go by itself')
+    .description(
+      'Policies by scope: what an mQ ID leaves open its team says, what the team leaves open the global rule says.',
+    )
+  const show = policy.command('show').summary('rules, and what is in force for one mQ ID').argument('[id]', 'an mQ ID')
+  withExamples(withTarget(withOutput(show)), [
+    ['mq policy show', 'all rules'],
+    ['mq policy show orders.placed', 'and what is in force for one mQ ID, and from where'],
+  ]).action(async (id: string | undefined, flags: Flags) => {
+    const query: Record<string, string> = id === undefined ? {} : { id: checkMqId(id) }
+    const answer = await apiFor(io, flags).call('listPolicies', { query }, { signal: io.interrupt })
+    await print(io, flags.output, answer, (colors) => policiesText(answer, colors, id))
+  })
+  const set = policy
+    .command('set')
+    .summary('set the rule of a scope')
+    .description('Sets the rule of a scope; what is not named stays, and the word inherit leaves a part open again.')
+    .argument('<scope>', 'global, team=NAME or id=MQ-ID')
+    .addOption(
+      new Option('--mode <mode>', 'observe: recommend; approve: ask; auto: try, measure, keep or undo').choices([
+        ...PolicyMode.options,
+        INHERIT,
+      ]),
+    )
+    .option('--max-changes <count>', 'changes begun in any 24 hours, or inherit', orInherit(wholeNumber(0, 1_000)))
+    .option(
+      '--unasked <knobs>',
+      `what auto may change without asking: ${Knob.options.join(', ')} (commas between), none, or inherit`,
+      orInherit(knobs),
+    )
+  withExamples(withTarget(withOutput(set)), [
+    ['mq policy set global --mode approve', 'nothing happens without a person'],
+    ['mq policy set id=orders.placed --mode observe', 'for one mQ ID only recommend'],
+    ['mq policy set team=checkout --unasked codec,linger,batch,cluster', 'moves, too, may be made unasked'],
+  ]).action(async (scope: string, flags: SetFlags) => {
+    const problem = policyScopeProblem(scope)
+    if (problem !== undefined) throw new MqError('MQ_OPTION_INVALID', `'${scope}' is not a scope: ${problem}`)
+    if (flags.mode === undefined && flags.maxChanges === undefined && flags.unasked === undefined) {
+      throw new MqError('MQ_OPTION_INVALID', 'Say what to set: --mode, --max-changes or --unasked')
+    }
+    const api = apiFor(io, flags)
+    const { rules } = await api.call('listPolicies', { query: {} }, { signal: io.interrupt })
+    const before = rules.find((one) => one.scope === scope)
+    const body = {
+      mode: flags.mode === undefined ? (before?.mode ?? null) : flags.mode === INHERIT ? null : flags.mode,
+      maxChangesPerDay: flags.maxChanges === undefined ? (before?.maxChangesPerDay ?? null) : flags.maxChanges,
+      autoKnobs:
+        flags.unasked === undefined ? (before?.autoKnobs ?? null) : flags.unasked === null ? null : [...flags.unasked],
+    }
+    const rule = await api.call('putPolicy', { params: { scope }, body }, { signal: io.interrupt })
+    await print(io, flags.output, rule, (colors) => policiesText({ rules: [rule], effective: null }, colors, undefined))
+  })
+}
+
+export function autopilotCommand(program: Command, io: Io): void {
+  const command = program
+    .command('autopilot')
+    .summary('turn deciding on or off, everywhere')
+    .description(
+      'The global switch: off begins nothing and takes back the trials under way; what is kept stays. It stays as it is over restarts.',
+    )
+    .argument('<word>', 'on, off or status')
+  withExamples(withTarget(withOutput(command)), [
+    ['mq autopilot off', 'stop everything mQ does by itself'],
+    ['mq autopilot status', 'whether it is on, and what is under way'],
+  ]).action(async (word: string, flags: Flags) => {
+    if (word !== 'on' && word !== 'off' && word !== 'status') {
+      throw new MqError('MQ_OPTION_INVALID', `'${word}' is not a word of mq autopilot; it has on, off and status`)
+    }
+    const api = apiFor(io, flags)
+    const status =
+      word === 'status'
+        ? await api.call('getAutopilot', {}, { signal: io.interrupt })
+        : await api.call('putAutopilot', { body: { on: word === 'on' } }, { signal: io.interrupt })
+    await print(io, flags.output, status, (colors) => autopilotText(status, colors, Date.now()))
+  })
+}
+
+function orInherit<T>(parse: (text: string) => T): (text: string) => T | null {
+  return (text) => (text === INHERIT ? null : parse(text))
+}
+
+function knobs(text: string): Knob[] {
+  if (text === 'none') return []
+  return text.split(',').map((part) => {
+    const knob = Knob.options.find((one) => one === part.trim())
+    if (knob === undefined) throw new InvalidArgumentError(`'${part.trim()}' is none of ${Knob.options.join(', ')}.`)
+    return knob
+  })
+}

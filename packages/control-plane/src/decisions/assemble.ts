@@ -1,0 +1,63 @@
+/**
+ * The parts of deciding, put together.
+ */
+import type { ClusterModel } from '@mq/economics'
+import type { Deps } from '@mq/kafka'
+import type { Logger } from '../logger.ts'
+import type { LoopTimes } from '../loops/times.ts'
+import type { Ledger } from '../migration/ledger.ts'
+import type { Migrator } from '../migration/migrator.ts'
+import type { Clusters } from '../provision/clusters.ts'
+import type { Provisioner } from '../provision/provisioner.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Store } from '../store/store.ts'
+import { workloadOf } from '../telemetry/workload.ts'
+import { Book } from './book.ts'
+import { Desk } from './desk.ts'
+import { Engine } from './engine.ts'
+import { Policies } from './policies.ts'
+import { pricerFor } from './pricing.ts'
+import type { TrafficReader } from './work.ts'
+import { configurationOf } from './world-view.ts'
+
+export interface DecidingOptions {
+  readonly store: Store
+  readonly registry: Registry
+  readonly provisioner: Provisioner
+  readonly clusters: Clusters
+  readonly migrator: Migrator
+  readonly ledger: Ledger
+  readonly traffic: TrafficReader
+  readonly deps: Deps
+  readonly logger: Logger
+  readonly times: LoopTimes
+  readonly clusterModels: () => readonly ClusterModel[]
+  readonly seenRetentionMs: (cluster: string, topic: string) => number | null
+}
+
+export interface Deciding {
+  readonly book: Book
+  readonly policies: Policies
+  readonly engine: Engine
+}
+
+export async function assembleDeciding(options: DecidingOptions): Promise<Deciding> {
+  const { store, registry, provisioner, deps, traffic, clusterModels } = options
+  const book = await Book.load(store, deps.clock.nowMs())
+  const policies = await Policies.load(store, deps)
+  const desk = new Desk({ store, registry, provisioner, book, deps })
+  const engine = new Engine({
+    ...options,
+    book,
+    policies,
+    desk,
+    pricer: (active) => {
+      const cluster = clusterModels().find(({ name }) => name === configurationOf(active).cluster)
+      const profile = traffic.profile(active.id)
+      return cluster === undefined || profile === null
+        ? undefined
+        : pricerFor(active, cluster, workloadOf(profile, active))
+    },
+  })
+  return { book, policies, engine }
+}

@@ -1,0 +1,250 @@
+/**
+ * The engine: looks at the world, lets the loops propose, asks the policy, and carries decisions on.
+ *
+ * G1. Loops propose, policy gates, the book records, the steps apply, the verdicts measure, and what did not pay is undone.
+ * G2. One step of a decision at a time, and one decision after the other for each mQ ID.
+ * G3. A failing step never ends the engine: the next tick tries again, and says so in the log.
+ * G4. With the autopilot off nothing is proposed and nothing begun; what is under way is taken back, watching goes on.
+ * G5. The loops work on a few mQ IDs at a time, so that thousands of them never hold up a request.
+ */
+import { type Decision, decisionTransition, isUnderWay, MqError, type Outlook } from '@mq/contract'
+import type { ClusterModel } from '@mq/economics'
+import type { Deps } from '@mq/kafka'
+import { every, sleep } from '../deadline.ts'
+import { errorFacts, type Logger } from '../logger.ts'
+import { assessPlacement } from '../loops/placement.ts'
+import type { Assessment, Proposal } from '../loops/proposal.ts'
+import { assessRetention } from '../loops/retention.ts'
+import { assessTuning } from '../loops/tuning.ts'
+import type { World } from '../loops/world.ts'
+import { KeyedMutex } from '../mutex.ts'
+import { newRecord } from './proposed.ts'
+import { type DecisionRecord, viewOf } from './record.ts'
+import { step } from './steps.ts'
+import { ended } from './trial.ts'
+import { activeOf, type Work } from './work.ts'
+import { worldOf } from './world-view.ts'
+
+const IDS_AT_A_TIME = 20
+const MAX_OUTLOOKS = 50_000
+
+export interface EngineOptions extends Work {
+  /** What clusters cost, as far as it is known now. */
+  readonly clusterModels: () => readonly ClusterModel[]
+  /** `retention.ms` of a topic as it was last seen; null when it was not, or has no limit. */
+  readonly seenRetentionMs: (cluster: string, topic: string) => number | null
+}
+
+export class Engine {
+  readonly #options: EngineOptions
+  readonly #locks = new KeyedMutex()
+  readonly #outlooks = new Map<string, Outlook>()
+  readonly #busy = new Set<number>()
+  readonly #stops: (() => Promise<void>)[] = []
+  #closed = false
+
+  constructor(options: EngineOptions) {
+    this.#options = options
+  }
+
+  get #deps(): Deps {
+    return this.#options.deps
+  }
+
+  get #logger(): Logger {
+    return this.#options.logger
+  }
+
+  start(): void {
+    const { times } = this.#options
+    const failed = (error: unknown): void => this.#logger.warn(errorFacts(error), 'a look at decisions failed')
+    this.#stops.push(
+      every(
+        this.#deps,
+        () => times.tickMs,
+        () => this.tick(),
+        failed,
+      ),
+    )
+    this.#stops.push(
+      every(
+        this.#deps,
+        () => times.proposeMs,
+        () => this.propose(),
+        failed,
+      ),
+    )
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await Promise.all(this.#stops.map((stop) => stop()))
+    this.#options.book.close()
+  }
+
+  /** Carries every decision on as far as it goes now (G2, G3). */
+  async tick(): Promise<void> {
+    await Promise.all(this.#options.book.live().map(({ number, mqId }) => this.#step(number, mqId)))
+  }
+
+  async #step(number: number, mqId: string): Promise<void> {
+    // A step that hangs in a request is not waited for by the next tick.
+    if (this.#closed || this.#busy.has(number)) return
+    this.#busy.add(number)
+    try {
+      await this.#locks.run(mqId, () => step(this.#options, number))
+    } catch (error) {
+      if (!this.#closed)
+        this.#logger.warn(
+          { decision: number, mqId, ...errorFacts(error) },
+          'a decision could not go on; it is tried again',
+        )
+    } finally {
+      this.#busy.delete(number)
+    }
+  }
+
+  /** Runs the loops once over everything (G1, G5). */
+  async propose(): Promise<void> {
+    const { registry, policies, book } = this.#options
+    book.forget(this.#deps.clock.nowMs())
+    const ids = registry.all().flatMap((record) => (record.state === 'active' ? [record.id] : []))
+    const known = new Set(ids)
+    for (const [key, { mqId }] of this.#outlooks) if (!known.has(mqId)) this.#outlooks.delete(key)
+    for (let from = 0; from < ids.length && !this.#closed; from += IDS_AT_A_TIME) {
+      const some = ids.slice(from, from + IDS_AT_A_TIME)
+      const first = assess(worldOf(this.#options, some, false))
+      const worth = new Set(first.flatMap(({ proposal }) => proposal?.mqId ?? []))
+      for (const { outlook } of first) if (!worth.has(outlook.mqId)) this.#say(outlook, policies.autopilot.on)
+      if (worth.size > 0) await this.#consider(worldOf(this.#options, [...worth], true), policies.autopilot.on)
+      if (ids.length > IDS_AT_A_TIME) await sleep(this.#deps, 0)
+    }
+  }
+
+  async #consider(world: World, isOn: boolean): Promise<void> {
+    const taken = new Set<string>()
+    for (const { proposal, outlook } of assess(world)) {
+      this.#say(outlook, isOn)
+      if (!isOn || proposal === undefined || taken.has(proposal.mqId)) continue
+      taken.add(proposal.mqId)
+      await this.#locks.run(proposal.mqId, () => this.#record(world, proposal))
+    }
+  }
+
+  async #record(world: World, proposal: Proposal): Promise<void> {
+    const { desk, book } = this.#options
+    const one = world.ids.find(({ id }) => id === proposal.mqId)!
+    const active = activeOf(this.#options, proposal.mqId)
+    if (this.#closed || active === undefined || active.spec.producer !== one.producer) return
+    const open = book.of(proposal.mqId).filter(({ state }) => state === 'proposed' || state === 'waiting')
+    const same = open.find(({ change }) => JSON.stringify(change) === JSON.stringify(proposal.change))
+    if (same !== undefined) return
+    const older = open.filter(({ kind, loop }) => kind === proposal.change.kind && loop === proposal.loop)
+    const record = newRecord(world, one, active, proposal)
+    const inserted = await desk.insert(record)
+    for (const { number } of older) {
+      const note = `decision ${inserted.number} is better on newer figures`
+      await desk.go(number, { event: 'supersede', note, actor: 'mq' })
+    }
+  }
+
+  #say(outlook: Omit<Outlook, 'atMs'>, isOn: boolean): void {
+    const key = `${outlook.loop} ${outlook.mqId}`
+    if (this.#outlooks.size >= MAX_OUTLOOKS && !this.#outlooks.has(key)) return
+    const said = isOn
+      ? outlook
+      : { ...outlook, state: 'off' as const, reason: `the autopilot is off; otherwise: ${outlook.reason}` }
+    this.#outlooks.set(key, { ...said, atMs: this.#deps.clock.nowMs() })
+  }
+
+  /** Why nothing is proposed just now; of one mQ ID, or of all. */
+  outlooks(mqId?: string): Outlook[] {
+    return [...this.#outlooks.values()].filter((one) => mqId === undefined || one.mqId === mqId)
+  }
+
+  view(record: DecisionRecord): Decision {
+    return viewOf(record)
+  }
+
+  /** A person says yes. @throws MqError MQ_DECISION_OVER, MQ_DECISION_UNDER_WAY, MQ_AUTOPILOT_OFF */
+  async approve(number: number, actor: string): Promise<Decision> {
+    const { policies, desk } = this.#options
+    const { mqId } = await this.#open(number, 'accept')
+    if (!policies.autopilot.on) {
+      throw new MqError(
+        'MQ_AUTOPILOT_OFF',
+        `decision ${number} cannot begin: the autopilot was turned off by ${policies.autopilot.changedBy ?? 'somebody'}`,
+      )
+    }
+    return this.#locks.run(mqId, async () => {
+      await desk.go(number, { event: 'accept', note: `approved by ${actor}`, actor }, (row) => ({
+        ...row,
+        approvedBy: actor,
+      }))
+      await step(this.#options, number).catch((error: unknown) => this.#later(number, error))
+      return viewOf(await this.#options.book.find(number))
+    })
+  }
+
+  /** A person wants it undone, or says no where nothing was touched yet. @throws MqError MQ_DECISION_OVER, MQ_DECISION_OVERTAKEN */
+  async undo(number: number, actor: string): Promise<Decision> {
+    const { desk, book } = this.#options
+    const { mqId } = await this.#open(number, 'undo')
+    return this.#locks.run(mqId, async () => {
+      const record = book.current(number)
+      if (record === undefined) return viewOf(await book.find(number))
+      const later = book
+        .of(mqId)
+        .find(
+          (one) => one.number > number && one.kind === record.kind && (one.state === 'kept' || isUnderWay(one.state)),
+        )
+      if (record.state === 'kept' && later !== undefined) {
+        throw new MqError(
+          'MQ_DECISION_OVERTAKEN',
+          `decision ${later.number} changed the same settings of '${mqId}' after decision ${number} and is ${later.state}`,
+          { details: { number, later: later.number } },
+        )
+      }
+      const reason = `asked for by ${actor}`
+      const nowMs = this.#deps.clock.nowMs()
+      await desk.go(number, { event: 'undo', note: reason, actor }, (row) =>
+        decisionTransition(row.state, 'undo').kind === 'go' &&
+        row.state !== 'proposed' &&
+        row.state !== 'waiting' &&
+        row.state !== 'approved'
+          ? ended(row, nowMs, 'undone', reason, actor)
+          : row,
+      )
+      await step(this.#options, number).catch((error: unknown) => this.#later(number, error))
+      return viewOf(await book.find(number))
+    })
+  }
+
+  async turn(on: boolean, actor: string): Promise<void> {
+    await this.#options.policies.turn(on, actor)
+    if (!on) await this.tick()
+  }
+
+  /** The record, when the event may be raised in its state. */
+  async #open(number: number, event: 'accept' | 'undo'): Promise<DecisionRecord> {
+    const record = await this.#options.book.find(number)
+    const answer = decisionTransition(record.state, event)
+    if (answer.kind === 'refuse') {
+      throw new MqError(answer.code, `decision ${number} about '${record.mqId}' is ${record.state}: ${record.status}`, {
+        details: { number, state: record.state },
+      })
+    }
+    return record
+  }
+
+  /** What was asked for stands in the book; the next tick carries it on. */
+  #later(number: number, error: unknown): void {
+    this.#logger.warn({ decision: number, ...errorFacts(error) }, 'a decision goes on later')
+  }
+}
+
+/** What all loops say; those that spare most of a person's attention first. */
+function assess(world: World): Assessment[] {
+  return [...assessTuning(world), ...assessRetention(world), ...assessPlacement(world)]
+}

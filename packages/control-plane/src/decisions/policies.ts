@@ -1,0 +1,100 @@
+/**
+ * Policy rules and the global switch, in the store and mirrored in memory.
+ *
+ * O1. Every change is a line of the journal, in the same transaction.
+ * O2. The switch is on until somebody turned it off; it stays off over restarts.
+ */
+import { type EffectivePolicy, effectivePolicy, PolicyRule } from '@mq/contract'
+import type { Deps } from '@mq/kafka'
+import { z } from 'zod'
+import { appendEntry } from '../registry/journal.ts'
+import type { Store } from '../store/store.ts'
+
+const SWITCH = 'autopilot'
+const Switch = z.object({ on: z.boolean(), changedAtMs: z.number().int(), changedBy: z.string() })
+
+export interface AutopilotSwitch {
+  readonly on: boolean
+  readonly changedAtMs: number | null
+  readonly changedBy: string | null
+}
+
+export class Policies {
+  readonly #store: Store
+  readonly #deps: Deps
+  readonly #rules = new Map<string, PolicyRule>()
+  #switch: AutopilotSwitch = { on: true, changedAtMs: null, changedBy: null }
+
+  private constructor(store: Store, deps: Deps) {
+    this.#store = store
+    this.#deps = deps
+  }
+
+  static async load(store: Store, deps: Deps): Promise<Policies> {
+    const policies = new Policies(store, deps)
+    for (const row of await store.db.selectFrom('policies').selectAll().execute()) {
+      policies.#rules.set(row.scope, PolicyRule.parse(JSON.parse(row.rule)))
+    }
+    const row = await store.db.selectFrom('meta').select('value').where('key', '=', SWITCH).executeTakeFirst()
+    if (row !== undefined) policies.#switch = Switch.parse(JSON.parse(row.value))
+    return policies
+  }
+
+  get autopilot(): AutopilotSwitch {
+    return this.#switch
+  }
+
+  rules(): (PolicyRule & { scope: string })[] {
+    return [...this.#rules].map(([scope, rule]) => ({ scope, ...rule })).sort((a, b) => (a.scope < b.scope ? -1 : 1))
+  }
+
+  effective(mqId: string, team: string | undefined): EffectivePolicy {
+    return effectivePolicy(this.#rules, mqId, team)
+  }
+
+  /** A rule that leaves everything open is as good as none, and removed. */
+  async set(scope: string, rule: PolicyRule, actor: string): Promise<void> {
+    const before = this.#rules.get(scope) ?? null
+    const isEmpty = rule.mode === null && rule.maxChangesPerDay === null && rule.autoKnobs === null
+    const nowMs = this.#deps.clock.nowMs()
+    await this.#store.write(`the policy of ${scope}`, async (tx) => {
+      if (isEmpty) await tx.deleteFrom('policies').where('scope', '=', scope).execute()
+      else {
+        const row = { rule: JSON.stringify(rule), updated_at_ms: nowMs }
+        await tx
+          .insertInto('policies')
+          .values({ scope, ...row })
+          .onConflict((conflict) => conflict.column('scope').doUpdateSet(row))
+          .execute()
+      }
+      const entry = { kind: 'policy', subject: scope, actor, why: 'asked for', before, after: rule } as const
+      await appendEntry(tx, entry, nowMs, this.#store.revision)
+    })
+    if (isEmpty) this.#rules.delete(scope)
+    else this.#rules.set(scope, rule)
+  }
+
+  async turn(on: boolean, actor: string): Promise<void> {
+    if (this.#switch.on === on) return
+    const nowMs = this.#deps.clock.nowMs()
+    const after = { on, changedAtMs: nowMs, changedBy: actor }
+    await this.#store.write(`the switch to ${on ? 'on' : 'off'}`, async (tx) => {
+      const value = JSON.stringify(after)
+      await tx
+        .insertInto('meta')
+        .values({ key: SWITCH, value })
+        .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
+        .execute()
+      const entry = {
+        kind: 'autopilot',
+        subject: 'autopilot',
+        actor,
+        why: 'asked for',
+        before: this.#switch.on,
+        after: on,
+      } as const
+      await appendEntry(tx, entry, nowMs, this.#store.revision)
+    })
+    this.#switch = after
+  }
+}

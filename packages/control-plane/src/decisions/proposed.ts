@@ -1,0 +1,122 @@
+/**
+ * From a proposal to the record of a decision: what the policy makes of it. Pure.
+ *
+ * Q1. `observe` records and waits for nobody; `approve` waits for a person; `auto` goes on, unless a knob it touches is not among
+ *     those it may turn by itself.
+ */
+import type { DecisionState } from '@mq/contract'
+import type { Proposal } from '../loops/proposal.ts'
+import { LATENCY_MARGIN } from '../loops/tuning.ts'
+import type { IdWorld, World } from '../loops/world.ts'
+import { intentKey } from '../provision/decide.ts'
+import type { ActiveId } from '../registry/records.ts'
+import type { DecisionRecord } from './record.ts'
+
+/** A send gets at least this long: under it clocks and timers decide. */
+const LEAST_SEND_MS = 5
+
+export function newRecord(
+  world: World,
+  one: IdWorld,
+  active: ActiveId,
+  proposal: Proposal,
+): Omit<DecisionRecord, 'number'> {
+  const { nowMs } = world
+  const { state, status } = gate(one, proposal)
+  const { before, predicted } = proposal
+  const steps = [{ atMs: nowMs, state: 'proposed' as const, event: 'proposed', actor: 'mq', note: proposal.why }]
+  if (state !== 'proposed') {
+    steps.push({
+      atMs: nowMs,
+      state: state as 'proposed',
+      event: state === 'waiting' ? 'ask' : 'accept',
+      actor: 'policy',
+      note: status,
+    })
+  }
+  return {
+    mqId: one.id,
+    kind: proposal.change.kind,
+    state,
+    loop: proposal.loop,
+    title: proposal.title,
+    why: proposal.why,
+    change: proposal.change,
+    choices: [...proposal.choices],
+    evidence: [...proposal.evidence],
+    alternatives: [...proposal.alternatives],
+    before,
+    predicted,
+    measuredBefore: null,
+    measured: null,
+    predictionError: null,
+    savingUsdPerMonth: proposal.savingUsdPerMonth,
+    costOfChangeUsd: proposal.costOfChangeUsd,
+    assumptions: [...proposal.assumptions],
+    policy: one.policy.mode,
+    trial: null,
+    trialComparisons: [],
+    watchComparisons: [],
+    guardrails: [],
+    status,
+    undo: null,
+    migration: null,
+    revision: null,
+    approvedBy: null,
+    steps,
+    createdAtMs: nowMs,
+    updatedAtMs: nowMs,
+    endedAtMs: null,
+    work: {
+      intent: intentKey(active.spec.intent),
+      epoch: proposal.epoch,
+      choicesBefore: active.spec.choices,
+      baseline: [],
+      baselineP99Ms: null,
+      lagBefore: null,
+      recordsPerSecond: one.workload?.recordsPerSecond ?? 0,
+      sendP99LimitMs: sendLimitMs(one),
+      predictedRatio:
+        before.usdPerMillionRecords === null ||
+        predicted.usdPerMillionRecords === null ||
+        before.usdPerMillionRecords <= 0
+          ? null
+          : predicted.usdPerMillionRecords / before.usdPerMillionRecords,
+      looks: 0,
+      turn: null,
+      stored: null,
+      trialChange: null,
+      appliedAtMs: null,
+      undo: null,
+      undoMigration: null,
+    },
+  }
+}
+
+/** What sending may take: the promise of the intent, with room, less what reading takes anyway. */
+export function sendLimitMs({ intent, readingP99Ms }: Pick<IdWorld, 'intent' | 'readingP99Ms'>): number {
+  const allowed = intent.latencyP99Ms * LATENCY_MARGIN
+  // Readers that are slow by themselves must not leave sending without any time.
+  const reading = Math.min(readingP99Ms ?? 0, allowed / 2)
+  return Math.max(LEAST_SEND_MS, allowed - reading)
+}
+
+/** Q1. */
+function gate({ policy }: IdWorld, { knobs }: Proposal): { state: DecisionState; status: string } {
+  const [mode, autoKnobs] = [policy.from.mode, policy.from.autoKnobs]
+  switch (policy.mode) {
+    case 'observe':
+      return { state: 'proposed', status: `a recommendation: the policy (${mode}) says observe` }
+    case 'approve':
+      return { state: 'waiting', status: `waits for a person: the policy (${mode}) says approve` }
+    case 'auto': {
+      const asks = knobs.filter((knob) => !policy.autoKnobs.includes(knob))
+      return asks.length === 0
+        ? { state: 'approved', status: `the policy (${mode}) says auto` }
+        : {
+            state: 'waiting',
+            status: `waits for a person: the policy (${autoKnobs}) lets nobody change ${asks.join(', ')} unasked`,
+          }
+    }
+  }
+}

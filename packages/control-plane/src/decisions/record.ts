@@ -1,0 +1,66 @@
+/**
+ * A decision as it is kept: what everybody may read, and what the executor needs to go on from the row alone.
+ */
+import { Choice, Decision, OffsetText } from '@mq/contract'
+import { z } from 'zod'
+import { Sample } from './samples.ts'
+
+/** Windows of the time before that are kept with a decision: enough for a test, bounded whatever the number of instances. */
+export const MAX_BASELINE = 240
+
+export const DecisionWork = z.object({
+  /** The intent it was made for: another one supersedes it. */
+  intent: z.string(),
+  epoch: z.number().int(),
+  choicesBefore: z.array(Choice),
+  /** All instances before anything was touched. */
+  baseline: z.array(Sample),
+  baselineP99Ms: z.number().nullable(),
+  lagBefore: z.number().nullable(),
+  recordsPerSecond: z.number(),
+  sendP99LimitMs: z.number(),
+  /** Predicted cost after over before. */
+  predictedRatio: z.number().nullable(),
+  looks: z.number().int(),
+  /** With one instance: whether it is on the new settings now, and since when. */
+  turn: z.object({ isOnTrial: z.boolean(), sinceMs: z.number() }).nullable(),
+  /** What the brokers held when the trial, or the change for all, began. */
+  stored: z.object({ atMs: z.number(), records: OffsetText }).nullable(),
+  trialChange: z.number().nullable(),
+  appliedAtMs: z.number().nullable(),
+  /** Why it is being undone, and what it is called afterwards. */
+  undo: z
+    .object({ outcome: z.enum(['undone', 'failed', 'superseded']), reason: z.string(), actor: z.string() })
+    .nullable(),
+  /** The move that undoes it. */
+  undoMigration: z.number().int().nullable(),
+})
+export type DecisionWork = z.output<typeof DecisionWork>
+
+export const DecisionRecord = Decision.extend({ work: DecisionWork })
+export type DecisionRecord = z.output<typeof DecisionRecord>
+
+/** What everybody may read. */
+export function viewOf(record: DecisionRecord): Decision {
+  const { work: _work, ...view } = record
+  return { ...view, undo: undoText(record) }
+}
+
+function undoText({ number, state, change }: DecisionRecord): string | null {
+  switch (state) {
+    case 'proposed':
+    case 'waiting':
+    case 'approved':
+      return `mq undo ${number} turns it down; nothing was touched yet`
+    case 'trial':
+      return `mq undo ${number} ends the trial and gives every instance its settings back`
+    case 'applying':
+    case 'watching':
+    case 'kept':
+      return change.kind === 'cluster' || change.kind === 'partitions'
+        ? `mq undo ${number} moves it back`
+        : `mq undo ${number} restores what stood before, as a new revision`
+    default:
+      return null
+  }
+}

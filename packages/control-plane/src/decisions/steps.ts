@@ -1,0 +1,95 @@
+/**
+ * What is done in each state. The table is total: a state without an answer does not compile.
+ *
+ * X1. Every step may be repeated: a killed control plane goes on, or undoes, from what stands in the row.
+ * X2. What failed for good is undone; what may pass is tried again at the next step.
+ */
+import { type DecisionState, MqError } from '@mq/contract'
+import { apply, takeBack, watch } from './apply.ts'
+import type { DecisionRecord } from './record.ts'
+import { ended, look, start } from './trial.ts'
+import { activeOf, overtakenBy, stands, type Work } from './work.ts'
+
+const MQ = 'mq'
+/** Steps that follow one another at once, as long as each ends in a new state. */
+const MOST_STEPS_AT_ONCE = 6
+
+type DoStep = (work: Work, record: DecisionRecord) => Promise<void>
+
+const doInState: Record<DecisionState, DoStep> = {
+  proposed: waitForAnswer,
+  waiting: waitForAnswer,
+  approved: start,
+  trial: look,
+  applying: apply,
+  watching: watch,
+  kept: lookAfter,
+  undoing: takeBack,
+  undone: async () => {},
+  rejected: async () => {},
+  expired: async () => {},
+  superseded: async () => {},
+  failed: async () => {},
+}
+
+/** Carries a decision on as far as it goes now. */
+export async function step(work: Work, number: number): Promise<void> {
+  for (let count = 0; count < MOST_STEPS_AT_ONCE; count++) {
+    const before = work.book.current(number)
+    if (before === undefined) return
+    try {
+      await doInState[before.state](work, before)
+    } catch (error) {
+      if (!(error instanceof MqError) || error.retryable || error.code === 'MQ_CLOSED') throw error
+      await failed(work, number, error)
+    }
+    if (work.book.current(number)?.state === before.state) return
+  }
+}
+
+/** X2. */
+async function failed({ desk, book }: Work, number: number, error: MqError): Promise<void> {
+  const record = book.current(number)
+  if (record === undefined) return
+  const note = `${error.code}: ${error.message}`
+  if (record.state === 'approved' || record.state === 'applying' || record.state === 'trial') {
+    await desk.go(number, { event: 'fail', note, actor: MQ }, (row) => ended(row, desk.nowMs, 'failed', note))
+  } else if (record.state === 'undoing') {
+    await desk.go(number, { event: 'reverted-failed', note: `it could not be undone: ${note}`, actor: MQ })
+  } else throw error
+}
+
+async function waitForAnswer(work: Work, record: DecisionRecord): Promise<void> {
+  const { desk, times } = work
+  const active = activeOf(work, record.mqId)
+  const gone = overtakenBy(work, record)
+  if (gone !== undefined || active === undefined || !stands(active, record, 'before')) {
+    const note = gone ?? 'the settings it was made for do not stand any more'
+    await desk.go(record.number, { event: 'supersede', note, actor: MQ })
+  } else if (desk.nowMs - record.createdAtMs >= times.expireMs) {
+    await desk.go(record.number, { event: 'expire', note: 'nobody answered in time', actor: MQ })
+  }
+}
+
+/** A kept decision stands until its settings do not. */
+async function lookAfter(work: Work, record: DecisionRecord): Promise<void> {
+  const { desk } = work
+  const active = activeOf(work, record.mqId)
+  const isMove = record.kind === 'cluster' || record.kind === 'partitions'
+  const gone = isMove && active !== undefined ? undefined : overtakenByChange(work, record)
+  if (gone === undefined && active !== undefined && stands(active, record, 'after')) return
+  const later = work.book
+    .of(record.mqId)
+    .find(
+      (one) =>
+        one.number > record.number && one.kind === record.kind && (one.state === 'kept' || one.state === 'watching'),
+    )
+  const note = gone ?? (later === undefined ? 'its settings were changed' : `decision ${later.number} took its place`)
+  await desk.go(record.number, { event: 'supersede', note, actor: MQ })
+}
+
+function overtakenByChange(work: Work, record: DecisionRecord): string | undefined {
+  const reason = overtakenBy(work, record)
+  // Settings move with the mQ ID.
+  return reason === 'the mQ ID was moved' ? undefined : reason
+}

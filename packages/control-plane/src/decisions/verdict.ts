@@ -1,0 +1,289 @@
+/**
+ * Whether a trial goes on, is over, and what it proved. Pure.
+ *
+ * V1. Guardrails come first and need no statistics: one breach ends the trial.
+ * V2. A change passes only when it is cheaper by a stated test, by a share worth having, within the latency the intent allows,
+ *     and in believable agreement with the prediction. Everything else, doubt included, loses.
+ * V3. The test is looked at twice at most, the first time as soon as there is enough, with the error shared out: looking again and
+ *     again until it says yes would let chance decide.
+ * V4. No single process carries a verdict where there are several: instances are weighed one by one, and what brokers hold has to
+ *     agree with what clients say they sent.
+ */
+import type { Comparison, Guardrail, Outcome } from '@mq/contract'
+import type { LoopTimes } from '../loops/times.ts'
+import { byInstance, pricesOf, type Sample, sum } from './samples.ts'
+import { mannWhitneyLess, median, medianChange } from './statistics.ts'
+
+/** Of 5 % that chance may decide, the first look gets one and the last look four (V3). */
+export const ALPHA_FIRST = 0.01
+export const ALPHA_LAST = 0.04
+/** A change of less than this is not worth having, however sure. */
+export const LEAST_GAIN = 0.02
+/** Measured over predicted cost: outside of this the model or a client is wrong, and neither is built on. */
+export const BELIEVABLE = { low: 0.4, high: 2.5 } as const
+/** Records reported over records the brokers took. */
+export const AGREEMENT = { low: 0.7, high: 1.3 } as const
+const LEAST_TO_COMPARE = 500
+/** Shares of records of one instance on two settings, for it to be weighed by itself. */
+const LEAST_OF_INSTANCE = 3
+
+export interface TrialFacts {
+  readonly design: 'instances' | 'windows'
+  readonly onTrial: readonly Sample[]
+  readonly rest: readonly Sample[]
+  /** Of all instances, before the trial began. */
+  readonly before: readonly Sample[]
+  readonly instances: readonly string[]
+  readonly startedAtMs: number
+  readonly nowMs: number
+  /** Looks at the test that were taken already. */
+  readonly looks: number
+  readonly sendP99LimitMs: number
+  readonly guardrails: readonly Guardrail[]
+  /** Predicted cost of the change over that of what stands. */
+  readonly predictedRatio: number | null
+  /** Records clients said they sent over those the brokers took, since the trial began; null when it cannot be known. */
+  readonly reportedRecords: number
+  readonly storedRecords: number | null
+  readonly onTrialP99Ms: number | null
+  readonly times: Pick<LoopTimes, 'leastTrialMs' | 'longestTrialMs' | 'leastWindows' | 'leastRecords'>
+}
+
+export type Verdict =
+  | { readonly kind: 'wait'; readonly status: string; readonly looked: boolean; readonly comparisons: Comparison[] }
+  | { readonly kind: 'pass'; readonly status: string; readonly comparisons: Comparison[] }
+  | { readonly kind: 'lose'; readonly status: string; readonly comparisons: Comparison[] }
+
+export function judgeTrial(facts: TrialFacts): Verdict {
+  const { times, looks, startedAtMs, nowMs } = facts
+  const broken = facts.guardrails.find((one) => !one.held)
+  if (broken !== undefined) {
+    return { kind: 'lose', status: `guardrail ${broken.name}: ${broken.seen}; ${broken.limit}`, comparisons: [] }
+  }
+  const elapsedMs = nowMs - startedAtMs
+  const isLast = elapsedMs >= times.longestTrialMs
+  const [after, rest] = [evened(facts), pricesOf(facts.rest)]
+  const missing = missingFor(facts, after, rest)
+  if (missing !== undefined) {
+    return isLast
+      ? { kind: 'lose', status: `proved nothing in ${seconds(elapsedMs)}: ${missing}`, comparisons: [] }
+      : { kind: 'wait', status: missing, looked: false, comparisons: [] }
+  }
+  if (looks > 0 && !isLast) {
+    const status = `the first look did not decide; the last one is after ${seconds(times.longestTrialMs)}`
+    return { kind: 'wait', status, looked: false, comparisons: [] }
+  }
+  const alpha = isLast ? ALPHA_LAST : ALPHA_FIRST
+  const cost = compare('cost per million records', facts.onTrial, facts.rest, after, rest)
+  const latency = compareLatency(facts)
+  const comparisons = latency === undefined ? [cost] : [cost, latency]
+  const doubt = doubtOf(facts, cost)
+  if (doubt !== undefined) return { kind: 'lose', status: doubt, comparisons }
+  const isCheaper = cost.pValue < alpha && cost.changeShare <= -LEAST_GAIN
+  const shown = `${percent(-cost.changeShare)} cheaper (p = ${cost.pValue.toPrecision(2)}, needed under ${alpha})`
+  if (isCheaper) return { kind: 'pass', status: `the trial is ${shown}`, comparisons }
+  if (!isLast) return { kind: 'wait', status: `not sure yet: ${shown}`, looked: true, comparisons }
+  const status =
+    cost.changeShare > 0
+      ? `it costs ${percent(cost.changeShare)} more than what stands`
+      : `no proof that it is cheaper: ${shown}, and at least ${percent(LEAST_GAIN)} is asked for`
+  return { kind: 'lose', status, comparisons }
+}
+
+/**
+ * Prices of the windows on trial, with what these instances differed in before taken out: an instance that always had fuller
+ * batches than the rest must not pass for a better setting.
+ */
+function evened({ design, onTrial, before, instances }: TrialFacts): number[] {
+  const prices = pricesOf(onTrial)
+  if (design === 'windows') return prices
+  const named = new Set(instances)
+  const [ours, others] = [
+    pricesOf(before.filter((one) => named.has(one.instance))),
+    pricesOf(before.filter((one) => !named.has(one.instance))),
+  ]
+  if (ours.length < LEAST_OF_INSTANCE || others.length < LEAST_OF_INSTANCE) return prices
+  const factor = median(others) / median(ours)
+  return prices.map((price) => price * factor)
+}
+
+function missingFor(
+  { onTrial, rest, times, startedAtMs, nowMs }: TrialFacts,
+  after: number[],
+  before: number[],
+): string | undefined {
+  const [few, other] = [
+    Math.min(after.length, before.length),
+    after.length <= before.length ? 'on trial' : 'of the rest',
+  ]
+  if (few < times.leastWindows) return `${few} of ${times.leastWindows} windows ${other} so far`
+  const records = Math.min(
+    sum(onTrial, (one) => one.records),
+    sum(rest, (one) => one.records),
+  )
+  if (records < times.leastRecords) return `${Math.round(records)} of ${times.leastRecords} records so far`
+  if (nowMs - startedAtMs < times.leastTrialMs)
+    return `${seconds(nowMs - startedAtMs)} of at least ${seconds(times.leastTrialMs)}`
+  return undefined
+}
+
+/** Why the numbers cannot be built on, or undefined (V2, V4). */
+function doubtOf(facts: TrialFacts, cost: Comparison): string | undefined {
+  const { predictedRatio, reportedRecords, storedRecords, onTrialP99Ms, sendP99LimitMs } = facts
+  if (onTrialP99Ms !== null && onTrialP99Ms > sendP99LimitMs) {
+    return `p99 of a send is ${Math.round(onTrialP99Ms)} ms on trial, and ${Math.round(sendP99LimitMs)} ms are allowed`
+  }
+  if (storedRecords !== null && Math.max(storedRecords, reportedRecords) >= LEAST_TO_COMPARE) {
+    const ratio = reportedRecords / Math.max(1, storedRecords)
+    if (ratio < AGREEMENT.low || ratio > AGREEMENT.high) {
+      return `clients report ${Math.round(reportedRecords)} records and the brokers took ${storedRecords}: such numbers decide nothing`
+    }
+  }
+  if (predictedRatio !== null && predictedRatio > 0) {
+    const off = (1 + cost.changeShare) / predictedRatio
+    if (off < BELIEVABLE.low) {
+      return `the trial reports a cost of ${percent(1 + cost.changeShare)} of before where ${percent(predictedRatio)} was predicted: too good to be built on`
+    }
+  }
+  const weighed = weigh(facts)
+  if (weighed.against > 0 && weighed.against >= weighed.of / 2) {
+    return `cheaper on ${weighed.of - weighed.against} of ${weighed.of} instances only`
+  }
+  return undefined
+}
+
+/** How many instances on trial do not get cheaper themselves, against their own past (V4). */
+function weigh({ onTrial, before, rest, design }: TrialFacts): { readonly of: number; readonly against: number } {
+  const past = byInstance(design === 'windows' ? rest : before)
+  let [of, against] = [0, 0]
+  for (const [instance, samples] of byInstance(onTrial)) {
+    const [now, then] = [pricesOf(samples), pricesOf(past.get(instance) ?? [])]
+    if (now.length < LEAST_OF_INSTANCE || then.length < LEAST_OF_INSTANCE) continue
+    of++
+    if (median(now) >= median(then)) against++
+  }
+  return { of, against }
+}
+
+export function compare(
+  metric: string,
+  afterSamples: readonly Sample[],
+  beforeSamples: readonly Sample[],
+  after: readonly number[],
+  before: readonly number[],
+): Comparison {
+  return {
+    test: 'Mann-Whitney U, one-sided; 95 % interval by bootstrap of medians',
+    metric,
+    before: { median: median([...before]), windows: before.length, records: sum(beforeSamples, (one) => one.records) },
+    after: { median: median([...after]), windows: after.length, records: sum(afterSamples, (one) => one.records) },
+    pValue: mannWhitneyLess(after, before),
+    ...medianChange(after, before),
+  }
+}
+
+function compareLatency({ onTrial, rest }: Pick<TrialFacts, 'onTrial' | 'rest'>): Comparison | undefined {
+  const p99 = (samples: readonly Sample[]): number[] =>
+    samples.flatMap((one) => (one.p99Ms === null || one.p99Ms <= 0 ? [] : [one.p99Ms]))
+  const [after, before] = [p99(onTrial), p99(rest)]
+  return after.length === 0 || before.length === 0
+    ? undefined
+    : compare('p99 of a send (ms), median of windows', onTrial, rest, after, before)
+}
+
+export interface WatchFacts {
+  readonly after: readonly Sample[]
+  readonly before: readonly Sample[]
+  /** What the trial measured, as a share of what stood; null for what had no trial. */
+  readonly trialChange: number | null
+  readonly predictedRatio: number | null
+  readonly guardrails: readonly Guardrail[]
+  readonly afterP99Ms: number | null
+  readonly sendP99LimitMs: number
+  readonly sinceMs: number
+  readonly reportedRecords: number
+  readonly storedRecords: number | null
+  /** Whether what stands now costs less by itself, without clients to ask (retention, another cluster). */
+  readonly isStructural: boolean
+  readonly times: Pick<LoopTimes, 'watchMs' | 'longestWatchMs' | 'leastWindows'>
+}
+
+/** The second judgement, for all instances against the time before: a trial can be lucky. */
+export function judgeWatch(facts: WatchFacts): Verdict {
+  const { times, sinceMs } = facts
+  const broken = facts.guardrails.find((one) => !one.held)
+  if (broken !== undefined) {
+    return { kind: 'lose', status: `guardrail ${broken.name}: ${broken.seen}; ${broken.limit}`, comparisons: [] }
+  }
+  const isLast = sinceMs >= times.longestWatchMs
+  const [after, before] = [pricesOf(facts.after), pricesOf(facts.before)]
+  if (sinceMs < times.watchMs) {
+    return {
+      kind: 'wait',
+      status: `for all, watched for ${seconds(sinceMs)} of ${seconds(times.watchMs)}`,
+      looked: false,
+      comparisons: [],
+    }
+  }
+  if (Math.min(after.length, before.length) < times.leastWindows) {
+    if (!isLast)
+      return {
+        kind: 'wait',
+        status: `${after.length} of ${times.leastWindows} windows so far`,
+        looked: false,
+        comparisons: [],
+      }
+    // A change that is cheaper by its nature needs no proof by traffic that does not come.
+    return facts.isStructural
+      ? { kind: 'pass', status: 'too little traffic to measure, nothing speaks against it', comparisons: [] }
+      : { kind: 'lose', status: `could not be measured for all in ${seconds(sinceMs)}`, comparisons: [] }
+  }
+  const cost = compare('cost per million records', facts.after, facts.before, after, before)
+  const comparisons = [cost]
+  const doubt = doubtOf(
+    {
+      ...facts,
+      design: 'instances',
+      onTrial: facts.after,
+      rest: [],
+      instances: [],
+      onTrialP99Ms: facts.afterP99Ms,
+      startedAtMs: 0,
+      nowMs: 0,
+      looks: 0,
+      times: { ...times, leastTrialMs: 0, longestTrialMs: 0, leastRecords: 0 },
+    },
+    cost,
+  )
+  if (doubt !== undefined) return { kind: 'lose', status: doubt, comparisons }
+  const shown = `${percent(-cost.changeShare)} cheaper for all than before (p = ${cost.pValue.toPrecision(2)})`
+  if (cost.changeShare <= -LEAST_GAIN && cost.pValue < 0.05) return { kind: 'pass', status: shown, comparisons }
+  if (facts.isStructural && cost.changeShare < LEAST_GAIN) return { kind: 'pass', status: shown, comparisons }
+  if (!isLast) return { kind: 'wait', status: `not sure yet for all: ${shown}`, looked: true, comparisons }
+  return { kind: 'lose', status: `what the trial promised did not hold for all: ${shown}`, comparisons }
+}
+
+/** What was measured, in the words of a prediction. */
+export function outcomeOf(
+  samples: readonly Sample[],
+  p99Ms: number | null,
+  recordsPerSecond: number,
+  endToEndP99Ms: number | null,
+): Outcome {
+  const prices = pricesOf(samples)
+  const usdPerMillionRecords = prices.length === 0 ? null : median(prices)
+  const records = sum(samples, (one) => one.records)
+  const batches = sum(samples, (one) => one.batches)
+  return {
+    usdPerMillionRecords,
+    usdPerMonth: usdPerMillionRecords === null ? null : (usdPerMillionRecords * recordsPerSecond * MONTH_SECONDS) / 1e6,
+    sendP99Ms: p99Ms,
+    endToEndP99Ms,
+    wireBytesPerRecord: records === 0 ? null : sum(samples, (one) => one.wireBytes) / records,
+    recordsPerBatch: batches === 0 ? null : records / batches,
+  }
+}
+
+const MONTH_SECONDS = 730 * 3_600
+const seconds = (durationMs: number): string => `${Math.round(durationMs / 1_000)} s`
+const percent = (share: number): string => `${(share * 100).toFixed(Math.abs(share) < 0.1 ? 1 : 0)} %`

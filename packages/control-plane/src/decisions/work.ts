@@ -1,0 +1,144 @@
+/**
+ * What the steps of a decision work with, and what they all ask.
+ */
+import { isUnderWay } from '@mq/contract'
+import type { Deps } from '@mq/kafka'
+import type { Logger } from '../logger.ts'
+import type { LoopTimes } from '../loops/times.ts'
+import type { Ledger } from '../migration/ledger.ts'
+import type { Migrator } from '../migration/migrator.ts'
+import type { Clusters } from '../provision/clusters.ts'
+import { intentKey } from '../provision/decide.ts'
+import type { Provisioner } from '../provision/provisioner.ts'
+import type { ActiveId, IdSpec } from '../registry/records.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { InstanceWindow, TrafficProfile } from '../telemetry/profile.ts'
+import type { Book } from './book.ts'
+import type { Desk } from './desk.ts'
+import type { Policies } from './policies.ts'
+import type { DecisionRecord } from './record.ts'
+import type { PriceWindow } from './samples.ts'
+
+/** The part of the traffic that decisions look at. */
+export interface TrafficReader {
+  profile(mqId: string): TrafficProfile | null
+  instanceWindows(mqId: string, sinceMs: number): readonly InstanceWindow[]
+}
+
+export interface Work {
+  readonly desk: Desk
+  readonly book: Book
+  readonly policies: Policies
+  readonly registry: Registry
+  readonly provisioner: Provisioner
+  readonly clusters: Clusters
+  readonly migrator: Migrator
+  readonly ledger: Ledger
+  readonly traffic: TrafficReader
+  readonly deps: Deps
+  readonly logger: Logger
+  readonly times: LoopTimes
+  /** How windows of the mQ ID are priced; undefined when nothing is known about its cluster. */
+  readonly pricer: (active: ActiveId) => PriceWindow | undefined
+}
+
+export function activeOf({ registry }: Pick<Work, 'registry'>, mqId: string): ActiveId | undefined {
+  const record = registry.get(mqId)
+  return record?.state === 'active' ? record : undefined
+}
+
+export function openEpochOf(active: ActiveId): number {
+  return active.epochs.find(({ state }) => state === 'open' || state === 'sealing')?.epoch ?? active.lastEpoch
+}
+
+/** Why the decision is about a state of things that is gone, or undefined. */
+export function overtakenBy(work: Pick<Work, 'registry'>, record: DecisionRecord): string | undefined {
+  const active = activeOf(work, record.mqId)
+  if (active === undefined) return `'${record.mqId}' was deleted`
+  if (intentKey(active.spec.intent) !== record.work.intent) return 'the intent was changed'
+  const isMove = record.kind === 'cluster' || record.kind === 'partitions'
+  if (!isMove && openEpochOf(active) !== record.work.epoch) return 'the mQ ID was moved'
+  return undefined
+}
+
+/** Whether the settings of `change.before` stand, so that the change can be made. */
+export function stands(active: ActiveId, { change }: DecisionRecord, which: 'before' | 'after'): boolean {
+  const wanted = change[which]
+  switch (change.kind) {
+    case 'producer-settings':
+      return sameSettings(active.spec.producer, wanted)
+    case 'consumer-settings':
+      return sameSettings(active.spec.consumer, wanted)
+    default:
+      return true
+  }
+}
+
+export function sameSettings(a: object, b: object): boolean {
+  const text = (value: object): string =>
+    JSON.stringify(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)))
+  return text(a) === text(b)
+}
+
+/** Another decision that changes the mQ ID now. */
+export function otherUnderWay({ book }: Pick<Work, 'book'>, record: DecisionRecord): DecisionRecord | undefined {
+  return book.of(record.mqId).find((one) => one.number !== record.number && isUnderWay(one.state))
+}
+
+/** The settings with the change made, and its reasons in place of the old ones. */
+export function specAfter(spec: IdSpec, { number, change, choices }: DecisionRecord): IdSpec {
+  const named = new Map(
+    choices.map((choice) => [choice.setting, { ...choice, reason: `decision ${number}: ${choice.reason}` }]),
+  )
+  const replaced = spec.choices.map((choice) => named.get(choice.setting) ?? choice)
+  const added = [...named.values()].filter(({ setting }) => !spec.choices.some((one) => one.setting === setting))
+  const trial = spec.trial?.decision === number ? null : spec.trial
+  const next = { ...spec, choices: [...replaced, ...added], trial }
+  if (change.kind === 'producer-settings') return { ...next, producer: change.after }
+  if (change.kind === 'consumer-settings') return { ...next, consumer: change.after }
+  return next
+}
+
+/** The settings with the change taken back, or undefined when nothing of it stands. */
+export function specWithout(spec: IdSpec, record: DecisionRecord): IdSpec | undefined {
+  const { number, change, work } = record
+  const ours = new Set(record.choices.map(({ setting }) => setting))
+  const before = new Map(work.choicesBefore.map((choice) => [choice.setting, choice]))
+  const restored = spec.choices.flatMap((choice) =>
+    ours.has(choice.setting) ? (before.get(choice.setting) ?? []) : [choice],
+  )
+  const hasTrial = spec.trial?.decision === number
+  const trial = hasTrial ? null : spec.trial
+  if (change.kind === 'producer-settings' && sameSettings(spec.producer, change.after)) {
+    return { ...spec, choices: restored, producer: change.before, trial }
+  }
+  if (change.kind === 'consumer-settings' && sameSettings(spec.consumer, change.after)) {
+    return { ...spec, choices: restored, consumer: change.before, trial }
+  }
+  return hasTrial ? { ...spec, trial } : undefined
+}
+
+export function lagOf(profile: TrafficProfile | null): number | null {
+  const lags = profile?.groups.flatMap(({ lagRecords }) => (lagRecords === null ? [] : [lagRecords])) ?? []
+  return lags.length === 0 ? null : lags.reduce((sum, lag) => sum + lag, 0)
+}
+
+export function endToEndP99Of(profile: TrafficProfile | null): number | null {
+  const all = profile?.groups.flatMap(({ endToEnd }) => endToEnd.quantileMs(0.99) ?? []) ?? []
+  return all.length === 0 ? null : Math.max(...all)
+}
+
+/** Records the brokers hold of the open epoch, over all partitions; null when they cannot be asked now. */
+export async function storedRecords({ clusters, logger }: Work, active: ActiveId): Promise<bigint | null> {
+  const open = active.epochs.find(({ state }) => state === 'open')
+  if (open === undefined) return null
+  try {
+    const ends = await clusters.use(open.cluster, `reading the offsets of ${open.topic}`, (admin) =>
+      admin.endOffsets(open.topic, open.partitions),
+    )
+    return ends.reduce((sum, end) => sum + end, 0n)
+  } catch (error) {
+    logger.debug({ mqId: active.id, error: String(error) }, 'offsets could not be read for a decision')
+    return null
+  }
+}

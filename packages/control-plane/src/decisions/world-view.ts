@@ -1,0 +1,113 @@
+/**
+ * The world as the loops see it, taken from the registry, the traffic, the clusters and the book.
+ *
+ * V1. A copy: nothing a loop does reaches anything.
+ * V2. What was watched before the settings or the place last changed says nothing about what stands.
+ * V3. A first look goes by what is summed up for every mQ ID; windows of single instances are read of those alone that a loop would
+ *     change, so that thousands of quiet ones cost nothing.
+ */
+import type { Configuration } from '@mq/economics'
+import type { IdWorld, Stretch, World } from '../loops/world.ts'
+import { BATCH_OVERHEAD_BYTES } from '../provision/placement-rules.ts'
+import type { ActiveId } from '../registry/records.ts'
+import type { InstanceWindow } from '../telemetry/profile.ts'
+import { workloadOf } from '../telemetry/workload.ts'
+import type { EngineOptions } from './engine.ts'
+import { isPlausible } from './samples.ts'
+import { activeOf, endToEndP99Of, openEpochOf } from './work.ts'
+
+/** Into so many parts the time that was watched is cut, to see whether it is steady. */
+const STRETCHES = 4
+const LEAST_STRETCH_WINDOWS = 2
+
+/** @param closely whether windows of instances are read, too: they are kept for longer as soon as somebody asks for them */
+export function worldOf(options: EngineOptions, ids: readonly string[], closely: boolean): World {
+  const { deps, policies, times } = options
+  return {
+    nowMs: deps.clock.nowMs(),
+    autopilot: policies.autopilot.on,
+    times,
+    clusters: options.clusterModels(),
+    ids: ids.flatMap((id) => idWorld(options, id, closely) ?? []),
+  }
+}
+
+function idWorld(options: EngineOptions, id: string, closely: boolean): IdWorld | undefined {
+  const { policies, book, traffic, times, deps, ledger } = options
+  const active = activeOf(options, id)
+  if (active === undefined) return undefined
+  const nowMs = deps.clock.nowMs()
+  const profile = traffic.profile(id)
+  const decisions = book.of(id)
+  // A trial ends without a trace in what stands; a change of what stands starts the watching anew (V2).
+  const changedAtMs = Math.max(
+    active.epochs.at(-1)?.createdAtMs ?? 0,
+    ...decisions.map(({ work, endedAtMs }) => endedAtMs ?? work.appliedAtMs ?? 0),
+  )
+  const sinceMs = Math.max(changedAtMs, nowMs - 2 * times.observeMs)
+  const windows = !closely
+    ? []
+    : traffic
+        .instanceWindows(id, sinceMs)
+        .filter((one) => one.trial === null && isPlausible(one) && one.windowStartMs >= changedAtMs)
+  const first = Math.min(nowMs, ...windows.map(({ windowStartMs }) => windowStartMs))
+  const sendP99Ms = profile?.sendLatency.quantileMs(0.99) ?? null
+  const endToEnd = endToEndP99Of(profile)
+  return {
+    id,
+    intent: active.spec.intent,
+    policy: policies.effective(id, active.spec.intent.owner?.team),
+    producer: active.spec.producer,
+    consumer: active.spec.consumer,
+    configuration: configurationOf(active),
+    largestBatchBytes: Number(active.spec.topicConfigs['max.message.bytes'] ?? 1_048_576) - BATCH_OVERHEAD_BYTES,
+    seenRetentionMs: seenRetention(options, active),
+    epoch: openEpochOf(active),
+    workload: profile === null ? null : workloadOf(profile, active),
+    stretches: stretchesOf(windows, first, nowMs),
+    observedMs: closely ? nowMs - first : (profile?.observedMs ?? 0),
+    records: closely ? windows.reduce((sum, { records }) => sum + records, 0) : (profile?.records ?? 0),
+    readingP99Ms: endToEnd === null || sendP99Ms === null ? null : Math.max(0, endToEnd - sendP99Ms),
+    isBusy: active.pending !== null || ledger.handingOver(id) !== undefined,
+    decisions,
+  }
+}
+
+export function configurationOf(active: ActiveId): Configuration {
+  const { producer, consumer, replication, intent } = active.spec
+  const open = active.epochs.find(({ state }) => state === 'open' || state === 'sealing') ?? active.epochs.at(-1)!
+  return {
+    cluster: open.cluster,
+    partitions: open.partitions,
+    replication,
+    retentionMs: intent.retention.policy === 'time' ? intent.retention.durationMs : null,
+    localRetentionMs: null,
+    codec: producer.codec,
+    codecLevel: producer.codecLevel ?? null,
+    lingerMs: producer.lingerMs,
+    batchBytes: producer.batchBytes,
+    fetchMinBytes: consumer.fetchMinBytes,
+    fetchMaxWaitMs: consumer.fetchMaxWaitMs,
+    followerFetch: false,
+  }
+}
+
+function seenRetention(options: EngineOptions, active: ActiveId): number | null {
+  const open = active.epochs.find(({ state }) => state === 'open')
+  return open === undefined ? null : options.seenRetentionMs(open.cluster, open.topic)
+}
+
+/** The rate and the size in equal parts of the time; the part that is still running is left out. */
+function stretchesOf(windows: readonly InstanceWindow[], fromMs: number, nowMs: number): Stretch[] {
+  const longestMs = Math.max(1, ...windows.map(({ activeMs }) => activeMs))
+  const untilMs = nowMs - longestMs
+  const partMs = (untilMs - fromMs) / STRETCHES
+  if (partMs < LEAST_STRETCH_WINDOWS * longestMs) return []
+  return Array.from({ length: STRETCHES }, (_, index) => {
+    const [start, end] = [fromMs + index * partMs, fromMs + (index + 1) * partMs]
+    const part = windows.filter(({ windowStartMs }) => windowStartMs >= start && windowStartMs < end)
+    const records = part.reduce((sum, one) => sum + one.records, 0)
+    const bytes = part.reduce((sum, one) => sum + one.recordBytes, 0)
+    return { recordsPerSecond: (records * 1_000) / partMs, recordBytes: records === 0 ? 0 : bytes / records }
+  })
+}

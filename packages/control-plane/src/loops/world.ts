@@ -1,0 +1,51 @@
+/**
+ * What the loops see: an immutable snapshot. A loop is a function of it and of nothing else.
+ *
+ * W1. Everything a loop may use stands here, so that a recorded World explains an old proposal.
+ * W2. A figure nobody measured is null, never a guess.
+ */
+import type { ConsumerSettings, EffectivePolicy, Intent, ProducerSettings } from '@mq/contract'
+import type { ClusterModel, Configuration, Workload } from '@mq/economics'
+import type { DecisionRecord } from '../decisions/record.ts'
+import type { LoopTimes } from './times.ts'
+
+/** Traffic of one mQ ID in one stretch of the time it was watched. */
+export interface Stretch {
+  readonly recordsPerSecond: number
+  readonly recordBytes: number
+}
+
+export interface IdWorld {
+  readonly id: string
+  readonly intent: Intent
+  readonly policy: EffectivePolicy
+  readonly producer: ProducerSettings
+  readonly consumer: ConsumerSettings
+  readonly configuration: Configuration
+  /** Largest batch the topic takes. */
+  readonly largestBatchBytes: number
+  /** What the topic really keeps, as seen on the cluster; null: not seen, or no limit. */
+  readonly seenRetentionMs: number | null
+  readonly epoch: number
+  /** Null when no client reported. */
+  readonly workload: Workload | null
+  /** Equal parts of the time that was watched, oldest first. */
+  readonly stretches: readonly Stretch[]
+  /** How long traffic was watched since the settings that stand, and how much. */
+  readonly observedMs: number
+  readonly records: number
+  /** End-to-end p99 beyond what sending takes, of the slowest group; null when no group reports. */
+  readonly readingP99Ms: number | null
+  /** A move or another change is under way. */
+  readonly isBusy: boolean
+  /** As far back as decisions are remembered, oldest first. */
+  readonly decisions: readonly DecisionRecord[]
+}
+
+export interface World {
+  readonly nowMs: number
+  readonly autopilot: boolean
+  readonly times: LoopTimes
+  readonly ids: readonly IdWorld[]
+  readonly clusters: readonly ClusterModel[]
+}

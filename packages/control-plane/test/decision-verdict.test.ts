@@ -1,0 +1,385 @@
+/**
+ * What a trial proves: the statistics (Z1-Z3), who tries (N1-N3), what stops it (R1-R3), what passes (V1-V4).
+ */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { CANARY_SHARE, chooseCanary } from '../src/decisions/canary.ts'
+import { type GuardrailInput, guardrails } from '../src/decisions/guardrails.ts'
+import { isPlausible, type Sample } from '../src/decisions/samples.ts'
+import { mannWhitneyLess, medianChange } from '../src/decisions/statistics.ts'
+import { judgeTrial, judgeWatch, type TrialFacts, type WatchFacts } from '../src/decisions/verdict.ts'
+import { devTimes } from '../src/loops/times.ts'
+import type { InstanceWindow } from '../src/telemetry/profile.ts'
+import { Sketch } from '../src/telemetry/sketch.ts'
+
+const T0 = 1_800_000_000_000
+
+function sample(change: Partial<Sample> = {}): Sample {
+  return {
+    instance: 'a',
+    atMs: T0,
+    activeMs: 1_000,
+    trial: null,
+    records: 1_000,
+    recordBytes: 200_000,
+    wireBytes: 100_000,
+    batches: 100,
+    requests: 100,
+    cpuUs: 5_000,
+    errors: 0,
+    retries: 0,
+    bufferBytesMax: 1_000,
+    p99Ms: 10,
+    usdPerMillion: 1,
+    ...change,
+  }
+}
+
+/** One window a second from each of the instances, priced around `price` with a seeded wobble. */
+function windows(
+  instances: readonly string[],
+  seconds: number,
+  price: number,
+  change: Partial<Sample> = {},
+  fromMs = T0,
+): Sample[] {
+  return instances.flatMap((instance, nth) =>
+    Array.from({ length: seconds }, (_, second) => {
+      const wobble = 1 + (((second * 7 + nth * 3) % 11) - 5) / 100 + second / 1e6 + nth / 1e7
+      return sample({ instance, atMs: fromMs + second * 1_000, usdPerMillion: price * wobble, ...change })
+    }),
+  )
+}
+
+describe('statistics', () => {
+  test('Mann-Whitney gives the tables of Mann and Whitney for small samples (Z1, Z2)', () => {
+    assert.equal(mannWhitneyLess([1, 2, 3], [4, 5, 6]), 1 / 20)
+    assert.equal(mannWhitneyLess([1, 3, 5], [2, 4, 6]), 7 / 20)
+    assert.equal(mannWhitneyLess([1, 2, 3, 4], [5, 6, 7, 8]), 1 / 70)
+    assert.equal(mannWhitneyLess([5, 6, 7, 8], [1, 2, 3, 4]), 1)
+    assert.equal(mannWhitneyLess([], [1]), 1)
+    assert.equal(mannWhitneyLess([2, 2, 2], [2, 2, 2]), 1)
+  })
+
+  test('exact and normal agree where one hands over to the other (Z1)', () => {
+    const exact = mannWhitneyLess(
+      Array.from({ length: 20 }, (_, n) => n * 2),
+      Array.from({ length: 20 }, (_, n) => n * 2 + 7),
+    )
+    const normal = mannWhitneyLess(
+      Array.from({ length: 21 }, (_, n) => n * 2),
+      Array.from({ length: 21 }, (_, n) => n * 2 + 7.1),
+    )
+    assert.ok(Math.abs(exact - normal) < 0.03, `${exact} ${normal}`)
+  })
+
+  test('where nothing differs chance says yes as often as it may, and no more often', () => {
+    let [yes, runs, state] = [0, 600, 7]
+    const random = (): number => {
+      state = (state * 48_271) % 2_147_483_647
+      return state / 2_147_483_647
+    }
+    for (let run = 0; run < runs; run++) {
+      const draw = (): number[] => Array.from({ length: 12 }, random)
+      if (mannWhitneyLess(draw(), draw()) < 0.05) yes++
+    }
+    assert.ok(yes / runs < 0.075, `${yes} of ${runs}`)
+  })
+
+  test('an interval holds its change, and the same numbers give the same interval (Z3)', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 1, max: 10, noNaN: true }), { minLength: 3, maxLength: 12 }),
+        fc.array(fc.double({ min: 1, max: 10, noNaN: true }), { minLength: 3, maxLength: 12 }),
+        (after, before) => {
+          const one = medianChange(after, before)
+          assert.ok(one.low <= one.changeShare + 0.5 && one.high >= one.changeShare - 0.5)
+          assert.ok(one.low <= one.high)
+          assert.deepEqual(medianChange(after, before), one)
+        },
+      ),
+      { numRuns: 50 },
+    )
+  })
+})
+
+describe('the canary', () => {
+  test('takes at most a tenth of the instances, and at least one, whatever they send (N1, N2)', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 50_000 }), { minLength: 0, maxLength: 120 }), (rates) => {
+        const recent = rates.map((records, index) => sample({ instance: `i${index}`, records }))
+        const canary = chooseCanary(recent)
+        const sending = rates.filter((rate) => rate > 0).length
+        if (sending === 0) return assert.equal(canary, undefined)
+        assert.ok(canary !== undefined)
+        assert.equal(canary.ofInstances, sending)
+        assert.equal(canary.design, sending === 1 ? 'windows' : 'instances')
+        assert.ok(canary.instances.length >= 1)
+        assert.ok(canary.instances.length <= Math.max(1, Math.floor(sending * CANARY_SHARE)))
+        for (const one of canary.instances) assert.ok(rates[Number(one.slice(1))]! > 0)
+      }),
+    )
+  })
+
+  test('takes the most usual of them (N3)', () => {
+    const recent = [100, 5_000, 90, 110, 1].map((records, index) => sample({ instance: `i${index}`, records }))
+    assert.deepEqual(chooseCanary(recent)?.instances, ['i0'])
+  })
+})
+
+describe('guardrails', () => {
+  const input = (change: Partial<GuardrailInput>): GuardrailInput => ({
+    onTrial: windows(['a'], 10, 1),
+    rest: windows(['b', 'c'], 10, 1),
+    before: windows(['a'], 10, 1),
+    sendP99LimitMs: 100,
+    lagBefore: 10,
+    lagNow: 20,
+    recordsPerSecond: 1_000,
+    reports: windows(['a'], 10, 1),
+    instances: ['a'],
+    beganAtMs: T0,
+    nowMs: T0 + 11_000,
+    times: devTimes,
+    ...change,
+  })
+  const broken = (change: Partial<GuardrailInput>): string[] =>
+    guardrails(input(change)).flatMap(({ name, held }) => (held ? [] : [name]))
+
+  test('hold while nothing is wrong', () => {
+    assert.deepEqual(broken({}), [])
+    assert.deepEqual(broken({ rest: [], before: [], onTrial: [], reports: [], nowMs: T0 + 1_000 }), [])
+  })
+
+  test('each breaks for its own reason (R1)', () => {
+    assert.deepEqual(broken({ onTrial: windows(['a'], 10, 1, { errors: 5 }) }), ['errors'])
+    assert.deepEqual(broken({ onTrial: windows(['a'], 10, 1, { p99Ms: 101 }) }), ['latency'])
+    assert.deepEqual(broken({ onTrial: [...windows(['a'], 9, 1), sample({ p99Ms: 201 })] }), ['latency'])
+    assert.deepEqual(broken({ onTrial: windows(['a'], 10, 1, { retries: 10 }) }), ['retries'])
+    assert.deepEqual(broken({ onTrial: windows(['a'], 10, 1, { bufferBytesMax: 2 ** 27 }) }), ['buffer'])
+    assert.deepEqual(broken({ onTrial: windows(['a'], 10, 1, { records: 300 }) }), ['throughput'])
+    assert.deepEqual(broken({ lagNow: 40_000 }), ['lag'])
+    assert.deepEqual(broken({ nowMs: T0 + 10_000 + devTimes.silentMs + 1 }), ['silence'])
+  })
+
+  test('what everybody suffers is no fault of the trial (R1)', () => {
+    const rest = windows(['b', 'c'], 10, 1, { errors: 50, retries: 30, records: 320 })
+    assert.deepEqual(broken({ rest, onTrial: windows(['a'], 10, 1, { errors: 40, retries: 25, records: 300 }) }), [])
+  })
+
+  test('one slow window is chance, two are not, one that is far over is enough', () => {
+    const one = [...windows(['a'], 9, 1), sample({ p99Ms: 150 })]
+    assert.deepEqual(broken({ onTrial: one }), [])
+    assert.deepEqual(broken({ onTrial: [...one, sample({ p99Ms: 150 })] }), ['latency'])
+    assert.deepEqual(broken({ onTrial: [...windows(['a'], 9, 1), sample({ p99Ms: 400, records: 5 })] }), [])
+  })
+})
+
+function trial(change: Partial<TrialFacts> = {}): TrialFacts {
+  return {
+    design: 'instances',
+    onTrial: windows(['a'], 20, 0.6, { trial: 1 }),
+    rest: windows(['b', 'c', 'd'], 20, 1),
+    before: windows(['a', 'b', 'c', 'd'], 20, 1, {}, T0 - 30_000),
+    instances: ['a'],
+    startedAtMs: T0,
+    nowMs: T0 + 21_000,
+    looks: 0,
+    sendP99LimitMs: 100,
+    guardrails: [],
+    predictedRatio: 0.6,
+    reportedRecords: 80_000,
+    storedRecords: 81_000,
+    onTrialP99Ms: 12,
+    times: devTimes,
+    ...change,
+  }
+}
+
+describe('the verdict on a trial', () => {
+  test('a change that is cheaper and does no harm passes (V2)', () => {
+    const verdict = judgeTrial(trial())
+    assert.equal(verdict.kind, 'pass', verdict.status)
+    const [cost] = verdict.comparisons
+    assert.ok(cost !== undefined && cost.pValue < 0.01 && cost.changeShare < -0.35 && cost.changeShare > -0.45)
+    assert.match(cost.test, /Mann-Whitney/)
+  })
+
+  test('a broken guardrail ends it before anything is computed (V1)', () => {
+    const guardrail = { name: 'errors', limit: 'none', seen: '7', held: false }
+    const verdict = judgeTrial(trial({ guardrails: [guardrail], nowMs: T0 + 100, onTrial: [] }))
+    assert.equal(verdict.kind, 'lose')
+    assert.match(verdict.status, /guardrail errors: 7/)
+  })
+
+  test('with too few windows, too few records or too little time it waits, and in the end it loses (V2)', () => {
+    for (const short of [
+      trial({ onTrial: windows(['a'], 3, 0.6) }),
+      trial({ onTrial: windows(['a'], 20, 0.6, { records: 6 }) }),
+      trial({ nowMs: T0 + 5_000 }),
+    ]) {
+      assert.equal(judgeTrial(short).kind, 'wait')
+    }
+    const over = judgeTrial(trial({ onTrial: windows(['a'], 3, 0.6), nowMs: T0 + devTimes.longestTrialMs }))
+    assert.equal(over.kind, 'lose')
+    assert.match(over.status, /proved nothing/)
+  })
+
+  test('no difference, or a dearer one, never passes (V2)', () => {
+    for (const price of [1, 0.995, 1.3]) {
+      const last = judgeTrial(trial({ onTrial: windows(['a'], 20, price), nowMs: T0 + devTimes.longestTrialMs }))
+      assert.equal(last.kind, 'lose', `${price}: ${last.status}`)
+    }
+  })
+
+  test('it is looked at twice, not as often as it takes to say yes (V3)', () => {
+    const same = { onTrial: windows(['a'], 20, 0.99) }
+    const first = judgeTrial(trial(same))
+    assert.ok(first.kind === 'wait' && first.looked)
+    const second = judgeTrial(trial({ ...same, looks: 1 }))
+    assert.ok(second.kind === 'wait' && !second.looked && second.comparisons.length === 0)
+  })
+
+  test('slow within the test is slow: the intent stands above the saving (V2)', () => {
+    const verdict = judgeTrial(trial({ onTrialP99Ms: 101 }))
+    assert.equal(verdict.kind, 'lose')
+    assert.match(verdict.status, /p99/)
+  })
+
+  test('an instance that was cheaper all along proves nothing by being cheaper (V4)', () => {
+    const before = [...windows(['a'], 20, 0.6, {}, T0 - 30_000), ...windows(['b', 'c', 'd'], 20, 1, {}, T0 - 30_000)]
+    const verdict = judgeTrial(trial({ before, nowMs: T0 + devTimes.longestTrialMs }))
+    assert.equal(verdict.kind, 'lose', verdict.status)
+  })
+
+  test('one instance in turns is compared with itself (V4)', () => {
+    const verdict = judgeTrial(trial({ design: 'windows', rest: windows(['a'], 20, 1), before: [] }))
+    assert.equal(verdict.kind, 'pass', verdict.status)
+  })
+})
+
+describe('lying telemetry', () => {
+  test('a saving far beyond the prediction is not believed (V2)', () => {
+    const verdict = judgeTrial(trial({ onTrial: windows(['a'], 20, 0.1) }))
+    assert.equal(verdict.kind, 'lose')
+    assert.match(verdict.status, /too good/)
+  })
+
+  test('records that the brokers never took decide nothing (V4)', () => {
+    for (const storedRecords of [20_000, 400_000]) {
+      const verdict = judgeTrial(trial({ storedRecords }))
+      assert.equal(verdict.kind, 'lose')
+      assert.match(verdict.status, /brokers took/)
+    }
+  })
+
+  test('of several instances on trial one liar cannot carry the rest (V4)', () => {
+    const instances = ['a', 'b', 'c']
+    const onTrial = [...windows(['a'], 40, 0.3), ...windows(['b', 'c'], 8, 1.02)]
+    const facts = trial({
+      instances,
+      onTrial,
+      rest: windows(['d', 'e', 'f'], 20, 1),
+      before: windows(['a', 'b', 'c', 'd', 'e', 'f'], 20, 1, {}, T0 - 30_000),
+      predictedRatio: 0.5,
+      nowMs: T0 + devTimes.longestTrialMs,
+    })
+    const verdict = judgeTrial(facts)
+    assert.equal(verdict.kind, 'lose', verdict.status)
+    assert.match(verdict.status, /1 of 3 instances/)
+  })
+
+  test('windows no client can produce are left out', () => {
+    const honest: InstanceWindow = {
+      instance: 'a',
+      app: 'shop',
+      zone: null,
+      epoch: 1,
+      windowMs: 1_000,
+      windowStartMs: T0,
+      activeMs: 1_000,
+      records: 1_000,
+      recordBytes: 200_000,
+      batches: 10,
+      requests: 10,
+      uncompressedBytes: 210_000,
+      wireBytes: 60_000,
+      cpuUs: 4_000,
+      errors: 0,
+      retries: 0,
+      bufferBytesMax: 10_000,
+      sendLatency: new Sketch(),
+      trial: null,
+      settings: { codec: 'zstd', codecLevel: 1, lingerMs: 5, batchBytesLimit: 65_536 },
+    }
+    assert.ok(isPlausible(honest))
+    assert.ok(
+      isPlausible({
+        ...honest,
+        records: 0,
+        recordBytes: 0,
+        batches: 0,
+        requests: 0,
+        wireBytes: 0,
+        uncompressedBytes: 0,
+      }),
+    )
+    for (const lie of [
+      { wireBytes: 600 },
+      { wireBytes: 100 },
+      { wireBytes: 900_000 },
+      { batches: 2_000 },
+      { batches: 0 },
+      { requests: 1_000 },
+      { uncompressedBytes: 1_000 },
+      { cpuUs: 2e9 },
+      { activeMs: 0 },
+      { activeMs: -5 },
+    ]) {
+      assert.ok(!isPlausible({ ...honest, ...lie }), JSON.stringify(lie))
+    }
+  })
+})
+
+describe('the verdict after widening', () => {
+  const watched = (change: Partial<WatchFacts> = {}): WatchFacts => ({
+    after: windows(['a', 'b', 'c', 'd'], 10, 0.6),
+    before: windows(['a', 'b', 'c', 'd'], 20, 1, {}, T0 - 30_000),
+    trialChange: -0.4,
+    predictedRatio: 0.6,
+    guardrails: [],
+    afterP99Ms: 12,
+    sendP99LimitMs: 100,
+    sinceMs: devTimes.watchMs,
+    reportedRecords: 40_000,
+    storedRecords: 40_000,
+    isStructural: false,
+    times: devTimes,
+    ...change,
+  })
+
+  test('what holds for all is kept', () => {
+    assert.equal(judgeWatch(watched()).kind, 'pass')
+  })
+
+  test('what the trial promised and all of them do not show is undone', () => {
+    const verdict = judgeWatch(
+      watched({ after: windows(['a', 'b', 'c', 'd'], 10, 1), sinceMs: devTimes.longestWatchMs }),
+    )
+    assert.equal(verdict.kind, 'lose')
+  })
+
+  test('a liar among all of them does not keep it: most instances have to get cheaper (V4)', () => {
+    const after = [...windows(['a'], 10, 0.3), ...windows(['b', 'c', 'd'], 10, 1.01)]
+    assert.notEqual(judgeWatch(watched({ after })).kind, 'pass')
+    const many = [...windows(['a'], 200, 0.5), ...windows(['b', 'c', 'd'], 10, 1.01)]
+    assert.equal(judgeWatch(watched({ after: many })).kind, 'lose')
+  })
+
+  test('traffic that stops proves nothing: it is undone, unless it saves without traffic', () => {
+    const silent = { after: [], sinceMs: devTimes.longestWatchMs }
+    assert.equal(judgeWatch(watched(silent)).kind, 'lose')
+    assert.equal(judgeWatch(watched({ ...silent, isStructural: true })).kind, 'pass')
+  })
+})
