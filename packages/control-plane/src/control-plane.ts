@@ -56,6 +56,8 @@ export interface ControlPlaneOptions {
   readonly credentials?: Readonly<Record<string, ClusterCredentials>>
   readonly logger?: Logger
   readonly deps?: Deps
+  /** How often clients are to report; every 10 seconds when left out. */
+  readonly telemetryMs?: number
   /** How clusters are spoken to; tests bring their own. */
   readonly openAdmin?: OpenAdmin
   readonly checkEveryMs?: number
@@ -174,6 +176,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       published: () => hub.published,
       dropped: () => hub.dropped,
       reports: () => traffic.reports,
+      outliers: () => traffic.outliers,
       incarnation: () => store.incarnation,
       revision: () => store.revision,
       clusters: () =>
@@ -198,6 +201,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       migrator,
       ledger,
       epochUse,
+      telemetryMs: options.telemetryMs,
       deciding,
     })
     const app = await createServer({

@@ -10,6 +10,7 @@ export interface MetricsSource {
   published(): number
   dropped(): number
   reports(): number
+  outliers(): number
   incarnation(): number
   revision(): number
   clusters(): { name: string; up: boolean; brokers: number | null }[]
@@ -52,6 +53,9 @@ export class Metrics {
     gauge('mq_push_bindings_total', 'Bindings pushed, counted per receiver', () => source.published())
     gauge('mq_push_dropped_total', 'Push streams dropped because nobody read them', () => source.dropped())
     gauge('mq_telemetry_reports_total', 'Telemetry reports taken', () => source.reports())
+    gauge('mq_telemetry_outliers_total', 'Parts of reports left out because they contradict themselves', () =>
+      source.outliers(),
+    )
     gauge('mq_store_incarnation', 'Incarnation of the store', () => source.incarnation())
     gauge('mq_store_revision', 'Revision of the store', () => source.revision())
     gauge('mq_store_failing', '1 when the last write to the store failed', () => (source.storeFailing() ? 1 : 0))

@@ -48,6 +48,8 @@ export interface Services {
   readonly migrator: Migrator
   readonly ledger: Ledger
   readonly epochUse: EpochUse
+  /** How often clients are to report; what they do by themselves when left out. */
+  readonly telemetryMs: number | undefined
   readonly deciding: Deciding
 }
 
@@ -65,6 +67,7 @@ export type Handled = Exclude<RouteName, 'streamBindings'>
 export type Handlers = { readonly [N in Handled]: (input: HandlerInput<N>) => Promise<RouteResponse<N>> }
 
 export function createHandlers(services: Services): Handlers {
+  const wanted = services.telemetryMs === undefined ? {} : { telemetryMs: services.telemetryMs }
   const { store, registry, clusters, provisioner, hub, traffic, restored, migrator, ledger, deciding } = services
   return {
     health: async () => ({ status: 'ok' }),
@@ -87,6 +90,7 @@ export function createHandlers(services: Services): Handlers {
       revision: store.revision,
       createOnFirstUse: services.createOnFirstUse,
       connectedClients: hub.size,
+      ...wanted,
     }),
 
     listClusters: async () => ({ clusters: clusters.views() }),
@@ -197,7 +201,7 @@ export function createHandlers(services: Services): Handlers {
       services.epochUse.take(body)
       migrator.heard(body)
       await restored.seen(body.bindings)
-      return { accepted: true }
+      return { accepted: true, ...wanted }
     },
   }
 }

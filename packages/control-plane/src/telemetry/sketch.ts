@@ -5,7 +5,7 @@
  * K2. A histogram that cannot be read is an error of the report that carried it and changes nothing.
  */
 import { inflateSync } from 'node:zlib'
-import { decodeFromCompressedBase64 } from 'hdr-histogram-js'
+import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64 } from 'hdr-histogram-js'
 
 const MAX_INFLATED_BYTES = 262_144
 /** A day: more is no latency but a clock. */
@@ -80,6 +80,14 @@ export class Sketch {
       if (seen >= rank) break
     }
     return last
+  }
+
+  /** As clients report them. */
+  encode(): string {
+    if (this.#total === 0) return ''
+    const histogram = build({ bitBucketSize: 64, numberOfSignificantValueDigits: 2, autoResize: true })
+    for (const [value, count] of this.#counts) histogram.recordValueWithCount(value, Math.max(1, Math.round(count)))
+    return encodeIntoCompressedBase64(histogram)
   }
 }
 
