@@ -93,6 +93,59 @@ test('a plan prints what would be done, and a refusal exits as one', async () =>
   )
 })
 
+test('what becomes of a lost source is asked for with the move, and a waiting one is let go by number', async () => {
+  await withPlane(
+    ({ path }) => ({
+      body: path.endsWith('/skip') ? { ...opened, onLostSource: 'skip' } : { plan, migration: opened },
+    }),
+    async (url, seen) => {
+      const ran = await run(['migrate', 'orders.placed', '--to', 'b', '--on-lost-source', 'skip', '--url', url])
+      assert.equal(ran.code, exitCodes.ok, ran.stderr)
+      assert.deepEqual(seen[0]?.body, { to: 'b', onLostSource: 'skip', plan: false })
+      assert.match(ran.stdout, /if the old cluster goes away +groups wait for it/)
+      const skipped = await run(['migrate', 'skip', '3', '--url', url])
+      assert.equal(skipped.code, exitCodes.ok, skipped.stderr)
+      assert.equal(seen.at(-1)?.path, '/v1/migrations/3/skip')
+      assert.match(skipped.stdout, /if the old cluster goes away +groups go on/)
+    },
+  )
+})
+
+test('the report shows the verdict, both epochs, pauses, the ledger and who else wrote', async () => {
+  const told: Migration = {
+    ...opened,
+    state: 'stranded',
+    ledger: [{ group: 'billing', partition: 2, from: '5', to: '1005', gone: '7', settledAtMs: null }],
+    foreignProducers: [{ producerId: '4711', producerEpoch: 0, partitions: [1, 3], lastWriteAtMs: 1 }],
+    stragglers: [{ partition: 1, sealedEnd: '10', seenEnd: '12', seenAtMs: 1 }],
+    report: {
+      ...opened.report,
+      writePauseMs: { count: 3, p50: 40, p99: 88, max: 91 },
+      epochs: [
+        { epoch: 1, records: '2000', atMs: 1, groups: [{ group: 'billing', committed: '995', remaining: '1005' }] },
+      ],
+      verdict: {
+        result: 'broken',
+        checks: [{ claim: 'nothing was added after its end', result: 'broken', evidence: '1 of 4 partitions grew' }],
+      },
+    },
+  }
+  await withPlane(
+    () => ({ body: told }),
+    async (url) => {
+      const { stdout, stderr } = await run(['migrations', 'show', '3', '--url', url])
+      assert.match(stdout, /Verdict: broken/, stderr)
+      assert.match(stdout, /nothing was added after its end +broken +1 of 4 partitions grew/)
+      assert.match(stdout, /write pause +p50 40 ms, p99 88 ms, max 91 ms over 3 producers/)
+      assert.match(stdout, /consumer gap +not reported/)
+      assert.match(stdout, /1 +2,000 +billing +995 +1,005/)
+      assert.match(stdout, /billing +2 +5 +1005 +7 +not read yet/)
+      assert.match(stdout, /4711 +0 +1, 3/)
+      assert.match(stdout, /1 +10 +12/)
+    },
+  )
+})
+
 test('a cancel is asked for by number, and one that comes too late exits as refused', async () => {
   await withPlane(
     () => ({ body: { ...migration, state: 'cancelled', cancellable: false } }),
@@ -139,6 +192,8 @@ test('wrong usage is told before anything is asked', async () => {
     ['migrate', 'orders.placed', 'more', '--to', 'b'],
     ['migrate', 'cancel'],
     ['migrate', 'cancel', 'x'],
+    ['migrate', 'skip'],
+    ['migrate', 'orders.placed', '--to', 'b', '--on-lost-source', 'maybe'],
     ['migrations', 'show'],
     ['migrations', 'list'],
   ]) {

@@ -3,99 +3,22 @@
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { Binding, Migration, MqError } from '@mq/contract'
-import { FakeKafka } from './fake-kafka.ts'
-import { assertProblem, type Harness, startHarness, telemetryReport, temporaryFolder } from './harness.ts'
-
-const TIMEOUT = { timeout: 30_000 }
-const ID = 'orders.placed'
-const GROUP = `billing@${ID}`
-const clusters = ['a', 'b'].map((name, index) => ({
-  name,
-  bootstrap: [`127.0.0.1:909${index}`],
-  securityProtocol: 'plaintext' as const,
-}))
-const fast = {
-  warmMs: 0,
-  watchMs: 0,
-  pollMs: 5,
-  quietMs: 0,
-  deleteAfterMs: 0,
-  probePauseMs: 1,
-  sealMs: 1_000,
-  prepareMs: 1_000,
-  guardMs: 0,
-}
-
-interface World {
-  readonly a: FakeKafka
-  readonly b: FakeKafka
-  readonly dataDir: string
-}
-
-function makeWorld(t: TestContext): World {
-  const [a, b] = [new FakeKafka(), new FakeKafka()]
-  a.clusterId = 'kafka-a'
-  b.clusterId = 'kafka-b'
-  // Most brokers win: mQ IDs are placed on a.
-  a.brokers = 4
-  return { a, b, dataDir: temporaryFolder(t) }
-}
-
-async function start(t: TestContext, world: World, times: Record<string, number> = {}): Promise<Harness> {
-  return startHarness(t, {
-    clusters,
-    dataDir: world.dataDir,
-    openAdmin: (address) => (address.name === 'a' ? world.a : world.b).openAdmin(address),
-    migrationTimes: { ...fast, ...times },
-  })
-}
-
-/** An mQ ID with records and a group that is behind. */
-async function declare(plane: Harness, world: World): Promise<void> {
-  await plane.clusters.checkAll()
-  const made = await plane.call('PUT', `/v1/ids/${ID}`, { intent: {} })
-  assert.equal(made.status, 200, made.text)
-  const { partitions } = made.body
-  for (let partition = 0; partition < partitions; partition++) {
-    world.a.append(`${ID}.e1`, partition, 10n)
-    world.a.commit(GROUP, `${ID}.e1`, partition, 5n)
-  }
-}
-
-function readToEnd(kafka: FakeKafka, topic: string): void {
-  for (const [partition, end] of (kafka.topics.get(topic)?.ends ?? []).entries()) {
-    kafka.commit(GROUP, topic, partition, end)
-  }
-}
-
-async function migration(plane: Harness, number = 1): Promise<Migration> {
-  const answer = await plane.call('GET', `/v1/migrations/${number}`)
-  assert.equal(answer.status, 200, answer.text)
-  return Migration.parse(answer.body)
-}
-
-async function until(plane: Harness, states: readonly string[], number = 1, ms = 8_000): Promise<Migration> {
-  const deadline = performance.now() + ms
-  for (;;) {
-    const found = await migration(plane, number)
-    if (states.includes(found.state)) return found
-    assert.ok(performance.now() < deadline, `still ${found.state}: ${JSON.stringify(found.steps)}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
-
-async function over(plane: Harness, number = 1): Promise<Migration> {
-  const deadline = performance.now() + 8_000
-  while (plane.ledger.current(number) !== undefined) {
-    assert.ok(performance.now() < deadline, JSON.stringify(plane.ledger.current(number)?.steps))
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-  return migration(plane, number)
-}
-
-const states = (binding: Binding): string => binding.epochs.map(({ epoch, state }) => `${epoch} ${state}`).join(', ')
-const bindingOf = (plane: Harness): Binding => Binding.parse(plane.registry.binding(ID))
+import { Binding, MqError } from '@mq/contract'
+import { assertProblem, type Harness, telemetryReport } from './harness.ts'
+import {
+  bindingOf,
+  declare,
+  GROUP,
+  ID,
+  makeWorld,
+  migration,
+  over,
+  readToEnd,
+  start,
+  states,
+  TIMEOUT,
+  until,
+} from './moves-on-fakes.ts'
 
 test(
   'clients may send until a leader refused: the request for the seal alone does not hold them (S3)',
