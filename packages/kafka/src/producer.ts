@@ -11,7 +11,7 @@
  * R6. On hold nothing new is sent; what is held can be taken over, in order, by the producer of another topic.
  */
 import { MqError, type ProducerSettings } from '@mq/contract'
-import type { Connection } from '@platformatic/kafka'
+import { Alarm } from './alarm.ts'
 import { type Bytes, type Headers, kindOf } from './batch-encoder.ts'
 import type { HeldRecord } from './batch-parts.ts'
 import { BufferPool } from './buffer-pool.ts'
@@ -26,40 +26,16 @@ import type { Receipt } from './pending-batch.ts'
 import { type Parcel, ProduceDispatcher } from './produce-dispatcher.ts'
 import { PRODUCE_API, PRODUCE_VERSIONS } from './produce-request.ts'
 import { ProducerIds } from './producer-ids.ts'
-import type { ProducerObserver } from './producer-observer.ts'
+import type { ProduceCluster, ProducerOptions } from './producer-options.ts'
 import { ProducerTopic } from './producer-topic.ts'
 import { SendQueue } from './send-queue.ts'
-import type { AmbiguousBatch, Resolution, SenderShared } from './sender-shared.ts'
-
-/** What a producer needs of a cluster; `Cluster` has it. */
-export interface ProduceCluster {
-  connection(nodeId: number, purpose: 'produce'): Promise<Connection>
-  anyConnection(purpose: 'produce'): Promise<Connection>
-  apiVersion(apiKey: number, supported: readonly number[]): Promise<number>
-  metadata(topics: readonly string[], options?: { readonly refresh?: boolean }): Promise<unknown>
-  leader(topic: string, partition: number): { readonly nodeId: number } | undefined
-  markStale(topic: string): void
-}
-
-export interface ProducerOptions {
-  readonly cluster: ProduceCluster
-  readonly settings: ProducerSettings
-  readonly budget: MemoryBudget
-  readonly deps?: Deps
-  readonly sendDeadlineMs?: number
-  readonly observer?: ProducerObserver
-  /** A partition refuses batches within our own limit: it is sealed and keeps what it holds (see `ProducerTopic.senders`). */
-  readonly onSealed?: (topic: string, partition: number) => void
-  /** Finds out in the log whether a batch is stored whose answer never came. */
-  readonly resolveAmbiguous?: (batch: AmbiguousBatch) => Promise<Resolution>
-}
+import type { SenderShared } from './sender-shared.ts'
+import { TurnClock } from './turn-clock.ts'
 
 const DEFAULT_DEADLINE_MS = 120_000
 const MOST_WAITING = 100_000
 const MOST_WAITING_BYTES = 256 * 1_048_576
 const IDLE_BUFFER_BYTES = 16 * 1_048_576
-/** How many sends may share one reading of the wall clock, within one turn of the event loop. */
-const SENDS_PER_CLOCK_READ = 64
 const LEADER_PAUSE_MS = 100
 
 export class Producer {
@@ -74,6 +50,8 @@ export class Producer {
   readonly #active = new Set<PartitionSender>()
   readonly #waiting = new SendQueue(MOST_WAITING, MOST_WAITING_BYTES)
   readonly #stop = new AbortController()
+  readonly #alarm: Alarm
+  readonly #wallClock: TurnClock
   #candidates: PartitionSender[] = []
   #version: number | undefined
   #isAskingVersion = false
@@ -83,19 +61,17 @@ export class Producer {
   readonly #onPlaced: (() => void)[] = []
   #flushes = 0
   #closing: Promise<void> | undefined
-  #timer: TimerHandle | undefined
-  #timerAtMs = Number.POSITIVE_INFINITY
-  #nowMs = 0
-  #clockUses = 0
 
   constructor(options: ProducerOptions) {
     const { cluster, settings, budget, deps = systemDeps, observer = {} } = options
     this.#cluster = cluster
     this.#deps = deps
     this.#budget = budget
+    this.#alarm = new Alarm(deps, () => this.#tick())
+    this.#wallClock = new TurnClock(deps.clock)
     this.#pool = new BufferPool(budget, Math.min(IDLE_BUFFER_BYTES, budget.limitBytes))
     this.#ids = new ProducerIds(cluster, deps, () => this.#scheduleDrain())
-    this.#dispatcher = new ProduceDispatcher(cluster, deps, observer, (atMs) => this.#wakeAt(atMs))
+    this.#dispatcher = new ProduceDispatcher(cluster, deps, observer, (atMs) => this.#alarm.wakeAt(atMs))
     this.#shared = {
       settings,
       deps,
@@ -160,7 +136,7 @@ export class Producer {
         throw wrong('headers', headers)
       }
       const sender = key === null ? topic.sticky() : topic.senders[partitionOf(key, topic.partitions)]!
-      const atMs = timestampMs === undefined ? this.#wallClock() : timestampMs
+      const atMs = timestampMs === undefined ? this.#wallClock.nowMs() : timestampMs
       if (timestampMs !== undefined && !(Number.isSafeInteger(timestampMs) && timestampMs >= 0)) {
         throw new MqError(
           'MQ_MESSAGE_INVALID',
@@ -276,7 +252,7 @@ export class Producer {
       const open = sender.unsettledRecords
       if (open > 0) records += sender.abort(error(open))
     }
-    if (this.#timer !== undefined) this.#deps.timers.clearTimeout(this.#timer)
+    this.#alarm.close()
     if (records > 0) throw error(records)
   }
 
@@ -290,20 +266,6 @@ export class Producer {
     return refused
   }
 
-  #wallClock(): number {
-    if (this.#clockUses === 0) {
-      this.#nowMs = this.#deps.clock.nowMs()
-      this.#clockUses = SENDS_PER_CLOCK_READ
-      setImmediate(this.#forgetClock)
-    }
-    this.#clockUses--
-    return this.#nowMs
-  }
-
-  readonly #forgetClock = (): void => {
-    this.#clockUses = 0
-  }
-
   #wait(
     sender: PartitionSender,
     key: Bytes | null,
@@ -315,7 +277,7 @@ export class Producer {
     const nowMs = this.#deps.clock.monotonicMs()
     const promise = this.#waiting.add(sender, key, value, headers, timestampMs, nowMs, isLimited)
     if (!this.#isPumping) void this.#pump()
-    this.#wakeAt(nowMs + this.#shared.sendDeadlineMs)
+    this.#alarm.wakeAt(nowMs + this.#shared.sendDeadlineMs)
     return promise
   }
 
@@ -368,8 +330,8 @@ export class Producer {
   #opened(sender: PartitionSender, dueAtMs: number): void {
     this.#active.add(sender)
     if (this.#shared.settings.lingerMs === 0 || this.#shared.hurried()) this.#wake(sender)
-    else this.#wakeAt(dueAtMs)
-    this.#wakeAt(dueAtMs - this.#shared.settings.lingerMs + this.#shared.sendDeadlineMs)
+    else this.#alarm.wakeAt(dueAtMs)
+    this.#alarm.wakeAt(dueAtMs - this.#shared.settings.lingerMs + this.#shared.sendDeadlineMs)
   }
 
   #scheduleDrain(): void {
@@ -392,7 +354,7 @@ export class Producer {
       sender.queued = false
       if (!sender.ready(nowMs)) {
         if (sender.backlog === 0) this.#active.delete(sender)
-        else this.#wakeAt(sender.dueAtMs())
+        else this.#alarm.wakeAt(sender.dueAtMs())
         continue
       }
       const leader = this.#cluster.leader(sender.topic, sender.partition)
@@ -450,7 +412,7 @@ export class Producer {
   #findLeader(sender: PartitionSender): void {
     const { topic } = sender
     sender.note('no leader of the partition is known')
-    this.#wakeAt(this.#deps.clock.monotonicMs() + LEADER_PAUSE_MS)
+    this.#alarm.wakeAt(this.#deps.clock.monotonicMs() + LEADER_PAUSE_MS)
     if (this.#findingLeaders.has(topic)) return
     this.#findingLeaders.add(topic)
     const found = (): void => {
@@ -463,19 +425,7 @@ export class Producer {
     this.#cluster.metadata([topic], { refresh: true }).then(found, found)
   }
 
-  #wakeAt(atMs: number): void {
-    if (atMs >= this.#timerAtMs || this.#stop.signal.aborted) return
-    if (this.#timer !== undefined) this.#deps.timers.clearTimeout(this.#timer)
-    this.#timerAtMs = atMs
-    this.#timer = this.#deps.timers.setTimeout(
-      this.#tick,
-      Math.max(0, Math.ceil(atMs - this.#deps.clock.monotonicMs())),
-    )
-  }
-
-  readonly #tick = (): void => {
-    this.#timer = undefined
-    this.#timerAtMs = Number.POSITIVE_INFINITY
+  #tick(): void {
     const nowMs = this.#deps.clock.monotonicMs()
     let nextMs = this.#dispatcher.expire(nowMs)
     for (let head = this.#waiting.head; head !== undefined; head = this.#waiting.head) {
@@ -501,7 +451,7 @@ export class Producer {
       if (dueAtMs <= nowMs || sender.backlog === 0) this.#wake(sender)
       else nextMs = Math.min(nextMs, dueAtMs)
     }
-    if (nextMs !== Number.POSITIVE_INFINITY) this.#wakeAt(nextMs)
+    if (nextMs !== Number.POSITIVE_INFINITY) this.#alarm.wakeAt(nextMs)
   }
 }
 

@@ -4,8 +4,9 @@ import { after } from 'node:test'
 import { type MqError, MqError as MqErrorClass, type ProducerSettings } from '@mq/contract'
 import { FakeBroker, type FakeBrokerOptions, type ProduceFault } from '@mq/testkit'
 import { MemoryBudget } from '../src/memory-budget.ts'
-import { Producer, type ProducerOptions } from '../src/producer.ts'
+import { Producer } from '../src/producer.ts'
 import type { BatchReport } from '../src/producer-observer.ts'
+import type { ProducerOptions } from '../src/producer-options.ts'
 import { produceCluster } from './produce-cluster.ts'
 
 export const SETTINGS: ProducerSettings = {

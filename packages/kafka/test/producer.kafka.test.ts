@@ -9,8 +9,9 @@ import { Cluster } from '../src/cluster.ts'
 import { codecs } from '../src/compression.ts'
 import { Fetcher } from '../src/fetcher.ts'
 import { MemoryBudget } from '../src/memory-budget.ts'
-import { Producer, type ProducerOptions } from '../src/producer.ts'
+import { Producer } from '../src/producer.ts'
 import type { BatchReport } from '../src/producer-observer.ts'
+import type { ProducerOptions } from '../src/producer-options.ts'
 
 const SETTINGS: ProducerSettings = {
   codec: 'none',

@@ -1,0 +1,40 @@
+/**
+ * One timer for many moments: it rings at the earliest that was asked for.
+ *
+ * A1. At most one timer is set; whoever is rung for looks at everything and asks again for what comes next.
+ * A2. A closed alarm never rings.
+ */
+import type { Deps, TimerHandle } from './deps.ts'
+
+export class Alarm {
+  readonly #deps: Deps
+  readonly #ring: () => void
+  #timer: TimerHandle | undefined
+  #atMs = Number.POSITIVE_INFINITY
+  #isClosed = false
+
+  constructor(deps: Deps, ring: () => void) {
+    this.#deps = deps
+    this.#ring = ring
+  }
+
+  /** @param atMs on the monotonic clock; what is later than the moment already asked for changes nothing */
+  wakeAt(atMs: number): void {
+    if (atMs >= this.#atMs || this.#isClosed) return
+    if (this.#timer !== undefined) this.#deps.timers.clearTimeout(this.#timer)
+    this.#atMs = atMs
+    const inMs = Math.max(0, Math.ceil(atMs - this.#deps.clock.monotonicMs()))
+    this.#timer = this.#deps.timers.setTimeout(this.#due, inMs)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    if (this.#timer !== undefined) this.#deps.timers.clearTimeout(this.#timer)
+  }
+
+  readonly #due = (): void => {
+    this.#timer = undefined
+    this.#atMs = Number.POSITIVE_INFINITY
+    this.#ring()
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * What a producer is made from: the cluster as it needs it, settings, memory, and what it tells.
+ */
+import type { ProducerSettings } from '@mq/contract'
+import type { Connection } from '@platformatic/kafka'
+import type { Deps } from './deps.ts'
+import type { MemoryBudget } from './memory-budget.ts'
+import type { ProducerObserver } from './producer-observer.ts'
+import type { AmbiguousBatch, Resolution } from './sender-shared.ts'
+
+/** What a producer needs of a cluster; `Cluster` has it. */
+export interface ProduceCluster {
+  connection(nodeId: number, purpose: 'produce'): Promise<Connection>
+  anyConnection(purpose: 'produce'): Promise<Connection>
+  apiVersion(apiKey: number, supported: readonly number[]): Promise<number>
+  metadata(topics: readonly string[], options?: { readonly refresh?: boolean }): Promise<unknown>
+  leader(topic: string, partition: number): { readonly nodeId: number } | undefined
+  markStale(topic: string): void
+}
+
+export interface ProducerOptions {
+  readonly cluster: ProduceCluster
+  readonly settings: ProducerSettings
+  readonly budget: MemoryBudget
+  readonly deps?: Deps
+  readonly sendDeadlineMs?: number
+  readonly observer?: ProducerObserver
+  /** A partition refuses batches within our own limit: it is sealed and keeps what it holds (see `ProducerTopic.senders`). */
+  readonly onSealed?: (topic: string, partition: number) => void
+  /** Finds out in the log whether a batch is stored whose answer never came. */
+  readonly resolveAmbiguous?: (batch: AmbiguousBatch) => Promise<Resolution>
+}
