@@ -36,6 +36,7 @@ export class Arrivals {
   #count = 0
   #firstMs = 0
   #lastMs = Date.now()
+  #longestGapMs = 0
 
   constructor(expected: number) {
     this.#expected = expected
@@ -47,8 +48,10 @@ export class Arrivals {
   }
 
   add(sentAtMs: number): void {
-    this.#lastMs = Date.now()
-    if (this.#count === 0) this.#firstMs = this.#lastMs
+    const nowMs = Date.now()
+    if (this.#count === 0) this.#firstMs = nowMs
+    else if (nowMs - this.#lastMs > this.#longestGapMs) this.#longestGapMs = nowMs - this.#lastMs
+    this.#lastMs = nowMs
     this.#endToEndMs.record(Math.max(1, this.#lastMs - sentAtMs))
     this.#count += 1
     if (this.#count === this.#expected) this.#all.resolve()
@@ -66,11 +69,12 @@ export class Arrivals {
   }
 
   /** Milliseconds from the first message to the last, and from being sent to being handled. */
-  timing(): { durationMs: number; endToEndMs: { p50: number; p99: number; max: number } } {
-    if (this.#count === 0) return { durationMs: 0, endToEndMs: { p50: 0, p99: 0, max: 0 } }
+  timing(): { durationMs: number; longestGapMs: number; endToEndMs: { p50: number; p99: number; max: number } } {
+    if (this.#count === 0) return { durationMs: 0, longestGapMs: 0, endToEndMs: { p50: 0, p99: 0, max: 0 } }
     const took = this.#endToEndMs
     return {
       durationMs: this.#lastMs - this.#firstMs,
+      longestGapMs: this.#longestGapMs,
       endToEndMs: { p50: took.percentile(50), p99: took.percentile(99), max: took.max },
     }
   }

@@ -27,6 +27,12 @@ let windowBefore: Promise<unknown> = Promise.resolve()
 let sent = 0
 let bytes = 0
 let sendingMs = 0
+let longestWaitMs = 0
+const confirmed = async (what: Promise<unknown>): Promise<void> => {
+  const fromMs = performance.now()
+  await what
+  longestWaitMs = Math.max(longestWaitMs, performance.now() - fromMs)
+}
 const hideProgress = showProgress(() => sent)
 for await (const chunk of file.read(0, rows)) {
   const startedMs = performance.now()
@@ -45,7 +51,7 @@ for await (const chunk of file.read(0, rows)) {
     sent += 1
     bytes += recordBytes(event)
     if (window.length === WINDOW) {
-      await windowBefore
+      await confirmed(windowBefore)
       windowBefore = Promise.all(window)
       window = []
     }
@@ -53,10 +59,17 @@ for await (const chunk of file.read(0, rows)) {
   sendingMs += performance.now() - startedMs
 }
 const lastMs = performance.now()
-await Promise.all([windowBefore, ...window])
+await confirmed(Promise.all([windowBefore, ...window]))
 sendingMs += performance.now() - lastMs
 hideProgress()
 await mq.close()
 console.log(
-  JSON.stringify({ role: 'producer', part: options.part, sent, recordBytes: bytes, durationMs: Math.round(sendingMs) }),
+  JSON.stringify({
+    role: 'producer',
+    part: options.part,
+    sent,
+    recordBytes: bytes,
+    durationMs: Math.round(sendingMs),
+    longestWaitMs: Math.round(longestWaitMs),
+  }),
 )

@@ -21,7 +21,18 @@ test('a short demo ends by itself, every check holds, and the report carries eve
     flights: {
       sent: number
       groups: { received: number; expected: number }[]
-      checks: { ok: boolean }[]
+      checks: { name: string; ok: boolean }[]
+      move: {
+        from: { cluster: string; partitions: number }
+        to: { cluster: string; partitions: number }
+        written: { before: number; after: number }
+        lost: number
+        duplicated: number
+        reordered: number
+        closedMs: number
+        longestWriteWaitMs: number
+        longestConsumerGapMs: number
+      }
       detail: { choices: unknown[]; traffic: { recordsIn: number; wireBytesIn: number } }
     }
     shop: { sent: Record<string, number>; checks: { ok: boolean }[]; groups: { endToEndMs: { p99: number } }[] }
@@ -38,6 +49,13 @@ test('a short demo ends by itself, every check holds, and the report carries eve
   assert.equal(Math.round(report.flights.detail.traffic.recordsIn), 20_000)
   assert.ok(report.flights.detail.traffic.wireBytesIn > 0)
   assert.ok(report.flights.detail.choices.length > 0)
+  const { from, to, written, lost, duplicated, reordered, ...times } = report.flights.move
+  assert.notEqual(from.cluster, to.cluster)
+  assert.equal(to.partitions, from.partitions * 2)
+  assert.equal(written.before + written.after, 20_000)
+  assert.deepEqual([lost, duplicated, reordered], [0, 0, 0])
+  assert.ok(times.closedMs > 0 && times.longestWriteWaitMs > 0 && times.longestConsumerGapMs > 0)
+  assert.ok(report.flights.checks.some(({ name }) => name === 'no flight was lost by the move'))
   const { 'stock.levels': levels = 0, ...shoppers } = report.shop.sent
   assert.equal(
     Object.values(shoppers).reduce((sum, count) => sum + count, 0),

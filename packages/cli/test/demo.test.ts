@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { MqError } from '@mq/contract'
+import { type Migration, MqError } from '@mq/contract'
 import { z } from 'zod'
 import { AppProcess } from '../src/demo/app-process.ts'
 import { none, sameCount, sameSums } from '../src/demo/checks.ts'
+import { judgeMove } from '../src/demo/move.ts'
+import type { FlightsFollowed, FlightsProduced } from '../src/demo/results.ts'
 import { freshFolder } from './harness.ts'
 
 const LIMIT = { timeout: 20_000 }
@@ -73,4 +75,43 @@ test('D1: checks hold only for what is equal, in both directions, and say what d
     assert.equal(sameSums('s', found as never, expected).ok, false, JSON.stringify(found))
   }
   assert.equal(sameSums('s', {}, {}).ok, false)
+})
+
+test('V1: the verdict on a move counts what any group missed, saw twice or saw overtaken, and each fails its check', () => {
+  const place = { epoch: 1, topic: 't', replication: 1 }
+  const migration = {
+    from: { ...place, cluster: 'a', partitions: 4 },
+    to: { ...place, cluster: 'b', partitions: 8 },
+    report: { recordsSealed: '40', closedMs: 12 },
+  } as unknown as Migration
+  const produced = [60, 40].map((sent): FlightsProduced => {
+    return { role: 'producer', sent, recordBytes: 1, durationMs: 1, longestWaitMs: sent }
+  })
+  const followed = (changes: Partial<FlightsFollowed>): FlightsFollowed[] =>
+    [{}, changes].map((change) => ({
+      group: 'g',
+      received: 100,
+      duplicates: 0,
+      orderViolations: 0,
+      durationMs: 1,
+      longestGapMs: 7,
+      endToEndMs: { p50: 1, p99: 1, max: 1 },
+      sums: {},
+      ...change,
+    }))
+  const sound = judgeMove(migration, 100, produced, followed({}))
+  assert.deepEqual(sound.written, { before: 40, after: 60 })
+  assert.deepEqual([sound.longestWriteWaitMs, sound.longestConsumerGapMs], [60, 7])
+  assert.ok(sound.checks.every(({ ok }) => ok))
+  for (const [change, at] of [
+    [{ received: 99 }, 0],
+    [{ duplicates: 2 }, 1],
+    [{ orderViolations: 3 }, 2],
+  ] as const) {
+    const { checks } = judgeMove(migration, 100, produced, followed(change))
+    assert.deepEqual(
+      checks.map(({ ok }) => ok),
+      [0, 1, 2].map((index) => index !== at),
+    )
+  }
 })

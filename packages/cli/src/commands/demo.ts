@@ -26,7 +26,7 @@ export function demoCommand(program: Command, io: Io): void {
     .command('demo')
     .summary('run everything once on real events and print a report')
     .description(
-      'Starts Kafka and a control plane on free ports in a temporary folder, plays 3,000,000 real US flights and a seeded shop through mQ IDs, checks every sum against the source, prints a report and cleans up. Exit code 0 only when every check holds.',
+      'Starts Kafka and a control plane on free ports in a temporary folder, plays 3,000,000 real US flights and a seeded shop through mQ IDs, moves the busiest of them to a second cluster meanwhile, checks every sum against the source, prints a report and cleans up. Exit code 0 only when every check holds.',
     )
     .option('--flights <n>', 'play only the first so many flights', wholeNumber(1_000, ALL_FLIGHTS), ALL_FLIGHTS)
     .option('--seconds <n>', 'how long the shop is open', wholeNumber(1, 3_600), 10)
@@ -55,7 +55,7 @@ async function demo(io: Io, flags: DemoFlags): Promise<void> {
     const shop = await playShop(stage, { messagesPerSecond: flags.rate, seconds: flags.seconds, seed: flags.seed }, say)
     const failed = [...flights.checks, ...shop.checks].filter((check) => !check.ok)
     const kafka =
-      flags.bootstrap === undefined ? 'a local Kafka of one broker' : `Kafka at ${flags.bootstrap.join(', ')}`
+      flags.bootstrap === undefined ? 'two local Kafkas of one broker each' : `Kafka at ${flags.bootstrap.join(', ')}`
     report = {
       ok: failed.length === 0,
       durationMs: Math.round(performance.now() - startedMs),

@@ -1,8 +1,8 @@
-/** Part A: real US flights at full speed through one mQ ID, two producers, two consumer groups, checked against the file. */
-import type { MqIdDetail } from '@mq/contract'
-import type { z } from 'zod'
+/** Part A: real US flights at full speed through one mQ ID that is moved meanwhile, two producers, two consumer groups, checked against the file. */
+import type { Migration, MqIdDetail } from '@mq/contract'
 import type { AppProcess } from './app-process.ts'
 import { type Check, none, sameCount, sameSums } from './checks.ts'
+import { judgeMove, type MoveReport, moveWhileInUse } from './move.ts'
 import { FlightsExpected, FlightsFollowed, FlightsProduced } from './results.ts'
 import type { Stage } from './stage.ts'
 
@@ -26,6 +26,7 @@ export interface FlightsReport {
   readonly groups: readonly GroupFigures[]
   readonly latest: readonly string[]
   readonly detail: MqIdDetail
+  readonly move: MoveReport
   readonly checks: readonly Check[]
 }
 
@@ -58,24 +59,32 @@ export async function playFlights(
     say('A. flights at full speed', `${sent.toLocaleString('en-US')} sent, ${handled} handled`)
   }, 250)
   try {
+    await Promise.all(producers.map((app) => app.started()))
+    // The result of an application is asked for below; until then nobody may miss that the move failed.
+    const moving = moveWhileInUse(stage, FLIGHTS_ID)
+    moving.catch(() => {})
     const produced = await Promise.all(producers.map((app) => app.result(FlightsProduced)))
     const followed = await Promise.all(groups.map((app) => app.result(FlightsFollowed)))
+    say('A. flights at full speed', 'waiting for the move to end')
+    const migration = await moving
     const detail = await stage.describe(FLIGHTS_ID)
     const expected = await expecting.result(FlightsExpected)
-    return report(produced, followed, expected, detail)
+    return report(produced, followed, expected, detail, migration)
   } finally {
     clearInterval(timer)
   }
 }
 
 function report(
-  produced: readonly z.output<typeof FlightsProduced>[],
+  produced: readonly FlightsProduced[],
   followed: readonly FlightsFollowed[],
-  expected: z.output<typeof FlightsExpected>,
+  expected: FlightsExpected,
   detail: MqIdDetail,
+  migration: Migration,
 ): FlightsReport {
   const sent = produced.reduce((sum, one) => sum + one.sent, 0)
   const sendDurationMs = Math.max(1, ...produced.map((one) => one.durationMs))
+  const move = judgeMove(migration, expected.rows, produced, followed)
   const [delays, routes] = followed as [FlightsFollowed, FlightsFollowed]
   return {
     sent,
@@ -93,6 +102,7 @@ function report(
     })),
     latest: [worstHour(delays), busiestRoutes(routes)],
     detail,
+    move,
     checks: [
       sameCount('every flight of the file was sent', sent, expected.rows),
       ...followed.flatMap((one) => [
@@ -101,6 +111,7 @@ function report(
       ]),
       sameSums('delay per airport and hour equals the file', delays.sums, expected.delays),
       sameSums('flights and miles per route equal the file', routes.sums, expected.routes),
+      ...move.checks,
     ],
   }
 }

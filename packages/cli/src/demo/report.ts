@@ -6,6 +6,7 @@ import { fields, table, wrap } from '../output.ts'
 import { formatCount, formatMs, formatRate } from '../units.ts'
 import type { Check } from './checks.ts'
 import { FLIGHTS_ID, type FlightsReport } from './flights.ts'
+import type { MoveReport } from './move.ts'
 import { SHOP_IDS, type ShopReport } from './shop.ts'
 
 /** A report is read even where there is no terminal. */
@@ -35,6 +36,8 @@ export function reportText(report: DemoReport, colors: Colors, width: number): s
           `${formatCount(group.received)} of ${formatCount(group.expected)} handled, ${formatRate(group.messagesPerSecond)}/s`,
         ]),
         ['bytes', trafficBytes(flights.detail, flights.recordBytes)],
+        ['moved', moveText(flights.move)],
+        ['verdict', moveVerdict(flights.move)],
         ...flights.latest.map((line): [string, string] => ['result', line]),
       ],
       colors,
@@ -82,6 +85,17 @@ function checksText(checks: readonly Check[], colors: Colors): string {
       return `  ${mark} ${check.name} ${colors.dim(`(${check.detail})`)}`
     })
     .join('\n')
+}
+
+function moveText({ from, to, written, closedMs }: MoveReport): string {
+  const place = (one: MoveReport['from']): string => `${one.cluster} (${one.partitions} partitions)`
+  const closed = closedMs === null ? '' : `; closed for ${formatMs(closedMs)}`
+  return `${place(from)} to ${place(to)} while in use: ${formatCount(written.before)} flights before, ${formatCount(written.after)} after${closed}`
+}
+
+function moveVerdict(move: MoveReport): string {
+  const waits = `longest wait of a producer ${formatMs(move.longestWriteWaitMs)}, longest gap of a group ${formatMs(move.longestConsumerGapMs)}`
+  return `${move.lost} lost, ${move.duplicated} duplicated, ${move.reordered} reordered; ${waits}`
 }
 
 function trafficBytes(detail: MqIdDetail, recordBytes: number): string {

@@ -6,18 +6,22 @@ const Latency = z.object({ p50: z.number(), p99: z.number(), max: z.number() })
 const Sums = z.record(z.string(), z.array(z.number()))
 
 export const FlightsExpected = z.object({ role: z.literal('expected'), rows: count, delays: Sums, routes: Sums })
+export type FlightsExpected = z.output<typeof FlightsExpected>
 export const FlightsProduced = z.object({
   role: z.literal('producer'),
   sent: count,
   recordBytes: count,
   durationMs: count,
+  longestWaitMs: count,
 })
+export type FlightsProduced = z.output<typeof FlightsProduced>
 export const FlightsFollowed = z.object({
   group: z.string(),
   received: count,
   duplicates: count,
   orderViolations: count,
   durationMs: count,
+  longestGapMs: count,
   endToEndMs: Latency,
   sums: Sums,
 })

@@ -1,5 +1,5 @@
 /**
- * The surroundings of one demo: a Kafka broker, a control plane, a folder that goes away, and the applications on it.
+ * The surroundings of one demo: two Kafka clusters, a control plane, a folder that goes away, and the applications on it.
  *
  * S1. However the demo ends, every process it started ends and its folder is removed.
  * S2. Nothing outside is touched: free ports, a temporary folder, caches of its own for the applications.
@@ -7,12 +7,16 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { MqIdDetail } from '@mq/contract'
 import { ControlPlaneApi } from '../api.ts'
 import { readDeclarations } from '../declarations-file.ts'
+import { localMigrationTimes } from '../dev/migration-times.ts'
 import type { Io } from '../io.ts'
 import { sourceTree } from '../source-tree.ts'
 import { AppProcess } from './app-process.ts'
+
+const SECOND = 'demo-2'
 
 interface Closable {
   close(): Promise<void>
@@ -25,6 +29,8 @@ export class Stage {
   readonly #stopApps = new AbortController()
   readonly #closing: Closable[]
   #api: ControlPlaneApi | undefined
+  /** Where mQ IDs can be moved to; none when the demo runs on somebody's Kafka. */
+  secondCluster: string | undefined
 
   constructor(io: Io, folder: string) {
     this.#io = io
@@ -41,15 +47,29 @@ export class Stage {
     return this.#api
   }
 
+  /** Fires when the demo is to end. */
+  get signal(): AbortSignal {
+    return this.#io.interrupt
+  }
+
+  async pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#io.interrupt })
+  }
+
   /** Starts Kafka, or uses the one at `bootstrap`, and the control plane. */
   async start(bootstrap: readonly string[] | undefined, say: (text: string) => void): Promise<void> {
     const { startCluster } = await import('@mq/local')
     const { silentLogger, startControlPlane } = await import('@mq/control-plane')
-    let addresses = bootstrap
-    if (addresses === undefined) {
-      const cluster = await startCluster({ name: 'demo', brokers: 1, signal: this.#io.interrupt, onProgress: say })
-      this.#closing.unshift({ close: () => cluster.stop() })
-      addresses = cluster.bootstrap
+    const clusters: { name: string; bootstrap: readonly string[] }[] =
+      bootstrap === undefined ? [] : [{ name: 'demo', bootstrap }]
+    if (bootstrap === undefined) {
+      // One after the other: the first start may have to fetch Kafka.
+      for (const name of ['demo', SECOND]) {
+        const cluster = await startCluster({ name, brokers: 1, signal: this.#io.interrupt, onProgress: say })
+        this.#closing.unshift({ close: () => cluster.stop() })
+        clusters.push({ name, bootstrap: cluster.bootstrap })
+      }
+      this.secondCluster = SECOND
     }
     this.#io.interrupt.throwIfAborted()
     const controlPlane = await startControlPlane({
@@ -57,7 +77,10 @@ export class Stage {
       dataDir: join(this.#folder, 'control-plane'),
       createOnFirstUse: false,
       logger: silentLogger,
-      clusters: [{ name: 'demo', bootstrap: [...addresses], securityProtocol: 'plaintext' }],
+      clusters: clusters.map(({ name, bootstrap: addresses }) => {
+        return { name, bootstrap: [...addresses], securityProtocol: 'plaintext' as const }
+      }),
+      migrationTimes: localMigrationTimes,
     })
     this.#closing.unshift(controlPlane)
     this.#api = new ControlPlaneApi({ url: controlPlane.url, source: 'mq demo' })

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { MqError } from '@mq/contract'
 import type { ControlPlane } from '@mq/control-plane'
 import type { LocalCluster } from '@mq/local'
+import { localMigrationTimes } from './migration-times.ts'
 
 const WATCH_MS = 500
 
@@ -79,6 +80,7 @@ export class DevStack {
         createOnFirstUse: true,
         clusters: [{ name: 'dev', bootstrap: [...bootstrap], securityProtocol: 'plaintext' }],
         logger: createLogger('info', log),
+        migrationTimes: localMigrationTimes,
         ...(options.token === undefined ? {} : { token: options.token }),
       })
       closing.unshift(() => controlPlane.close())
