@@ -58,18 +58,19 @@ export class Load {
     )
   }
 
-  /** @param isSlow whether a record of that place takes the handler some milliseconds */
+  /** @param isSlow whether a record of that place takes the handler some milliseconds, or what it waits for */
   consume(
     mq: Mq,
     group: string,
     member: string,
-    isSlow: (epoch: number, partition: number) => boolean = () => false,
+    isSlow: (epoch: number, partition: number) => boolean | Promise<void> = () => false,
   ): Promise<Subscription> {
     return mq.consume<Event>(
       this.id,
       group,
       async ({ value: { producer, n }, key, epoch, partition, offset }) => {
-        if (isSlow(epoch, partition)) await new Promise((resolve) => setTimeout(resolve, SLOW_MS))
+        const slow = isSlow(epoch, partition)
+        if (slow !== false) await (slow === true ? new Promise((resolve) => setTimeout(resolve, SLOW_MS)) : slow)
         this.handled++
         const place = { epoch, partition, offset: Number(offset) }
         this.events.push({ type: 'handle', tUs: nowUs(), group, member, producer, n, key, ...place })
