@@ -55,13 +55,9 @@ export function batchingOf(stream: Stream): Batching {
 
 export function openBatch(stream: Omit<Stream, 'flightMs'>): OpenBatch {
   const { recordsPerMs: lambda, dispersion, lingerMs, maxRecords } = stream
-  const followers = lambda * lingerMs
-  const together = (dispersion + 1) / 2
-  return {
-    stream,
-    lingered:
-      lambda <= 0 ? 1 : expectedMin(maxRecords, Math.max(1, together + followers), Math.max(0, dispersion * followers)),
-  }
+  // Who comes in a burst comes with the first record: that is (dispersion + 1) / 2 records without any linger.
+  const mean = Math.max(1, (dispersion + 1) / 2 + lambda * lingerMs)
+  return { stream, lingered: lambda <= 0 ? 1 : expectedMin(maxRecords, mean, dispersion * (mean - 1)) }
 }
 
 /** F1a */

@@ -1,9 +1,32 @@
 /** All price books that come with mQ, by id. */
 import { MqError } from '@mq/contract'
-import { awsMskApSoutheast1, awsMskServerlessUsEast1, awsMskUsEast1, awsUsEast1 } from './books/aws.ts'
+import {
+  awsMskApSoutheast1,
+  awsMskExpressUsEast1,
+  awsMskServerlessUsEast1,
+  awsMskUsEast1,
+  awsUsEast1,
+} from './books/aws.ts'
+import { azureCentralindia, azureEastus, gcpUsCentral1, googleManagedKafka } from './books/clouds.ts'
+import { confluentBasic, confluentEnterprise, confluentStandard } from './books/confluent.ts'
+import { ownHardware } from './books/own-hardware.ts'
 import type { PriceBook } from './price-book.ts'
 
-const BOOKS: readonly PriceBook[] = [awsUsEast1, awsMskUsEast1, awsMskApSoutheast1, awsMskServerlessUsEast1]
+const BOOKS: readonly PriceBook[] = [
+  awsUsEast1,
+  awsMskUsEast1,
+  awsMskApSoutheast1,
+  awsMskExpressUsEast1,
+  awsMskServerlessUsEast1,
+  gcpUsCentral1,
+  googleManagedKafka,
+  azureEastus,
+  azureCentralindia,
+  confluentBasic,
+  confluentStandard,
+  confluentEnterprise,
+  ownHardware,
+]
 
 export function priceBooks(): readonly PriceBook[] {
   return BOOKS

@@ -4,6 +4,7 @@
  * W1. A row is exactly what `producing` says for its settings; only the batches that gather by linger are shared between codecs.
  * W2. What a row breaks by itself (memory, CPU, a partition that cannot carry its share, room for the largest message) is said here.
  */
+import { closeBatch } from './batching.ts'
 import type { FittedCurve } from './codec-curve.ts'
 import type { CodecChoice, Grid } from './grid.ts'
 import type { ModelConstants } from './model-constants.ts'
@@ -21,6 +22,8 @@ export interface Row {
   readonly usual: Produced
   /** The same as `usual` when no peak is expected. */
   readonly peak: Produced
+  /** What records wait for each other at the peak if every batch leaves at once: no cluster can do better. */
+  readonly leastWait: { readonly mean: number; readonly p99: number }
   readonly refusal: Constraint | null
 }
 
@@ -36,6 +39,12 @@ export function curvesOf(workload: Workload, grid: Grid): readonly FittedCurve[]
   return grid.codecs.map((codec) => curveOf(workload, codec))
 }
 
+interface Gathered {
+  readonly usual: readonly OpenShare[]
+  readonly peak: readonly OpenShare[] | null
+  readonly leastWait: Row['leastWait']
+}
+
 /** Rows by their place in the grid, computed when they are first asked for. */
 export class RowTable {
   readonly #workload: Workload
@@ -46,7 +55,7 @@ export class RowTable {
   readonly #curves: readonly FittedCurve[]
   readonly #limits: ProducerLimits
   readonly #rows: (Row | undefined)[]
-  readonly #open: ({ usual: readonly OpenShare[]; peak: readonly OpenShare[] | null } | undefined)[]
+  readonly #open: (Gathered | undefined)[]
 
   constructor(
     workload: Workload,
@@ -93,20 +102,25 @@ export class RowTable {
       batchBytes,
       usual,
       peak,
+      leastWait: open.leastWait,
       refusal: refusalOf(this.#workload, batchBytes, usual, peak, this.#limits),
     }
     this.#rows[at] = row
     return row
   }
 
-  #openAt(gathered: number, lingerMs: number, batchBytes: number) {
+  #openAt(gathered: number, lingerMs: number, batchBytes: number): Gathered {
     let open = this.#open[gathered]
     if (open === undefined) {
       const settings = { partitions: this.#partitions, lingerMs, batchBytes }
-      open = {
-        usual: openBatches(this.#workload, settings, this.#constants),
-        peak: this.#busy === null ? null : openBatches(this.#busy, settings, this.#constants),
+      const usual = openBatches(this.#workload, settings, this.#constants)
+      const peak = this.#busy === null ? null : openBatches(this.#busy, settings, this.#constants)
+      let least = { mean: 0, p99: 0 }
+      for (const { open: batch, share } of peak ?? usual) {
+        const { waitMeanMs, waitP99Ms } = closeBatch(batch, 0)
+        if (share >= 0.01 && waitP99Ms >= least.p99) least = { mean: waitMeanMs, p99: waitP99Ms }
       }
+      open = { usual, peak, leastWait: least }
       this.#open[gathered] = open
     }
     return open

@@ -122,6 +122,11 @@ export class Search {
         const best: Found | null = tally.best
         if (solved >= MOST_EXACT || (best !== null && atLeast > best.usdPerMonth * RANK_TOLERANCE)) break
         this.#solveCluster(cluster, wishes, tally, rows)
+        // Cheaper by its rank than what was found: what is good here was not good at home. Then look at everything.
+        const found: Found | null = tally.best
+        if (tally.brief && (found === null || atLeast * RANK_TOLERANCE < found.usdPerMonth)) {
+          this.#solveCluster(cluster, wishes, tally, null)
+        }
         solved++
       }
     }
@@ -146,13 +151,13 @@ export class Search {
         tally.evaluated += each
         continue
       }
-      const slackMs = wishes.latencyMs + home.constants.produceRttP99Ms - cluster.constants.produceRttP99Ms
-      const bucket = Math.round(Math.log(Math.max(0.1, slackMs)) * 10)
+      const longestWait = longestWaitMs(wishes.latencyMs, cluster.constants)
+      const bucket = Math.ceil(Math.log(Math.max(0.1, longestWait)) * 10)
       let few = fastEnough.get(bucket)
       if (few === undefined) {
-        const limitMs = Math.exp(bucket / 10) - home.constants.fetchRttMs
+        const limitMs = Math.exp(bucket / 10)
         few = unbeaten(
-          rows.filter((row) => row.peak.latency.p99 <= limitMs),
+          rows.filter((row) => row.leastWait.p99 <= limitMs),
           true,
         )
         fastEnough.set(bucket, few)
@@ -401,6 +406,11 @@ export class Search {
   }
 }
 
+/** Records cannot wait for each other longer than this, whatever else happens, if the end-to-end p99 is to hold (F8). */
+function longestWaitMs(latencyMs: number, constants: ModelConstants): number {
+  return latencyMs - constants.produceRttMs - constants.fetchRttMs
+}
+
 /** H3 */
 function better(a: Found, b: Found, current: Configuration): boolean {
   if (a.usdPerMonth * TIE < b.usdPerMonth) return true
@@ -436,7 +446,7 @@ function beats(a: Row, b: Row, whateverLatency: boolean): boolean {
     a.usual.wireBytesPerRecord <= b.usual.wireBytesPerRecord &&
     a.usual.requestsPerSecond <= b.usual.requestsPerSecond &&
     a.usual.cpuUsPerRecord <= b.usual.cpuUsPerRecord &&
-    (whateverLatency || a.peak.latency.p99 <= b.peak.latency.p99)
+    (whateverLatency || a.leastWait.p99 <= b.leastWait.p99)
   )
 }
 

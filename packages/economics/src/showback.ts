@@ -37,6 +37,8 @@ export interface ShowbackInput {
   readonly foreignUsd: number
   /** What the provider billed for the window, when it is known. */
   readonly actualBillUsd: number | null
+  /** What amounts are rounded to; a cent when left out. Records of short windows keep more, and are rounded when they are shown. */
+  readonly smallestUsd?: number
 }
 
 export interface ShowbackLine {
@@ -58,11 +60,13 @@ export interface Showback {
 }
 
 const COMPUTE_BY_BYTES = 0.7
-const CENTS = 100
+const CENT = 0.01
 
 export function showback(input: ShowbackInput): Showback {
   check(input)
-  const raw = input.items.flatMap((item) => [...ownLines(item), ...computeLine(item, input)])
+  const units = Math.round(1 / (input.smallestUsd ?? CENT))
+  const load = loadOf(input)
+  const raw = input.items.flatMap((item) => [...ownLines(item), ...computeLine(item, input, load)])
   const allocated = raw.reduce((sum, line) => sum + line.usd, 0)
   const computeAllocated = raw
     .filter((line) => line.meter === 'broker-compute')
@@ -70,13 +74,13 @@ export function showback(input: ShowbackInput): Showback {
   const modelledUsd = allocated + input.foreignUsd + (input.clusterComputeUsd - computeAllocated)
   const totalUsd = input.actualBillUsd ?? modelledUsd
   const scale = modelledUsd > 0 ? Math.min(1, totalUsd / modelledUsd) : 1
-  const lines = toCents(raw, scale)
-  const shown = lines.reduce((sum, line) => sum + Math.round(line.usd * CENTS), 0)
+  const lines = rounded(raw, scale, units)
+  const shown = lines.reduce((sum, line) => sum + Math.round(line.usd * units), 0)
   return {
     lines,
-    unallocatedUsd: (Math.round(totalUsd * CENTS) - shown) / CENTS,
+    unallocatedUsd: (Math.round(totalUsd * units) - shown) / units,
     modelledUsd,
-    totalUsd: Math.round(totalUsd * CENTS) / CENTS,
+    totalUsd: Math.round(totalUsd * units) / units,
     scale: modelledUsd > 0 ? totalUsd / modelledUsd : 1,
   }
 }
@@ -99,21 +103,34 @@ function ownLines(item: ShowbackItem): ShowbackLine[] {
     )
 }
 
+interface ClusterLoad {
+  readonly bytes: number
+  readonly replicas: number
+}
+
+function loadOf({ items }: ShowbackInput): ClusterLoad {
+  return {
+    bytes: items.reduce((sum, each) => sum + bytesOf(each), 0),
+    replicas: items.reduce((sum, each) => sum + each.replicas, 0),
+  }
+}
+
+function bytesOf({ wireInBytes, wireOutBytes }: ShowbackItem): number {
+  return Math.max(wireInBytes, wireOutBytes)
+}
+
 /** S2 */
-function computeLine(item: ShowbackItem, input: ShowbackInput): ShowbackLine[] {
+function computeLine(item: ShowbackItem, input: ShowbackInput, { bytes, replicas }: ClusterLoad): ShowbackLine[] {
   if (input.clusterComputeUsd === 0) return []
-  const load = (each: ShowbackItem): number => Math.max(each.wireInBytes, each.wireOutBytes)
-  const bytes = input.items.reduce((sum, each) => sum + load(each), 0)
-  const replicas = input.items.reduce((sum, each) => sum + each.replicas, 0)
-  const byBytes = bytes > 0 ? load(item) / bytes : 0
+  const byBytes = bytes > 0 ? bytesOf(item) / bytes : 0
   const byReplicas = replicas > 0 ? item.replicas / replicas : 0
   const usd = input.clusterComputeUsd * (COMPUTE_BY_BYTES * byBytes + (1 - COMPUTE_BY_BYTES) * byReplicas)
   return [{ id: item.id, team: item.team, service: item.service, meter: 'broker-compute', kind: 'own', usd }]
 }
 
-/** S1: each line in whole cents; what rounding leaves goes to the largest remainders. */
-function toCents(lines: readonly ShowbackLine[], scale: number): ShowbackLine[] {
-  const exact = lines.map((line) => line.usd * scale * CENTS)
+/** S1: each line in whole units, cents for a bill; what rounding leaves goes to the largest remainders. */
+function rounded(lines: readonly ShowbackLine[], scale: number, units: number): ShowbackLine[] {
+  const exact = lines.map((line) => line.usd * scale * units)
   const whole = exact.map((cents) => Math.floor(cents + 1e-9))
   let left = Math.round(exact.reduce((sum, cents) => sum + cents, 0)) - whole.reduce((sum, cents) => sum + cents, 0)
   const byRemainder = exact.map((cents, at) => ({ at, rest: cents - whole[at]! })).toSorted((a, b) => b.rest - a.rest)
@@ -122,7 +139,7 @@ function toCents(lines: readonly ShowbackLine[], scale: number): ShowbackLine[] 
     whole[at]!++
     left--
   }
-  return lines.map((line, at) => ({ ...line, usd: whole[at]! / CENTS }))
+  return lines.map((line, at) => ({ ...line, usd: whole[at]! / units }))
 }
 
 function check(input: ShowbackInput): void {

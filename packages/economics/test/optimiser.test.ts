@@ -20,6 +20,7 @@ import {
   type Workload,
 } from '../src/index.ts'
 import { configurations, homeCluster, intentOf, workloads } from './arbitrary.ts'
+import { traffic } from './traffic.ts'
 
 const GRID_SMALL: Grid = {
   codecs: GRID.codecs.filter((_, at) => at % 2 === 0),
@@ -124,22 +125,6 @@ test('no wish has a price below zero, and relaxing the latency never costs more'
   )
 })
 
-const traffic: Workload = {
-  recordsPerSecond: 2_000,
-  peakMultiple: 1,
-  recordBytes: 500,
-  framedBytes: 510,
-  producers: 1,
-  keyed: true,
-  busiestPartitionShare: 0.25,
-  dispersion: 1,
-  groups: [{ group: 'a', members: 1 }],
-  curves: [],
-  retainedBytes: null,
-  observedMs: 600_000,
-  records: 1_200_000,
-  source: 'measured',
-}
 const start = defaultConfiguration({ cluster: 'home', partitions: 4, replication: 3, retentionMs: 7 * 86_400_000 })
 
 test('JSON events on default settings are told what saves more than half', () => {

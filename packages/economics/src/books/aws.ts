@@ -209,3 +209,32 @@ export const awsMskServerlessUsEast1: PriceBook = {
   capacityUnit: null,
   notes: ['the hour of the cluster itself (0.75 USD) belongs to no mQ ID and stands in showback as unallocated'],
 }
+
+export const awsMskExpressUsEast1: PriceBook = {
+  ...awsMskUsEast1,
+  id: 'aws-msk-express-us-east-1',
+  title: 'Amazon MSK provisioned with Express brokers, us-east-1',
+  tariff: {
+    bytesPerGb: 1e9,
+    replicationTransfer: 'free',
+    storage: 'retained',
+    compute: 'vcpu',
+    dataInOut: true,
+    perPartition: false,
+    tiered: false,
+  },
+  figures: {
+    'cross-zone-transfer': CROSS_ZONE,
+    'broker-storage': figure('broker-storage', 0.1, MSK_PAGES, DATED, 'second-hand'),
+    'data-in': figure('data-in', 0.01, MSK_PAGES, DATED, 'second-hand'),
+    'data-out': figure('data-out', 0, 'Express bills what is written', DATED, 'second-hand'),
+    'broker-compute': figure('broker-compute', 0.204, `express.m7g.large: ${MSK_PAGES}`, DATED, 'second-hand'),
+    'client-compute': CLIENT_CPU,
+  },
+  instances: instances(MSK_PAGES, DATED, 'second-hand', [
+    ['express.m7g.large', 0.408, 2, null],
+    ['express.m7g.4xlarge', 1.632, 16, null],
+    ['express.m7g.16xlarge', 6.528, 64, null],
+  ]),
+  notes: [COPIES_FREE, 'three copies in three zones, always'],
+}
