@@ -17,16 +17,28 @@ import { Admin, Cluster, systemDeps } from '@mq/kafka'
 import { type FaultProxy, freePorts, type LocalCluster, startCluster, TcpProxy } from '@mq/local'
 import { type Assembled, assemble } from '../../src/control-plane.ts'
 import { silentLogger } from '../../src/logger.ts'
+import type { MigrationTimes } from '../../src/migration/work.ts'
 import type { ClusterAdmin } from '../../src/provision/cluster-admin.ts'
 import { kafkaAdminOpener } from '../../src/provision/kafka-admin.ts'
 import { History } from './history.ts'
 
 export type Side = 'a' | 'b'
+
+interface Wish {
+  readonly to?: Side
+  readonly partitions?: number
+  readonly replication?: number
+  readonly onLostSource?: 'wait' | 'skip'
+}
 type Hook = () => Promise<void> | void
 
 const run = promisify(execFile)
 /** Long enough for a move to be watched, short enough for a test. */
-const TIMES = { warmMs: 4_000, watchMs: 300, pollMs: 100, quietMs: 0, deleteAfterMs: 3_600_000 }
+const TIMES = {
+  ...{ warmMs: 4_000, watchMs: 300, pollMs: 100, quietMs: 0, deleteAfterMs: 3_600_000 },
+  // Tests that break the new place go back by hand.
+  targetLostMs: 120_000,
+}
 
 export class Stage {
   readonly clusters: Readonly<Record<Side, LocalCluster>>
@@ -53,7 +65,7 @@ export class Stage {
     this.#folder = folder
   }
 
-  static async start(): Promise<Stage> {
+  static async start(times: Partial<MigrationTimes> = {}): Promise<Stage> {
     const configs = {
       'group.consumer.heartbeat.interval.ms': '1000',
       'group.consumer.min.heartbeat.interval.ms': '1000',
@@ -76,7 +88,7 @@ export class Stage {
       clusters: [a, b].map(({ name, bootstrap }) => ({ name, bootstrap, securityProtocol: 'plaintext' as const })),
       openAdmin: (address) =>
         hooked(kafkaAdminOpener({}, systemDeps)({ ...address, bootstrap: inside[address.name as Side] }), hooks),
-      migrationTimes: TIMES,
+      migrationTimes: { ...TIMES, ...times },
     })
     const direct = {
       a: new Cluster({ name: 'a', clientId: 'stage', bootstrap: inside.a }),
@@ -168,7 +180,7 @@ export class Stage {
   }
 
   /** Begins a move. @returns its number */
-  async begin(id: string, wish: { to?: Side; partitions?: number; replication?: number }): Promise<number> {
+  async begin(id: string, wish: Wish): Promise<number> {
     const { migration } = await this.call<{ migration: Migration }>('POST', `/v1/ids/${id}/migrations`, wish)
     return migration.number
   }
@@ -188,7 +200,7 @@ export class Stage {
   }
 
   /** Begins a move and waits until its new epoch is open. */
-  async move(id: string, wish: { to?: Side; partitions?: number; replication?: number }): Promise<Migration> {
+  async move(id: string, wish: Wish): Promise<Migration> {
     return this.reach(await this.begin(id, wish), ['open', 'draining', 'retired'])
   }
 
