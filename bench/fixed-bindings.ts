@@ -14,9 +14,16 @@ export interface FixedBindings {
   close(): Promise<void>
 }
 
-export async function serveFixedBindings(): Promise<FixedBindings> {
+export interface FixedBindingsOptions {
+  /** How often clients are to report; as they like when left out. */
+  readonly telemetryMs?: number
+  /** Gets every report as it came. */
+  readonly onTelemetry?: (body: unknown) => void
+}
+
+export async function serveFixedBindings(options: FixedBindingsOptions = {}): Promise<FixedBindings> {
   const bindings = new Map<string, Binding>()
-  const server = createServer((request, response) => answer(bindings, request, response))
+  const server = createServer((request, response) => answer(bindings, options, request, response))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -29,15 +36,27 @@ export async function serveFixedBindings(): Promise<FixedBindings> {
   }
 }
 
-function answer(bindings: ReadonlyMap<string, Binding>, request: IncomingMessage, response: ServerResponse): void {
+function answer(
+  bindings: ReadonlyMap<string, Binding>,
+  { telemetryMs, onTelemetry }: FixedBindingsOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
   const url = new URL(request.url ?? '/', 'http://localhost')
   const json = (status: number, body: unknown): void => {
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
   }
   if (url.pathname === '/v1/info') {
-    json(200, { version: '0.1.0', incarnation: 1, revision: 1, createOnFirstUse: false, connectedClients: 0 })
+    const wish = telemetryMs === undefined ? {} : { telemetryMs }
+    json(200, { version: '0.1.0', incarnation: 1, revision: 1, createOnFirstUse: false, connectedClients: 0, ...wish })
   } else if (url.pathname === '/v1/telemetry') {
-    request.resume().once('end', () => json(200, { accepted: true }))
+    takeReport(request, onTelemetry).then(
+      () => json(200, { accepted: true }),
+      (error: unknown) => {
+        console.error(error)
+        json(400, { code: 'MQ_REQUEST_INVALID', message: String(error), action: 'mend it', retryable: false })
+      },
+    )
   } else if (url.pathname === '/v1/bindings') {
     stream(bindings, (url.searchParams.get('ids') ?? '').split(','), response)
   } else {
@@ -52,6 +71,12 @@ function answer(bindings: ReadonlyMap<string, Binding>, request: IncomingMessage
     if (binding === undefined) json(404, unknown)
     else json(200, binding)
   }
+}
+
+async function takeReport(request: IncomingMessage, onTelemetry: ((body: unknown) => void) | undefined): Promise<void> {
+  const parts: Buffer[] = []
+  for await (const part of request) parts.push(part as Buffer)
+  onTelemetry?.(JSON.parse(Buffer.concat(parts).toString()))
 }
 
 function stream(bindings: ReadonlyMap<string, Binding>, ids: readonly string[], response: ServerResponse): void {

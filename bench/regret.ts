@@ -14,7 +14,8 @@ import { calibrateHere } from './regret/calibration.ts'
 import { Crew } from './regret/crew.ts'
 import { GRIDS, knobsText } from './regret/grids.ts'
 import type { Sample } from './regret/judge.ts'
-import { judge, REPLICATION, RETENTION_MS, type Verdict } from './regret/measure.ts'
+import { judge, REPLICATION, RETENTION_MS, type Verdict, watchedOf } from './regret/measure.ts'
+import { observe } from './regret/observe.ts'
 import { readRecording } from './regret/recorded.ts'
 import { Sweeper, type Windows } from './regret/sweep.ts'
 import { type BenchWorkload, BUILT_IN, openWorkload, type WorkloadSource } from './regret/workloads.ts'
@@ -171,8 +172,20 @@ const crew = new Crew()
 const sweeper = new Sweeper(kafka.bootstrap, kafka.brokers[0]!.pid, crew)
 const startedAt = performance.now()
 try {
+  const calibration: WorkloadSource = { kind: 'calibration', seed: flags.seed }
+  const workloads = await Promise.all([calibration, ...given].map(openWorkload))
+  const watched = workloads.map(watchedOf)
+  say(`watching ${workloads.length} workloads through the client, as in production`)
+  const [knownCalibration, ...known] = await observe(watched, {
+    bootstrap: kafka.bootstrap,
+    admin: sweeper.admin,
+    leastMs: flags.seconds * 5_000,
+    mostMs: 90_000,
+    seed: flags.seed + 5,
+    say,
+  })
   say('calibrating on a workload of its own')
-  const constants = await calibrateHere(sweeper, flags.seed, {
+  const constants = await calibrateHere(sweeper, knownCalibration!, flags.seed, {
     warmMs: 800,
     windowMs: Math.max(2_500, flags.seconds * 1_000),
   })
@@ -185,10 +198,11 @@ try {
     brokers: 3,
   })
   const rows: ReturnType<typeof row>[] = []
-  for (const source of given) {
-    const workload = await openWorkload(source)
+  for (const [n, source] of given.entries()) {
+    const one = watched[n + 1]!
+    const { workload } = one
     say(`${workload.name}: ${workload.what}`)
-    const verdict = await judge(workload, source, {
+    const verdict = await judge(one, known[n]!, source, {
       sweeper,
       grid,
       cluster,

@@ -1,10 +1,9 @@
 /**
  * The constants of the model on this machine, from a workload that is none of the tested ones.
  */
-import { type CodecCurve, calibrated, DEFAULT_CONSTANTS, type ModelConstants } from '@mq/economics'
+import { calibrated, codecName, DEFAULT_CONSTANTS, type ModelConstants, type Workload } from '@mq/economics'
 import { calibrate } from '../../packages/control-plane/src/twin/calibrate.ts'
 import { consumerSettings, type ProducerKnobs, producerSettings } from './grids.ts'
-import { observed } from './observe.ts'
 import type { Sweeper, Windows } from './sweep.ts'
 import { openWorkload, type WorkloadSource } from './workloads.ts'
 
@@ -21,8 +20,13 @@ const RUNS: readonly ProducerKnobs[] = [
 ]
 const FETCH = { fetchMinBytes: 1, fetchMaxWaitMs: 500 }
 
-/** @returns the constants, and the same runs' cost of a KiB at the broker */
-export async function calibrateHere(sweeper: Sweeper, seed: number, windows: Windows): Promise<ModelConstants> {
+/** @param known what telemetry says of the calibration workload */
+export async function calibrateHere(
+  sweeper: Sweeper,
+  known: Workload,
+  seed: number,
+  windows: Windows,
+): Promise<ModelConstants> {
   const source: WorkloadSource = { kind: 'calibration', seed }
   const workload = await openWorkload(source)
   const trials = RUNS.map((knobs) => ({ producer: producerSettings(knobs), consumers: [consumerSettings(FETCH)] }))
@@ -34,13 +38,13 @@ export async function calibrateHere(sweeper: Sweeper, seed: number, windows: Win
   const figures = await sweeper.run({ workload, source, trials, windows, seed: seed + 1, alone: true })
   const runs = figures.map((one, n) => {
     const cpu = sweeper.cpuOf(one)
-    const known = observed(workload, one, trials[n]!.producer)
-    const curve = (codec: string, level: number | null): CodecCurve | null =>
-      known.curves.find((each) => each.codec === codec && each.codecLevel === level) ?? null
+    const { codec, codecLevel } = RUNS[n]!
+    const name = codecName(codec, codecLevel)
+    const curve = known.curves.find((each) => codecName(each.codec, each.codecLevel) === name) ?? null
     return {
       configuration: { ...RUNS[n]!, ...FETCH },
       framedBytes: known.framedBytes,
-      curve: curve(RUNS[n]!.codec, RUNS[n]!.codecLevel),
+      curve,
       sent: one.sent,
       heard: one.heard[0]!,
       senderCpuUs: Math.max(0, one.sent.cpuUs - dryUsPerMs * one.sent.windowMs),

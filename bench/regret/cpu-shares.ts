@@ -27,6 +27,35 @@ export function workCosts(waves: readonly Wave[], kinds: number): number[] {
   )
 }
 
+/** What a sending process used, and for what. */
+export interface SenderWork {
+  /** Without what the replay itself costs. */
+  readonly cpuUs: number
+  /** As the producer measured it. */
+  readonly compressUs: number
+  readonly records: number
+  readonly requests: number
+}
+
+/** From so much CPU on, one process's own figure is better than the average of others. */
+const PLENTY_US = 500_000
+
+/**
+ * U3. A process that did little in its window is measured badly: what compilers and collectors happen to do there outweighs the work. Such
+ *     figures are replaced by the cost of a record and of a request over all sending processes of the workload, and the compression
+ *     that was measured.
+ */
+export function senderCpuUs(all: readonly SenderWork[]): number[] {
+  const rows = all.map(({ cpuUs, compressUs, records, requests }) => ({
+    x: [records, requests],
+    y: Math.max(0, cpuUs - compressUs),
+  }))
+  const [perRecord, perRequest] = leastSquares(rows, 2) as [number, number]
+  return all.map(({ cpuUs, compressUs, records, requests }) =>
+    cpuUs >= PLENTY_US ? cpuUs : compressUs + records * perRecord + requests * perRequest,
+  )
+}
+
 /** What each item of the wave used (U1). */
 export function cpuShares(wave: Wave, costs: readonly number[]): number[] {
   const modelled = wave.items.map((item) => item.reduce((sum, amount, n) => sum + amount * costs[n]!, 0))

@@ -28,6 +28,8 @@ export interface Sample {
 
 export interface SampleInput {
   readonly workload: BenchWorkload
+  /** Brokers are bought for it, in predictions and here. */
+  readonly peakMultiple: number
   readonly cluster: ClusterModel
   /** Everything but the knobs. */
   readonly place: Omit<Configuration, keyof ClientKnobs>
@@ -36,19 +38,18 @@ export interface SampleInput {
   /** Which of the trial's consumers. */
   readonly reader: number
   readonly cpu: SharedCpu
-  /** CPU of the replay itself, which is no part of sending. */
-  readonly dryUsPerMs: number
+  /** Over the window, without the replay itself. */
+  readonly producerCpuUs: number
   /** What a follower spends on a KiB; nobody follows on one broker. */
   readonly followerUsPerKib: number
 }
 
 export function sampleOf(input: SampleInput): Sample {
-  const { figures, reader, cpu, place, knobs, cluster, workload } = input
+  const { figures, reader, cpu, place, knobs, cluster, workload, producerCpuUs } = input
   const { sent } = figures
   const heard = figures.heard[reader]!
   const configuration: Configuration = { ...place, ...knobs }
   const followers = (place.replication - 1) * input.followerUsPerKib * (sent.wireBytes / 1_024)
-  const producerCpuUs = Math.max(0, sent.cpuUs - input.dryUsPerMs * sent.windowMs)
   const consumerCpuUs = cpu.readerUs[reader]!
   const brokerCpuUs = cpu.brokerProduceUs + cpu.brokerFetchUs[reader]! + followers
   const cost = measuredCost(
@@ -64,6 +65,7 @@ export function sampleOf(input: SampleInput): Sample {
       brokerCpuUs,
       groups: 1,
       recordsPerSecond: workload.messagesPerSecond,
+      peakMultiple: input.peakMultiple,
     },
     configuration,
     cluster,

@@ -20,9 +20,10 @@ import {
 } from '@mq/economics'
 import { chooseSettings } from '../../packages/control-plane/src/provision/settings-rules.ts'
 import { median } from '../statistics.ts'
+import { senderCpuUs } from './cpu-shares.ts'
 import { consumerSettings, producerSettings, producersOf } from './grids.ts'
 import { errorOf, merged, oracleOf, type Sample, sampleFor, sampleOf } from './judge.ts'
-import { observed } from './observe.ts'
+import type { Watched } from './observe.ts'
 import type { Sweeper, Trial, TrialFigures, Windows } from './sweep.ts'
 import type { BenchWorkload, WorkloadSource } from './workloads.ts'
 
@@ -65,7 +66,7 @@ export interface JudgeOptions {
 
 /** How many of the cheapest are measured again. */
 const FINALISTS = 3
-const COMPRESSIBLE_RATIO = 1.5
+const COMPRESSIBLE_RATIO = 2
 export const RETENTION_MS = 7 * 86_400_000
 export const REPLICATION = 3
 
@@ -80,30 +81,37 @@ export function placeOf(workload: BenchWorkload, cluster: string): Omit<Configur
   }
 }
 
-export async function judge(workload: BenchWorkload, source: WorkloadSource, options: JudgeOptions): Promise<Verdict> {
-  const { sweeper, grid, cluster, say } = options
-  const windows = options.windows(workload)
+/** The intent of a workload and the settings mQ starts with, as it would on its declaration. */
+export function watchedOf(workload: BenchWorkload): Watched {
   const intent = Intent.parse({
     latencyP99Ms: workload.latencyP99Ms,
     ordering: workload.isKeyed ? 'key' : 'none',
     format: 'bytes',
   })
+  const { producer, consumer } = chooseSettings(intent)
+  return { workload, intent, producer, consumer }
+}
+
+export async function judge(
+  watched: Watched,
+  known: Workload,
+  source: WorkloadSource,
+  options: JudgeOptions,
+): Promise<Verdict> {
+  const { sweeper, grid, cluster, say } = options
+  const { workload, intent, producer, consumer } = watched
+  const windows = options.windows(workload)
   const place = placeOf(workload, cluster.name)
-  const settings = chooseSettings(intent)
   const startKnobs: ClientKnobs = {
-    codec: settings.producer.codec,
-    codecLevel: settings.producer.codecLevel ?? null,
-    lingerMs: settings.producer.lingerMs,
-    batchBytes: settings.producer.batchBytes,
-    fetchMinBytes: settings.consumer.fetchMinBytes,
-    fetchMaxWaitMs: settings.consumer.fetchMaxWaitMs,
+    codec: producer.codec,
+    codecLevel: producer.codecLevel ?? null,
+    lingerMs: producer.lingerMs,
+    batchBytes: producer.batchBytes,
+    fetchMinBytes: consumer.fetchMinBytes,
+    fetchMaxWaitMs: consumer.fetchMaxWaitMs,
   }
   const dryUsPerMs = await sweeper.dryCpuUsPerMs(source, 1_500)
   const run = { workload, source, windows, seed: options.seed }
-
-  const startTrial = trialOf(startKnobs)
-  const [startFigures] = await sweeper.run({ ...run, trials: [startTrial], seed: options.seed + 1, alone: true })
-  const known = observed(workload, startFigures!, startTrial.producer)
   const optimum = optimise({
     workload: known,
     intent,
@@ -111,6 +119,8 @@ export async function judge(workload: BenchWorkload, source: WorkloadSource, opt
     clusters: [cluster],
     grid,
     hysteresis: { minSavingShare: 0, minSavingUsdPerMonth: 0 },
+    // The watching is as short as a measurement has to be; the product waits longer before it judges.
+    evidence: { minMs: 1, minRecords: 1 },
   })
   const choice = knobsOf(optimum.best.configuration)
   say(
@@ -126,20 +136,30 @@ export async function judge(workload: BenchWorkload, source: WorkloadSource, opt
     trials,
     onWave: (done, of) => say(`  ${workload.name}: ${done}/${of} producer settings measured`),
   })
-  const sample = (knobs: ClientKnobs, one: TrialFigures, reader: number): Sample =>
-    sampleOf({
-      workload,
-      cluster,
-      place,
-      knobs,
-      figures: one,
-      reader,
-      cpu: sweeper.cpuOf(one),
-      dryUsPerMs,
-      followerUsPerKib: options.followerUsPerKib(),
-    })
-  const swept = producersOf(grid).flatMap((producer, n) =>
-    grid.fetches.map((fetch, reader) => sample({ ...producer, ...fetch }, figures[n]!, reader)),
+  const samples = (
+    runs: readonly { readonly knobs: ClientKnobs; readonly figures: TrialFigures; readonly reader: number }[],
+  ) => {
+    const cpu = senderCpuUs(runs.map(({ figures: one }) => workOf(one, dryUsPerMs)))
+    return runs.map(
+      ({ knobs, figures: one, reader }, n): Sample =>
+        sampleOf({
+          workload,
+          peakMultiple: known.peakMultiple,
+          cluster,
+          place,
+          knobs,
+          figures: one,
+          reader,
+          cpu: sweeper.cpuOf(one),
+          producerCpuUs: cpu[n]!,
+          followerUsPerKib: options.followerUsPerKib(),
+        }),
+    )
+  }
+  const swept = samples(
+    producersOf(grid).flatMap((producer, n) =>
+      grid.fetches.map((fetch, reader) => ({ knobs: { ...producer, ...fetch }, figures: figures[n]!, reader })),
+    ),
   )
 
   const defaultKnobs = knobsOf(defaultConfiguration(place))
@@ -152,17 +172,15 @@ export async function judge(workload: BenchWorkload, source: WorkloadSource, opt
   for (const knobs of [choice, startKnobs, defaultKnobs, ...cheapest]) {
     if (!finalists.some((one) => sameKnobs(one, knobs))) finalists.push(knobs)
   }
-  const again = new Map(finalists.map((knobs) => [knobs, [] as Sample[]]))
+  const again: { readonly knobs: ClientKnobs; readonly figures: TrialFigures; readonly reader: number }[] = []
   for (let round = 0; round < options.finalRounds; round++) {
     const order = round % 2 === 0 ? finalists : finalists.toReversed()
     const repeated = await sweeper.run({ ...run, trials: order.map(trialOf), seed: options.seed + 10 + round })
-    for (const [n, knobs] of order.entries()) again.get(knobs)!.push(sample(knobs, repeated[n]!, 0))
+    for (const [n, knobs] of order.entries()) again.push({ knobs, figures: repeated[n]!, reader: 0 })
     say(`  ${workload.name}: finalists, round ${round + 1}/${options.finalRounds}`)
   }
-  const finals = [...again].map(([knobs, samples]) => {
-    const before = swept.filter((one) => sameKnobs(one.knobs, knobs))
-    return merged([...before, ...samples])
-  })
+  const measured = [...swept, ...samples(again)]
+  const finals = finalists.map((knobs) => merged(measured.filter((one) => sameKnobs(one.knobs, knobs))))
   const chosen = sampleFor(finals, choice)
   // The starting settings and those of the default client may lie outside the grid: only the grid has an oracle.
   const oracle = oracleOf(
@@ -189,7 +207,7 @@ export async function judge(workload: BenchWorkload, source: WorkloadSource, opt
     defaults: sampleFor(finals, defaultKnobs),
     start: sampleFor(finals, startKnobs),
     configurations: swept.length,
-    isCompressible: compressible(swept),
+    isCompressible: compressible(known),
     errors: {
       all: {
         bytes: median(all.map((one) => one.bytes)),
@@ -220,9 +238,14 @@ function describe(knobs: ClientKnobs): string {
   return `${knobs.codec}${level} ${knobs.lingerMs} ms ${knobs.batchBytes / 1_024} KiB fetch ${knobs.fetchMinBytes} B`
 }
 
-/** Whether any codec does something worth speaking of, as measured. */
-function compressible(swept: readonly Sample[]): boolean {
-  const least = (list: readonly Sample[]): number => Math.min(...list.map((one) => one.wireBytesPerRecord))
-  const plain = swept.filter((one) => one.knobs.codec === 'none')
-  return plain.length > 0 && least(plain) / least(swept) >= COMPRESSIBLE_RATIO
+/** Whether a codec at least halves batches, as the client measured. */
+function compressible({ curves }: Workload): boolean {
+  return curves.some(({ points }) =>
+    points.some(({ uncompressedBytes, compressedBytes }) => uncompressedBytes / compressedBytes >= COMPRESSIBLE_RATIO),
+  )
+}
+
+function workOf({ sent }: TrialFigures, dryUsPerMs: number) {
+  const { compressUs, records, requests } = sent
+  return { cpuUs: Math.max(0, sent.cpuUs - dryUsPerMs * sent.windowMs), compressUs, records, requests }
 }
