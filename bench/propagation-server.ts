@@ -34,6 +34,7 @@ const openAdmin: OpenAdmin = () => ({
   seedGroup: noMoves,
   activeProducers: noMoves,
   disks: noMoves,
+  writeQuotas: noMoves,
 })
 
 const dataDir = mkdtempSync(join(tmpdir(), 'mq-propagation-'))

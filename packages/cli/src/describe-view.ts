@@ -80,7 +80,7 @@ function epochsText(detail: MqIdDetail, colors: Colors): string {
       ],
       detail.epochs.map((epoch) => [
         String(epoch.epoch),
-        epoch.state,
+        epoch.late === true ? `${epoch.state}, read late` : epoch.state,
         epoch.cluster,
         epoch.topic,
         String(epoch.partitions),

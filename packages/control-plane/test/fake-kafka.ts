@@ -2,7 +2,7 @@
  * A Kafka cluster as the control plane sees one, in memory, with faults to order.
  */
 import { groupOfId, MqError } from '@mq/contract'
-import type { ActiveProducer } from '@mq/kafka'
+import type { ActiveProducer, WriteQuota } from '@mq/kafka'
 import type { ClusterAdmin, OpenAdmin, TopicFacts, TopicGroup, TopicSpec } from '../src/provision/cluster-admin.ts'
 
 interface FakeTopic extends TopicSpec {
@@ -38,6 +38,7 @@ export class FakeKafka {
   freeBytes: bigint | undefined = 1_000_000_000_000n
   /** Bytes of one copy of every topic. */
   topicBytes = 0n
+  quotas: WriteQuota[] = []
   /** Producers that leaders remember, of every topic. */
   producers: ActiveProducer[] = []
   /** Admin connections that are open. */
@@ -201,6 +202,7 @@ export class FakeKafka {
         }),
       startOffsets: (name) => call('startOffsets', () => [...this.#topic(name).starts]),
       activeProducers: () => call('activeProducers', () => [...this.producers]),
+      writeQuotas: () => call('writeQuotas', () => [...this.quotas]),
       disks: (topic) =>
         call('disks', () =>
           Array.from({ length: this.brokers }, (_, nodeId) => ({

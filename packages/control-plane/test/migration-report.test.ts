@@ -185,6 +185,11 @@ test(
     assertProblem(await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' }), 'MQ_MIGRATION_NO_ROOM')
     world.b.freeBytes = 1_200_000_000n
     assert.equal((await plan(plane)).refusal, null)
+    world.b.quotas = [{ entity: 'client-id=<default>', bytesPerSecond: 1_000 }]
+    const slow = await plan(plane)
+    assert.equal(slow.refusal, null)
+    assert.match(slow.warnings.join(), /client-id=<default> 1000 bytes\/s, at each broker/)
+    world.b.quotas = []
     world.b.freeBytes = undefined
     const silent = await plan(plane)
     assert.equal(silent.refusal, null)

@@ -50,6 +50,7 @@ describe('a move on real clusters while one of them is gone', { timeout: 260_000
       const disks = await stage.admin('a').brokerRooms({ name: 'plan.checks.e1', partitions: 4 })
       assert.equal(disks.length, 3)
       for (const { usableBytes, topicBytes } of disks) assert.ok(usableBytes! > 0n && topicBytes > 0n)
+      assert.deepEqual(await stage.admin('b').writeQuotas(), [])
       const { plan } = await stage.call<{ plan: MigrationPlan }>('POST', '/v1/ids/plan.checks/migrations', {
         ...{ to: 'b', plan: true },
       })

@@ -1,12 +1,12 @@
 /**
- * What brokers know of a topic's writers and of their own disks.
+ * What brokers know of a topic's writers, of their own disks, and of limits on who writes.
  *
  * N1. A leader remembers the idempotent and transactional producers that wrote to a partition, by producer id. It knows no
  *     client ids of them, and nothing of producers that are not idempotent: the protocol has no place for either.
  * N2. Sizes of volumes are told by Kafka 3.3 and newer; where a broker does not tell, the answer says so.
  */
 import { MqError } from '@mq/contract'
-import { describeLogDirsV4, describeProducersV0 } from '@platformatic/kafka'
+import { describeClientQuotasV1, describeLogDirsV4, describeProducersV0 } from '@platformatic/kafka'
 import type { AdminCalls } from './admin-calls.ts'
 import { protocolError, toMqError } from './kafka-errors.ts'
 
@@ -24,6 +24,30 @@ export interface BrokerRoom {
   readonly usableBytes: bigint | undefined
   /** Bytes of the topic's partitions on the broker. */
   readonly topicBytes: bigint
+}
+
+/** A limit on how fast producers may write to each broker. */
+export interface WriteQuota {
+  /** Whom it is about, such as `user=shop, client-id=<default>`. */
+  readonly entity: string
+  readonly bytesPerSecond: number
+}
+
+/** Every quota of the cluster that slows producers down. */
+export async function writeQuotas(calls: AdminCalls): Promise<WriteQuota[]> {
+  const what = 'describe the quotas of producers'
+  return calls.retrying(what, async () => {
+    const { errorCode, entries } = await calls.askAny(describeClientQuotasV1.api, what, (connection) =>
+      describeClientQuotasV1.api.async(connection, [], false),
+    )
+    if (errorCode !== 0) throw toMqError(errorCode, calls.context(what))
+    return (entries ?? []).flatMap(({ entity, values }) => {
+      const limit = values.find(({ key }) => key === 'producer_byte_rate')
+      if (limit === undefined) return []
+      const names = entity.map(({ entityType, entityName }) => `${entityType}=${entityName ?? '<default>'}`)
+      return [{ entity: names.join(', '), bytesPerSecond: limit.value }]
+    })
+  })
 }
 
 /** Producers the leaders of the partitions remember (N1). */

@@ -16,7 +16,14 @@ import {
   type GroupOffset,
   listGroups,
 } from './admin-groups.ts'
-import { type ActiveProducer, activeProducers, type BrokerRoom, brokerRooms } from './admin-insight.ts'
+import {
+  type ActiveProducer,
+  activeProducers,
+  type BrokerRoom,
+  brokerRooms,
+  type WriteQuota,
+  writeQuotas,
+} from './admin-insight.ts'
 import {
   type EpochEnd,
   endOffsetForLeaderEpoch,
@@ -115,6 +122,11 @@ export class Admin {
   /** Idempotent producers that leaders remember; others leave no trace there. */
   activeProducers(topic: string, partitions: readonly number[]): Promise<ActiveProducer[]> {
     return activeProducers(this.#calls, topic, partitions)
+  }
+
+  /** Quotas that slow producers down. */
+  writeQuotas(): Promise<WriteQuota[]> {
+    return writeQuotas(this.#calls)
   }
 
   /** Free bytes of every broker, and what the named topic takes there. */

@@ -3,7 +3,7 @@
 export { Admin, type ClusterDescription } from './admin.ts'
 export type { AdminCluster, AdminOptions } from './admin-calls.ts'
 export type { GroupDescription, GroupListing, GroupMemberDescription, GroupOffset } from './admin-groups.ts'
-export type { ActiveProducer, BrokerRoom } from './admin-insight.ts'
+export type { ActiveProducer, BrokerRoom, WriteQuota } from './admin-insight.ts'
 export type { EpochEnd, Isolation, OffsetPoint } from './admin-offsets.ts'
 export type { NewTopic } from './admin-topics.ts'
 export { within } from './backoff.ts'

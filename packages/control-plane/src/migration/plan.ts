@@ -24,7 +24,7 @@ import type { Registry } from '../registry/registry.ts'
 import { type Foreign, findForeign, foreignText } from './foreign.ts'
 import type { Heard } from './heard.ts'
 import type { Ledger } from './ledger.ts'
-import { checkRoom } from './room.ts'
+import { checkQuotas, checkRoom } from './room.ts'
 
 export interface Wish {
   readonly to?: string | undefined
@@ -132,6 +132,8 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
     return [...spec.warnings]
   })
   const room = await checkRoom(clusters, from, place)
+  const quotas = to === from.cluster ? undefined : await checkQuotas(clusters, to)
+  warnings.push(...(quotas?.warnings ?? []))
   const foreign = await findForeign(options, id, from)
   if (foreign.producers.length > 0) {
     warnings.push(`${foreignText(foreign.producers)} write to ${from.topic}: the seal refuses them from then on`)
@@ -140,6 +142,7 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
     { check: 'seal', found: `${from.topic} may be sealed; its size limit is ${sizeLimit}` },
     { check: 'topic', found: `cluster '${to}' would make ${topic}` },
     { check: 'room', found: room },
+    ...(quotas === undefined ? [] : [{ check: 'quotas', found: quotas.found }]),
     {
       check: 'other producers',
       found:

@@ -1,9 +1,11 @@
 /**
- * Whether the target has room for an mQ ID.
+ * Whether the target has room for an mQ ID, on its disks and in its quotas.
  *
  * R1. A move copies nothing: what the new topic will hold is estimated by what the old one holds now, for as many copies.
  * R2. Copies lie on different brokers: `replication` of them need room each. Brokers that do not tell their free bytes (before
  *     Kafka 3.3) are taken to have it, and that is said.
+ * R3. A quota slows producers down and loses nothing, and whom it will hit is not known before clients connect: it is said, not
+ *     refused.
  */
 import { type MigrationPlace, MqError } from '@mq/contract'
 import type { BrokerRoom } from '@mq/kafka'
@@ -11,6 +13,7 @@ import type { Clusters } from '../provision/clusters.ts'
 
 /** Free bytes that stay free. */
 const SPARE_BYTES = 64n * 1_048_576n
+const MOST_QUOTAS = 5
 
 /** @returns what was found, in words @throws MqError MQ_MIGRATION_NO_ROOM */
 export async function checkRoom(clusters: Clusters, from: MigrationPlace, to: MigrationPlace): Promise<string> {
@@ -42,4 +45,21 @@ export async function checkRoom(clusters: Clusters, from: MigrationPlace, to: Mi
     )
   }
   return `${needed} bytes at most as far as is known, ${total} bytes free on ${target.length} brokers`
+}
+
+/** @returns what was found, in words, and what a person should know before moving (R3) */
+export async function checkQuotas(clusters: Clusters, to: string): Promise<{ found: string; warnings: string[] }> {
+  try {
+    const quotas = await clusters.use(to, 'looking for quotas', (admin) => admin.writeQuotas())
+    if (quotas.length === 0) return { found: 'none slows producers down', warnings: [] }
+    const told = quotas
+      .slice(0, MOST_QUOTAS)
+      .map(({ entity, bytesPerSecond }) => `${entity} ${Math.round(bytesPerSecond)} bytes/s`)
+    const more = quotas.length > told.length ? ` and ${quotas.length - told.length} more` : ''
+    const found = `${told.join('; ')}${more}, at each broker`
+    return { found, warnings: [`quotas of cluster '${to}' may slow producers down: ${found}`] }
+  } catch (error) {
+    if (!(error instanceof MqError)) throw error
+    return { found: `not known: ${error.message}`, warnings: [] }
+  }
 }

@@ -5,7 +5,7 @@
  * A1. Every call ends within the time it is given by its caller's deadline; none changes anything twice when repeated.
  */
 import type { ClusterAddress, ConsumerSettings, ProducerSettings } from '@mq/contract'
-import type { ActiveProducer, BrokerRoom, CanaryTimes, LeaderProof, SealedEnd, SealProbe } from '@mq/kafka'
+import type { ActiveProducer, BrokerRoom, CanaryTimes, LeaderProof, SealedEnd, SealProbe, WriteQuota } from '@mq/kafka'
 
 export interface TopicSpec {
   readonly name: string
@@ -54,6 +54,8 @@ export interface MigrationAdmin {
   startOffsets(topic: string, partitions: number): Promise<bigint[]>
   /** Idempotent producers the leaders remember. */
   activeProducers(topic: string, partitions: number): Promise<ActiveProducer[]>
+  /** Quotas that slow producers down. */
+  writeQuotas(): Promise<WriteQuota[]>
   /** Free bytes of every broker, and what the named topic takes there. */
   disks(topic?: { readonly name: string; readonly partitions: number }): Promise<BrokerRoom[]>
   /** Writes and reads one record on a topic of its own, made and removed for it. */

@@ -51,6 +51,7 @@ export function migrationAdmin(cluster: Cluster): MigrationAdmin {
         topic,
         Array.from({ length: partitions }, (_, index) => index),
       ),
+    writeQuotas: () => admin.writeQuotas(),
     disks: (topic) => admin.brokerRooms(topic),
     canary: (spec, settings) => sendCanary(cluster, spec, settings),
     groupsOf: async (mqId, topic) => {
