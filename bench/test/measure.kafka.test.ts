@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { LatencyResult, ThroughputResult } from '../results.ts'
+import { LatencyResult, MigrationResult, ThroughputResult } from '../results.ts'
 
 const run = promisify(execFile)
 
@@ -34,6 +34,33 @@ test('a latency measurement runs every contender and prints one object', { timeo
   )
   assert.equal(result.contenders.length, 4)
   for (const { median } of result.contenders) assert.ok(median.p50 <= median.p99 && median.p99 <= median.p999)
+})
+
+test('a measurement of moves makes them between two clusters under load, finds nothing wrong, and prints one object alone', {
+  timeout: 150_000,
+}, async () => {
+  const script = fileURLToPath(new URL('../migration.ts', import.meta.url))
+  const flags = ['--json', '--runs', '2', '--rate', '2000', '--keys', '50']
+  const { stdout } = await run(process.execPath, ['--conditions=mq-source', script, ...flags])
+  const result = MigrationResult.parse(JSON.parse(stdout))
+  assert.deepEqual(Object.keys(JSON.parse(stdout) as object).slice(0, 8), [
+    'runs',
+    'messages',
+    'failedSends',
+    'lost',
+    'duplicated',
+    'reordered',
+    'writePauseMs',
+    'consumerGapMs',
+  ])
+  const { runs, failedSends, lost, duplicated, reordered } = result
+  assert.deepEqual(
+    { runs, failedSends, lost, duplicated, reordered },
+    { runs: 2, failedSends: 0, lost: 0, duplicated: 0, reordered: 0 },
+  )
+  assert.deepEqual(new Set(Object.values(result.otherViolations)), new Set([0]))
+  assert.deepEqual(result.handledByGroup, { live: result.messages, late: result.messages })
+  assert.ok(result.messages > 10_000 && result.messagesPerSecond > 1_500, JSON.stringify(result))
 })
 
 test('a wrong flag ends a measurement with what is wrong, before anything is started', {
