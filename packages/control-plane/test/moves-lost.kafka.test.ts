@@ -97,7 +97,14 @@ describe('a move on real clusters while one of them is gone', { timeout: 260_000
         const { counts, failedSends } = await history.verdict(['g'])
         assert.deepEqual([counts.lost, counts.ghost, failedSends], [0, 0, 0], JSON.stringify(counts))
         t.diagnostic(`${history.sent} messages, ${JSON.stringify(counts)}`)
-        const { report } = done
+        const reported = async (): Promise<boolean> => (await stage.migration(number)).report.writePauseMs !== null
+        await history.until('its clients have told of the move', reported, 30_000)
+        const { report } = await stage.migration(number)
+        assert.equal(report.writePauseMs!.count, 1)
+        assert.equal(report.uncertain, 0)
+        t.diagnostic(
+          JSON.stringify({ pause: report.writePauseMs, handedOver: report.handedOver, verdict: report.verdict }),
+        )
         assert.equal(report.epochs[0]?.groups[0]?.remaining, '0')
       } finally {
         held = undefined

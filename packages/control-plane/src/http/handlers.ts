@@ -181,9 +181,7 @@ export function createHandlers(services: Services): Handlers {
       return {
         rules: deciding.policies.rules(),
         effective:
-          record === undefined
-            ? null
-            : deciding.policies.effective(record.id, record.spec?.intent.owner?.team),
+          record === undefined ? null : deciding.policies.effective(record.id, record.spec?.intent.owner?.team),
       }
     },
     putPolicy: async ({ params, body }) => {

@@ -13,6 +13,9 @@ import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { isAway, keepMoves, type Work } from './work.ts'
 
 const LONGEST_WAIT_MS = 60_000
+/** Clients report every 10 s: for a while after the end there is news for the report. */
+const NEWS_MS = 60_000
+const LOOK_FOR_NEWS_MS = 5_000
 
 export async function deleteTopic(work: Work, number: number): Promise<void> {
   const { logbook, clusters, epochUse, times } = work
@@ -37,7 +40,8 @@ export async function deleteTopic(work: Work, number: number): Promise<void> {
     await keepMoves(work, logbook.row(number))
     const waitMs = afterMs - logbook.nowMs
     if (waitMs <= 0 && !epochUse.isNamed(mqId, from.epoch, times.quietMs)) break
-    await work.pause(number, Math.min(LONGEST_WAIT_MS, Math.max(waitMs, Math.min(times.pollMs, 1_000))))
+    const longestMs = logbook.nowMs - (endedAtMs ?? 0) < NEWS_MS ? LOOK_FOR_NEWS_MS : LONGEST_WAIT_MS
+    await work.pause(number, Math.min(longestMs, Math.max(waitMs, Math.min(times.pollMs, 1_000))))
   }
   if (work.registry.cluster(from.cluster) === undefined) {
     throw new MqError('MQ_CLUSTER_UNKNOWN', `cluster '${from.cluster}' is gone, and topic ${from.topic} with it`)

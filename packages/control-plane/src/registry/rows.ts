@@ -33,6 +33,7 @@ export async function loadRows(
   const epochs = new Map<string, EpochRecord[]>()
   for (const row of await store.db.selectFrom('epochs').selectAll().orderBy('epoch').execute()) {
     const epoch = StoredEpoch.parse({
+      ...(Number(row.late) === 1 ? { late: true } : {}),
       epoch: Number(row.epoch),
       state: row.state,
       cluster: row.cluster,
@@ -109,6 +110,7 @@ export async function saveId(tx: Transaction<Tables>, record: IdRecord): Promise
         topic_id: epoch.topicId,
         partitions: epoch.partitions,
         end_offsets: epoch.endOffsets === null ? null : JSON.stringify(epoch.endOffsets),
+        late: epoch.late === true ? 1 : 0,
         created_at_ms: epoch.createdAtMs,
       })
       .execute()

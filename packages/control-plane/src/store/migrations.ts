@@ -150,6 +150,16 @@ const decisions: Migration = {
   },
 }
 
+/** Whether later epochs wait for an epoch: they do not for one whose cluster was away for too long. */
+const lateEpochs: Migration = {
+  up: async (db) => {
+    await db.schema
+      .alterTable('epochs')
+      .addColumn('late', 'bigint', (column) => column.notNull().defaultTo(0))
+      .execute()
+  },
+}
+
 /** Applied in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-registry': first,
@@ -157,4 +167,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0003-cluster-prices': clusterPrices,
   '0004-decisions': decisions,
   '0005-traffic-chunks': trafficChunks,
+  '0006-late-epochs': lateEpochs,
 }

@@ -43,6 +43,8 @@ export interface EpochsTable {
   partitions: number
   /** JSON array of decimal texts once sealed. */
   end_offsets: string | null
+  /** 1 when later epochs do not wait for it. */
+  late: number
   created_at_ms: number
 }
 
