@@ -135,6 +135,11 @@ export class EpochReader {
     this.#armCommit()
   }
 
+  /** Drops everything if the group has gone on without us (R4). */
+  check(): void {
+    this.#member.check()
+  }
+
   /** Whether a partition of ours waits at its gate. */
   get isWaiting(): boolean {
     return this.#gated.size > 0

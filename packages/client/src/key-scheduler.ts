@@ -7,6 +7,8 @@
  * K4. Every record of a live batch ends in exactly one `finished`; records of a batch that is not live any more are dropped.
  * K5. A handler that returns no promise costs no promise, no timer and no lane.
  * K6. The event loop is given back after a slice of time, however fast handlers are.
+ * K7. Whenever time may have passed, `onTurn` is called before the next record is started: it may find that batches are not live any
+ *     more.
  *
  * Keys are 32-bit hashes, seeded per partition by the batch: two keys that collide are run as one, which is slower and never wrong.
  */
@@ -36,6 +38,8 @@ export interface KeySchedulerOptions {
   readonly concurrency: number
   readonly maxParked?: number
   readonly deps: Deps
+  /** K7 */
+  readonly onTurn?: () => void
   /** Gives the event loop back, then calls. */
   readonly yieldNow?: (fn: () => void) => void
 }
@@ -103,6 +107,7 @@ export class KeyScheduler {
   readonly #concurrency: number
   readonly #maxParked: number
   readonly #deps: Deps
+  readonly #onTurn: (() => void) | undefined
   readonly #yieldNow: (fn: () => void) => void
   readonly #lanes = new Map<number, Lane>()
   readonly #freeSlots: Slot[] = []
@@ -123,6 +128,7 @@ export class KeyScheduler {
     this.#concurrency = options.concurrency
     this.#maxParked = options.maxParked ?? 10_000
     this.#deps = options.deps
+    this.#onTurn = options.onTurn
     this.#yieldNow = options.yieldNow ?? ((fn) => void setImmediate(fn))
   }
 
@@ -153,6 +159,7 @@ export class KeyScheduler {
     if (this.#pumping) return
     this.#pumping = true
     try {
+      this.#onTurn?.()
       while (!this.#stopped && this.#running < this.#concurrency && this.#hasTime() && this.#step());
     } finally {
       this.#pumping = false

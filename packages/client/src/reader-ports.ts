@@ -17,6 +17,8 @@ export interface GroupPort {
   /** By `topic:partition`; nothing for a partition without a position. */
   committed(partitions: TopicPartition[]): Promise<Map<string, bigint>>
   commit(offsets: { topic: string; partition: number; offset: bigint }[]): Promise<void>
+  /** Loses what is held if the session ended, before anything is done with it. */
+  check(): void
   close(): Promise<void>
 }
 

@@ -67,7 +67,13 @@ export class Subscription {
     this.id = options.mqId
     this.group = options.group
     const { mqId, group, deps, logger, concurrency } = options
-    this.#scheduler = new KeyScheduler({ concurrency, deps })
+    this.#scheduler = new KeyScheduler({
+      concurrency,
+      deps,
+      onTurn: () => {
+        for (const reader of this.#readers.values()) reader.check()
+      },
+    })
     this.#failures = new HandlerFailures({ mqId, group, deps, logger })
     this.#gates = new Gates({
       mqId,

@@ -74,6 +74,7 @@ class TestKafka {
           this.committed.set(`${TOPIC}:${partition}`, offset)
         }
       },
+      check: () => {},
       close: async () => void this.steps.push('left'),
     }
   }

@@ -172,6 +172,27 @@ describe('KeyScheduler', () => {
     assert.equal(scheduler.parked, 0)
   })
 
+  it('asks before it starts the next record whether time has taken its batch away (K7)', async () => {
+    const runs: Run[] = []
+    const batch = new TestBatch([1, 1, 2], (run) => {
+      runs.push(run)
+      return ASYNC
+    })
+    let hasSlept = false
+    const scheduler = new KeyScheduler({
+      concurrency: 1,
+      deps: new FakeTime().deps,
+      onTurn: () => {
+        if (hasSlept) batch.live = false
+      },
+    })
+    scheduler.add(batch)
+    hasSlept = true
+    runs[0]!.finish()
+    await turn()
+    assert.deepEqual([batch.started, batch.done], [[0], [0]])
+  })
+
   it('counts a failure as finished when no retry is wanted', () => {
     const batch = new TestBatch([1, 1], ({ index }) => {
       if (index === 0) throw new Error('poison')

@@ -83,8 +83,10 @@ describe('a move on real clusters while applications fail', { timeout: 240_000, 
     'opens no gate early and loses nothing while members die, freeze, wake and join in the drain (19, 20)',
     LIMIT,
     scenario('dying.members', async (history) => {
-      const member = (name: string) => history.process({ name, consume: { group: 'g', slowMs: 20, concurrency: 2 } })
-      const [dies, freezes] = await Promise.all([member('dies'), member('freezes'), member('stays')])
+      const member = (name: string, slowMs = 20) =>
+        history.process({ name, consume: { group: 'g', slowMs, concurrency: 2 } })
+      // So slow that it certainly holds records when it freezes.
+      const [dies, freezes] = await Promise.all([member('dies'), member('freezes', 400), member('stays')])
       const load = await history.app({ name: 'p', produce: { perTick: 4 } })
       await history.until('a part is handled', () => history.handledBy('g') > 300 && history.acked > 900)
       const move = await stage.move(history.id, { to: 'b', partitions: 12 })
@@ -97,8 +99,15 @@ describe('a move on real clusters while applications fail', { timeout: 240_000, 
       const epochOf = (name: string): number =>
         Math.max(0, ...history.of('handle').flatMap((event) => (event.member === name ? [event.epoch] : [])))
       await history.until('the others are in the new epoch', () => epochOf('stays') === 2 && epochOf('joins') === 2)
+      const wokenUs = nowUs()
       freezes.wake()
       await history.settled(['g'], 40_000)
+      // Handlers of its two slots run for 400 ms.
+      await pause(1_000)
+      const late = history
+        .of('handle')
+        .filter(({ member, epoch, tUs }) => member === 'freezes' && epoch === 1 && tUs > wokenUs)
+      assert.deepEqual(late, [], 'who slept through a session starts nothing of it')
       await history.assertPerfect(['g'], { again: true })
       const again = (await history.verdict(['g'])).counts.duplicated
       assert.ok(again < 600, `${again} messages were handed out again`)

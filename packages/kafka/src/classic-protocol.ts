@@ -88,6 +88,10 @@ export class ClassicProtocol implements GroupProtocol {
     this.#bell.ring()
   }
 
+  check(): void {
+    if (this.#generation !== undefined && this.#leftMs() <= 0) this.#expire()
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0
     while (!signal.aborted) {
@@ -216,10 +220,13 @@ export class ClassicProtocol implements GroupProtocol {
   async #beat(signal: AbortSignal): Promise<boolean> {
     const generation = this.#generation?.id ?? NO_GENERATION
     for (let failures = 1; ; failures += 1) {
+      // The session ended meanwhile: whatever the answer would be, it is time to join again.
+      if (this.#generation === undefined) return true
       const sentMs = this.#deps.clock.monotonicMs()
       const timeoutMs = Math.max(1, Math.min(REQUEST_MS, this.#leftMs()))
       try {
         await this.#requests.heartbeat('own', this.#memberId, generation, { timeoutMs, signal })
+        if (this.#generation === undefined) return true
         this.#aliveUntilMs = sentMs + this.#sessionMs
         this.#trouble.over()
         return false

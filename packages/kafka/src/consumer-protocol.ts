@@ -82,6 +82,10 @@ export class ConsumerProtocol implements GroupProtocol {
     this.#bell.ring()
   }
 
+  check(): void {
+    if (this.#leftMs() <= 0) this.#expire()
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0
     while (!signal.aborted) {
@@ -125,7 +129,10 @@ export class ConsumerProtocol implements GroupProtocol {
     const limitMs = Math.max(1, Math.min(REQUEST_MS, this.#leftMs()))
     const what = `heartbeat of group ${this.#options.groupId}`
     const answer = await this.#send('own', what, epoch, held, limitMs, signal)
-    if (before.kind === 'member' && this.#leftMs() <= 0) throw new MqError('MQ_KAFKA_TIMEOUT', `${what} came too late`)
+    // G3, also when the end was found out meanwhile.
+    if (before.kind === 'member' && (this.#standing !== before || this.#leftMs() <= 0)) {
+      throw new MqError('MQ_KAFKA_TIMEOUT', `${what} came too late`)
+    }
     if (answer.memberId) this.#memberId = answer.memberId
     const heartbeatMs = Math.max(1, answer.heartbeatIntervalMs)
     const aliveUntilMs = sentMs + this.#sessionMs

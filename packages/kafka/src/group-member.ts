@@ -10,6 +10,7 @@
  * M4. `close` hands back what is held, says goodbye and ends within `CLOSE_MS`; a partition whose `onRevoked` takes longer is
  *     not declared free: it goes on to others when the session ends.
  * M5. Under `auto`, a cluster that does not know the consumer protocol is met by the classic one.
+ * M6. A session that ended while the process stood still is found out by `check`, before any timer fires: then M2 applies.
  */
 import { MqError } from '@mq/contract'
 import { backoffMs, sleep } from './backoff.ts'
@@ -87,6 +88,11 @@ export class GroupMember {
   /** By `topic:partition`; no entry for a partition without a committed offset. */
   async committed(partitions: readonly TopicPartition[]): Promise<Map<string, bigint>> {
     return await this.#offsets.committed(partitions)
+  }
+
+  /** M6. Cheap: one look at the clock. */
+  check(): void {
+    this.#protocol?.check()
   }
 
   async close(): Promise<void> {

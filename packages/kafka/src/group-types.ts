@@ -85,6 +85,8 @@ export interface GroupProtocol {
   /** Someone heard that we may be out: ask the broker now. */
   nudge(): void
   leave(timeoutMs: number): Promise<void>
+  /** Ends the session here and now if its time is over: whoever slept through it must not go on first and hear of it later. */
+  check(): void
 }
 
 export const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}:${partition}`

@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type LocalCluster, startCluster } from '@mq/local'
 import { Admin } from '@platformatic/kafka'
+import { systemDeps } from '../src/deps.ts'
 import { Fixture, type TestMember, Timeline, until } from './group-fixture.ts'
 import { javaTool } from './kafka-tools.ts'
 
@@ -75,6 +76,25 @@ describe('groups on real Kafka', { timeout: 180_000 }, () => {
           assert.deepEqual(first.errors, [])
           await first.member.close()
           assert.equal(timeline.holders.size, 0)
+        })
+
+        it('a member that slept through its session loses everything at the first check, and joins again (M6)', async () => {
+          const topic = await create()
+          const timeline = new Timeline()
+          let sleptMs = 0
+          const clock = { ...systemDeps.clock, monotonicMs: () => systemDeps.clock.monotonicMs() + sleptMs }
+          const deps = { ...systemDeps, clock }
+          const sleeper = fixture.member(timeline, { groupId: `sleep-${topic}`, topics: [topic], protocol, deps })
+          await sleeper.member.start()
+          await until('it holds all', () => sleeper.count() === PARTITIONS)
+          sleeper.member.check()
+          assert.deepEqual(sleeper.lost, [])
+          sleptMs = 6_500
+          sleeper.member.check()
+          assert.deepEqual([sleeper.count(), sleeper.lost.length], [0, PARTITIONS])
+          await until('it holds all again', () => sleeper.count() === PARTITIONS)
+          assert.deepEqual(timeline.violations, [])
+          await sleeper.member.close()
         })
 
         it('a partition reaches its next owner only after onRevoked of the last one ended (W1, W2, G2)', async () => {
