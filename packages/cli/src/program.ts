@@ -7,6 +7,7 @@
 import { MqError } from '@mq/contract'
 import { Command, CommanderError } from 'commander'
 import { applyCommand } from './commands/apply.ts'
+import { benchCommand } from './commands/bench.ts'
 import { clusterCommand } from './commands/cluster.ts'
 import { completionCommand } from './commands/completion.ts'
 import { contextCommand } from './commands/context.ts'
@@ -41,7 +42,7 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
     commands: [decisionsCommand, decisionCommand, approveCommand, undoCommand, policyCommand, autopilotCommand],
   },
   { heading: 'Messages:', commands: [sendCommand, tailCommand] },
-  { heading: 'Cost:', commands: [scanCommand] },
+  { heading: 'Cost:', commands: [scanCommand, benchCommand] },
   { heading: 'Surroundings:', commands: [clusterCommand, contextCommand, doctorCommand, completionCommand] },
   { heading: 'For work on mQ itself:', commands: [runCommand, testCommand, measureCommand, docsCommand] },
 ]

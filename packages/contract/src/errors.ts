@@ -324,6 +324,14 @@ export const catalogue = {
     false,
     400,
   ),
+  MQ_TRAFFIC_UNKNOWN: entry(
+    'Too little is known of the traffic of the mQ ID',
+    'Let it send for a minute with a client of this release, then try again',
+    true,
+    409,
+  ),
+  MQ_TWIN_UNKNOWN: entry('No such workload twin', 'See `mq bench ID`, which prints its number', false, 404),
+  MQ_TWIN_UNDER_WAY: entry('Another workload twin is running', 'Wait until it is over, or cancel it', true, 409),
   MQ_WORKLOAD_INVALID: entry(
     'The figures of a workload or a measurement cannot be',
     'Check where the figure that the message names comes from',

@@ -106,3 +106,4 @@ export {
   ShadowSample,
   TelemetryReport,
 } from './telemetry.ts'
+export { Twin, TwinRank, TwinRequest, TwinSettings, TwinState } from './twin.ts'

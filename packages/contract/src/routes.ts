@@ -15,6 +15,7 @@ import { MqId, Name } from './mq-id.ts'
 import { EffectivePolicy, PolicyRule, PolicyScope } from './policy.ts'
 import { ClusterView, JournalEntry, MqIdDetail, MqIdSummary, Plan } from './registry.ts'
 import { TelemetryReport } from './telemetry.ts'
+import { Twin, TwinRequest } from './twin.ts'
 
 /** What every failed request answers with. */
 export const Problem = z.object({
@@ -255,6 +256,38 @@ export const routes = {
     summary: 'The global switch: off stops every trial and begins nothing new',
     body: z.object({ on: z.boolean() }),
     response: AutopilotStatus,
+  },
+  startTwin: {
+    method: 'POST',
+    path: '/v1/ids/:id/twins',
+    summary: 'Try configurations on a shadow topic with made-up traffic of the same shape, and rank them',
+    params: IdParams,
+    body: TwinRequest,
+    response: Twin,
+  },
+  listTwins: {
+    method: 'GET',
+    path: '/v1/twins',
+    summary: 'Workload twins, newest first',
+    query: z.object({
+      id: MqId.optional().describe('Only those of this mQ ID'),
+      limit: z.coerce.number().int().min(1).max(1_000).default(100),
+    }),
+    response: z.object({ twins: z.array(Twin) }),
+  },
+  getTwin: {
+    method: 'GET',
+    path: '/v1/twins/:number',
+    summary: 'One workload twin: how far it is, and its ranking',
+    params: NumberParams,
+    response: Twin,
+  },
+  cancelTwin: {
+    method: 'POST',
+    path: '/v1/twins/:number/cancel',
+    summary: 'End a workload twin that is running; its shadow topic is removed',
+    params: NumberParams,
+    response: Twin,
   },
   telemetry: {
     method: 'POST',

@@ -6,10 +6,12 @@
  * C3. `close` ends within CLOSE_DEADLINE_MS and leaves no handle open.
  */
 import { type ClusterAddress as Address, ClusterAddress, MqError } from '@mq/contract'
-import { type ClusterCredentials, type Deps, systemDeps, within } from '@mq/kafka'
+import type { ClusterModel } from '@mq/economics'
+import { type Cluster, type ClusterCredentials, type Deps, systemDeps, within } from '@mq/kafka'
 import type { FastifyInstance } from 'fastify'
 import { every } from './deadline.ts'
 import { assembleDeciding, type Deciding } from './decisions/assemble.ts'
+import { configurationOf } from './decisions/world-view.ts'
 import { checkExposure } from './http/guard.ts'
 import { createHandlers } from './http/handlers.ts'
 import { createServer } from './http/server.ts'
@@ -22,15 +24,20 @@ import type { MigrationTimes } from './migration/work.ts'
 import { clusterModelOf } from './observe/cluster-model.ts'
 import type { OpenAdmin } from './provision/cluster-admin.ts'
 import { Clusters } from './provision/clusters.ts'
-import { kafkaAdminOpener } from './provision/kafka-admin.ts'
+import { kafkaAdminOpener, kafkaClusterOpener } from './provision/kafka-admin.ts'
 import { Provisioner } from './provision/provisioner.ts'
 import { PushHub } from './push/hub.ts'
+import type { ActiveId } from './registry/records.ts'
 import { Registry } from './registry/registry.ts'
 import { Restored } from './restored.ts'
 import { Store } from './store/store.ts'
 import { EpochUse } from './telemetry/epoch-use.ts'
 import { saveRollups } from './telemetry/rollups.ts'
 import { Traffic } from './telemetry/traffic.ts'
+import { workloadOf } from './telemetry/workload.ts'
+import { Calibrations } from './twin/calibrations.ts'
+import { TwinBook } from './twin/twin-book.ts'
+import { Twins, usualTwinTimes } from './twin/twins.ts'
 import { readVersion } from './version.ts'
 
 export const DEFAULT_HOST = '127.0.0.1'
@@ -60,6 +67,8 @@ export interface ControlPlaneOptions {
   readonly telemetryMs?: number
   /** How clusters are spoken to; tests bring their own. */
   readonly openAdmin?: OpenAdmin
+  /** How shadow topics are written and read; tests bring their own. */
+  readonly openCluster?: (address: Address) => Cluster
   readonly checkEveryMs?: number
   /** `dev`: changes are tried and judged within minutes, on little traffic. Default `usual`. */
   readonly timing?: 'usual' | 'dev'
@@ -88,6 +97,7 @@ export interface Assembled {
   readonly ledger: Ledger
   readonly migrator: Migrator
   readonly deciding: Deciding
+  readonly twins: Twins
   close(): Promise<void>
 }
 
@@ -155,6 +165,10 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       ...(options.migrationTimes === undefined ? {} : { times: options.migrationTimes }),
     })
     const times = { ...(options.timing === 'dev' ? devTimes : usualTimes), ...options.loopTimes }
+    const calibrations = await Calibrations.load(store, deps)
+    const openCluster = options.openCluster ?? kafkaClusterOpener(options.credentials ?? {}, deps)
+    const clusterModels = (): ClusterModel[] =>
+      registry.clusters().map((record) => clusterModelOf(record, null, calibrations.constants(record.address.name)))
     const deciding = await assembleDeciding({
       store,
       registry,
@@ -166,8 +180,32 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       deps,
       logger,
       times,
-      clusterModels: () => registry.clusters().map((record) => clusterModelOf(record, null)),
+      clusterModels,
       seenRetentionMs: () => null,
+    })
+    const activeOf = (id: string): ActiveId | undefined => {
+      const record = registry.get(id)
+      return record?.state === 'active' ? record : undefined
+    }
+    const twins = new Twins({
+      book: await TwinBook.load(store, deps),
+      calibrations,
+      deps,
+      logger,
+      times: usualTwinTimes,
+      active: activeOf,
+      ids: () => registry.all().flatMap((record) => (record.state === 'active' ? [record.id] : [])),
+      profile: (id) => traffic.profile(id),
+      workload: workloadOf,
+      configuration: configurationOf,
+      clusterModel: (name) => clusterModels().find((model) => model.name === name),
+      addresses: () => registry.clusters().map(({ address }) => address),
+      openCluster,
+      mayBegin: (id) => {
+        const { policies } = deciding
+        const policy = policies.effective(id, activeOf(id)?.spec.intent.owner?.team)
+        return policies.autopilot.on && policy.mode === 'auto' && ledger.handingOver(id) === undefined
+      },
     })
     const restored = new Restored(store, registry, deps, logger)
     const metrics = new Metrics({
@@ -203,6 +241,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       epochUse,
       telemetryMs: options.telemetryMs,
       deciding,
+      twins,
     })
     const app = await createServer({
       token: options.token,
@@ -226,8 +265,10 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     clusters.start()
     migrator.resume()
     deciding.engine.start()
+    twins.start()
     let closing: Promise<void> | undefined
     const shutDown = async (): Promise<void> => {
+      await twins.close()
       await deciding.engine.close()
       await migrator.close()
       await hub.close()
@@ -256,6 +297,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       ledger,
       migrator,
       deciding,
+      twins,
       close: () => {
         closing ??= close()
         return closing

@@ -31,6 +31,7 @@ import type { Restored } from '../restored.ts'
 import type { Store } from '../store/store.ts'
 import type { EpochUse } from '../telemetry/epoch-use.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
+import type { Twins } from '../twin/twins.ts'
 
 /** Declarations made true at the same time. */
 const APPLY_WIDTH = 8
@@ -51,6 +52,7 @@ export interface Services {
   /** How often clients are to report; what they do by themselves when left out. */
   readonly telemetryMs: number | undefined
   readonly deciding: Deciding
+  readonly twins: Twins
 }
 
 type Parsed<N extends RouteName, K extends string> =
@@ -141,6 +143,11 @@ export function createHandlers(services: Services): Handlers {
     getMigration: async ({ params }) => viewOf(await ledger.find(params.number)),
     skipLostSource: async ({ params }) => viewOf(await migrator.skip(params.number)),
     cancelMigration: async ({ params }) => viewOf(await migrator.cancel(params.number)),
+
+    startTwin: async ({ params, body }) => services.twins.begin(params.id, body, 'api', 'asked for'),
+    listTwins: async ({ query }) => ({ twins: await services.twins.list({ mqId: query.id, limit: query.limit }) }),
+    getTwin: async ({ params }) => services.twins.get(params.number),
+    cancelTwin: async ({ params }) => services.twins.cancel(params.number),
 
     getBinding: async ({ params, query }) => {
       const { id } = params

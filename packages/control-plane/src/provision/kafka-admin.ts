@@ -4,7 +4,7 @@
  * F1. Credentials stay in this process: they are looked up by the cluster's name, and never come from or go to the store.
  * F2. Topic names are asked for with automatic creation off: a look never makes what it looks for.
  */
-import { MqError } from '@mq/contract'
+import { type ClusterAddress, MqError } from '@mq/contract'
 import { Admin, Cluster, type ClusterCredentials, type Deps, securityOf } from '@mq/kafka'
 import type { OpenAdmin, TopicFacts } from './cluster-admin.ts'
 import { CHECK_DEADLINE_MS } from './clusters.ts'
@@ -14,11 +14,14 @@ const CLIENT_ID = 'mq-control-plane'
 const REQUEST_TIMEOUT_MS = 10_000
 const UNKNOWN_TOPIC_OR_PARTITION = 3
 
-/** Opens admin connections, with the credentials of each cluster by name (F1). */
-export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCredentials>>, deps: Deps): OpenAdmin {
+/** Opens connections to a cluster, with the credentials of each by name (F1). */
+export function kafkaClusterOpener(
+  credentials: Readonly<Record<string, ClusterCredentials>>,
+  deps: Deps,
+): (address: ClusterAddress) => Cluster {
   return (address) => {
     const own = Object.hasOwn(credentials, address.name) ? credentials[address.name]! : {}
-    const cluster = new Cluster({
+    return new Cluster({
       name: address.name,
       clientId: CLIENT_ID,
       bootstrap: address.bootstrap,
@@ -27,6 +30,14 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
       deps,
     })
+  }
+}
+
+/** Opens admin connections, with the credentials of each cluster by name (F1). */
+export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCredentials>>, deps: Deps): OpenAdmin {
+  const open = kafkaClusterOpener(credentials, deps)
+  return (address) => {
+    const cluster = open(address)
     const admin = new Admin(cluster)
     return {
       ...migrationAdmin(cluster),

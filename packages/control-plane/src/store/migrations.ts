@@ -160,6 +160,28 @@ const lateEpochs: Migration = {
   },
 }
 
+const twins: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    await db.schema
+      .createTable('twins')
+      .addColumn('number', 'bigint', (column) => column.primaryKey())
+      .addColumn('mq_id', 'text', (column) => column.notNull())
+      .addColumn('state', 'text', (column) => column.notNull())
+      .addColumn('over', 'bigint', (column) => column.notNull())
+      .addColumn('data', 'text', (column) => column.notNull())
+      .addColumn('started_at_ms', 'bigint', (column) => column.notNull())
+      .addColumn('ended_at_ms', 'bigint')
+      .execute()
+    await db.schema.createIndex('twins_by_id').on('twins').columns(['mq_id', 'number']).execute()
+    await db.schema
+      .createTable('calibrations')
+      .addColumn('cluster', 'text', (column) => column.primaryKey())
+      .addColumn('data', 'text', (column) => column.notNull())
+      .addColumn('updated_at_ms', 'bigint', (column) => column.notNull())
+      .execute()
+  },
+}
+
 /** Applied in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-registry': first,
@@ -168,4 +190,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0004-decisions': decisions,
   '0005-traffic-chunks': trafficChunks,
   '0006-late-epochs': lateEpochs,
+  '0006-twins': twins,
 }

@@ -121,6 +121,25 @@ export interface PoliciesTable {
   updated_at_ms: number
 }
 
+export interface TwinsTable {
+  number: number
+  mq_id: string
+  state: string
+  /** 1 once it is over. */
+  over: number
+  /** JSON of `TwinRecord`. */
+  data: string
+  started_at_ms: number
+  ended_at_ms: number | null
+}
+
+export interface CalibrationsTable {
+  cluster: string
+  /** JSON of the last `Calibration`s, oldest first. */
+  data: string
+  updated_at_ms: number
+}
+
 export interface Tables {
   meta: MetaTable
   clusters: ClustersTable
@@ -132,4 +151,6 @@ export interface Tables {
   migration_steps: MigrationStepsTable
   decision_rows: DecisionRowsTable
   policies: PoliciesTable
+  twins: TwinsTable
+  calibrations: CalibrationsTable
 }

@@ -107,12 +107,21 @@ export async function runTwin<C extends TwinCandidate>(options: TwinOptions<C>):
   }
 }
 
-/** Deletes shadow topics that a process left behind (N2). @returns their names */
+/**
+ * Deletes shadow topics that a process left behind (N2).
+ * @param prefix of those that are the caller's to delete
+ * @param except prefix of those in use
+ * @returns their names
+ */
 export async function sweepTwins(
   cluster: Pick<Cluster, 'topicNames'>,
   admin: Pick<Admin, 'deleteTopic'>,
+  prefix: string = TWIN_TOPIC_PREFIX,
+  except?: string,
 ): Promise<string[]> {
-  const left = (await cluster.topicNames()).filter((name) => name.startsWith(TWIN_TOPIC_PREFIX))
+  const left = (await cluster.topicNames()).filter(
+    (name) => name.startsWith(prefix) && (except === undefined || !name.startsWith(except)),
+  )
   for (const name of left) await admin.deleteTopic(name)
   return left
 }

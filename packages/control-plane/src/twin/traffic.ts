@@ -67,7 +67,7 @@ export function pointsOf(profile: Pick<TrafficProfile, 'shadow'>): RatioPoint[] 
 /** T1: lengths of values by their place among all, from the sketch of whole records. */
 function lengthsOf(sizes: Sketch, mean: number, keyBytes: number): (share: number) => number {
   if (sizes.total === 0) return () => Math.max(1, mean - keyBytes)
-  const steps = Array.from({ length: 101 }, (_, n) => (sizes.quantileMs(Math.max(0.001, n / 100)) ?? 0) * 1_000)
+  const steps = Array.from({ length: 101 }, (_, n) => sizes.quantile(Math.max(0.001, n / 100)) ?? 0)
   return (share) => Math.max(1, steps[Math.min(100, Math.round(share * 100))]! - keyBytes)
 }
 
