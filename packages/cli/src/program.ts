@@ -8,9 +8,11 @@ import { MqError } from '@mq/contract'
 import { Command, CommanderError } from 'commander'
 import { applyCommand } from './commands/apply.ts'
 import { benchCommand } from './commands/bench.ts'
+import { budgetCommand } from './commands/budget.ts'
 import { clusterCommand } from './commands/cluster.ts'
 import { completionCommand } from './commands/completion.ts'
 import { contextCommand } from './commands/context.ts'
+import { costCommand } from './commands/cost.ts'
 import { approveCommand, decisionCommand, decisionsCommand, undoCommand } from './commands/decisions.ts'
 import { deleteCommand } from './commands/delete.ts'
 import { demoCommand } from './commands/demo.ts'
@@ -42,7 +44,7 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
     commands: [decisionsCommand, decisionCommand, approveCommand, undoCommand, policyCommand, autopilotCommand],
   },
   { heading: 'Messages:', commands: [sendCommand, tailCommand] },
-  { heading: 'Cost:', commands: [scanCommand, benchCommand] },
+  { heading: 'Cost:', commands: [scanCommand, costCommand, budgetCommand, benchCommand] },
   { heading: 'Surroundings:', commands: [clusterCommand, contextCommand, doctorCommand, completionCommand] },
   { heading: 'For work on mQ itself:', commands: [runCommand, testCommand, measureCommand, docsCommand] },
 ]

@@ -159,10 +159,11 @@ test('A2: a Problem keeps its code, message and exit code', async () => {
 
 test('U1: list prints the object of the API as json and yaml, and a plain table to a pipe', async () => {
   await withPlane(
-    () => ({ body: { ids: [summary] } }),
+    () => ({ body: { ids: [summary], warnings: [] } }),
     async (url) => {
-      assert.deepEqual(JSON.parse((await run(['list', '--url', url, '-o', 'json'])).stdout), { ids: [summary] })
-      assert.deepEqual(parse((await run(['list', '--url', url, '-o', 'yaml'])).stdout), { ids: [summary] })
+      const answer = { ids: [summary], warnings: [] }
+      assert.deepEqual(JSON.parse((await run(['list', '--url', url, '-o', 'json'])).stdout), answer)
+      assert.deepEqual(parse((await run(['list', '--url', url, '-o', 'yaml'])).stdout), answer)
       const { stdout } = await run(['list', '--url', url])
       assert.match(
         stdout,

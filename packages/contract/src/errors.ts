@@ -248,6 +248,7 @@ export const catalogue = {
     false,
     409,
   ),
+  MQ_BUDGET_UNKNOWN: entry('No such budget', 'See `mq budget list`', false, 404),
   MQ_CLUSTER_UNKNOWN: entry('No such cluster', 'Register it, or see `mq cluster list`', false, 404),
   MQ_CLUSTER_IN_USE: entry('mQ IDs still live on the cluster', 'Move or delete them first', false, 409),
   // Migrations

@@ -8,6 +8,7 @@
 import { z } from 'zod'
 import { Binding, ClusterAddress } from './binding.ts'
 import { ClusterEconomics } from './cluster-economics.ts'
+import { Budget, BudgetRequest, CostQuery, CostReport } from './cost.ts'
 import { Decision, DecisionState, Outlook } from './decision.ts'
 import { Declaration, Intent } from './intent.ts'
 import { Migration, MigrationPlan, MigrationRequest } from './migration.ts'
@@ -95,7 +96,15 @@ export const routes = {
     params: NameParams,
     response: z.object({ deleted: z.literal(true) }),
   },
-  listIds: { method: 'GET', path: '/v1/ids', summary: 'All mQ IDs', response: z.object({ ids: z.array(MqIdSummary) }) },
+  listIds: {
+    method: 'GET',
+    path: '/v1/ids',
+    summary: 'All mQ IDs',
+    response: z.object({
+      ids: z.array(MqIdSummary),
+      warnings: z.array(z.string()).default([]).describe('Budgets that are over or will be'),
+    }),
+  },
   getId: {
     method: 'GET',
     path: '/v1/ids/:id',
@@ -225,6 +234,34 @@ export const routes = {
     summary: 'Undo a decision, or turn it down where nothing was touched yet',
     params: NumberParams,
     response: Decision,
+  },
+  getCosts: {
+    method: 'GET',
+    path: '/v1/costs',
+    summary: 'Showback from recorded history: who caused what, with the rest nobody caused, and budgets',
+    query: CostQuery,
+    response: CostReport,
+  },
+  listBudgets: {
+    method: 'GET',
+    path: '/v1/budgets',
+    summary: 'Budgets, what is spent of them this month and where the month will end',
+    response: z.object({ budgets: z.array(Budget) }),
+  },
+  putBudget: {
+    method: 'PUT',
+    path: '/v1/budgets/:scope',
+    summary: 'Set the budget of a scope: global, team=NAME or id=MQ-ID, in US dollars a calendar month',
+    params: z.object({ scope: PolicyScope }),
+    body: BudgetRequest,
+    response: Budget,
+  },
+  deleteBudget: {
+    method: 'DELETE',
+    path: '/v1/budgets/:scope',
+    summary: 'Remove a budget',
+    params: z.object({ scope: PolicyScope }),
+    response: z.object({ deleted: z.literal(true) }),
   },
   listPolicies: {
     method: 'GET',

@@ -9,6 +9,7 @@ import { type ClusterAddress as Address, ClusterAddress, MqError } from '@mq/con
 import type { ClusterModel } from '@mq/economics'
 import { type Cluster, type ClusterCredentials, type Deps, systemDeps, within } from '@mq/kafka'
 import type { FastifyInstance } from 'fastify'
+import { assembleCosting, type Costing } from './cost/assemble.ts'
 import { every } from './deadline.ts'
 import { assembleDeciding, type Deciding } from './decisions/assemble.ts'
 import { configurationOf } from './decisions/world-view.ts'
@@ -67,6 +68,8 @@ export interface ControlPlaneOptions {
   readonly telemetryMs?: number
   /** How clusters are spoken to; tests bring their own. */
   readonly openAdmin?: OpenAdmin
+  /** How often clusters are looked at for what they cost. Default 60,000. */
+  readonly observeEveryMs?: number
   /** How shadow topics are written and read; tests bring their own. */
   readonly openCluster?: (address: Address) => Cluster
   readonly checkEveryMs?: number
@@ -98,6 +101,7 @@ export interface Assembled {
   readonly migrator: Migrator
   readonly deciding: Deciding
   readonly twins: Twins
+  readonly costing: Costing
   close(): Promise<void>
 }
 
@@ -167,8 +171,20 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     const times = { ...(options.timing === 'dev' ? devTimes : usualTimes), ...options.loopTimes }
     const calibrations = await Calibrations.load(store, deps)
     const openCluster = options.openCluster ?? kafkaClusterOpener(options.credentials ?? {}, deps)
+    const costing = await assembleCosting({
+      store,
+      registry,
+      openCluster,
+      deps,
+      logger,
+      constants: (name) => calibrations.constants(name),
+      ...(options.observeEveryMs === undefined ? {} : { observeEveryMs: options.observeEveryMs }),
+    })
     const clusterModels = (): ClusterModel[] =>
-      registry.clusters().map((record) => clusterModelOf(record, null, calibrations.constants(record.address.name)))
+      registry.clusters().map((record) => {
+        const { name } = record.address
+        return clusterModelOf(record, costing.watcher.observation(name), calibrations.constants(name))
+      })
     const deciding = await assembleDeciding({
       store,
       registry,
@@ -242,6 +258,8 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       telemetryMs: options.telemetryMs,
       deciding,
       twins,
+      costs: costing.costs,
+      budgets: costing.budgets,
     })
     const app = await createServer({
       token: options.token,
@@ -266,8 +284,11 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     migrator.resume()
     deciding.engine.start()
     twins.start()
+    // Fake clusters of tests have nothing to look at.
+    if (options.openAdmin === undefined || options.openCluster !== undefined) costing.watcher.start()
     let closing: Promise<void> | undefined
     const shutDown = async (): Promise<void> => {
+      await costing.watcher.close()
       await twins.close()
       await deciding.engine.close()
       await migrator.close()
@@ -298,6 +319,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       migrator,
       deciding,
       twins,
+      costing,
       close: () => {
         closing ??= close()
         return closing

@@ -6,95 +6,11 @@ import { describe, it } from 'node:test'
 import type { ClusterEconomics } from '@mq/contract'
 import fc from 'fast-check'
 import { checkEconomics, clusterModelOf } from '../src/observe/cluster-model.ts'
-import type { ClusterObservation, ObservedBatches, ObservedTopic } from '../src/observe/observation.ts'
+import type { ClusterObservation, ObservedTopic } from '../src/observe/observation.ts'
 import { rateOf } from '../src/observe/observe-cluster.ts'
 import { type ScanReport, scanReport } from '../src/observe/scan.ts'
 import { topicConfigsOf } from '../src/observe/topic-configs.ts'
-
-const DAY_MS = 86_400_000
-const NOW_MS = 1_800_000_000_000
-const MB = 1e6
-
-function batches(more: Partial<ObservedBatches> = {}): ObservedBatches {
-  const sample = (codec: 'none' | 'lz4' | 'zstd', level: number | null, depth: number, ratio: number) => ({
-    codec,
-    codecLevel: level,
-    depth,
-    batches: 4,
-    uncompressedBytes: 61 + depth * 500,
-    compressedBytes: 61 + (depth * 500) / ratio,
-    compressUs: depth,
-    decompressUs: depth,
-  })
-  return {
-    batches: 100,
-    records: 400,
-    wireBytes: 100 * 61 + 400 * 500,
-    uncompressedBytes: 100 * 61 + 400 * 500,
-    codecs: { none: 1 },
-    producers: 1,
-    newestMs: NOW_MS - 1_000,
-    partitions: 2,
-    tried: [1, 4, 16, 64, 256].flatMap((depth) => [
-      sample('none', null, depth, 1),
-      sample('lz4', null, depth, Math.min(2.4, 1 + depth / 8)),
-      sample('zstd', 1, depth, Math.min(4.2, 1.2 + depth / 6)),
-    ]),
-    ...more,
-  }
-}
-
-function topic(more: Partial<ObservedTopic> = {}): ObservedTopic {
-  const leaderBytes = more.leaderBytes === undefined ? 300_000 * MB : more.leaderBytes
-  return {
-    name: 'orders',
-    internal: false,
-    partitions: 6,
-    replication: 3,
-    underReplicated: 0,
-    configs: topicConfigsOf(new Map([['retention.ms', String(7 * DAY_MS)]])),
-    retainedRecords: 600_000_000,
-    endOffset: 2_000_000_000,
-    leaderBytes,
-    diskBytes: leaderBytes === null ? null : leaderBytes * 3,
-    rate: { recordsPerSecond: 1_000, basis: 'last-24h', overMs: DAY_MS },
-    watchedPerSecond: 1_000,
-    batches: batches(),
-    quietPartitions: 0,
-    ...more,
-  }
-}
-
-function observation(topics: readonly ObservedTopic[], more: Partial<ClusterObservation> = {}): ClusterObservation {
-  return {
-    cluster: 'main',
-    clusterId: 'abc',
-    startedAtMs: NOW_MS,
-    tookMs: 10,
-    watchedMs: 0,
-    brokers: [1, 2, 3].map((nodeId) => ({
-      nodeId,
-      host: 'h',
-      port: 9_092,
-      rack: null,
-      logBytes: 1,
-      totalBytes: null,
-      usableBytes: null,
-    })),
-    racks: null,
-    topics,
-    groups: [
-      {
-        group: 'billing',
-        state: 'Stable',
-        members: 2,
-        topics: topics.map(({ name }) => ({ topic: name, lagRecords: 0, lostRecords: 0, moving: true })),
-      },
-    ],
-    problems: [],
-    ...more,
-  }
-}
+import { batches, DAY_MS, MB, NOW_MS, observation, topic } from './observed.ts'
 
 const scan = (seen: ClusterObservation, economics: ClusterEconomics | null = null): ScanReport =>
   scanReport(seen, clusterModelOf({ address: { name: 'main' }, economics }, seen))

@@ -16,7 +16,12 @@ export function listCommand(program: Command, io: Io): void {
     ["mq list -o json | jq -r '.ids[].id'", 'the names alone'],
   ]).action(async (flags: ListFlags) => {
     const answer = await apiFor(io, flags).call('listIds', {}, { signal: io.interrupt })
-    await print(io, flags.output, answer, (colors) => listText(answer.ids, colors, commandName(io.env), Date.now()))
+    await print(io, flags.output, answer, (colors) =>
+      [
+        listText(answer.ids, colors, commandName(io.env), Date.now()),
+        ...answer.warnings.map((warning) => `${colors.yellow('warning')}: ${warning}`),
+      ].join('\n'),
+    )
   })
 }
 

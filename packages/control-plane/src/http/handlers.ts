@@ -15,6 +15,8 @@ import {
   type routes,
 } from '@mq/contract'
 import type { z } from 'zod'
+import type { Budgets } from '../cost/budgets.ts'
+import type { Costs } from '../cost/costs.ts'
 import type { Deciding } from '../decisions/assemble.ts'
 import { viewOf as decisionView } from '../decisions/record.ts'
 import type { Ledger } from '../migration/ledger.ts'
@@ -32,6 +34,7 @@ import type { Store } from '../store/store.ts'
 import type { EpochUse } from '../telemetry/epoch-use.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
 import type { Twins } from '../twin/twins.ts'
+import { costHandlers } from './cost-handlers.ts'
 
 /** Declarations made true at the same time. */
 const APPLY_WIDTH = 8
@@ -49,6 +52,8 @@ export interface Services {
   readonly migrator: Migrator
   readonly ledger: Ledger
   readonly epochUse: EpochUse
+  readonly costs: Costs
+  readonly budgets: Budgets
   /** How often clients are to report; what they do by themselves when left out. */
   readonly telemetryMs: number | undefined
   readonly deciding: Deciding
@@ -72,6 +77,7 @@ export function createHandlers(services: Services): Handlers {
   const wanted = services.telemetryMs === undefined ? {} : { telemetryMs: services.telemetryMs }
   const { store, registry, clusters, provisioner, hub, traffic, restored, migrator, ledger, deciding } = services
   return {
+    ...costHandlers(services),
     health: async () => ({ status: 'ok' }),
     ready: async () => {
       const failure = await store.check().then(
@@ -120,6 +126,7 @@ export function createHandlers(services: Services): Handlers {
 
     listIds: async () => ({
       ids: registry.all().flatMap((record) => (record.state === 'active' ? [summary(services, record)] : [])),
+      warnings: (await services.costs.warnings()).flatMap(({ warning }) => warning ?? []),
     }),
     getId: async ({ params }) => detail(services, params.id),
     putId: async ({ params, body }) => {
@@ -295,7 +302,13 @@ function summary(services: Services, record: ActiveId): MqIdSummary {
   }
 }
 
-function detail(services: Services, id: string): MqIdDetail {
+/** Of the mQ ID itself and of its team. */
+async function budgetWarnings({ costs }: Services, record: ActiveId): Promise<string[]> {
+  const scopes = [`id=${record.id}`, `team=${record.spec.intent.owner?.team ?? ''}`]
+  return (await costs.warnings()).flatMap(({ scope, warning }) => (scopes.includes(scope) ? (warning ?? []) : []))
+}
+
+async function detail(services: Services, id: string): Promise<MqIdDetail> {
   const record = services.registry.get(id)
   if (record?.state === 'deleted') throw deletedError(id)
   if (record?.state !== 'active') throw unknownError(id)
@@ -311,6 +324,7 @@ function detail(services: Services, id: string): MqIdDetail {
     choices: spec.choices,
     warnings: [
       ...spec.warnings,
+      ...(await budgetWarnings(services, record)),
       ...(record.pending === null
         ? []
         : [`a change (${record.pending.kind}) was begun and is finished as soon as it can be`]),

@@ -9,6 +9,7 @@ import {
   brokerCpuUs,
   type ClusterModel,
   type Cost,
+  FOREVER_MS,
   type Quantities,
   type Shape,
   storedBytes,
@@ -56,7 +57,13 @@ export function readersByTopic({ groups }: ClusterObservation): ReadonlyMap<stri
   return byTopic
 }
 
-export function billOf(topic: ObservedTopic, readers: ReadonlyMap<string, Readers>, cluster: ClusterModel): TopicBill {
+/** @param storage `as-it-will-be` for a month ahead (T2), `as-it-is` for what passed */
+export function billOf(
+  topic: ObservedTopic,
+  readers: ReadonlyMap<string, Readers>,
+  cluster: ClusterModel,
+  storage: 'as-it-will-be' | 'as-it-is' = 'as-it-will-be',
+): TopicBill {
   const { active, idle } = readers.get(topic.name) ?? NO_READERS
   const notes: string[] = []
   const wireBytesPerRecord = bytesPerRecordOf(topic)
@@ -74,7 +81,10 @@ export function billOf(topic: ObservedTopic, readers: ReadonlyMap<string, Reader
       `its rate is that of ${Math.round(topic.rate.overMs / 1_000)} s of watching: its first record is hardly older`,
     )
   }
-  const stored = storedOf(topic, wire, notes)
+  const stored =
+    storage === 'as-it-will-be'
+      ? storedOf(topic, wire, notes)
+      : { localBytes: topic.leaderBytes ?? 0, remoteBytes: tieredBytes(topic, wire) }
   const isTiered = topic.configs?.tiered ?? false
   const isTieringPriced = cluster.book.figures['remote-storage'] !== undefined
   if (isTiered && !isTieringPriced) {
@@ -156,6 +166,11 @@ function bytesPerRecordOf({ configs, retainedRecords, leaderBytes, batches }: Ob
     configs !== null && !configs.compacted && retainedRecords !== null && retainedRecords >= ENOUGH_RECORDS
   if (isWhole && leaderBytes !== null && leaderBytes > 0) return leaderBytes / retainedRecords
   return batches === null ? null : batches.wireBytes / batches.records
+}
+
+/** What tiering holds is not seen on disks: it is the rate for as long as the retention. */
+function tieredBytes({ configs }: ObservedTopic, wireBytesPerSecond: number): number {
+  return configs?.tiered === true ? (wireBytesPerSecond * (configs.retentionMs ?? FOREVER_MS)) / 1_000 : 0
 }
 
 function storedOf(

@@ -13,6 +13,7 @@ export type EntryKind =
   | 'change-cluster'
   | 'forget-cluster'
   | 'price-cluster'
+  | 'budget'
   | 'create'
   | 'change'
   | 'delete'

@@ -182,6 +182,32 @@ const twins: Migration = {
   },
 }
 
+const costs: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    await db.schema
+      .createTable('cost_hours')
+      .addColumn('cluster', 'text', (column) => column.notNull())
+      .addColumn('resolution_ms', 'bigint', (column) => column.notNull())
+      .addColumn('start_ms', 'bigint', (column) => column.notNull())
+      .addColumn('price_book', 'text', (column) => column.notNull())
+      .addColumn('price_version', 'text', (column) => column.notNull())
+      .addColumn('watched_ms', 'bigint', (column) => column.notNull())
+      .addColumn('modelled_usd', 'text', (column) => column.notNull())
+      .addColumn('billed_usd', 'text', (column) => column.notNull())
+      .addColumn('lines', 'text', (column) => column.notNull())
+      .addPrimaryKeyConstraint('cost_hours_pk', ['cluster', 'resolution_ms', 'start_ms', 'price_book', 'price_version'])
+      .execute()
+    await db.schema.createIndex('cost_hours_by_age').on('cost_hours').columns(['start_ms']).execute()
+    await db.schema
+      .createTable('budgets')
+      .addColumn('scope', 'text', (column) => column.primaryKey())
+      .addColumn('usd_per_month', 'text', (column) => column.notNull())
+      .addColumn('set_by', 'text', (column) => column.notNull())
+      .addColumn('set_at_ms', 'bigint', (column) => column.notNull())
+      .execute()
+  },
+}
+
 /** Applied in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-registry': first,
@@ -191,4 +217,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0005-traffic-chunks': trafficChunks,
   '0006-late-epochs': lateEpochs,
   '0006-twins': twins,
+  '0007-costs': costs,
 }

@@ -140,6 +140,29 @@ export interface CalibrationsTable {
   updated_at_ms: number
 }
 
+export interface CostHoursTable {
+  cluster: string
+  /** An hour, or a day once it was folded. */
+  resolution_ms: number
+  start_ms: number
+  price_book: string
+  price_version: string
+  watched_ms: number
+  /** Decimal texts. */
+  modelled_usd: string
+  billed_usd: string
+  /** JSON of the lines, zstd, base64. */
+  lines: string
+}
+
+export interface BudgetsTable {
+  /** `team=...`, `id=...` or `global`. */
+  scope: string
+  usd_per_month: string
+  set_by: string
+  set_at_ms: number
+}
+
 export interface Tables {
   meta: MetaTable
   clusters: ClustersTable
@@ -153,4 +176,6 @@ export interface Tables {
   policies: PoliciesTable
   twins: TwinsTable
   calibrations: CalibrationsTable
+  cost_hours: CostHoursTable
+  budgets: BudgetsTable
 }

@@ -1,0 +1,136 @@
+/** `mq cost`: what was spent, and by whom. */
+import {
+  type CostBy as By,
+  CostBy,
+  type CostLine,
+  type CostReport,
+  formatDurationMs,
+  MqError,
+  parseDurationMs,
+} from '@mq/contract'
+import { type Command, Option } from 'commander'
+import type { TargetFlags } from '../contexts.ts'
+import type { Colors, Io } from '../io.ts'
+import { apiFor, type OutputFlags, withExamples, withOutput, withTarget } from '../options.ts'
+import { print, table, wrap } from '../output.ts'
+import { formatAge, formatMs, formatUsd, plural } from '../units.ts'
+import { budgetsText } from './budget.ts'
+
+interface CostFlags extends OutputFlags, TargetFlags {
+  readonly by: By
+  readonly since: string
+  readonly json?: true
+}
+
+const HEADS: Readonly<Record<By, string>> = {
+  id: 'MQ ID',
+  team: 'TEAM',
+  service: 'SERVICE',
+  meter: 'METER',
+  cluster: 'CLUSTER',
+}
+
+export function costCommand(program: Command, io: Io): void {
+  const command = program
+    .command('cost')
+    .summary('what was spent, by mQ ID, team, service, meter or cluster')
+    .description(
+      'Showback from recorded history: it adds up to the bill of the clusters, and what no mQ ID caused stands on lines of its own. Past hours keep the prices they were computed with.',
+    )
+    .addOption(new Option('--by <what>', 'what to add up by').choices(CostBy.options).default('id'))
+    .option('--since <duration>', 'how far back, such as 12h or 7d', '7d')
+    .option('--json', 'the same as --output json')
+  withExamples(withTarget(withOutput(command)), [
+    ['mq cost', 'the last seven days by mQ ID'],
+    ['mq cost --by team --since 24h', 'what each team spent in a day'],
+    ['mq cost --by meter', 'transfer, storage, brokers'],
+  ]).action(async (flags: CostFlags) => {
+    const sinceMs = parseDurationMs(flags.since)
+    if (sinceMs === undefined || sinceMs < 60_000) {
+      throw new MqError(
+        'MQ_OPTION_INVALID',
+        `--since '${flags.since}' is no duration of a minute or more: write 12h or 7d`,
+      )
+    }
+    const query = { by: flags.by, since: formatDurationMs(sinceMs) }
+    const report = await apiFor(io, flags).call('getCosts', { query }, { signal: io.interrupt })
+    await print(io, flags.json === true ? 'json' : flags.output, report, (colors, width) =>
+      costText(report, { colors, width, nowMs: Date.now() }),
+    )
+  })
+}
+
+interface ViewOptions {
+  readonly colors: Colors
+  readonly width: number
+  readonly nowMs: number
+}
+
+export function costText(report: CostReport, { colors, width, nowMs }: ViewOptions): string {
+  const { watchedSinceMs, watchedMs, lines, unallocated, clusters } = report
+  const list = (head: string, items: readonly string[]): string[] =>
+    items.length === 0
+      ? []
+      : [
+          '',
+          colors.bold(head),
+          ...items.flatMap((item) =>
+            wrap(item, Math.max(40, width - 4)).map((line, index) => `${index === 0 ? '  - ' : '    '}${line}`),
+          ),
+        ]
+  const budgets = report.budgets.length === 0 ? [] : ['', colors.bold('Budgets'), budgetsText(report.budgets, colors)]
+  if (watchedSinceMs === null) {
+    return [
+      'Nothing is recorded yet: what clusters cost is known from their second look on, a minute or so after the start.',
+      ...list('Cannot be watched', report.problems),
+      ...budgets,
+    ].join('\n')
+  }
+  const since = `watched since ${new Date(watchedSinceMs).toISOString().slice(0, 16).replace('T', ' ')} UTC (${formatAge(nowMs - watchedSinceMs)} ago)`
+  const asked = report.toMs - report.fromMs
+  const head = `${formatUsd(report.totalUsd)} in ${formatMs2(watchedMs)} watched of ${formatMs2(asked)}; at this rate ${formatUsd(report.usdPerMonth)} a month.`
+  const row = (line: CostLine): string[] => [
+    line.key,
+    formatUsd(line.usd),
+    formatUsd(line.usdPerMonth),
+    `${(line.share * 100).toFixed(0)} %`,
+  ]
+  return [
+    colors.bold(head),
+    since,
+    '',
+    table(
+      [
+        { head: HEADS[report.by] },
+        { head: 'COST', align: 'right' },
+        { head: '$/MONTH', align: 'right' },
+        { head: 'SHARE', align: 'right' },
+      ],
+      [
+        ...lines.map(row),
+        ...unallocated.map((line) => row({ ...line, key: colors.dim(`(${line.key})`) })),
+        [colors.bold('together'), formatUsd(report.totalUsd), formatUsd(report.usdPerMonth), ''],
+      ],
+      colors,
+    ),
+    ...list(
+      plural(clusters.length, 'cluster'),
+      clusters.map(({ cluster, modelledUsd, billedUsd, scale, priceBooks }) => {
+        const bill =
+          Math.abs(scale - 1) < 1e-9
+            ? `${formatUsd(billedUsd)}, as modelled`
+            : `${formatUsd(billedUsd)} by the actual bill, ${scale.toFixed(2)} times the modelled ${formatUsd(modelledUsd)}`
+        return `${cluster}: ${bill}; prices ${priceBooks.join(', ')}`
+      }),
+    ),
+    ...budgets,
+    ...list('Cannot be watched', report.problems),
+    ...list('Assumed', report.assumptions),
+  ].join('\n')
+}
+
+function formatMs2(ms: number): string {
+  if (ms >= 172_800_000) return `${Number((ms / 86_400_000).toFixed(1))} days`
+  if (ms >= 7_200_000) return `${Number((ms / 3_600_000).toFixed(1))} hours`
+  return formatMs(ms)
+}

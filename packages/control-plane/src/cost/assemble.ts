@@ -1,0 +1,60 @@
+/**
+ * Watching clusters and keeping what they cost, put together.
+ */
+import type { ClusterAddress } from '@mq/contract'
+import type { ClusterModel, ModelConstants } from '@mq/economics'
+import type { Cluster, Deps } from '@mq/kafka'
+import { errorFacts, type Logger } from '../logger.ts'
+import { clusterModelOf } from '../observe/cluster-model.ts'
+import type { ClusterObservation } from '../observe/observation.ts'
+import { Watcher } from '../observe/watcher.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Store } from '../store/store.ts'
+import { Budgets } from './budgets.ts'
+import { Costs } from './costs.ts'
+import { CostLedger } from './ledger.ts'
+
+export interface Costing {
+  readonly watcher: Watcher
+  readonly ledger: CostLedger
+  readonly budgets: Budgets
+  readonly costs: Costs
+}
+
+export interface CostingOptions {
+  readonly store: Store
+  readonly registry: Registry
+  readonly openCluster: (address: ClusterAddress) => Cluster
+  readonly deps: Deps
+  readonly logger: Logger
+  /** Measured on a cluster; undefined for the usual ones. */
+  readonly constants: (cluster: string) => ModelConstants | undefined
+  readonly observeEveryMs?: number
+}
+
+export async function assembleCosting(options: CostingOptions): Promise<Costing> {
+  const { store, registry, openCluster, deps, logger, constants, observeEveryMs } = options
+  const ledger = await CostLedger.load(store, deps)
+  const budgets = await Budgets.load(store, deps)
+  const modelOf = (name: string, look: ClusterObservation): ClusterModel | null => {
+    const record = registry.cluster(name)
+    if (record === undefined) return null
+    try {
+      return clusterModelOf(record, look, constants(name))
+    } catch (error) {
+      // A price that went away with an older version of the books: nothing is made up for it.
+      logger.warn({ cluster: name, ...errorFacts(error) }, 'cluster cannot be priced')
+      return null
+    }
+  }
+  const watcher: Watcher = new Watcher({
+    registry,
+    openCluster,
+    deps,
+    logger,
+    ...(observeEveryMs === undefined ? {} : { observeEveryMs }),
+    onLook: (name, look, before) => costs.take(name, look, before),
+  })
+  const costs: Costs = new Costs({ registry, ledger, budgets, deps, modelOf, problems: () => watcher.problems() })
+  return { watcher, ledger, budgets, costs }
+}

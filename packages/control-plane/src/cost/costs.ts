@@ -1,0 +1,170 @@
+/**
+ * What the API says about costs: showback, budgets and their warnings.
+ *
+ * W1. Until something was recorded every answer says so, and since when clusters are watched.
+ * W2. A budget of an mQ ID is the one set for it, else the `budgetUsdPerMonth` of its intent.
+ */
+import type { Budget, CostBy, CostReport } from '@mq/contract'
+import { type ClusterModel, forecastMonthEnd, type SpentDay } from '@mq/economics'
+import type { Deps } from '@mq/kafka'
+import type { ClusterObservation } from '../observe/observation.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Budgets } from './budgets.ts'
+import { intervalOf, type RecordedLine } from './interval.ts'
+import { type CostHour, type CostLedger, DAY_MS, startOf } from './ledger.ts'
+import { reportOf } from './report.ts'
+
+export interface CostsOptions {
+  readonly registry: Registry
+  readonly ledger: CostLedger
+  readonly budgets: Budgets
+  readonly deps: Deps
+  readonly modelOf: (cluster: string, look: ClusterObservation) => ClusterModel | null
+  /** Clusters that cannot be watched now. */
+  readonly problems: () => string[]
+}
+
+const SCALED_DAYS = 28
+/** Warnings are asked for with every list: they are worked out at most that often. */
+const WARNINGS_KEPT_MS = 30_000
+
+export class Costs {
+  readonly #options: CostsOptions
+  readonly #assumptions = new Map<string, readonly string[]>()
+  #warnings: { readonly atMs: number; readonly budgets: Promise<Budget[]> } | undefined
+
+  constructor(options: CostsOptions) {
+    this.#options = options
+  }
+
+  /** Records what passed since the look before. */
+  async take(cluster: string, look: ClusterObservation, before: ClusterObservation | null): Promise<void> {
+    const { registry, ledger, modelOf } = this.#options
+    const model = modelOf(cluster, look)
+    if (model === null) return
+    this.#assumptions.set(cluster, model.assumptions)
+    if (before === null) return
+    const monthlyBillUsd = registry.cluster(cluster)?.economics?.monthlyBillUsd ?? null
+    const interval = intervalOf({ look, before, model, records: registry.all(), monthlyBillUsd })
+    if (interval !== null) await ledger.add(cluster, interval)
+  }
+
+  async report(by: CostBy, sinceMs: number): Promise<CostReport> {
+    const { ledger, deps, problems } = this.#options
+    const toMs = deps.clock.nowMs()
+    const fromMs = toMs - sinceMs
+    const hours = await ledger.between(fromMs, toMs)
+    const watchedSinceMs = await ledger.sinceMs()
+    return {
+      by,
+      fromMs,
+      toMs,
+      watchedSinceMs,
+      ...reportOf(hours, by, fromMs, toMs),
+      assumptions: [...new Set([...this.#assumptions.values()].flat())],
+      problems: problems(),
+      budgets: await this.budgets(),
+    }
+  }
+
+  async budgets(): Promise<Budget[]> {
+    const { ledger, deps } = this.#options
+    const records = this.#all()
+    if (records.length === 0) return []
+    const nowMs = deps.clock.nowMs()
+    const now = new Date(nowMs)
+    const monthStartMs = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1)
+    const monthEndMs = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1)
+    const hours = await ledger.between(monthStartMs - SCALED_DAYS * DAY_MS, nowMs)
+    return records.map((record) => {
+      const days = daysOf(hours, record.scope, nowMs)
+      const isWatched = days.length > 0
+      const forecast = forecastMonthEnd({ monthStartMs, monthEndMs, nowMs, days })
+      const state = !isWatched
+        ? 'no-data'
+        : forecast.spentUsd > record.usdPerMonth
+          ? 'over'
+          : forecast.monthEndUsd > record.usdPerMonth
+            ? 'forecast-over'
+            : 'ok'
+      return {
+        ...record,
+        state,
+        spentUsd: forecast.spentUsd,
+        forecastUsd: isWatched ? forecast.monthEndUsd : null,
+        forecastFromUsd: isWatched ? forecast.range.fromUsd : null,
+        forecastToUsd: isWatched ? forecast.range.toUsd : null,
+        warning: this.#warning(record.scope, record.usdPerMonth, state, forecast.spentUsd, forecast.monthEndUsd),
+      }
+    })
+  }
+
+  /** Budgets that are over or will be, for the lists; a little old at most. */
+  async warnings(): Promise<Budget[]> {
+    const atMs = this.#options.deps.clock.monotonicMs()
+    if (this.#warnings === undefined || atMs - this.#warnings.atMs > WARNINGS_KEPT_MS) {
+      this.#warnings = { atMs, budgets: this.budgets() }
+      this.#warnings.budgets.catch(() => {
+        this.#warnings = undefined
+      })
+    }
+    return (await this.#warnings.budgets).filter(({ state }) => state === 'over' || state === 'forecast-over')
+  }
+
+  /** After a change of budgets or owners. */
+  forgetWarnings(): void {
+    this.#warnings = undefined
+  }
+
+  /** Whether any mQ ID is of the team or is the one a scope names. */
+  isKnown(scope: string): boolean {
+    const active = this.#options.registry.all().filter(({ state }) => state === 'active')
+    if (scope === 'global') return true
+    if (scope.startsWith('id=')) return active.some(({ id }) => id === scope.slice(3))
+    return active.some((record) => record.spec?.intent.owner?.team === scope.slice(5))
+  }
+
+  /** W2 */
+  #all(): { scope: string; usdPerMonth: number; setBy: string; setAtMs: number }[] {
+    const { budgets, registry } = this.#options
+    const set = budgets.all()
+    const wished = registry.all().flatMap((record) => {
+      if (record.state !== 'active') return []
+      const usdPerMonth = record.spec.intent.budgetUsdPerMonth
+      const scope = `id=${record.id}`
+      if (usdPerMonth === undefined || budgets.get(scope) !== undefined) return []
+      return [{ scope, usdPerMonth, setBy: 'intent', setAtMs: record.updatedAtMs }]
+    })
+    return [...set, ...wished].sort((a, b) => (a.scope < b.scope ? -1 : 1))
+  }
+
+  #warning(scope: string, usdPerMonth: number, state: Budget['state'], spent: number, forecast: number): string | null {
+    const budget = `budget of ${scope}, $${usdPerMonth.toFixed(2)} a month`
+    if (state === 'over') return `over the ${budget}: $${spent.toFixed(2)} are spent`
+    if (state === 'forecast-over') return `the month will end at $${forecast.toFixed(2)}, over the ${budget}`
+    return this.isKnown(scope) ? null : `${budget}: no mQ ID is of it now`
+  }
+}
+
+function daysOf(hours: readonly CostHour[], scope: string, nowMs: number): SpentDay[] {
+  const days = new Map<number, { usd: number; coveredMs: number }>()
+  const matches = matcherOf(scope)
+  const perDay = Map.groupBy(hours, ({ startMs }) => startOf(startMs, DAY_MS))
+  for (const [startMs, own] of perDay) {
+    let usd = 0
+    const watched = new Map<string, number>()
+    for (const hour of own) {
+      watched.set(hour.cluster, (watched.get(hour.cluster) ?? 0) + hour.watchedMs)
+      for (const line of hour.lines) if (matches(line)) usd += line.usd
+    }
+    const coveredMs = Math.min(DAY_MS, Math.max(0, ...watched.values()), nowMs - startMs)
+    if (coveredMs > 0) days.set(startMs, { usd, coveredMs })
+  }
+  return [...days].map(([startMs, day]) => ({ startMs, ...day }))
+}
+
+function matcherOf(scope: string): (line: RecordedLine) => boolean {
+  if (scope === 'global') return () => true
+  if (scope.startsWith('id=')) return (line) => line.id === scope.slice(3)
+  return (line) => line.id !== '' && line.team === scope.slice(5)
+}

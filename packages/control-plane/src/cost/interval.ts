@@ -1,0 +1,188 @@
+/**
+ * What the time between two looks at a cluster cost, and who caused it.
+ *
+ * I1. Traffic is the difference of two looks, so an hour is the sum of what really passed in it; nothing is projected.
+ * I2. A gap longer than MOST_GAP_MS was not watched: it is neither billed nor guessed.
+ * I3. Topics that are not of an mQ ID take their share of the brokers like all others, and are told apart as foreign.
+ */
+import { groupOfId } from '@mq/contract'
+import {
+  type ClusterModel,
+  HOURS_PER_MONTH,
+  instanceOf,
+  type Meter,
+  type ShowbackItem,
+  type ShowbackReader,
+  showback,
+} from '@mq/economics'
+import type { ClusterObservation, ObservedTopic } from '../observe/observation.ts'
+import { billOf, readersByTopic } from '../observe/topic-bill.ts'
+import type { IdRecord } from '../registry/records.ts'
+
+export const MOST_GAP_MS = 15 * 60_000
+const MONTH_MS = HOURS_PER_MONTH * 3_600_000
+/** Below what any hour could show; the store keeps more digits than a bill does. */
+const SMALLEST_USD = 1e-9
+const FOREIGN = '*'
+
+/** `own`: its traffic and storage; `reading`: what readers of another team cause; `foreign`, `fees`: nobody's. */
+export type LineKind = 'own' | 'reading' | 'foreign' | 'fees'
+
+export interface RecordedLine {
+  /** Empty for what no mQ ID caused. */
+  readonly id: string
+  /** Empty where nobody said. */
+  readonly team: string
+  readonly service: string
+  readonly meter: Meter | 'not-modelled'
+  readonly kind: LineKind
+  readonly usd: number
+}
+
+export interface RecordedInterval {
+  readonly fromMs: number
+  readonly toMs: number
+  readonly priceBook: string
+  readonly priceVersion: string
+  readonly modelledUsd: number
+  readonly billedUsd: number
+  readonly lines: readonly RecordedLine[]
+}
+
+export interface IntervalInput {
+  readonly look: ClusterObservation
+  readonly before: ClusterObservation
+  readonly model: ClusterModel
+  readonly records: readonly IdRecord[]
+  /** Of the cluster, where it is known. */
+  readonly monthlyBillUsd: number | null
+}
+
+/** Null where the time between the looks cannot be billed (I2). */
+export function intervalOf({ look, before, model, records, monthlyBillUsd }: IntervalInput): RecordedInterval | null {
+  const elapsedMs = look.startedAtMs - before.startedAtMs
+  if (elapsedMs <= 0 || elapsedMs > MOST_GAP_MS) return null
+  const share = elapsedMs / MONTH_MS
+  const owners = ownersOf(records, look.cluster)
+  const earlier = new Map(before.topics.map((topic) => [topic.name, topic]))
+  const readers = readersByTopic(look)
+  const teams = teamsOfServices(records)
+  let marginalUsd = 0
+  const items = look.topics.map((topic): ShowbackItem => {
+    const seen = passedBetween(topic, earlier.get(topic.name), elapsedMs)
+    const bill = billOf(seen, readers, model, 'as-it-is')
+    const owner = owners.get(topic.name)
+    const lines = bill.unpriced === null ? bill.cost.lines : []
+    for (const line of lines) if (line.meter === 'broker-compute') marginalUsd += line.usdPerMonth * share
+    const wireInBytes = (bill.state.quantities.wireBytesPerSecond * elapsedMs) / 1_000
+    return {
+      id: owner?.id ?? FOREIGN,
+      team: owner?.team ?? '',
+      service: owner?.service ?? null,
+      lines: lines.map((line) => ({ ...line, usdPerMonth: line.usdPerMonth * share })),
+      wireInBytes,
+      wireOutBytes: wireInBytes * bill.readers,
+      replicas: topic.partitions * topic.replication,
+      readers: owner === undefined ? [] : readersOfId(look, topic.name, owner, teams),
+    }
+  })
+  const { tariff } = model.book
+  const clusterComputeUsd =
+    tariff.compute !== 'vcpu'
+      ? 0
+      : model.instanceType === null
+        ? marginalUsd
+        : model.brokers * instanceOf(model.book, model.instanceType).usdPerHour * HOURS_PER_MONTH * share
+  const feesUsd = (model.book.figures['cluster-hour']?.usd ?? 0) * HOURS_PER_MONTH * share
+  const told = showback({
+    items,
+    clusterComputeUsd,
+    foreignUsd: feesUsd,
+    actualBillUsd: monthlyBillUsd === null ? null : monthlyBillUsd * share,
+    smallestUsd: SMALLEST_USD,
+  })
+  const lines = told.lines.map(
+    ({ id, team, service, meter, kind, usd }): RecordedLine =>
+      id === FOREIGN
+        ? { id: '', team: '', service: '', meter, kind: 'foreign', usd }
+        : { id, team, service: service ?? '', meter, kind, usd },
+  )
+  if (told.unallocatedUsd !== 0) {
+    const meter = feesUsd > 0 ? 'cluster-hour' : 'not-modelled'
+    lines.push({ id: '', team: '', service: '', meter, kind: 'fees', usd: told.unallocatedUsd })
+  }
+  return {
+    fromMs: before.startedAtMs,
+    toMs: look.startedAtMs,
+    priceBook: model.book.id,
+    priceVersion: model.book.version,
+    modelledUsd: told.modelledUsd,
+    billedUsd: told.totalUsd,
+    lines: merged(lines),
+  }
+}
+
+/** Lines that differ in nothing but their amount, as one. */
+export function merged(lines: readonly RecordedLine[]): RecordedLine[] {
+  const byKey = new Map<string, RecordedLine>()
+  for (const line of lines) {
+    const key = JSON.stringify([line.id, line.team, line.service, line.meter, line.kind])
+    const known = byKey.get(key)
+    byKey.set(key, known === undefined ? line : { ...known, usd: known.usd + line.usd })
+  }
+  return [...byKey.values()].filter(({ usd }) => usd !== 0)
+}
+
+/** I1: a topic that was made again has all its records since. */
+function passedBetween(topic: ObservedTopic, before: ObservedTopic | undefined, elapsedMs: number): ObservedTopic {
+  if (topic.endOffset === null) return { ...topic, rate: null }
+  const known = before?.endOffset ?? (before === undefined ? 0 : null)
+  if (known === null) return { ...topic, rate: null }
+  const records = topic.endOffset >= known ? topic.endOffset - known : topic.endOffset
+  return { ...topic, rate: { recordsPerSecond: (records / elapsedMs) * 1_000, basis: 'watched', overMs: elapsedMs } }
+}
+
+interface TopicOwner {
+  readonly id: string
+  readonly team: string
+  readonly service: string | null
+}
+
+function ownersOf(records: readonly IdRecord[], cluster: string): Map<string, TopicOwner> {
+  const owners = new Map<string, TopicOwner>()
+  for (const record of records) {
+    if (record.state !== 'active') continue
+    const { owner } = record.spec.intent
+    for (const epoch of record.epochs) {
+      if (epoch.cluster !== cluster) continue
+      owners.set(epoch.topic, { id: record.id, team: owner?.team ?? '', service: owner?.service ?? null })
+    }
+  }
+  return owners
+}
+
+function teamsOfServices(records: readonly IdRecord[]): Map<string, string> {
+  const teams = new Map<string, string>()
+  for (const record of records) {
+    if (record.state !== 'active') continue
+    const { owner } = record.spec.intent
+    if (owner?.service !== undefined) teams.set(owner.service, owner.team)
+  }
+  return teams
+}
+
+/** Who reads: a group named like a service is of the team of that service, any other one of the team of the mQ ID. */
+function readersOfId(
+  look: ClusterObservation,
+  topic: string,
+  owner: TopicOwner,
+  teams: ReadonlyMap<string, string>,
+): ShowbackReader[] {
+  const groups = look.groups.filter(({ members, topics }) =>
+    topics.some((one) => one.topic === topic && ((members ?? 0) > 0 || one.moving)),
+  )
+  return groups.map(({ group }) => ({
+    team: teams.get(groupOfId(group, owner.id) ?? group) ?? owner.team,
+    share: 1 / groups.length,
+  }))
+}

@@ -1,0 +1,116 @@
+/**
+ * Showback from the ledger: who caused which part of what was billed.
+ *
+ * E1. Lines and the unallocated rest add up to the total in whole cents; what rounding leaves goes to the largest remainders.
+ * E2. An hour that lies partly before the time asked for counts with the part within it.
+ */
+import type { CostBy, CostLine, CostReport } from '@mq/contract'
+import { HOURS_PER_MONTH } from '@mq/economics'
+import type { RecordedLine } from './interval.ts'
+import type { CostHour } from './ledger.ts'
+
+const MONTH_MS = HOURS_PER_MONTH * 3_600_000
+const CENTS = 100
+
+export type Showback = Pick<CostReport, 'watchedMs' | 'totalUsd' | 'usdPerMonth' | 'lines' | 'unallocated' | 'clusters'>
+
+interface Sums {
+  usd: number
+  usdPerMonth: number
+}
+
+export function reportOf(hours: readonly CostHour[], by: CostBy, fromMs: number, toMs: number): Showback {
+  const byCluster = Map.groupBy(hours, ({ cluster }) => cluster)
+  const told = new Map<string, Sums>()
+  const rest = new Map<string, Sums>()
+  const clusters = [...byCluster].map(([cluster, own]) => {
+    const watchedMs = own.reduce((sum, hour) => sum + hour.watchedMs * within(hour, fromMs, toMs), 0)
+    let modelledUsd = 0
+    let billedUsd = 0
+    for (const hour of own) {
+      const part = within(hour, fromMs, toMs)
+      modelledUsd += hour.modelledUsd * part
+      billedUsd += hour.billedUsd * part
+      for (const line of hour.lines) {
+        const isOwned = line.kind === 'own' || line.kind === 'reading'
+        const key = isOwned || by === 'cluster' ? keyOf(line, by, cluster) : restText(line)
+        const sums = (isOwned ? told : rest).get(key) ?? { usd: 0, usdPerMonth: 0 }
+        sums.usd += line.usd * part
+        sums.usdPerMonth += watchedMs > 0 ? (line.usd * part * MONTH_MS) / watchedMs : 0
+        ;(isOwned ? told : rest).set(key, sums)
+      }
+    }
+    return {
+      cluster,
+      watchedMs: Math.round(watchedMs),
+      modelledUsd,
+      billedUsd,
+      scale: modelledUsd > 0 ? billedUsd / modelledUsd : 1,
+      priceBooks: [...new Set(own.map(({ priceBook, priceVersion }) => `${priceBook}@${priceVersion}`))],
+    }
+  })
+  const all = [...told, ...rest]
+  const rounded = inCents(all.map(([, { usd }]) => usd))
+  const totalUsd = rounded.reduce((sum, cents) => sum + cents, 0) / CENTS
+  const lines = all.map(
+    ([key, { usdPerMonth }], at): CostLine => ({
+      key,
+      usd: rounded[at]! / CENTS,
+      usdPerMonth,
+      share: totalUsd > 0 ? rounded[at]! / CENTS / totalUsd : 0,
+    }),
+  )
+  const dearestFirst = (a: CostLine, b: CostLine): number => b.usdPerMonth - a.usdPerMonth || (a.key < b.key ? -1 : 1)
+  return {
+    watchedMs: Math.max(0, ...clusters.map(({ watchedMs }) => watchedMs)),
+    totalUsd,
+    usdPerMonth: all.reduce((sum, [, { usdPerMonth }]) => sum + usdPerMonth, 0),
+    lines: lines.slice(0, told.size).toSorted(dearestFirst),
+    unallocated: lines.slice(told.size).toSorted(dearestFirst),
+    clusters: clusters.toSorted((a, b) => (a.cluster < b.cluster ? -1 : 1)),
+  }
+}
+
+/** E2 */
+export function within({ startMs, resolutionMs }: CostHour, fromMs: number, toMs: number): number {
+  const covered = Math.min(startMs + resolutionMs, toMs) - Math.max(startMs, fromMs)
+  // The hour under way holds what passed of it, all of which lies before now.
+  const whole = Math.min(startMs + resolutionMs, Math.max(toMs, startMs + 1)) - startMs
+  return Math.max(0, Math.min(1, covered / whole))
+}
+
+function keyOf(line: RecordedLine, by: CostBy, cluster: string): string {
+  switch (by) {
+    case 'id':
+      return line.id || '-'
+    case 'team':
+      return line.team || '-'
+    case 'service':
+      return line.service || '-'
+    case 'meter':
+      return line.meter
+    case 'cluster':
+      return cluster
+  }
+}
+
+function restText({ kind, meter }: RecordedLine): string {
+  if (kind === 'foreign') return 'topics mQ does not know'
+  return meter === 'cluster-hour'
+    ? 'fees of clusters, and what the model does not explain'
+    : 'what the model does not explain'
+}
+
+/** E1 */
+function inCents(amounts: readonly number[]): number[] {
+  const exact = amounts.map((usd) => usd * CENTS)
+  const whole = exact.map((cents) => Math.floor(cents + 1e-9))
+  let left = Math.round(exact.reduce((sum, cents) => sum + cents, 0)) - whole.reduce((sum, cents) => sum + cents, 0)
+  const byRemainder = exact.map((cents, at) => ({ at, rest: cents - whole[at]! })).toSorted((a, b) => b.rest - a.rest)
+  for (const { at } of byRemainder) {
+    if (left <= 0) break
+    whole[at]!++
+    left--
+  }
+  return whole
+}

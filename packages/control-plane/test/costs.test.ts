@@ -1,0 +1,294 @@
+/**
+ * Showback and budgets: what passed between two looks, kept with the prices of its time, and added up by who caused it
+ * (interval.ts I1-I3, ledger.ts G1-G3, report.ts E1).
+ */
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import { CostReport } from '@mq/contract'
+import { systemDeps } from '@mq/kafka'
+import type { RecordedInterval } from '../src/cost/interval.ts'
+import { intervalOf } from '../src/cost/interval.ts'
+import { CostLedger, HOUR_MS, HOURS_KEPT_MS, startOf } from '../src/cost/ledger.ts'
+import { reportOf } from '../src/cost/report.ts'
+import { clusterModelOf } from '../src/observe/cluster-model.ts'
+import type { ClusterObservation } from '../src/observe/observation.ts'
+import { Store } from '../src/store/store.ts'
+import { type Harness, startHarness, temporaryFolder } from './harness.ts'
+import { DAY_MS, NOW_MS, observation, topic } from './observed.ts'
+
+const MINUTE_MS = 60_000
+const RATE = 1_000
+
+/** Two looks a minute apart, with traffic between them. */
+function looks(names: readonly string[], startMs = NOW_MS): { before: ClusterObservation; look: ClusterObservation } {
+  const at = (ms: number, records: number): ClusterObservation => ({
+    ...observation(names.map((name) => topic({ name, endOffset: records }))),
+    startedAtMs: ms,
+  })
+  return { before: at(startMs, 1e9), look: at(startMs + MINUTE_MS, 1e9 + RATE * 60) }
+}
+
+const model = (look: ClusterObservation, version: 'old' | 'new' = 'old') =>
+  clusterModelOf(
+    {
+      address: { name: 'main' },
+      economics: {
+        priceBook: 'aws-us-east-1',
+        zones: 3,
+        ...(version === 'new' ? { overrides: { 'broker-storage': 0.5 } } : {}),
+      },
+    },
+    look,
+  )
+
+const sum = (interval: RecordedInterval): number => interval.lines.reduce((total, { usd }) => total + usd, 0)
+const near = (a: number, b: number): void =>
+  assert.ok(Math.abs(a - b) <= 1e-6 * Math.max(1e-3, Math.abs(b)), `${a} is not ${b}`)
+
+describe('an interval', () => {
+  it('adds up to what the model bills for it, foreign topics included (I3)', () => {
+    const { look, before } = looks(['a', 'b'])
+    const interval = intervalOf({ look, before, model: model(look), records: [], monthlyBillUsd: null })!
+    near(sum(interval), interval.modelledUsd)
+    assert.ok(interval.modelledUsd > 0)
+    assert.deepEqual([...new Set(interval.lines.map(({ kind, id }) => `${kind} ${id}`))], ['foreign '])
+  })
+
+  it('is scaled to the actual bill, and what the model does not explain stands by itself', () => {
+    const { look, before } = looks(['a'])
+    const modelled = intervalOf({ look, before, model: model(look), records: [], monthlyBillUsd: null })!
+    const month = (modelled.modelledUsd * 730 * 3_600_000) / MINUTE_MS
+    const less = intervalOf({ look, before, model: model(look), records: [], monthlyBillUsd: month / 2 })!
+    near(sum(less), modelled.modelledUsd / 2)
+    const more = intervalOf({ look, before, model: model(look), records: [], monthlyBillUsd: month * 3 })!
+    near(sum(more), modelled.modelledUsd * 3)
+    near(more.lines.find(({ meter }) => meter === 'not-modelled')!.usd, modelled.modelledUsd * 2)
+  })
+
+  it('is not guessed over a time nobody watched (I2), nor when time goes back', () => {
+    const { look, before } = looks(['a'])
+    const of = (startedAtMs: number) =>
+      intervalOf({ look: { ...look, startedAtMs }, before, model: model(look), records: [], monthlyBillUsd: null })
+    assert.equal(of(before.startedAtMs + 16 * MINUTE_MS), null)
+    assert.equal(of(before.startedAtMs - 1), null)
+    assert.notEqual(of(before.startedAtMs + 14 * MINUTE_MS), null)
+  })
+
+  it('counts what passed, also of a topic that was made again meanwhile (I1)', () => {
+    const { look, before } = looks(['a'])
+    const usual = intervalOf({ look, before, model: model(look), records: [], monthlyBillUsd: null })!
+    const made: ClusterObservation = { ...look, topics: [topic({ name: 'a', endOffset: RATE * 60 })] }
+    const again = intervalOf({ look: made, before, model: model(look), records: [], monthlyBillUsd: null })!
+    near(again.modelledUsd, usual.modelledUsd)
+  })
+})
+
+describe('the ledger', () => {
+  async function open(t: TestContext, folder = temporaryFolder(t), nowMs = NOW_MS) {
+    const deps = { ...systemDeps, clock: { ...systemDeps.clock, nowMs: () => clock.nowMs } }
+    const clock = { nowMs }
+    const store = await Store.open(folder, deps)
+    return { store, clock, folder, deps, ledger: await CostLedger.load(store, deps) }
+  }
+
+  const recorded = (startMs: number, version: 'old' | 'new'): RecordedInterval => {
+    const { look, before } = looks(['a'], startMs)
+    return intervalOf({ look, before, model: model(look, version), records: [], monthlyBillUsd: null })!
+  }
+
+  it('keeps past hours as they were computed when prices change (G1, G2)', async (t) => {
+    const { store, ledger } = await open(t)
+    const hourMs = startOf(NOW_MS, HOUR_MS)
+    const old = recorded(hourMs, 'old')
+    const later = recorded(hourMs + 2 * HOUR_MS, 'new')
+    const sameHour = recorded(hourMs + 2 * HOUR_MS + MINUTE_MS, 'old')
+    assert.ok(later.modelledUsd > 2 * old.modelledUsd)
+    await ledger.add('main', old)
+    const [first] = await ledger.between(hourMs, hourMs + HOUR_MS)
+    await ledger.add('main', later)
+    await ledger.add('main', sameHour)
+    assert.deepEqual((await ledger.between(hourMs, hourMs + HOUR_MS))[0], first)
+    const all = await ledger.between(hourMs, hourMs + 3 * HOUR_MS)
+    assert.equal(all.length, 3)
+    const versions = reportOf(all, 'meter', hourMs, hourMs + 3 * HOUR_MS).clusters[0]!.priceBooks
+    assert.equal(versions.length, 2)
+    assert.ok(versions.includes('aws-us-east-1@2026-11-22'))
+    near(
+      all.reduce((total, { modelledUsd }) => total + modelledUsd, 0),
+      old.modelledUsd + later.modelledUsd + sameHour.modelledUsd,
+    )
+    await store.close()
+  })
+
+  it('goes on with the hour under way after a restart', async (t) => {
+    const first = await open(t)
+    const hourMs = startOf(NOW_MS, HOUR_MS)
+    await first.ledger.add('main', recorded(hourMs, 'old'))
+    await first.store.close()
+    const second = await open(t, first.folder)
+    await second.ledger.add('main', recorded(hourMs + MINUTE_MS, 'old'))
+    const [hour, ...more] = await second.ledger.between(hourMs, hourMs + HOUR_MS)
+    assert.deepEqual([hour!.watchedMs, more.length], [2 * MINUTE_MS, 0])
+    near(hour!.modelledUsd, 2 * recorded(hourMs, 'old').modelledUsd)
+    await second.store.close()
+  })
+
+  it('folds old hours into days without changing what they add up to (G3)', async (t) => {
+    const { store, ledger, clock } = await open(t)
+    const dayMs = startOf(NOW_MS, DAY_MS)
+    for (let hour = 0; hour < 24; hour++) await ledger.add('main', recorded(dayMs + hour * HOUR_MS, 'old'))
+    const before = reportOf(await ledger.between(dayMs, dayMs + DAY_MS), 'meter', dayMs, dayMs + DAY_MS)
+    clock.nowMs = NOW_MS + HOURS_KEPT_MS + 2 * DAY_MS
+    await ledger.fold()
+    await ledger.fold()
+    const rows = await ledger.between(dayMs, dayMs + DAY_MS)
+    assert.deepEqual(
+      rows.map(({ resolutionMs, watchedMs }) => [resolutionMs, watchedMs]),
+      [[DAY_MS, 24 * MINUTE_MS]],
+    )
+    const after = reportOf(rows, 'meter', dayMs, dayMs + DAY_MS)
+    assert.deepEqual(after.lines, before.lines)
+    near(after.clusters[0]!.modelledUsd, before.clusters[0]!.modelledUsd)
+    clock.nowMs = NOW_MS + 402 * DAY_MS
+    await ledger.fold()
+    assert.equal(await ledger.sinceMs(), null)
+    await store.close()
+  })
+})
+
+describe('showback by the API', () => {
+  const orders = {
+    intent: { retention: '7d', owner: { team: 'checkout', service: 'cart' }, budgetUsdPerMonth: 1 },
+  }
+
+  async function started(t: TestContext): Promise<Harness> {
+    const h = await startHarness(t)
+    assert.equal((await h.call('PUT', '/v1/ids/orders.placed', orders)).status, 200)
+    const billing = { intent: { retention: '7d', owner: { team: 'money', service: 'billing' } } }
+    assert.equal((await h.call('PUT', '/v1/ids/bills.sent', billing)).status, 200)
+    return h
+  }
+
+  /** An hour of traffic on the topics of both mQ IDs and one that mQ does not know. */
+  async function watch(h: Harness): Promise<void> {
+    const endMs = Date.now()
+    for (let minute = 60; minute > 0; minute--) {
+      const { look, before } = looks(['orders.placed.e1', 'bills.sent.e1', 'elsewhere'], endMs - minute * MINUTE_MS)
+      const groups = [
+        {
+          group: 'billing@orders.placed',
+          state: 'Stable',
+          members: 1,
+          topics: [{ topic: 'orders.placed.e1', lagRecords: 0, lostRecords: 0, moving: true }],
+        },
+      ]
+      await h.costing.costs.take('main', { ...look, groups }, { ...before, groups })
+    }
+  }
+
+  it('says before the first record that there is none', async (t) => {
+    const h = await started(t)
+    const report = CostReport.parse((await h.call('GET', '/v1/costs')).body)
+    assert.deepEqual([report.watchedSinceMs, report.totalUsd, report.lines], [null, 0, []])
+  })
+
+  it('adds up to the total by every key, charges reading to the team that reads, and shows the rest (E1)', async (t) => {
+    const h = await started(t)
+    await watch(h)
+    const reports = new Map<string, CostReport>()
+    for (const by of ['id', 'team', 'service', 'meter', 'cluster']) {
+      const report = CostReport.parse((await h.call('GET', `/v1/costs?by=${by}&since=2h`)).body)
+      const cents = [...report.lines, ...report.unallocated].reduce(
+        (total, { usd }) => total + Math.round(usd * 100),
+        0,
+      )
+      assert.equal(cents, Math.round(report.totalUsd * 100), by)
+      reports.set(by, report)
+    }
+    const byId = reports.get('id')!
+    assert.deepEqual(byId.lines.map(({ key }) => key).toSorted(), ['bills.sent', 'orders.placed'])
+    assert.deepEqual(
+      byId.unallocated.map(({ key }) => key),
+      ['topics mQ does not know'],
+    )
+    assert.equal(byId.watchedMs, 60 * MINUTE_MS)
+    assert.ok(byId.assumptions.some((text) => /aws-us-east-1 is assumed/.test(text)))
+    const usdOf = (by: string, key: string): number =>
+      reports.get(by)!.lines.find((line) => line.key === key)?.usdPerMonth ?? 0
+    // What billing causes by reading orders is the money of its team, though the mQ ID is of another one.
+    assert.ok(usdOf('team', 'money') > usdOf('id', 'bills.sent'))
+    near(usdOf('team', 'money') + usdOf('team', 'checkout'), usdOf('id', 'bills.sent') + usdOf('id', 'orders.placed'))
+  })
+
+  it('refuses a key or a time that is none', async (t) => {
+    const h = await startHarness(t)
+    assert.equal((await h.call('GET', '/v1/costs?by=colour')).status, 400)
+    assert.equal((await h.call('GET', '/v1/costs?since=yesterday')).status, 400)
+  })
+
+  it('sets, forecasts and removes budgets, warns in lists, and keeps it all in the journal', async (t) => {
+    const h = await started(t)
+    const set = await h.call('PUT', '/v1/budgets/team%3Dmoney', { usdPerMonth: 2 })
+    assert.deepEqual([set.status, set.body.state, set.body.forecastUsd], [200, 'no-data', null])
+    await h.call('PUT', '/v1/budgets/team%3Dghosts', { usdPerMonth: 5 })
+    await h.call('PUT', '/v1/budgets/global', { usdPerMonth: 1e9 })
+    await watch(h)
+    h.costing.costs.forgetWarnings()
+    const { budgets } = (await h.call('GET', '/v1/budgets')).body
+    const states = Object.fromEntries(
+      budgets.map(({ scope, state }: { scope: string; state: string }) => [scope, state]),
+    )
+    assert.equal(states.global, 'ok')
+    assert.match(states['team=money'], /over/)
+    assert.match(states['id=orders.placed'], /over/, 'the budget of the intent counts, too')
+    assert.match(budgets.find(({ scope }: { scope: string }) => scope === 'team=ghosts').warning, /no mQ ID is of it/)
+    const list = (await h.call('GET', '/v1/ids')).body
+    assert.ok(list.warnings.some((warning: string) => /team=money/.test(warning)))
+    const bills = (await h.call('GET', '/v1/ids/bills.sent')).body
+    assert.ok(bills.warnings.some((warning: string) => /team=money/.test(warning)))
+    assert.equal((await h.call('DELETE', '/v1/budgets/team%3Dmoney')).status, 200)
+    const gone = await h.call('DELETE', '/v1/budgets/team%3Dmoney')
+    assert.deepEqual([gone.status, gone.body.code], [404, 'MQ_BUDGET_UNKNOWN'])
+    const { entries } = (await h.call('GET', '/v1/journal?subject=team%3Dmoney')).body
+    assert.deepEqual(
+      entries.map(({ kind, after }: { kind: string; after: unknown }) => [kind, after === null]),
+      [
+        ['budget', true],
+        ['budget', false],
+      ],
+    )
+  })
+
+  it('keeps budgets over a restart, and refuses those that are none', async (t) => {
+    const dataDir = temporaryFolder(t)
+    const first = await startHarness(t, { dataDir })
+    await first.call('PUT', '/v1/budgets/team%3Dcheckout', { usdPerMonth: 400 })
+    for (const body of [{ usdPerMonth: -1 }, { usdPerMonth: 0 }, { eurPerMonth: 4 }, {}]) {
+      assert.equal((await first.call('PUT', '/v1/budgets/team%3Dcheckout', body)).status, 400)
+    }
+    assert.equal((await first.call('PUT', '/v1/budgets/colour%3Dred', { usdPerMonth: 4 })).status, 400)
+    await first.close()
+    const second = await startHarness(t, { dataDir })
+    const { budgets } = (await second.call('GET', '/v1/budgets')).body
+    assert.deepEqual(
+      budgets.map(({ scope, usdPerMonth }: { scope: string; usdPerMonth: number }) => [scope, usdPerMonth]),
+      [['team=checkout', 400]],
+    )
+  })
+
+  it('keeps prices of a cluster, refuses unknown ones, and tells the journal', async (t) => {
+    const h = await startHarness(t)
+    const put = (economics: unknown) => h.call('PUT', '/v1/clusters/main', { bootstrap: ['127.0.0.1:9092'], economics })
+    const good = await put({ priceBook: 'aws-us-east-1', zones: 3, instanceType: 'm7g.large', monthlyBillUsd: 1_000 })
+    assert.deepEqual([good.status, good.body.economics.instanceType], [200, 'm7g.large'])
+    assert.equal((await put({ priceBook: 'aws-moon-1', zones: 3 })).body.code, 'MQ_PRICE_BOOK_UNKNOWN')
+    assert.equal((await put({ priceBook: 'aws-us-east-1', zones: 3, overrides: { 'broker-storage': -1 } })).status, 400)
+    assert.equal((await put({ priceBook: 'aws-us-east-1', zones: 0 })).status, 400)
+    // Left out: what is known stays.
+    const kept = await h.call('PUT', '/v1/clusters/main', { bootstrap: ['127.0.0.1:9092'] })
+    assert.equal(kept.body.economics.monthlyBillUsd, 1_000)
+    assert.equal((await put(null)).body.economics, null)
+    const { entries } = (await h.call('GET', '/v1/journal?subject=main')).body
+    assert.equal(entries.filter(({ kind }: { kind: string }) => kind === 'price-cluster').length, 2)
+  })
+})
