@@ -116,8 +116,13 @@ export class GroupHistory {
   /** K7, H1 */
   #checkGates(): void {
     const epochs = [...this.#stays.keys()].sort((a, b) => a - b)
+    // The last handling of any older home of the key: most keys are past it, and need no closer look.
+    const lastOfOlder = new Map<string, number>()
     for (const [at, epoch] of epochs.entries()) {
-      for (const [key, { first }] of this.#stays.get(epoch)!) {
+      for (const [key, { first, home: own }] of this.#stays.get(epoch)!) {
+        const lastOlder = lastOfOlder.get(key) ?? -1
+        lastOfOlder.set(key, Math.max(lastOlder, own.last))
+        if (lastOlder <= first) continue
         for (const older of epochs.slice(0, at)) {
           const home = this.#stays.get(older)!.get(key)?.home
           if (home === undefined || home.last <= first) continue
