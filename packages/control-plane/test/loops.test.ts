@@ -84,6 +84,7 @@ const aWorld = (ids: readonly IdWorld[], change: Partial<World> = {}): World => 
   nowMs: NOW,
   autopilot: true,
   times: usualTimes,
+  detail: 'full',
   ids,
   clusters: [main],
   ...change,

@@ -13,6 +13,7 @@ import type { ActiveId } from '../registry/records.ts'
 import type { InstanceWindow } from '../telemetry/profile.ts'
 import { workloadOf } from '../telemetry/workload.ts'
 import type { EngineOptions } from './engine.ts'
+import type { DecisionRecord } from './record.ts'
 import { isPlausible } from './samples.ts'
 import { activeOf, endToEndP99Of, openEpochOf } from './work.ts'
 
@@ -27,6 +28,7 @@ export function worldOf(options: EngineOptions, ids: readonly string[], closely:
     nowMs: deps.clock.nowMs(),
     autopilot: policies.autopilot.on,
     times,
+    detail: closely ? 'full' : 'brief',
     clusters: options.clusterModels(),
     ids: ids.flatMap((id) => idWorld(options, id, closely) ?? []),
   }
@@ -39,10 +41,9 @@ function idWorld(options: EngineOptions, id: string, closely: boolean): IdWorld 
   const nowMs = deps.clock.nowMs()
   const profile = traffic.profile(id)
   const decisions = book.of(id)
-  // A trial ends without a trace in what stands; a change of what stands starts the watching anew (V2).
   const changedAtMs = Math.max(
     active.epochs.at(-1)?.createdAtMs ?? 0,
-    ...decisions.map(({ work, endedAtMs }) => endedAtMs ?? work.appliedAtMs ?? 0),
+    ...decisions.filter(hasTouched).map(({ work, endedAtMs }) => endedAtMs ?? work.appliedAtMs ?? 0),
   )
   const sinceMs = Math.max(changedAtMs, nowMs - 2 * times.observeMs)
   const windows = !closely
@@ -95,6 +96,11 @@ export function configurationOf(active: ActiveId): Configuration {
 function seenRetention(options: EngineOptions, active: ActiveId): number | null {
   const open = active.epochs.find(({ state }) => state === 'open')
   return open === undefined ? null : options.seenRetentionMs(open.cluster, open.topic)
+}
+
+/** A decision that was turned down or only waits changed nothing. */
+function hasTouched({ steps }: DecisionRecord): boolean {
+  return steps.some(({ event }) => event === 'trial-began' || event === 'apply-began')
 }
 
 /** The rate and the size in equal parts of the time; the part that is still running is left out. */

@@ -6,7 +6,7 @@
  * T3. At most one proposal for an mQ ID, and none while it is not ready (readiness.ts).
  * T4. What was tried and undone is not proposed again before `retryMs`; the next best may be.
  */
-import type { Choice, Evidence, Knob, ProducerSettings } from '@mq/contract'
+import { type Choice, type Evidence, formatDurationMs, type Knob, type ProducerSettings } from '@mq/contract'
 import { type Candidate, type ClusterModel, candidateOf, GRID, type Grid, type Optimum, optimise } from '@mq/economics'
 import { feedbackOf } from './feedback.ts'
 import { type Assessment, alternativesOf, codecText, outcomeOf, type Proposal, percent, usd } from './proposal.ts'
@@ -38,13 +38,21 @@ function assess(world: World, one: IdWorld): Assessment {
     return say('no-data', `nothing is known about cluster '${one.configuration.cluster}'`)
   const { leastSavingShare, leastSavingUsdPerMonth } = world.times
   const feedback = feedbackOf(one.decisions)
-  const intent = {
-    ...one.intent,
-    latencyP99Ms: Math.max(1, Math.floor((one.intent.latencyP99Ms * LATENCY_MARGIN) / feedback.latencyFactor)),
-  }
   const hysteresis = { minSavingShare: leastSavingShare / feedback.trust, minSavingUsdPerMonth: leastSavingUsdPerMonth }
   const solve = (grid: Grid): Optimum =>
-    optimise({ workload: one.workload!, intent, current: one.configuration, clusters: [home], grid, hysteresis })
+    optimise({
+      workload: one.workload!,
+      intent: one.intent,
+      current: one.configuration,
+      clusters: [home],
+      grid,
+      hysteresis,
+      // readiness.ts has judged that already, by the windows since the settings last changed.
+      evidence: { minMs: 0, minRecords: 0 },
+      latencyMargin: 1 - LATENCY_MARGIN / feedback.latencyFactor,
+      // What was tried already is passed over, so the next best have to be known.
+      detail: one.decisions.length > 0 ? 'full' : world.detail,
+    })
   const { fetchMinBytes, fetchMaxWaitMs } = one.configuration
   const producing = solve({ ...producerGrid(one), fetches: [{ fetchMinBytes, fetchMaxWaitMs }] })
   if (producing.outcome.kind === 'too-little') return say('too-small', producing.outcome.why)
@@ -63,7 +71,7 @@ function assess(world: World, one: IdWorld): Assessment {
   if (worth.length > 0)
     return say(
       'resting',
-      `what would save was tried and undone lately; it is tried again after ${Math.round(world.times.retryMs / 3_600_000)} h`,
+      `what would save was tried and undone lately; it is tried again after ${formatDurationMs(world.times.retryMs)}`,
     )
   const { savingUsdPerMonth } = producing.outcome
   return say(

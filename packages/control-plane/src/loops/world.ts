@@ -46,6 +46,8 @@ export interface World {
   readonly nowMs: number
   readonly autopilot: boolean
   readonly times: LoopTimes
+  /** `brief`: a first look at many, to find those worth a closer one. */
+  readonly detail: 'brief' | 'full'
   readonly ids: readonly IdWorld[]
   readonly clusters: readonly ClusterModel[]
 }

@@ -1,0 +1,258 @@
+/**
+ * Clients of one mQ ID in numbers: they follow its binding and report what the model says their settings do, with a wobble, once a
+ * second of a clock the test moves. What they claim and what brokers get can be made to differ.
+ */
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import { Binding, Decision, type ProducerSettings, type ProducerTelemetry, settingsFor } from '@mq/contract'
+import { clusterModel, predict, priceBook, type Workload } from '@mq/economics'
+import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js'
+import type { ControlPlaneOptions } from '../src/control-plane.ts'
+import { FakeKafka } from './fake-kafka.ts'
+import { type Harness, movableClock, startHarness, telemetryReport } from './harness.ts'
+
+export const ID = 'orders.placed'
+const SECOND_MS = 1_000
+
+export interface FleetOptions {
+  readonly instances: number
+  readonly ratePerInstance?: number
+  readonly recordBytes?: number
+  /** What one instance reports instead, on the settings it runs on. */
+  readonly tells?: (
+    instance: string,
+    settings: ProducerSettings,
+    trial: number | null,
+    honest: ProducerTelemetry,
+  ) => Partial<ProducerTelemetry>
+  /** Whether settings change what is sent at all. */
+  readonly isIndifferent?: boolean
+  /** Records a second of each instance, by the second. */
+  readonly rateAt?: (second: number) => number
+  readonly lagRecords?: (onTrial: boolean) => number
+}
+
+export class Fleet {
+  readonly kafka: FakeKafka
+  readonly clock = movableClock()
+  readonly names: readonly string[]
+  /** Instances that ever ran on a trial. */
+  readonly touched = new Set<string>()
+  plane!: Harness
+  second = 0
+  readonly #options: FleetOptions
+  readonly #latencies = new Map<string, string>()
+
+  constructor(options: FleetOptions, kafka = new FakeKafka()) {
+    this.kafka = kafka
+    this.#options = options
+    this.names = Array.from({ length: options.instances }, (_, index) => `shop-${String(index).padStart(3, '0')}`)
+  }
+
+  async start(t: TestContext, options: Partial<ControlPlaneOptions> = {}): Promise<Harness> {
+    this.plane = await startHarness(t, {
+      kafka: this.kafka,
+      deps: this.clock,
+      timing: 'dev',
+      // The test does what timers would do.
+      ...options,
+      loopTimes: { tickMs: 3_600_000, proposeMs: 3_600_000, ...options.loopTimes },
+    })
+    await this.plane.clusters.checkAll()
+    return this.plane
+  }
+
+  /** An mQ ID on the settings of a client nobody configured. */
+  async declareBadly(intent: Record<string, unknown> = { latencyP99Ms: '500ms' }): Promise<void> {
+    const made = await this.plane.call('PUT', `/v1/ids/${ID}`, { intent })
+    assert.equal(made.status, 200, made.text)
+    await this.spoil()
+  }
+
+  async spoil(): Promise<void> {
+    const { registry } = this.plane
+    const record = registry.get(ID)
+    assert.ok(record?.state === 'active')
+    const { revision: _revision, updatedAtMs: _updated, ...change } = record
+    const { codecLevel: _level, ...producer } = record.spec.producer
+    const bad = { ...producer, codec: 'none' as const, lingerMs: 0, batchBytes: 16_384 }
+    await registry.publish(
+      { ...change, spec: { ...record.spec, producer: bad } },
+      { kind: 'change', subject: ID, actor: 'test', why: 'badly configured', before: null, after: null },
+    )
+  }
+
+  get binding(): Binding {
+    return Binding.parse(this.plane.registry.binding(ID))
+  }
+
+  get engine() {
+    return this.plane.deciding.engine
+  }
+
+  async decisions(): Promise<Decision[]> {
+    const answer = await this.plane.call('GET', `/v1/decisions?id=${ID}`)
+    assert.equal(answer.status, 200, answer.text)
+    return answer.body.decisions.map((one: unknown) => Decision.parse(one))
+  }
+
+  async decision(number: number): Promise<Decision> {
+    const answer = await this.plane.call('GET', `/v1/decisions/${number}`)
+    assert.equal(answer.status, 200, answer.text)
+    return Decision.parse(answer.body)
+  }
+
+  /** Lets time pass, second by second, with reports and looks. */
+  async run(seconds: number, until: () => Promise<boolean> | boolean = () => false): Promise<number> {
+    for (let passed = 0; passed < seconds; passed++) {
+      if (await until()) return passed
+      await this.pass()
+    }
+    return seconds
+  }
+
+  async pass(): Promise<void> {
+    this.second++
+    this.clock.advance(SECOND_MS)
+    this.report()
+    await this.engine.tick()
+    if (this.second % 2 === 0) await this.engine.propose()
+  }
+
+  report(): void {
+    const { binding } = this
+    const open = binding.epochs.find(({ state }) => state === 'open')
+    if (open === undefined) return
+    const producers = this.names.length
+    const rate = this.#options.rateAt?.(this.second) ?? this.#options.ratePerInstance ?? 500
+    const recordBytes = this.#options.recordBytes ?? 400
+    for (const [nth, instance] of this.names.entries()) {
+      const { producer, trial } = settingsFor(binding, instance)
+      if (trial !== null) this.touched.add(instance)
+      const honest = this.#honest(nth, rate, recordBytes, producers, open, producer, trial)
+      if (honest.records > 0) this.kafka.append(open.topic, this.second % open.partitions, BigInt(honest.records))
+      const told = { ...honest, ...this.#options.tells?.(instance, producer, trial, honest) }
+      this.plane.traffic.take(
+        telemetryReport({
+          app: 'shop',
+          instance,
+          windowMs: SECOND_MS,
+          windowStartMs: this.clock.clock.nowMs() - SECOND_MS,
+          bindings: [{ mqId: ID, incarnation: binding.incarnation, revision: binding.revision }],
+          producers: [told],
+          consumers: nth > 0 ? [] : [this.#consumer(open.epoch, rate * producers, recordBytes, binding.trial != null)],
+        }),
+      )
+    }
+  }
+
+  #honest(
+    nth: number,
+    rate: number,
+    recordBytes: number,
+    producers: number,
+    open: { readonly epoch: number; readonly partitions: number },
+    settings: ProducerSettings,
+    trial: number | null,
+  ): ProducerTelemetry {
+    const seen =
+      this.#options.isIndifferent === true
+        ? { ...settings, codec: 'none' as const, lingerMs: 0, batchBytes: 16_384 }
+        : settings
+    const workload: Workload = {
+      recordsPerSecond: Math.max(1, rate * producers),
+      peakMultiple: 1,
+      recordBytes,
+      framedBytes: recordBytes + 10,
+      producers,
+      keyed: true,
+      busiestPartitionShare: 1 / open.partitions,
+      dispersion: 1,
+      groups: [{ group: 'billing', members: 1 }],
+      curves: [],
+      retainedBytes: null,
+      observedMs: 0,
+      records: 0,
+      source: 'measured',
+    }
+    const did = predict(
+      workload,
+      {
+        cluster: 'main',
+        partitions: open.partitions,
+        replication: 3,
+        retentionMs: 86_400_000,
+        localRetentionMs: null,
+        codec: seen.codec,
+        codecLevel: seen.codecLevel ?? null,
+        lingerMs: seen.lingerMs,
+        batchBytes: seen.batchBytes,
+        fetchMinBytes: 1,
+        fetchMaxWaitMs: 500,
+        followerFetch: false,
+      },
+      clusterModel({ name: 'main', book: priceBook('aws-us-east-1') }),
+    )
+    // A few percent of change from window to window, the same at every run.
+    const wobble = 1 + ((((this.second * 31 + nth * 17) % 13) - 6) * 0.5) / 100
+    const records = Math.round(rate)
+    const batches = Math.max(records > 0 ? 1 : 0, Math.round(records / Math.max(1, did.recordsPerBatch)))
+    const uncompressed = records * (recordBytes + 10) + batches * 61
+    return {
+      mqId: ID,
+      epoch: open.epoch,
+      records,
+      batches,
+      requests: batches,
+      recordBytes: records * recordBytes,
+      batchBytesUncompressed: uncompressed,
+      batchBytesWire: Math.min(
+        uncompressed,
+        Math.max(batches * 61, Math.round(records * did.wireBytesPerRecord * wobble)),
+      ),
+      retries: 0,
+      errors: 0,
+      throttledMs: 0,
+      bufferBytesMax: 100_000,
+      codec: settings.codec,
+      codecLevel: settings.codecLevel ?? null,
+      lingerMs: settings.lingerMs,
+      sendLatencyUs: this.latency(Math.min(did.sendP99Ms, 60_000) * wobble, records),
+      activeMs: SECOND_MS,
+      batchBytesLimit: settings.batchBytes,
+      trial,
+      cpuUs: Math.round(records * did.producerCpuUsPerRecord * wobble),
+      compressUs: 0,
+    }
+  }
+
+  #consumer(epoch: number, records: number, recordBytes: number, isTrial: boolean) {
+    return {
+      mqId: ID,
+      group: 'billing',
+      epoch,
+      records,
+      recordBytes: records * recordBytes,
+      wireBytes: records * recordBytes,
+      handlerErrors: 0,
+      redeliveries: 0,
+      commits: 1,
+      rebalances: 0,
+      lagRecords: this.#options.lagRecords?.(isTrial) ?? 5,
+      endToEndLatencyUs: this.latency(30, records),
+    }
+  }
+
+  latency(p99Ms: number, records: number): string {
+    const key = `${Math.round(p99Ms)} ${records}`
+    const known = this.#latencies.get(key)
+    if (known !== undefined) return known
+    const histogram = build({ bitBucketSize: 32, numberOfSignificantValueDigits: 2, autoResize: true })
+    const slow = Math.ceil(records * 0.02)
+    if (records > slow) histogram.recordValueWithCount(Math.max(1, Math.round(p99Ms * 500)), records - slow)
+    if (slow > 0) histogram.recordValueWithCount(Math.max(1, Math.round(p99Ms * 1_000)), slow)
+    const encoded = encodeIntoCompressedBase64(histogram)
+    this.#latencies.set(key, encoded)
+    return encoded
+  }
+}
