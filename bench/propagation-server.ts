@@ -27,6 +27,7 @@ const openAdmin: OpenAdmin = () => ({
   releaseSeal: noMoves,
   probeSeal: noMoves,
   sealedEnds: noMoves,
+  hasRecords: noMoves,
   startOffsets: noMoves,
   canary: noMoves,
   groupsOf: noMoves,

@@ -39,6 +39,8 @@ export class FakeKafka {
   /** Bytes of one copy of every topic. */
   topicBytes = 0n
   quotas: WriteQuota[] = []
+  /** `topic/partition` to whose end only markers of transactions were added. */
+  readonly markers = new Set<string>()
   /** Producers that leaders remember, of every topic. */
   producers: ActiveProducer[] = []
   /** Admin connections that are open. */
@@ -162,6 +164,11 @@ export class FakeKafka {
           topic.configs = { ...topic.configs, ...configs }
         }),
       endOffsets: (name) => call('endOffsets', () => [...(this.topics.get(name)?.ends ?? [])]),
+      hasRecords: (name, partition, from) =>
+        call('hasRecords', () => {
+          const end = this.topics.get(name)?.ends[partition] ?? 0n
+          return end > from && !this.markers.has(`${name}/${partition}`)
+        }),
       validateTopic: (spec) =>
         call('validateTopic', () => {
           if (spec.replication > this.brokers) throw new MqError('MQ_KAFKA_REFUSED', 'INVALID_REPLICATION_FACTOR')

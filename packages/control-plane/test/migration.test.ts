@@ -243,13 +243,15 @@ test('a leader that changes between proof and end is proven again (S1)', TIMEOUT
   for (const proof of moved.proofs) assert.equal(proof.leaderEpoch, 3)
 })
 
-test('records beyond the sealed end are stragglers in the report and the journal (D1)', TIMEOUT, async (t) => {
+test('records behind the sealed end are stragglers, markers of transactions are not (D1, W4)', TIMEOUT, async (t) => {
   const world = makeWorld(t)
   const plane = await start(t, world, { watchMs: 200 })
   await declare(plane, world)
   await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
   await until(plane, ['open'])
   world.a.topics.get(`${ID}.e1`)!.ends[2] = 13n
+  world.a.markers.add(`${ID}.e1/1`)
+  world.a.topics.get(`${ID}.e1`)!.ends[1] = 11n
   const found = await until(plane, ['draining'])
   assert.deepEqual(
     found.stragglers.map(({ partition, sealedEnd, seenEnd }) => [partition, sealedEnd, seenEnd]),

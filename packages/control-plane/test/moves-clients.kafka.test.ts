@@ -291,6 +291,7 @@ describe('a move on real clusters while applications fail', { timeout: 240_000, 
       const inLog = async (): Promise<number> =>
         (await stage.read('a', topic)).filter(({ value }) => /kept|dropped/.test(value)).length
       await history.until('both are in the log', async () => (await inLog()) === 6)
+      const letWatch = stage.hold('endOffsets', topic)
       const move = await stage.move(history.id, { to: 'b', partitions: 6 })
       history.moved(move)
       assert.notEqual(
@@ -300,6 +301,8 @@ describe('a move on real clusters while applications fail', { timeout: 240_000, 
       )
       history.noteForeign('kept', 3)
       await Promise.all([kept.commit(), dropped.abort()])
+      // The markers are there while it is watched what is appended.
+      letWatch()
       const retired = await stage.reach(move.number, ['retired'])
       assert.deepEqual(retired.stragglers, [], 'a marker is no record')
       const seen = new Set(history.of('handle').map(({ producer }) => producer))

@@ -6,6 +6,7 @@ export type { GroupDescription, GroupListing, GroupMemberDescription, GroupOffse
 export type { ActiveProducer, BrokerRoom, WriteQuota } from './admin-insight.ts'
 export type { EpochEnd, Isolation, OffsetPoint } from './admin-offsets.ts'
 export type { NewTopic } from './admin-topics.ts'
+export { hasRecordsFrom } from './appended.ts'
 export { within } from './backoff.ts'
 export type { Bytes, Headers } from './batch-encoder.ts'
 export { PADDING_HEADER, SEALED_TOPIC_BYTES } from './batch-encoder.ts'

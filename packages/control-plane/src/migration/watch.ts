@@ -6,6 +6,7 @@
  * W2. A cluster that is away is looked at again; how often it could not be is part of what was found.
  * W3. While the new place cannot be written, the row says so and what to do. After `targetLostMs` of that the move goes back by
  *     itself, as a move of its own, as soon as the new epoch can be sealed.
+ * W4. What a transaction that was open at the seal leaves behind the end when it ends is a marker, not a record.
  */
 import { MqError, type Straggler } from '@mq/contract'
 import { SEALED_TOPIC_BYTES } from '@mq/kafka'
@@ -74,7 +75,7 @@ async function lookAtSealed(work: Work, row: MigrationRecord): Promise<Migration
     await logbook.decide(number, 'migration-resealed', why, { migration: number, topic: from.topic, limit })
     work.logger.error({ migration: number, mqId: row.mqId, limit }, 'the seal of an epoch was taken back by someone')
   }
-  const stragglers = newStragglers(after, ends, logbook.nowMs)
+  const stragglers = await withRecords(work, after, newStragglers(after, ends, logbook.nowMs))
   if (stragglers.length === 0) return after
   await logbook.decide(number, 'straggler', `epoch ${from.epoch} grew after its seal was proven`, { stragglers })
   work.logger.error({ migration: number, mqId: row.mqId, stragglers }, 'records were appended to a sealed epoch')
@@ -92,6 +93,20 @@ function newStragglers(row: MigrationRecord, seen: readonly bigint[], nowMs: num
     if (known !== undefined && end <= BigInt(known.seenEnd)) return []
     return [{ partition, sealedEnd, seenEnd: String(end), seenAtMs: nowMs }]
   })
+}
+
+/** W4 */
+async function withRecords(work: Work, { from, data }: MigrationRecord, grown: Straggler[]): Promise<Straggler[]> {
+  const found: Straggler[] = []
+  for (const one of grown) {
+    const known = data.stragglers.filter(({ partition }) => partition === one.partition).at(-1)
+    const since = BigInt(known?.seenEnd ?? one.sealedEnd)
+    const isRecord = await work.clusters.use(from.cluster, `looking what was appended to ${from.topic}`, (admin) =>
+      admin.hasRecords(from.topic, one.partition, since),
+    )
+    if (isRecord) found.push(one)
+  }
+  return found
 }
 
 /** W3 */

@@ -50,6 +50,8 @@ export interface MigrationAdmin {
   /** @param refresh whether to ask who leads first */
   probeSeal(topic: string, partitions: readonly number[], refresh: boolean): Promise<SealProbe[]>
   sealedEnds(topic: string, proofs: readonly LeaderProof[]): Promise<SealedEnd[]>
+  /** Whether a record, and not only the marker of a transaction, stands at the offset or behind it. */
+  hasRecords(topic: string, partition: number, from: bigint): Promise<boolean>
   /** Log start offset of each partition. */
   startOffsets(topic: string, partitions: number): Promise<bigint[]>
   /** Idempotent producers the leaders remember. */

@@ -5,7 +5,7 @@
  * K2. A position is given only to a group that has none on the topic: seeding never takes a group back.
  */
 import { groupOfId, MqError } from '@mq/contract'
-import { Admin, type Cluster, sendCanary, TopicSeal } from '@mq/kafka'
+import { Admin, type Cluster, hasRecordsFrom, sendCanary, TopicSeal } from '@mq/kafka'
 import type { MigrationAdmin, TopicGroup } from './cluster-admin.ts'
 
 export function migrationAdmin(cluster: Cluster): MigrationAdmin {
@@ -41,6 +41,7 @@ export function migrationAdmin(cluster: Cluster): MigrationAdmin {
     releaseSeal: (topic, sizeLimit) => seal.release(topic, sizeLimit),
     probeSeal: (topic, partitions, refresh) => seal.probe(topic, partitions, refresh),
     sealedEnds: (topic, proofs) => seal.ends(topic, proofs),
+    hasRecords: (topic, partition, from) => hasRecordsFrom(cluster, topic, partition, from),
     startOffsets: async (topic, partitions) => {
       const indexes = Array.from({ length: partitions }, (_, index) => index)
       const starts = await admin.listOffsets(topic, indexes, 'earliest')
