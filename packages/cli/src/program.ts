@@ -19,6 +19,7 @@ import { demoCommand } from './commands/demo.ts'
 import { describeCommand } from './commands/describe.ts'
 import { devCommand } from './commands/dev.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { explainCommand, whatIfCommand } from './commands/explain.ts'
 import { listCommand } from './commands/list.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { migrationsCommand } from './commands/migrations.ts'
@@ -44,7 +45,10 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
     commands: [decisionsCommand, decisionCommand, approveCommand, undoCommand, policyCommand, autopilotCommand],
   },
   { heading: 'Messages:', commands: [sendCommand, tailCommand] },
-  { heading: 'Cost:', commands: [scanCommand, costCommand, budgetCommand, benchCommand] },
+  {
+    heading: 'Cost:',
+    commands: [scanCommand, explainCommand, whatIfCommand, costCommand, budgetCommand, benchCommand],
+  },
   { heading: 'Surroundings:', commands: [clusterCommand, contextCommand, doctorCommand, completionCommand] },
   { heading: 'For work on mQ itself:', commands: [runCommand, testCommand, measureCommand, docsCommand] },
 ]

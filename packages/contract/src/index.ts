@@ -41,6 +41,7 @@ export {
 export { DurationMs, formatDurationMs, parseDurationMs } from './duration.ts'
 export type { CatalogueEntry, MqErrorCode, MqErrorOptions } from './errors.ts'
 export { catalogue, isMqErrorCode, MqError } from './errors.ts'
+export { CostConfiguration, CostOption, Explanation, MeterLine, WhatIf, WhatIfAnswer } from './explain.ts'
 export type { IntentInput } from './intent.ts'
 export {
   Declaration,

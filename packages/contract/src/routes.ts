@@ -10,6 +10,7 @@ import { Binding, ClusterAddress } from './binding.ts'
 import { ClusterEconomics } from './cluster-economics.ts'
 import { Budget, BudgetRequest, CostQuery, CostReport } from './cost.ts'
 import { Decision, DecisionState, Outlook } from './decision.ts'
+import { Explanation, WhatIf, WhatIfAnswer } from './explain.ts'
 import { Declaration, Intent } from './intent.ts'
 import { Migration, MigrationPlan, MigrationRequest } from './migration.ts'
 import { MqId, Name } from './mq-id.ts'
@@ -262,6 +263,22 @@ export const routes = {
     summary: 'Remove a budget',
     params: z.object({ scope: PolicyScope }),
     response: z.object({ deleted: z.literal(true) }),
+  },
+  explainId: {
+    method: 'GET',
+    path: '/v1/ids/:id/explanation',
+    summary:
+      'What an mQ ID costs by meter, why it is configured as it is, what else there is, and what each wish costs',
+    params: IdParams,
+    response: Explanation,
+  },
+  whatIf: {
+    method: 'POST',
+    path: '/v1/ids/:id/what-if',
+    summary: 'The configuration and the bill under other wishes or another workload; changes nothing',
+    params: IdParams,
+    body: WhatIf,
+    response: WhatIfAnswer,
   },
   listPolicies: {
     method: 'GET',

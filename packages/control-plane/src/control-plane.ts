@@ -23,6 +23,7 @@ import { Ledger } from './migration/ledger.ts'
 import { Migrator } from './migration/migrator.ts'
 import type { MigrationTimes } from './migration/work.ts'
 import { clusterModelOf } from './observe/cluster-model.ts'
+import { OBSERVE_EVERY_MS } from './observe/watcher.ts'
 import type { OpenAdmin } from './provision/cluster-admin.ts'
 import { Clusters } from './provision/clusters.ts'
 import { kafkaAdminOpener, kafkaClusterOpener } from './provision/kafka-admin.ts'
@@ -43,6 +44,7 @@ import { readVersion } from './version.ts'
 
 export const DEFAULT_HOST = '127.0.0.1'
 const CLOSE_DEADLINE_MS = 10_000
+const OBSERVE_EVERY_DEV_MS = 10_000
 const ROLLUP_EVERY_MS = 15_000
 /** Clients that may knock at once after a restart; with Node's 511 the rest would knock again a second later. */
 const LISTEN_BACKLOG = 4_096
@@ -68,11 +70,11 @@ export interface ControlPlaneOptions {
   readonly telemetryMs?: number
   /** How clusters are spoken to; tests bring their own. */
   readonly openAdmin?: OpenAdmin
-  /** How often clusters are looked at for what they cost. Default 60,000. */
-  readonly observeEveryMs?: number
   /** How shadow topics are written and read; tests bring their own. */
   readonly openCluster?: (address: Address) => Cluster
   readonly checkEveryMs?: number
+  /** How often clusters are looked at for what they cost. Default 60,000, in dev timing 10,000. */
+  readonly observeEveryMs?: number
   /** `dev`: changes are tried and judged within minutes, on little traffic. Default `usual`. */
   readonly timing?: 'usual' | 'dev'
   /** Waits of the loops that differ from those of the timing. */
@@ -168,7 +170,6 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       logger,
       ...(options.migrationTimes === undefined ? {} : { times: options.migrationTimes }),
     })
-    const times = { ...(options.timing === 'dev' ? devTimes : usualTimes), ...options.loopTimes }
     const calibrations = await Calibrations.load(store, deps)
     const openCluster = options.openCluster ?? kafkaClusterOpener(options.credentials ?? {}, deps)
     const costing = await assembleCosting({
@@ -178,13 +179,14 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       deps,
       logger,
       constants: (name) => calibrations.constants(name),
-      ...(options.observeEveryMs === undefined ? {} : { observeEveryMs: options.observeEveryMs }),
+      observeEveryMs: options.observeEveryMs ?? (options.timing === 'dev' ? OBSERVE_EVERY_DEV_MS : OBSERVE_EVERY_MS),
     })
     const clusterModels = (): ClusterModel[] =>
       registry.clusters().map((record) => {
         const { name } = record.address
         return clusterModelOf(record, costing.watcher.observation(name), calibrations.constants(name))
       })
+    const times = { ...(options.timing === 'dev' ? devTimes : usualTimes), ...options.loopTimes }
     const deciding = await assembleDeciding({
       store,
       registry,
@@ -197,7 +199,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       logger,
       times,
       clusterModels,
-      seenRetentionMs: () => null,
+      seenRetentionMs: (cluster, topic) => costing.watcher.topic(cluster, topic)?.configs?.retentionMs ?? null,
     })
     const activeOf = (id: string): ActiveId | undefined => {
       const record = registry.get(id)
@@ -255,11 +257,12 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       migrator,
       ledger,
       epochUse,
-      telemetryMs: options.telemetryMs,
+      telemetryMs: options.telemetryMs ?? (options.timing === 'dev' ? times.telemetryMs : undefined),
       deciding,
       twins,
       costs: costing.costs,
       budgets: costing.budgets,
+      clusterModels,
     })
     const app = await createServer({
       token: options.token,

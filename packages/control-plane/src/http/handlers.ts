@@ -35,6 +35,7 @@ import type { EpochUse } from '../telemetry/epoch-use.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
 import type { Twins } from '../twin/twins.ts'
 import { costHandlers } from './cost-handlers.ts'
+import { type ExplainServices, explainHandlers } from './explain-handlers.ts'
 
 /** Declarations made true at the same time. */
 const APPLY_WIDTH = 8
@@ -58,6 +59,7 @@ export interface Services {
   readonly telemetryMs: number | undefined
   readonly deciding: Deciding
   readonly twins: Twins
+  readonly clusterModels: ExplainServices['clusterModels']
 }
 
 type Parsed<N extends RouteName, K extends string> =
@@ -78,6 +80,7 @@ export function createHandlers(services: Services): Handlers {
   const { store, registry, clusters, provisioner, hub, traffic, restored, migrator, ledger, deciding } = services
   return {
     ...costHandlers(services),
+    ...explainHandlers(services),
     health: async () => ({ status: 'ok' }),
     ready: async () => {
       const failure = await store.check().then(

@@ -1,0 +1,137 @@
+/**
+ * Explains one mQ ID: what stands, why, what it costs, what else there is, and what each wish costs. Pure.
+ *
+ * E1. Without telemetry the expected rate of the intent is taken, and the answer says so.
+ * E2. Only clusters that are as safe as the one in force are looked at, and none for an mQ ID that may not move.
+ * E3. The amounts are those of the same optimiser and price book that decisions use, with the same margin.
+ */
+import type { CostOption, Explanation, Intent } from '@mq/contract'
+import { formatDurationMs } from '@mq/contract'
+import {
+  assumedWorkload,
+  type Candidate,
+  type ClusterModel,
+  type Configuration,
+  type Cost,
+  type OptimiseInput,
+  type Optimum,
+  optimise,
+  savingOf,
+  type Workload,
+} from '@mq/economics'
+import { configurationOf } from '../decisions/world-view.ts'
+import { LATENCY_MARGIN } from '../loops/tuning.ts'
+import type { ActiveId } from '../registry/records.ts'
+import type { TrafficProfile } from '../telemetry/profile.ts'
+import { workloadOf } from '../telemetry/workload.ts'
+
+export interface Subject {
+  readonly active: ActiveId
+  readonly profile: TrafficProfile | null
+  readonly clusters: readonly ClusterModel[]
+}
+
+/** The workload to reckon with, and what was assumed about it (E1). */
+export function workloadOfSubject({ active, profile }: Subject): {
+  readonly workload: Workload
+  readonly assumptions: readonly string[]
+} {
+  if (profile === null || profile.records === 0) return assumedWorkload(active.spec.intent)
+  return { workload: workloadOf(profile, active), assumptions: [] }
+}
+
+export function explain(subject: Subject): Explanation {
+  const { workload, assumptions } = workloadOfSubject(subject)
+  return explainWith(subject, subject.active.spec.intent, workload, assumptions)
+}
+
+/** @param partitions counts to look at besides the one in force */
+export function explainWith(
+  subject: Subject,
+  intent: Intent,
+  workload: Workload,
+  assumptions: readonly string[],
+  partitions: readonly number[] = [],
+): Explanation {
+  const { active } = subject
+  const current = configurationOf(active)
+  const clusters = eligible(subject, current)
+  const input: OptimiseInput = { workload, intent, current, clusters, partitions, latencyMargin: 1 - LATENCY_MARGIN }
+  const optimum = optimise(input)
+  const { best, priceOf, rejected, evaluated } = optimum
+  const book = clusters.find(({ name }) => name === best.configuration.cluster)!.book
+  const saved = savingOf(optimum.current, best)
+  const { usdPerMonth, share, range } = saved
+  return {
+    id: active.id,
+    outcome: outcomeView(optimum),
+    workload: {
+      source: workload.source,
+      recordsPerSecond: workload.recordsPerSecond,
+      peakMultiple: workload.peakMultiple,
+      recordBytes: workload.recordBytes,
+      producers: workload.producers,
+      groups: workload.groups.map(({ group, members }) => ({ group, members })),
+      observedMs: workload.observedMs,
+      records: workload.records,
+    },
+    wishes: {
+      latencyP99Ms: intent.latencyP99Ms,
+      retention:
+        intent.retention.policy === 'time' ? formatDurationMs(intent.retention.durationMs) : intent.retention.policy,
+      ordering: intent.ordering,
+      copies: current.replication,
+      budgetUsdPerMonth: intent.budgetUsdPerMonth ?? null,
+    },
+    current: optionView(optimum.current, intent),
+    best: optionView(best, intent),
+    saving: { usdPerMonth, fromUsdPerMonth: range.fromUsdPerMonth, toUsdPerMonth: range.toUsdPerMonth, share },
+    alternatives: optimum.runnersUp.map((candidate) => optionView(candidate, intent)),
+    priceOf: [...priceOf],
+    rejected: [...rejected],
+    evaluated,
+    choices: [...active.spec.choices],
+    assumptions: [...new Set([...assumptions, ...optimum.assumptions, ...saved.notes])],
+    priceBook: { id: book.id, version: book.version, title: book.title, notes: [...book.notes] },
+  }
+}
+
+/** E2 */
+function eligible({ active, clusters }: Subject, current: Configuration): readonly ClusterModel[] {
+  const home = clusters.filter(({ name }) => name === current.cluster)
+  if (!active.spec.intent.movable || home.length === 0) return home
+  const copies = (cluster: ClusterModel): number => Math.min(cluster.zones, current.replication)
+  const others = clusters.filter(
+    (cluster) =>
+      cluster.name !== current.cluster && cluster.brokers >= current.replication && copies(cluster) >= copies(home[0]!),
+  )
+  return [...home, ...others]
+}
+
+function outcomeView({ outcome }: Optimum): Explanation['outcome'] {
+  const { kind, why } = outcome
+  return kind === 'infeasible'
+    ? { kind, why, constraint: outcome.constraint, by: outcome.by, unit: outcome.unit }
+    : { kind, why, constraint: null, by: null, unit: null }
+}
+
+function optionView(candidate: Candidate, intent: Intent): CostOption {
+  const { configuration, prediction, cost, peakEndToEndP99Ms } = candidate
+  return {
+    configuration: { ...configuration },
+    usdPerMonth: cost.usdPerMonth,
+    usdPerMillionRecords: cost.usdPerMillionRecords,
+    lines: linesView(cost),
+    recordsPerBatch: prediction.recordsPerBatch,
+    ratio: prediction.ratio,
+    codecSource: prediction.codecSource,
+    wireBytesPerRecord: prediction.wireBytesPerRecord,
+    sendP99Ms: prediction.sendP99Ms,
+    endToEndP99Ms: peakEndToEndP99Ms,
+    meetsLatency: peakEndToEndP99Ms <= intent.latencyP99Ms,
+  }
+}
+
+function linesView(cost: Cost): CostOption['lines'] {
+  return cost.lines.map((line) => ({ ...line })).toSorted((a, b) => b.usdPerMonth - a.usdPerMonth)
+}

@@ -1,0 +1,106 @@
+/**
+ * Answers what would be under other wishes or another workload. Pure: nothing is touched (X2).
+ *
+ * H1. What is asked is checked as an intent, as if somebody declared it: wishes that collide are refused in the same words.
+ * H2. Where the partitions in force cannot carry what is asked, more are looked at: each is a move, and the answer shows the count.
+ */
+import { describeIssues, formatDurationMs, Intent, MqError, type WhatIf, type WhatIfAnswer } from '@mq/contract'
+import type { Workload } from '@mq/economics'
+import { explainWith, type Subject, workloadOfSubject } from './explain.ts'
+
+const MOST_PARTITIONS = 256
+
+export function whatIf(subject: Subject, asked: WhatIf): WhatIfAnswer {
+  const { active } = subject
+  const standing = active.spec.intent
+  const intent = intentOf(standing, asked)
+  const { workload, assumptions } = workloadOfSubject(subject)
+  const other = workloadWith(workload, intent, asked)
+  const before = explainWith(subject, standing, workload, assumptions)
+  let after = explainWith(subject, intent, other, assumptions)
+  if (after.outcome.constraint === 'partition-rate') {
+    const more = doublings(before.current.configuration.partitions)
+    if (more.length > 0) after = explainWith(subject, intent, other, assumptions, more)
+  }
+  return { id: active.id, asked: changesOf(standing, workload, asked), before, after }
+}
+
+/** H1 */
+function intentOf(before: Intent, asked: WhatIf): Intent {
+  const { latencyP99Ms, retention, ordering, budgetUsdPerMonth } = asked
+  const wished = {
+    ...before,
+    ...(latencyP99Ms === undefined ? {} : { latencyP99Ms }),
+    ...(retention === undefined ? {} : { retention }),
+    ...(ordering === undefined ? {} : { ordering }),
+    ...(budgetUsdPerMonth === undefined ? {} : { budgetUsdPerMonth }),
+  }
+  const parsed = Intent.safeParse(wished)
+  if (parsed.success) return parsed.data
+  throw new MqError('MQ_INTENT_INVALID', describeIssues(parsed.error).join('; '))
+}
+
+function workloadWith(workload: Workload, intent: Intent, asked: WhatIf): Workload {
+  const recordBytes = asked.messageBytes ?? workload.recordBytes
+  const resized = recordBytes !== workload.recordBytes
+  return {
+    ...workload,
+    recordsPerSecond: asked.messagesPerSecond ?? workload.recordsPerSecond,
+    peakMultiple: asked.peak ?? workload.peakMultiple,
+    recordBytes,
+    framedBytes: workload.framedBytes + recordBytes - workload.recordBytes,
+    keyed: workload.keyed && intent.ordering === 'key',
+    // Curves were measured on records of another size: the shapes stay, the bytes do not.
+    curves: resized ? [] : workload.curves,
+    retainedBytes: asked.retention === undefined ? workload.retainedBytes : null,
+    // A question about another rate is about that rate, however little was seen of this one.
+    source: asked.messagesPerSecond === undefined ? workload.source : 'assumed',
+  }
+}
+
+function doublings(partitions: number): number[] {
+  const counts: number[] = []
+  for (let count = partitions * 2; count <= MOST_PARTITIONS; count *= 2) counts.push(count)
+  return counts
+}
+
+function changesOf(before: Intent, workload: Workload, asked: WhatIf): WhatIfAnswer['asked'] {
+  const retention = (one: Intent['retention']): string =>
+    one.policy === 'time' ? formatDurationMs(one.durationMs) : one.policy
+  const list: WhatIfAnswer['asked'] = []
+  const note = (wish: string, was: string, is: string | undefined): void => {
+    if (is !== undefined) list.push({ wish, before: was, after: is })
+  }
+  note(
+    'latency p99',
+    formatDurationMs(before.latencyP99Ms),
+    asked.latencyP99Ms === undefined ? undefined : formatDurationMs(asked.latencyP99Ms),
+  )
+  note('retention', retention(before.retention), asked.retention === undefined ? undefined : retention(asked.retention))
+  note(
+    'peak',
+    `${number(workload.peakMultiple)} times`,
+    asked.peak === undefined ? undefined : `${number(asked.peak)} times`,
+  )
+  note(
+    'messages a second',
+    number(workload.recordsPerSecond),
+    asked.messagesPerSecond === undefined ? undefined : number(asked.messagesPerSecond),
+  )
+  note(
+    'bytes a message',
+    number(workload.recordBytes),
+    asked.messageBytes === undefined ? undefined : number(asked.messageBytes),
+  )
+  note('ordering', before.ordering, asked.ordering)
+  note(
+    'budget',
+    before.budgetUsdPerMonth === undefined ? 'none' : `${before.budgetUsdPerMonth} USD/month`,
+    asked.budgetUsdPerMonth === undefined ? undefined : `${asked.budgetUsdPerMonth} USD/month`,
+  )
+  return list
+}
+
+function number(value: number): string {
+  return Number(value.toPrecision(3)).toLocaleString('en-US')
+}

@@ -1,0 +1,31 @@
+/**
+ * The routes that explain what an mQ ID costs and why, and what it would cost under other wishes.
+ */
+import type { ClusterModel } from '@mq/economics'
+import { explain, type Subject } from '../explain/explain.ts'
+import { whatIf } from '../explain/what-if.ts'
+import { deletedError, unknownError } from '../provision/provisioner.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Traffic } from '../telemetry/traffic.ts'
+import type { Handlers } from './handlers.ts'
+
+export interface ExplainServices {
+  readonly registry: Registry
+  readonly traffic: Traffic
+  /** Prices, constants and room of every cluster, as they are known now. */
+  readonly clusterModels: () => readonly ClusterModel[]
+}
+
+export function explainHandlers(services: ExplainServices): Pick<Handlers, 'explainId' | 'whatIf'> {
+  return {
+    explainId: async ({ params }) => explain(subjectOf(services, params.id)),
+    whatIf: async ({ params, body }) => whatIf(subjectOf(services, params.id), body),
+  }
+}
+
+function subjectOf({ registry, traffic, clusterModels }: ExplainServices, id: string): Subject {
+  const record = registry.get(id)
+  if (record?.state === 'deleted') throw deletedError(id)
+  if (record?.state !== 'active') throw unknownError(id)
+  return { active: record, profile: traffic.profile(id), clusters: clusterModels() }
+}
