@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MqError } from '@mq/contract'
-import { assertProblem, type Harness } from './harness.ts'
+import { assertProblem, type Harness, movableClock } from './harness.ts'
 import {
   bindingOf,
   declare,
@@ -191,6 +191,25 @@ test(
     assert.match(JSON.stringify(done.report.verdict), /20 offsets are gone with cluster 'a'/)
   },
 )
+
+test('the wait for an old cluster ends with the retention of its records (L4)', TIMEOUT, async (t) => {
+  const world = makeWorld(t)
+  const deps = movableClock()
+  const plane = await start(t, world, {}, { deps })
+  await loseSource(plane, world, 'skip')
+  await until(plane, ['stranded'])
+  // Seven days, when nothing else was asked for.
+  deps.advance(6 * 86_400_000)
+  await pause(60)
+  assert.equal((await migration(plane)).state, 'stranded')
+  deps.advance(86_400_000)
+  const done = await until(plane, ['retired'])
+  assert.deepEqual(
+    done.ledger.map(({ gone }) => gone),
+    ['5', '5', '5', '5'],
+  )
+  assert.match(JSON.stringify((await plane.call('GET', `/v1/journal?subject=${ID}`)).body), /retention was over/)
+})
 
 test('a control plane that restarts while groups are stranded goes on from the row', TIMEOUT, async (t) => {
   const world = makeWorld(t)

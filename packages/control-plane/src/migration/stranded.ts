@@ -7,7 +7,7 @@
  * L3. When the cluster is back, the old epoch is in the binding again as `late`: groups read the rest beside newer records,
  *     so at least once and not in order. The ledger says when each range was read.
  * L4. What the cluster does not have any more when it is back (expired, or lost with its disks) is counted as gone and journalled.
- *     A topic that stays missing ends the wait: then all of it is gone.
+ *     A topic that stays missing ends the wait, and so does the end of the retention: then all of it is gone.
  */
 import { MqError, type StrandedRange } from '@mq/contract'
 import { type MigrationData, type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
@@ -87,6 +87,10 @@ export async function reconcile(work: Work, number: number): Promise<void> {
     const row = await keepMoves(work, logbook.row(number))
     if (await isGone(work, row)) return
     const { from } = row
+    if (isExpired(row, logbook.nowMs)) {
+      await allGone(work, row, `cluster '${from.cluster}' was away until their retention was over`)
+      return
+    }
     try {
       if (registry.cluster(from.cluster) === undefined) {
         throw new MqError('MQ_TOPIC_MISSING', `cluster '${from.cluster}' is not registered any more`)
@@ -109,6 +113,13 @@ export async function reconcile(work: Work, number: number): Promise<void> {
     }
     await work.pause(number, times.pollMs)
   }
+}
+
+/** Whether the newest record of the old epoch is older than records are kept. */
+function isExpired(row: MigrationRecord, nowMs: number): boolean {
+  const { retention } = row.data.spec.intent
+  const endedMs = stepOf(row, 'open')?.endedAtMs
+  return retention.policy === 'time' && endedMs != null && nowMs - endedMs > retention.durationMs
 }
 
 /** L3, L4 */
@@ -194,11 +205,6 @@ export function settled(data: MigrationData, nowMs: number): MigrationData {
     return isRead ? { ...range, settledAtMs: nowMs } : range
   })
   return { ...data, ledger }
-}
-
-/** Whether an epoch is read late. */
-export function isLate(row: MigrationRecord): boolean {
-  return stepOf(row, 'reconcile') !== undefined
 }
 
 const sumGone = (ledger: readonly StrandedRange[]): bigint => ledger.reduce((sum, { gone }) => sum + BigInt(gone), 0n)
