@@ -10,7 +10,7 @@ import { type Cluster, type Deps, within } from '@mq/kafka'
 import { every } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Registry } from '../registry/registry.ts'
-import type { ClusterObservation } from './observation.ts'
+import type { ClusterObservation, ObservedTopic } from './observation.ts'
 import { observeCluster } from './observe-cluster.ts'
 import { SAMPLING, type SamplingLimits } from './sampling.ts'
 
@@ -35,6 +35,7 @@ interface Entry {
   readonly address: ClusterAddress
   readonly cluster: Cluster
   latest: ClusterObservation | null
+  topics: ReadonlyMap<string, ObservedTopic>
   problem: string | null
   sampledAtMs: number
 }
@@ -66,6 +67,11 @@ export class Watcher {
   /** The newest look at a cluster; null before the first one. */
   observation(name: string): ClusterObservation | null {
     return this.#entries.get(name)?.latest ?? null
+  }
+
+  /** A topic as it was last seen. */
+  topic(cluster: string, name: string): ObservedTopic | undefined {
+    return this.#entries.get(cluster)?.topics.get(name)
   }
 
   /** Clusters whose last look failed, and why. */
@@ -112,6 +118,7 @@ export class Watcher {
       if (entry.problem !== null) logger.info({ cluster: name }, 'cluster is looked at again')
       entry.problem = null
       entry.latest = look
+      entry.topics = new Map(look.topics.map((topic) => [topic.name, topic]))
       await onLook(name, look, before)
     } catch (error) {
       if (this.#entries.get(name) !== entry) return
@@ -132,6 +139,7 @@ export class Watcher {
       cluster: this.#options.openCluster(address),
       // Another address is the same cluster: what was seen of it stays.
       latest: known?.latest ?? null,
+      topics: known?.topics ?? new Map(),
       problem: null,
       sampledAtMs: known?.sampledAtMs ?? 0,
     }
