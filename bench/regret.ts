@@ -12,7 +12,7 @@ import { machineFacts } from './machine.ts'
 import { publish } from './publish.ts'
 import { calibrateHere } from './regret/calibration.ts'
 import { Crew } from './regret/crew.ts'
-import { GRIDS, knobsText } from './regret/grids.ts'
+import { GRIDS, type GridName, knobsText } from './regret/grids.ts'
 import type { Sample } from './regret/judge.ts'
 import { judge, REPLICATION, RETENTION_MS, type Verdict, watchedOf } from './regret/measure.ts'
 import { observe } from './regret/observe.ts'
@@ -28,8 +28,10 @@ const USAGE = `mq measure regret [--workload FILE.jsonl ...] [--json] [--save]
                       Without it: ${BUILT_IN.join(', ')}
   --only NAMES        some of the built-in ones
   --latency-p99 MS    the SLO of recorded workloads, end to end (250)
-  --grid small|full   small: 40 producer settings x 2 ways of fetching; full: the whole grid of the optimiser (small)
+  --grid NAME         tiny: 4 configurations, for a try; small: 40 producer settings x 2 ways of fetching; full: the whole
+                      grid of the optimiser, which takes hours (small)
   --seconds N         the shortest window of a measurement (3)
+  --watch N           the longest watching before the engine chooses, in seconds (90)
   --rounds N          how often the finalists are measured again (2)
   --prices BOOK       the price book (aws-us-east-1)
   --seed N            (1)
@@ -44,6 +46,7 @@ function readRegretFlags() {
         'latency-p99': { type: 'string', default: '250' },
         grid: { type: 'string', default: 'small' },
         seconds: { type: 'string', default: '3' },
+        watch: { type: 'string', default: '90' },
         rounds: { type: 'string', default: '2' },
         prices: { type: 'string', default: 'aws-us-east-1' },
         seed: { type: 'string', default: '1' },
@@ -57,7 +60,7 @@ function readRegretFlags() {
       console.log(USAGE)
       process.exit(0)
     }
-    const whole = (name: 'latency-p99' | 'rounds' | 'seed'): number => {
+    const whole = (name: 'latency-p99' | 'rounds' | 'seed' | 'watch'): number => {
       const value = Number(values[name])
       if (!Number.isSafeInteger(value) || value < 1)
         throw new Error(`--${name} ${values[name]}: write a whole number of 1 or more`)
@@ -66,14 +69,15 @@ function readRegretFlags() {
     const seconds = Number(values.seconds)
     if (!(seconds >= 0.5 && seconds <= 120))
       throw new Error(`--seconds ${values.seconds}: write a number from 0.5 to 120`)
-    if (values.grid !== 'small' && values.grid !== 'full') throw new Error(`--grid ${values.grid}: write small or full`)
+    if (!Object.hasOwn(GRIDS, values.grid)) throw new Error(`--grid ${values.grid}: write tiny, small or full`)
     if (!/^\d{4}-\d\d-\d\d$/.test(values.date)) throw new Error(`--date ${values.date}: write YYYY-MM-DD`)
     const names = values.only?.split(',') ?? BUILT_IN
     const unknown = names.find((name) => !BUILT_IN.includes(name))
     if (unknown !== undefined) throw new Error(`--only ${unknown}: there are ${BUILT_IN.join(', ')}`)
     return {
       ...values,
-      grid: values.grid,
+      grid: values.grid as GridName,
+      watchMs: whole('watch') * 1_000,
       names,
       seconds,
       latencyP99Ms: whole('latency-p99'),
@@ -179,15 +183,16 @@ try {
   const [knownCalibration, ...known] = await observe(watched, {
     bootstrap: kafka.bootstrap,
     admin: sweeper.admin,
-    leastMs: flags.seconds * 5_000,
-    mostMs: 90_000,
+    leastMs: Math.min(flags.seconds * 5_000, flags.watchMs),
+    mostMs: flags.watchMs,
     seed: flags.seed + 5,
     say,
   })
   say('calibrating on a workload of its own')
-  const constants = await calibrateHere(sweeper, knownCalibration!, flags.seed, {
-    warmMs: 800,
-    windowMs: Math.max(2_500, flags.seconds * 1_000),
+  const constants = await calibrateHere(sweeper, knownCalibration!, {
+    seed: flags.seed,
+    windows: { warmMs: 800, windowMs: flags.seconds * 1_000 },
+    isRehearsed: flags.grid !== 'tiny',
   })
   say(`constants: ${JSON.stringify(constants)}`)
   const cluster = clusterModel({

@@ -177,7 +177,7 @@ export const RegretResult = z.object({
   measure: z.literal('regret'),
   machine: Machine,
   options: z.object({
-    grid: z.enum(['small', 'full']),
+    grid: z.enum(['tiny', 'small', 'full']),
     configurations: z.number().int(),
     seconds: positive,
     rounds: z.number().int(),
@@ -237,3 +237,48 @@ export const OptimiserResult = z.object({
   outcomes: z.object({ change: total, keep: total, infeasible: total, 'too-little': total }),
 })
 export type OptimiserResult = z.output<typeof OptimiserResult>
+
+export const TelemetryStoreResult = z.object({
+  measure: z.literal('telemetry-store'),
+  machine: Machine,
+  options: z.object({ ids: total.min(1), scaledTo: total.min(1), seed: total }),
+  storeBytesPerId: positive.describe('Of the file, with indexes and free pages'),
+  storeGb: positive.describe('The whole file for as many mQ IDs as it was scaled to; GB is 1e9 bytes'),
+  kept: z.array(
+    z.object({
+      resolutionMs: total,
+      keepMs: total,
+      windowsPerId: total,
+      chunksPerId: positive,
+      bytesPerId: total.describe('Packed windows, without what the database adds'),
+    }),
+  ),
+  writing: z.object({
+    cpuMsPerSecond: positive.describe('CPU of writing the roll-ups of all of them'),
+    msPerId: positive.describe('From handing over five minutes of one mQ ID to the commit, by the clock'),
+    writtenBytesPerSecond: total.nullable().describe('To storage, log and checkpoints included'),
+  }),
+})
+export type TelemetryStoreResult = z.output<typeof TelemetryStoreResult>
+
+export const TelemetryCostResult = z.object({
+  measure: z.literal('telemetry-cost'),
+  machine: Machine,
+  options: z.object({ records: total, rounds: total, bytes: total, codec: z.string(), partitions: total }),
+  runs: z.array(
+    z.object({
+      what: z.enum(['off', 'on']),
+      messagesPerSecond: positive,
+      cpuUsPerMessage: positive,
+    }),
+  ),
+  throughputLossPercent: z
+    .number()
+    .describe('Of the median with telemetry and shadow measurement against the one without'),
+  cpuPercent: z.number().describe('CPU for a message, the same comparison'),
+  shadowCpuPercent: z
+    .number()
+    .describe('CPU that shadow measurements used, of one core, over the time telemetry was on'),
+  shadowSamples: total,
+})
+export type TelemetryCostResult = z.output<typeof TelemetryCostResult>

@@ -20,20 +20,27 @@ const RUNS: readonly ProducerKnobs[] = [
 ]
 const FETCH = { fetchMinBytes: 1, fetchMaxWaitMs: 500 }
 
+export interface CalibrationOptions {
+  readonly seed: number
+  readonly windows: Windows
+  /** Runs everything once before it counts: compilers on both sides take their time. */
+  readonly isRehearsed: boolean
+}
+
 /** @param known what telemetry says of the calibration workload */
 export async function calibrateHere(
   sweeper: Sweeper,
   known: Workload,
-  seed: number,
-  windows: Windows,
+  { seed, windows, isRehearsed }: CalibrationOptions,
 ): Promise<ModelConstants> {
   const source: WorkloadSource = { kind: 'calibration', seed }
   const workload = await openWorkload(source)
   const trials = RUNS.map((knobs) => ({ producer: producerSettings(knobs), consumers: [consumerSettings(FETCH)] }))
-  // Once for the compilers of both sides, once for the figures.
-  await sweeper.run({ workload, source, trials, windows: { ...windows, windowMs: 1_500 }, seed, alone: true })
-  sweeper.forget()
-  await sweeper.measureIdle(2_000)
+  if (isRehearsed) {
+    await sweeper.run({ workload, source, trials, windows: { ...windows, windowMs: 1_500 }, seed, alone: true })
+    sweeper.forget()
+  }
+  await sweeper.measureIdle(isRehearsed ? 2_000 : 500)
   const dryUsPerMs = await sweeper.dryCpuUsPerMs(source, 1_500)
   const figures = await sweeper.run({ workload, source, trials, windows, seed: seed + 1, alone: true })
   const runs = figures.map((one, n) => {

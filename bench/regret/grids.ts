@@ -14,7 +14,16 @@ const SMALL: Grid = {
   fetches: GRID.fetches.filter(({ fetchMinBytes }) => fetchMinBytes === 1 || fetchMinBytes === 64 * KIB),
 }
 
-export const GRIDS = { small: SMALL, full: GRID } as const
+/** To see that everything works, not to learn anything. */
+const TINY: Grid = {
+  codecs: GRID.codecs.filter(({ codec, codecLevel }) => codec === 'none' || (codec === 'zstd' && codecLevel === 1)),
+  lingerMs: [5, 50],
+  batchBytes: [16 * KIB],
+  fetches: GRID.fetches.filter(({ fetchMinBytes }) => fetchMinBytes === 1),
+}
+
+export const GRIDS = { tiny: TINY, small: SMALL, full: GRID } as const
+export type GridName = keyof typeof GRIDS
 
 /** Everything a producer is told, of one place of the grid. */
 export type ProducerKnobs = Pick<ClientKnobs, 'codec' | 'codecLevel' | 'lingerMs' | 'batchBytes'>
