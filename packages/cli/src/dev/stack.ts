@@ -78,6 +78,7 @@ export class DevStack {
         port: options.port,
         dataDir: join(options.dataDir, 'control-plane'),
         createOnFirstUse: true,
+        timing: 'dev',
         clusters: [{ name: 'dev', bootstrap: [...bootstrap], securityProtocol: 'plaintext' }],
         logger: createLogger('info', log),
         migrationTimes: localMigrationTimes,

@@ -19,8 +19,8 @@ export const ALPHA_FIRST = 0.01
 export const ALPHA_LAST = 0.04
 /** A change of less than this is not worth having, however sure. */
 export const LEAST_GAIN = 0.02
-/** Measured over predicted cost: outside of this the model or a client is wrong, and neither is built on. */
-export const BELIEVABLE = { low: 0.4, high: 2.5 } as const
+/** Measured over predicted cost: under this a client or the model is wrong, and neither is built on. Ratios of a codec nobody measured yet are off by half. */
+export const BELIEVABLE = 0.25
 /** Records reported over records the brokers took. */
 export const AGREEMENT = { low: 0.7, high: 1.3 } as const
 const LEAST_TO_COMPARE = 500
@@ -141,7 +141,7 @@ function doubtOf(facts: TrialFacts, cost: Comparison): string | undefined {
   }
   if (predictedRatio !== null && predictedRatio > 0) {
     const off = (1 + cost.changeShare) / predictedRatio
-    if (off < BELIEVABLE.low) {
+    if (off < BELIEVABLE) {
       return `the trial reports a cost of ${percent(1 + cost.changeShare)} of before where ${percent(predictedRatio)} was predicted: too good to be built on`
     }
   }
