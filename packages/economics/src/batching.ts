@@ -6,6 +6,7 @@
  *      batches grow by themselves.
  * F1b. `batchBytes` counts bytes before compression, the header of 61 bytes included.
  * F1c. More linger, more room or a slower acknowledgement never make a batch smaller.
+ * F1d. How long records wait for a batch to fill is reckoned at a rate a fifth below the usual: latency is a promise, a mean rate is not.
  */
 
 export const BATCH_HEADER_BYTES = 61
@@ -78,9 +79,8 @@ export function closeBatch({ stream, lingered }: OpenBatch, flightMs: number): B
   const depth = Math.min(maxRecords, Math.max(lingered, inFlight))
   const full = lambda * lingerMs + 1 >= maxRecords || inFlight >= maxRecords
   const fillMs = (maxRecords - 1) / lambda
-  const windowMs = full
-    ? Math.min(fillMs, Math.max(lingerMs, flightMs / slots))
-    : Math.max(lingerMs, inFlight > lingered ? flightMs / slots : 0)
+  const longestMs = Math.max(lingerMs, flightMs / slots)
+  const windowMs = full ? Math.min(fillMs, longestMs) : Math.max(lingerMs, inFlight > lingered ? flightMs / slots : 0)
   // Who opens the batch waits for all of it, the others for what is left of it (in a full batch the last one for nothing).
   const openers = full ? 0 : Math.min(1, Math.max(1, (dispersion + 1) / 2) / depth)
   return {
@@ -88,10 +88,19 @@ export function closeBatch({ stream, lingered }: OpenBatch, flightMs: number): B
     full,
     waitMeanMs: openers * windowMs + ((1 - openers) * windowMs) / 2,
     waitP50Ms: quantile(windowMs, openers, 0.5),
-    waitP99Ms: quantile(windowMs, openers, 0.99),
+    waitP99Ms: full ? Math.min(longestMs, fillP99Ms(stream, fillMs)) : quantile(windowMs, openers, 0.99),
     utilisation: Math.min(1, inFlight / depth),
     saturated: inFlight > maxRecords,
   }
+}
+
+/** A rate that falls by a fifth for a while must not break a promise. */
+const STEADY_SHARE = 0.8
+
+/** How long a batch takes to fill when arrivals are slow: the linger still ends it. */
+function fillP99Ms({ recordsPerMs, dispersion, maxRecords }: OpenBatch['stream'], fillMs: number): number {
+  const spreadMs = Math.sqrt(Math.max(1, dispersion) * (maxRecords - 1)) / recordsPerMs
+  return fillMs / STEADY_SHARE + 1.5 * spreadMs
 }
 
 /** Of a wait that is `window` for a share of the records and even between 0 and `window` for the rest. */

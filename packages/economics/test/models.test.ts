@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { expectedMin } from '../src/batching.ts'
 import {
   assumedCurve,
+  batchingOf,
   bill,
   type CodecCurve,
   clusterModel,
@@ -276,4 +277,13 @@ test('a measurement of what the model predicts costs what the model says (C3)', 
     }),
     { numRuns: 200 },
   )
+})
+
+test('a latency that only holds while batches fill is not promised: a slower hour counts (F1d)', () => {
+  const stream = { recordsPerMs: 1, dispersion: 1, lingerMs: 500, maxRecords: 100, flightMs: 0, slots: 1 }
+  const { full, waitP99Ms, waitMeanMs } = batchingOf(stream)
+  assert.equal(full, true)
+  assert.ok(Math.abs(waitMeanMs - 49.5) < 0.5)
+  assert.ok(waitP99Ms > 99 / 0.8 && waitP99Ms < 150, `${waitP99Ms}`)
+  assert.equal(batchingOf({ ...stream, lingerMs: 110 }).waitP99Ms, 110)
 })
