@@ -6,6 +6,8 @@ import type {
   OptimiserResult,
   PropagationResult,
   RegretResult,
+  TelemetryCostResult,
+  TelemetryStoreResult,
   ThroughputResult,
 } from './results.ts'
 
@@ -149,5 +151,43 @@ export function optimiserTable(result: OptimiserResult): string {
     ),
     '',
     `${count(result.configurations)} configurations judged; change ${count(outcomes.change)}, keep ${count(outcomes.keep)}, no configuration meets the intent ${count(outcomes.infeasible)}`,
+  ].join('\n')
+}
+
+export function telemetryStoreTable(result: TelemetryStoreResult): string {
+  const { machine, options, kept, writing } = result
+  const span = (ms: number): string => (ms >= 86_400_000 ? `${ms / 86_400_000} d` : `${ms / 60_000} min`)
+  return [
+    `${machine.cpu}, Node ${machine.node}, ${machine.date}, load at start ${machine.loadAverage}`,
+    `${count(options.ids)} busy mQ IDs with two groups each, kept for all of every retention`,
+    '',
+    table(
+      ['window', 'kept for', 'windows/mQ ID', 'rows/mQ ID', 'bytes/mQ ID'],
+      kept.map((one) => [
+        one.resolutionMs < 60_000 ? `${one.resolutionMs / 1_000} s` : span(one.resolutionMs),
+        span(one.keepMs),
+        count(one.windowsPerId),
+        String(one.chunksPerId),
+        count(one.bytesPerId),
+      ]),
+    ),
+    '',
+    `file: ${count(result.storeBytesPerId)} bytes for each mQ ID, ${result.storeGb} GB for ${count(options.scaledTo)}`,
+    `writing them: ${writing.cpuMsPerSecond} ms CPU a second, ${writing.writtenBytesPerSecond === null ? 'unknown' : count(writing.writtenBytesPerSecond)} bytes a second to storage`,
+  ].join('\n')
+}
+
+export function telemetryCostTable(result: TelemetryCostResult): string {
+  const { machine, options, runs } = result
+  return [
+    `${machine.cpu}, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}, load at start ${machine.loadAverage}`,
+    `${count(options.records)} records of ${options.bytes} bytes a round, ${options.codec}, ${options.partitions} partitions, on and off in turns`,
+    '',
+    table(
+      ['telemetry and shadow', 'messages/s', 'CPU us/message'],
+      runs.map((run) => [run.what, count(run.messagesPerSecond), run.cpuUsPerMessage.toFixed(3)]),
+    ),
+    '',
+    `cost: ${result.throughputLossPercent} % of throughput, ${result.cpuPercent} % more CPU for a message; shadow measurements used ${result.shadowCpuPercent} % of a core for ${count(result.shadowSamples)} samples`,
   ].join('\n')
 }

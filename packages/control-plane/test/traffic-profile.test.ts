@@ -11,7 +11,7 @@ import fc from 'fast-check'
 import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js'
 import { Sketch } from '../src/telemetry/sketch.ts'
 import { emptySlice, noGroupCounts, type Slice } from '../src/telemetry/slice.ts'
-import { decodeSlice, encodeSlice } from '../src/telemetry/slice-codec.ts'
+import { decodeSlice, encodeSlice, NameTable } from '../src/telemetry/slice-codec.ts'
 import { Traffic } from '../src/telemetry/traffic.ts'
 import { curvesOf, workloadOf } from '../src/telemetry/workload.ts'
 import { startHarness, telemetryReport } from './harness.ts'
@@ -319,6 +319,7 @@ test('slices come back from their bytes as they were (C1, C3)', () => {
       sketch,
       (counts, groups, values) => {
         const slice: Slice = emptySlice(true)
+        const table = new NameTable()
         for (const [index, key] of (Object.keys(slice.producer) as (keyof Slice['producer'])[]).entries()) {
           slice.producer[key] = counts[index]!
         }
@@ -326,13 +327,11 @@ test('slices come back from their bytes as they were (C1, C3)', () => {
         for (const [group, records] of Object.entries(groups)) {
           slice.groups.set(group, { counts: { ...noGroupCounts(), records }, endToEnd: slice.sendLatency })
         }
-        for (const detail of ['points', 'buckets'] as const) {
-          const again = decodeSlice(encodeSlice(slice, detail))
-          assert.deepEqual(again.producer, slice.producer)
-          assert.deepEqual([...again.groups.keys()], Object.keys(groups))
-          assert.equal(again.sendLatency.total, slice.sendLatency.total)
-          for (const [group, { counts: told }] of again.groups) assert.equal(told.records, groups[group])
-        }
+        const again = decodeSlice(encodeSlice(slice, table), table)
+        assert.deepEqual(again.producer, slice.producer)
+        assert.deepEqual([...again.groups.keys()], Object.keys(groups))
+        assert.equal(again.sendLatency.total, slice.sendLatency.total)
+        for (const [group, { counts: told }] of again.groups) assert.equal(told.records, groups[group])
       },
     ),
     { numRuns: 100 },
@@ -340,9 +339,10 @@ test('slices come back from their bytes as they were (C1, C3)', () => {
 })
 
 test('bytes that are no slice are refused (C4)', () => {
-  const good = encodeSlice({ ...emptySlice(), sendLatency: Sketch.decode(encoded([[100, 5]])) }, 'buckets')
-  for (let length = 0; length < good.length; length++) assert.throws(() => decodeSlice(good.subarray(0, length)))
-  assert.throws(() => decodeSlice(Buffer.alloc(100, 255)))
+  const good = encodeSlice({ ...emptySlice(), sendLatency: Sketch.decode(encoded([[100, 5]])) }, new NameTable())
+  for (let length = 0; length < good.length; length++)
+    assert.throws(() => decodeSlice(good.subarray(0, length), new NameTable()))
+  assert.throws(() => decodeSlice(Buffer.alloc(100, 255), new NameTable()))
 })
 
 test('a control plane says how often it wants reports', async (t) => {

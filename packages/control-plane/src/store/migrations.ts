@@ -106,26 +106,6 @@ const clusterPrices: Migration = {
   },
 }
 
-/** Roll-ups as JSON, a row for each window, took a hundred times the room: what they held is given up. */
-const trafficChunks: Migration = {
-  async up(db: Kysely<unknown>): Promise<void> {
-    await db.schema.dropTable('rollups').execute()
-    await db.schema
-      .createTable('traffic_chunks')
-      .addColumn('mq_id', 'text', (column) => column.notNull())
-      .addColumn('resolution_ms', 'bigint', (column) => column.notNull())
-      .addColumn('chunk_start_ms', 'bigint', (column) => column.notNull())
-      .addColumn('data', 'blob', (column) => column.notNull())
-      .addPrimaryKeyConstraint('traffic_chunks_pk', ['mq_id', 'resolution_ms', 'chunk_start_ms'])
-      .execute()
-    await db.schema
-      .createIndex('traffic_chunks_by_age')
-      .on('traffic_chunks')
-      .columns(['resolution_ms', 'chunk_start_ms'])
-      .execute()
-  },
-}
-
 const decisions: Migration = {
   async up(db: Kysely<unknown>): Promise<void> {
     await db.schema
@@ -150,12 +130,26 @@ const decisions: Migration = {
   },
 }
 
-/** Whether later epochs wait for an epoch: they do not for one whose cluster was away for too long. */
-const lateEpochs: Migration = {
-  up: async (db) => {
+/** Roll-ups as JSON, a row for each window, took a hundred times the room: what they held is given up. */
+const trafficChunks: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    await db.schema.dropTable('rollups').execute()
+    for (const table of ['traffic_10s', 'traffic_5min', 'traffic_1h']) {
+      await db.schema
+        .createTable(table)
+        .addColumn('mq_id', 'text', (column) => column.notNull())
+        .addColumn('chunk_start_ms', 'bigint', (column) => column.notNull())
+        .addColumn('data', 'blob', (column) => column.notNull())
+        .addPrimaryKeyConstraint(`${table}_pk`, ['chunk_start_ms', 'mq_id'])
+        .execute()
+    }
     await db.schema
-      .alterTable('epochs')
-      .addColumn('late', 'bigint', (column) => column.notNull().defaultTo(0))
+      .createTable('traffic_growing')
+      .addColumn('mq_id', 'text', (column) => column.notNull())
+      .addColumn('resolution_ms', 'bigint', (column) => column.notNull())
+      .addColumn('chunk_start_ms', 'bigint', (column) => column.notNull())
+      .addColumn('data', 'blob', (column) => column.notNull())
+      .addPrimaryKeyConstraint('traffic_growing_pk', ['mq_id', 'resolution_ms'])
       .execute()
   },
 }
@@ -204,6 +198,16 @@ const costs: Migration = {
       .addColumn('usd_per_month', 'text', (column) => column.notNull())
       .addColumn('set_by', 'text', (column) => column.notNull())
       .addColumn('set_at_ms', 'bigint', (column) => column.notNull())
+      .execute()
+  },
+}
+
+/** Whether later epochs wait for an epoch: they do not for one whose cluster was away for too long. */
+const lateEpochs: Migration = {
+  up: async (db) => {
+    await db.schema
+      .alterTable('epochs')
+      .addColumn('late', 'bigint', (column) => column.notNull().defaultTo(0))
       .execute()
   },
 }

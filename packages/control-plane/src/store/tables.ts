@@ -65,10 +65,14 @@ export interface DecisionsTable {
 /** Roll-ups of traffic: neighbouring windows of one mQ ID share a row. */
 export interface TrafficChunksTable {
   mq_id: string
-  resolution_ms: number
   chunk_start_ms: number
   /** Packed windows (telemetry/rollups.ts). */
   data: Uint8Array
+}
+
+/** The rows that windows are still added to. */
+export interface TrafficGrowingTable extends TrafficChunksTable {
+  resolution_ms: number
 }
 
 export interface MigrationsTable {
@@ -169,7 +173,10 @@ export interface Tables {
   mq_ids: MqIdsTable
   epochs: EpochsTable
   decisions: DecisionsTable
-  traffic_chunks: TrafficChunksTable
+  traffic_10s: TrafficChunksTable
+  traffic_5min: TrafficChunksTable
+  traffic_1h: TrafficChunksTable
+  traffic_growing: TrafficGrowingTable
   migrations: MigrationsTable
   migration_steps: MigrationStepsTable
   decision_rows: DecisionRowsTable

@@ -1,17 +1,17 @@
 /**
- * Roll-ups of traffic in the store: 10 seconds for half an hour, 5 minutes for half a day, 1 hour for five weeks.
+ * Roll-ups of traffic in the store: 10 seconds for half an hour, 5 minutes for half a day, 1 hour for a month and a bit.
  *
  * Y1. Windows merge: a restart in the middle of a window adds to the window it left.
  * Y2. Neighbouring windows of an mQ ID share a row, packed: a row for every window would take ten times the room.
- * Y3. 10,000 busy mQ IDs with two groups each stay within 1 GB (bench/rollup-size.ts measures it).
- * Y4. Many mQ IDs are written in one transaction, and no transaction is so long that requests wait for it.
+ * Y3. 10,000 busy mQ IDs with two groups each stay within 1 GB (`mq measure telemetry-store`).
+ * Y4. Several mQ IDs are written in one transaction, and between two transactions requests have their turn.
  */
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import type { Transaction } from 'kysely'
 import type { Store } from '../store/store.ts'
 import type { Tables } from '../store/tables.ts'
 import { mergeSlice, type Slice } from './slice.ts'
-import { ByteReader, ByteWriter, type Detail, decodeSlice, encodeSlice } from './slice-codec.ts'
+import { ByteReader, ByteWriter, decodeSlice, encodeSlice, NameTable } from './slice-codec.ts'
 import { FIVE_MINUTES_MS, type FinishedRollup, WINDOW_MS } from './traffic.ts'
 
 export const HOUR_MS = 3_600_000
@@ -19,29 +19,40 @@ const DAY_MS = 24 * HOUR_MS
 
 interface Resolution {
   readonly resolutionMs: number
+  /** Of its own: rows that are removed together stand together, and leave whole pages behind. */
+  readonly table: 'traffic_10s' | 'traffic_5min' | 'traffic_1h'
   /** Windows of that time share a row (Y2). */
   readonly chunkMs: number
   readonly keepMs: number
-  readonly detail: Detail
+  /** Whether sizes and depths are kept, too. */
+  readonly hasShape: boolean
 }
 
 const TEN_SECONDS: Resolution = {
   resolutionMs: WINDOW_MS,
+  table: 'traffic_10s',
   chunkMs: FIVE_MINUTES_MS,
   keepMs: HOUR_MS / 2,
-  detail: 'points',
+  hasShape: false,
 }
 const FIVE_MINUTES: Resolution = {
   resolutionMs: FIVE_MINUTES_MS,
-  chunkMs: 3 * HOUR_MS,
+  table: 'traffic_5min',
+  chunkMs: HOUR_MS,
   keepMs: DAY_MS / 2,
-  detail: 'buckets',
+  hasShape: true,
 }
-const HOUR: Resolution = { resolutionMs: HOUR_MS, chunkMs: 4 * DAY_MS, keepMs: 35 * DAY_MS, detail: 'points' }
+const HOUR: Resolution = {
+  resolutionMs: HOUR_MS,
+  table: 'traffic_1h',
+  chunkMs: DAY_MS,
+  keepMs: 32 * DAY_MS,
+  hasShape: false,
+}
 export const RESOLUTIONS: readonly Resolution[] = [TEN_SECONDS, FIVE_MINUTES, HOUR]
 
-/** mQ IDs in one transaction (Y4). */
-const IDS_PER_WRITE = 200
+/** mQ IDs in one transaction (Y4): each takes a millisecond or two. */
+const IDS_PER_WRITE = 20
 /** No chunk is longer than this; more is not ours. */
 const MAX_CHUNK_BYTES = 4 * 1_048_576
 const FORMAT = 1
@@ -49,6 +60,12 @@ const FORMAT = 1
 interface Window {
   readonly startMs: number
   bytes: Uint8Array
+}
+
+interface Chunk {
+  readonly startMs: number
+  readonly table: NameTable
+  readonly windows: Window[]
 }
 
 /** Writes finished windows and removes those past their time. */
@@ -63,12 +80,18 @@ export async function saveRollups(store: Store, finished: readonly FinishedRollu
         await add(tx, mqId, HOUR, [{ ...own, startMs: floorTo(windowStartMs, HOUR_MS) }])
       }
     })
+    await new Promise((resolve) => setImmediate(resolve))
   }
   if (finished.length === 0) return
   await store.write('old roll-ups', async (tx) => {
-    for (const { resolutionMs, chunkMs, keepMs } of RESOLUTIONS) {
+    for (const { table, resolutionMs, chunkMs, keepMs } of RESOLUTIONS) {
       await tx
-        .deleteFrom('traffic_chunks')
+        .deleteFrom(table)
+        .where('chunk_start_ms', '<=', nowMs - keepMs - chunkMs)
+        .execute()
+      // Of mQ IDs that fell silent, or are gone.
+      await tx
+        .deleteFrom('traffic_growing')
         .where('resolution_ms', '=', resolutionMs)
         .where('chunk_start_ms', '<=', nowMs - keepMs - chunkMs)
         .execute()
@@ -85,61 +108,102 @@ export async function readRollups(
 ): Promise<{ windowStartMs: number; slice: Slice }[]> {
   const resolution = RESOLUTIONS.find((one) => one.resolutionMs === resolutionMs)
   if (resolution === undefined) return []
-  const rows = await store.db
-    .selectFrom('traffic_chunks')
+  const finished = await store.db
+    .selectFrom(resolution.table)
+    .select(['chunk_start_ms', 'data'])
+    .where('chunk_start_ms', '>', sinceMs - resolution.chunkMs)
+    .where('mq_id', '=', mqId)
+    .orderBy('chunk_start_ms')
+    .execute()
+  const growing = await store.db
+    .selectFrom('traffic_growing')
     .select(['chunk_start_ms', 'data'])
     .where('mq_id', '=', mqId)
     .where('resolution_ms', '=', resolutionMs)
-    .where('chunk_start_ms', '>', sinceMs - resolution.chunkMs)
-    .orderBy('chunk_start_ms')
     .execute()
-  return rows.flatMap((row) =>
-    unpack(resolution, Number(row.chunk_start_ms), row.data)
+  const windows = [...finished, ...growing].flatMap((row) => {
+    const chunk = unpack(resolution, Number(row.chunk_start_ms), row.data)
+    return chunk.windows
       .filter(({ startMs }) => startMs >= sinceMs)
-      .map(({ startMs, bytes }) => ({ windowStartMs: startMs, slice: decodeSlice(bytes) })),
-  )
+      .map(({ startMs, bytes }) => ({ windowStartMs: startMs, slice: decodeSlice(bytes, chunk.table) }))
+  })
+  return windows.sort((a, b) => a.windowStartMs - b.windowStartMs)
 }
 
+/** Y2: what is still growing stands in a table of its own, so that finished chunks fill their pages to the end. */
 async function add(
   tx: Transaction<Tables>,
   mqId: string,
   resolution: Resolution,
   windows: readonly { readonly startMs: number; readonly slice: Slice }[],
 ): Promise<void> {
-  const byChunk = Map.groupBy(windows, ({ startMs }) => floorTo(startMs, resolution.chunkMs))
-  for (const [chunkStartMs, added] of byChunk) {
-    const known = await tx
-      .selectFrom('traffic_chunks')
-      .select('data')
-      .where('mq_id', '=', mqId)
-      .where('resolution_ms', '=', resolution.resolutionMs)
-      .where('chunk_start_ms', '=', chunkStartMs)
-      .executeTakeFirst()
-    const held = known === undefined ? [] : unpack(resolution, chunkStartMs, known.data)
-    for (const { startMs, slice } of added) addWindow(held, startMs, slice, resolution.detail)
-    const data = pack(resolution, chunkStartMs, held)
-    await tx
-      .insertInto('traffic_chunks')
-      .values({ mq_id: mqId, resolution_ms: resolution.resolutionMs, chunk_start_ms: chunkStartMs, data })
-      .onConflict((conflict) => conflict.columns(['mq_id', 'resolution_ms', 'chunk_start_ms']).doUpdateSet({ data }))
-      .execute()
+  const { resolutionMs, chunkMs, hasShape } = resolution
+  if (windows.length === 0) return
+  const growing = await tx
+    .selectFrom('traffic_growing')
+    .select(['chunk_start_ms', 'data'])
+    .where('mq_id', '=', mqId)
+    .where('resolution_ms', '=', resolutionMs)
+    .executeTakeFirst()
+  let current =
+    growing === undefined
+      ? undefined
+      : { startMs: Number(growing.chunk_start_ms), ...unpack(resolution, Number(growing.chunk_start_ms), growing.data) }
+  for (const { startMs, slice } of windows) {
+    const chunkStartMs = floorTo(startMs, chunkMs)
+    if (current !== undefined && current.startMs !== chunkStartMs) {
+      await finish(tx, mqId, resolution, current)
+      current = undefined
+    }
+    current ??= { startMs: chunkStartMs, table: new NameTable(), windows: [] }
+    addWindow(current, startMs, hasShape ? slice : { ...slice, shape: null })
   }
+  if (current === undefined) return
+  const row = { chunk_start_ms: current.startMs, data: pack(resolution, current) }
+  await tx
+    .insertInto('traffic_growing')
+    .values({ mq_id: mqId, resolution_ms: resolutionMs, ...row })
+    .onConflict((conflict) => conflict.columns(['mq_id', 'resolution_ms']).doUpdateSet(row))
+    .execute()
+}
+
+/** A chunk that was finished before, and grew again because a clock went back, is put together. */
+async function finish(tx: Transaction<Tables>, mqId: string, resolution: Resolution, chunk: Chunk): Promise<void> {
+  const known = await tx
+    .selectFrom(resolution.table)
+    .select('data')
+    .where('chunk_start_ms', '=', chunk.startMs)
+    .where('mq_id', '=', mqId)
+    .executeTakeFirst()
+  let whole = chunk
+  if (known !== undefined) {
+    whole = { startMs: chunk.startMs, ...unpack(resolution, chunk.startMs, known.data) }
+    for (const { startMs, bytes } of chunk.windows) addWindow(whole, startMs, decodeSlice(bytes, chunk.table))
+  }
+  const data = pack(resolution, whole)
+  await tx
+    .insertInto(resolution.table)
+    .values({ mq_id: mqId, chunk_start_ms: chunk.startMs, data })
+    .onConflict((conflict) => conflict.columns(['chunk_start_ms', 'mq_id']).doUpdateSet({ data }))
+    .execute()
 }
 
 /** Y1 */
-function addWindow(held: Window[], startMs: number, slice: Slice, detail: Detail): void {
-  const same = held.findLast((window) => window.startMs === startMs)
+function addWindow({ table, windows }: Chunk, startMs: number, slice: Slice): void {
+  const same = windows.findLast((window) => window.startMs === startMs)
   if (same === undefined) {
-    held.push({ startMs, bytes: encodeSlice(slice, detail) })
+    windows.push({ startMs, bytes: encodeSlice(slice, table) })
     return
   }
-  const total = decodeSlice(same.bytes)
+  const total = decodeSlice(same.bytes, table)
   mergeSlice(total, slice)
-  same.bytes = encodeSlice(total, detail)
+  same.bytes = encodeSlice(total, table)
 }
 
-function pack(resolution: Resolution, chunkStartMs: number, windows: readonly Window[]): Uint8Array {
+function pack(resolution: Resolution, { startMs: chunkStartMs, table, windows }: Chunk): Uint8Array {
   const writer = new ByteWriter()
+  writer.number(table.names.length)
+  for (const name of table.names) writer.text(name)
   for (const { startMs, bytes } of [...windows].sort((a, b) => a.startMs - b.startMs)) {
     writer
       .number((startMs - chunkStartMs) / resolution.resolutionMs)
@@ -149,15 +213,16 @@ function pack(resolution: Resolution, chunkStartMs: number, windows: readonly Wi
   return Buffer.concat([Buffer.of(FORMAT), zstdCompressSync(writer.done())])
 }
 
-function unpack(resolution: Resolution, chunkStartMs: number, data: Uint8Array): Window[] {
+function unpack(resolution: Resolution, chunkStartMs: number, data: Uint8Array): Omit<Chunk, 'startMs'> {
   if (data[0] !== FORMAT) throw new Error(`roll-ups of format ${data[0]}`)
   const reader = new ByteReader(zstdDecompressSync(data.subarray(1), { maxOutputLength: MAX_CHUNK_BYTES }))
+  const table = new NameTable(Array.from({ length: reader.number() }, () => reader.text()))
   const windows: Window[] = []
   while (!reader.isAtEnd) {
     const startMs = chunkStartMs + reader.number() * resolution.resolutionMs
     windows.push({ startMs, bytes: reader.bytes(reader.number()) })
   }
-  return windows
+  return { table, windows }
 }
 
 function floorTo(atMs: number, stepMs: number): number {

@@ -69,17 +69,21 @@ export class Sketch {
 
   /** As counted: microseconds for latencies, bytes for sizes. */
   quantile(share: number): number | null {
-    if (this.#total === 0) return null
-    // A weighted sum of histograms does not count whole records.
-    const rank = Math.max(Math.min(1, this.#total), share * this.#total) - 1e-9 * this.#total
-    let seen = 0
-    let last = 0
-    for (const [value, count] of this.entries()) {
-      seen += count
-      last = value
-      if (seen >= rank) break
-    }
-    return last
+    return this.quantiles([share])[0] ?? null
+  }
+
+  /** Of rising shares, in one go; none when nothing was seen. */
+  quantiles(shares: readonly number[]): number[] {
+    if (this.#total === 0) return []
+    const entries = this.entries()
+    let at = 0
+    let seen = entries[0]![1]
+    return shares.map((share) => {
+      // A weighted sum of histograms does not count whole records.
+      const rank = Math.max(Math.min(1, this.#total), share * this.#total) - 1e-9 * this.#total
+      while (seen < rank && at + 1 < entries.length) seen += entries[++at]![1]
+      return entries[at]![0]
+    })
   }
 
   /** As clients report them. */

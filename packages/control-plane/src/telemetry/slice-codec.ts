@@ -2,9 +2,9 @@
  * Slices as few bytes, and back: what makes months of 10,000 mQ IDs fit into one file.
  *
  * C1. Counts come back as they were, to the whole number.
- * C2. A histogram is kept either by buckets of 8 % width, which merge like the histogram itself, or as the four points that are asked
- *     for (p50, p90, p99 and the largest), each standing for its share of what was counted. Either way its total comes back.
- * C3. Of the shape only sizes and depths are kept, as four points: keys and partitions are for the present.
+ * C2. A histogram is kept as the four points that are asked for (p50, p90, p99 and the largest, to 5 %), each standing for its share of
+ *     what was counted: its total comes back, and it merges with others nearly as the histogram itself would.
+ * C3. Of the shape only sizes and depths are kept: keys and partitions are for the present.
  * C4. Bytes that are none of ours are refused with an error, never read beyond their end.
  */
 
@@ -12,10 +12,7 @@ import { emptyShape } from './shape.ts'
 import { Sketch } from './sketch.ts'
 import { type GroupCounts, noGroupCounts, noProducerCounts, type ProducerCounts, type Slice } from './slice.ts'
 
-/** How much of a histogram is kept (C2). */
-export type Detail = 'buckets' | 'points'
-
-const BUCKET = Math.log(1.08)
+const BUCKET = Math.log(1.05)
 const POINTS: readonly number[] = [0.5, 0.9, 0.99, 1]
 const PRODUCER_KEYS = Object.keys(noProducerCounts()) as (keyof ProducerCounts)[]
 const GROUP_KEYS = (Object.keys(noGroupCounts()) as (keyof GroupCounts)[]).filter(
@@ -98,32 +95,51 @@ export class ByteReader {
   }
 }
 
-export function encodeSlice(slice: Slice, detail: Detail): Buffer {
+/** Names of groups that several slices share: each is kept once. */
+export class NameTable {
+  readonly names: string[]
+  readonly #places: Map<string, number>
+
+  constructor(names: readonly string[] = []) {
+    this.names = [...names]
+    this.#places = new Map(names.map((name, place) => [name, place]))
+  }
+
+  placeOf(name: string): number {
+    const known = this.#places.get(name)
+    if (known !== undefined) return known
+    this.#places.set(name, this.names.length)
+    return this.names.push(name) - 1
+  }
+}
+
+export function encodeSlice(slice: Slice, table: NameTable): Buffer {
   const writer = new ByteWriter()
   for (const key of PRODUCER_KEYS) writer.number(slice.producer[key])
-  writeSketch(writer, slice.sendLatency, detail)
+  writeSketch(writer, slice.sendLatency)
   writer.number(slice.groups.size)
   for (const [group, { counts, endToEnd }] of slice.groups) {
-    writer.text(group)
+    writer.number(table.placeOf(group))
     for (const key of GROUP_KEYS) writer.number(counts[key])
-    writeSketch(writer, endToEnd, detail)
+    writeSketch(writer, endToEnd)
   }
   writer.number(slice.shape === null ? 0 : 1)
   if (slice.shape !== null) {
-    writeSketch(writer, slice.shape.sizes, 'points')
-    writeSketch(writer, slice.shape.depths, 'points')
+    writeSketch(writer, slice.shape.sizes)
+    writeSketch(writer, slice.shape.depths)
   }
   return writer.done()
 }
 
-export function decodeSlice(bytes: Uint8Array): Slice {
+export function decodeSlice(bytes: Uint8Array, table: NameTable): Slice {
   const reader = new ByteReader(bytes)
   const producer = noProducerCounts()
   for (const key of PRODUCER_KEYS) producer[key] = reader.number()
   const sendLatency = readSketch(reader)
   const groups: Slice['groups'] = new Map()
   for (let left = reader.number(); left > 0; left--) {
-    const group = reader.text()
+    const group = table.names[reader.number()]
+    if (group === undefined) throw new Error('a roll-up of a group without a name')
     const counts = noGroupCounts()
     for (const key of GROUP_KEYS) counts[key] = reader.number()
     groups.set(group, { counts, endToEnd: readSketch(reader) })
@@ -134,53 +150,31 @@ export function decodeSlice(bytes: Uint8Array): Slice {
 }
 
 /** C2 */
-function writeSketch(writer: ByteWriter, sketch: Sketch, detail: Detail): void {
-  const counts = new Map<number, number>()
-  if (detail === 'buckets') {
-    for (const [value, count] of sketch.entries()) {
-      const bucket = bucketOf(value)
-      counts.set(bucket, (counts.get(bucket) ?? 0) + count)
-    }
-  } else if (sketch.total > 0) {
-    let share = 0
-    for (const point of POINTS) {
-      const bucket = bucketOf(sketch.quantile(point)!)
-      counts.set(bucket, (counts.get(bucket) ?? 0) + (point - share) * sketch.total)
-      share = point
-    }
-  }
-  const whole = wholeCounts(counts)
-  writer.number(whole.length)
+function writeSketch(writer: ByteWriter, sketch: Sketch): void {
+  writer.number(sketch.total)
+  if (Math.round(sketch.total) < 1) return
   let previous = 0
-  for (const [bucket, count] of whole) {
-    writer.number(bucket - previous).number(count)
+  for (const value of sketch.quantiles(POINTS)) {
+    const bucket = bucketOf(value)
+    writer.number(bucket - previous)
     previous = bucket
   }
 }
 
 function readSketch(reader: ByteReader): Sketch {
   const sketch = new Sketch()
+  const total = reader.number()
+  if (total === 0) return sketch
   let bucket = 0
-  for (let left = reader.number(); left > 0; left--) {
+  let given = 0
+  for (const point of POINTS) {
     bucket += reader.number()
-    sketch.add(valueIn(bucket), reader.number())
+    // The largest is there at least once, whatever its share comes to.
+    const upTo = point === 1 ? total : Math.min(Math.ceil(point * total), total - 1)
+    sketch.add(valueIn(bucket), upTo - given)
+    given = Math.max(given, upTo)
   }
   return sketch
-}
-
-/** Fractions rounded so that the sum stays. */
-function wholeCounts(counts: ReadonlyMap<number, number>): [bucket: number, count: number][] {
-  let exact = 0
-  let given = 0
-  const whole: [number, number][] = []
-  for (const [bucket, count] of [...counts].sort(([a], [b]) => a - b)) {
-    exact += count
-    const rounded = Math.round(exact) - given
-    if (rounded <= 0) continue
-    given += rounded
-    whole.push([bucket, rounded])
-  }
-  return whole
 }
 
 /** Zero has a bucket of its own; the middle of a bucket falls into it again. */
