@@ -182,11 +182,16 @@ function firstOf(values: readonly number[]): number {
   return round(Math.max(...values.filter((_, index) => index % flags.runs === 0)), 1)
 }
 
+// Whatever ends the measurement, `close` ends what it started.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => stage.failed.reject(new Error(`ended by ${signal}`)))
+}
 try {
   say(`starting two clusters of ${flags['source-brokers']} and 1 brokers`)
-  await stage.start()
+  await Promise.race([stage.start(), stage.failed.promise])
   const { rate, payloadBytes } = flags
-  await stage.declare({ expectedMessagesPerSecond: rate, expectedMessageBytes: payloadBytes }, flags['partitions-from'])
+  const intent = { expectedMessagesPerSecond: rate, expectedMessageBytes: payloadBytes }
+  await Promise.race([stage.declare(intent, flags['partitions-from']), stage.failed.promise])
   const consumers = startConsumers()
   await Promise.all(consumers.map((app) => app.started))
   const producers = startProducers()

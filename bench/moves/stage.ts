@@ -37,6 +37,8 @@ export class MovesStage {
   readonly #options: MovesStageOptions
   readonly #clusters: LocalCluster[] = []
   readonly #apps: App[] = []
+  readonly #stop = new AbortController()
+  #starting: Promise<void> = Promise.resolve()
   kafkaVersion = ''
   url = ''
 
@@ -45,22 +47,10 @@ export class MovesStage {
     this.failed.promise.catch(() => {})
   }
 
-  async start(): Promise<void> {
-    this.kafkaVersion = (await installKafka((message) => console.error(message))).version
-    const { sourceBrokers } = this.#options
-    for (const [name, brokers] of [
-      ['a', sourceBrokers],
-      ['b', 1],
-    ] as const) {
-      this.#clusters.push(await startCluster({ name, brokers, dataDir: join(this.folder, name) }))
-    }
-    const clusters = this.#clusters.map(({ name, bootstrap }) => ({ name, bootstrap, securityProtocol: 'plaintext' }))
-    const plane = this.run('the control plane', 'plane.ts', {
-      dataDir: join(this.folder, 'plane'),
-      clusters,
-      migrationTimes: MIGRATION_TIMES,
-    })
-    this.url = ((await plane.started) as { url: string }).url
+  start(): Promise<void> {
+    const starting = this.#start()
+    this.#starting = starting.catch(() => {})
+    return starting
   }
 
   run(name: string, program: string, job: unknown): App {
@@ -99,9 +89,32 @@ export class MovesStage {
 
   /** T1 */
   async close(): Promise<void> {
+    this.#stop.abort()
     for (const app of this.#apps) app.kill()
+    await this.#starting
     await Promise.all(this.#clusters.map((cluster) => cluster.stop().catch(() => {})))
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+
+  async #start(): Promise<void> {
+    this.kafkaVersion = (await installKafka((message) => console.error(message))).version
+    const { sourceBrokers } = this.#options
+    for (const [name, brokers] of [
+      ['a', sourceBrokers],
+      ['b', 1],
+    ] as const) {
+      this.#clusters.push(
+        await startCluster({ name, brokers, dataDir: join(this.folder, name), signal: this.#stop.signal }),
+      )
+    }
+    this.#stop.signal.throwIfAborted()
+    const clusters = this.#clusters.map(({ name, bootstrap }) => ({ name, bootstrap, securityProtocol: 'plaintext' }))
+    const plane = this.run('the control plane', 'plane.ts', {
+      dataDir: join(this.folder, 'plane'),
+      clusters,
+      migrationTimes: MIGRATION_TIMES,
+    })
+    this.url = ((await plane.started) as { url: string }).url
   }
 
   async #call(method: string, path: string, body?: object): Promise<Record<string, unknown>> {
