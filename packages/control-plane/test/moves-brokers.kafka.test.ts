@@ -169,34 +169,4 @@ describe('a move on real clusters while brokers fail', { timeout: 240_000 }, () 
       await history.assertPerfect(['g'], { again: true })
     }),
   )
-
-  it(
-    'keeps what was sent to a target that dies right after the opening, and moves back when it has returned (33)',
-    LIMIT,
-    scenario('target.dies', async (history) => {
-      await history.app({ name: 'reader', consume: { group: 'g' } })
-      const load = await history.app({ name: 'p', produce: { perTick: 3 } })
-      await history.until('it flows', () => history.handledBy('g') > 200)
-      const [target] = stage.clusters.b.brokers
-      const number = await stage.begin(history.id, { to: 'b', partitions: 6 })
-      let killed: Promise<void> | undefined
-      stage.onState(number, 'open', () => {
-        killed = target!.kill()
-      })
-      history.moved(await stage.reach(number, ['open', 'draining', 'retired']))
-      await killed
-      await pause(1_500)
-      const { status, answer } = await stage.ask('POST', `/v1/ids/${history.id}/migrations`, { to: 'a' })
-      assert.notEqual(status, 200, 'what cannot be sealed cannot be left')
-      assert.equal((answer as { retryable: boolean }).retryable, true, JSON.stringify(answer))
-      assert.equal(history.failed, 0, 'sends wait')
-      const { acked } = history
-      await target!.restart()
-      await history.until('sends go on', () => history.acked > acked + 300)
-      history.moved(await stage.move(history.id, { to: 'a', partitions: 4 }))
-      await load.endSending()
-      await history.settled(['g'])
-      await history.assertPerfect(['g'], { again: true })
-    }),
-  )
 })

@@ -5,7 +5,7 @@
  * happens. Arguments: its options as JSON. It says `ready`, and ends when its standard input does.
  */
 import { openSync, writeSync } from 'node:fs'
-import { type ConnectOptions, connect, type Mq, type Subscription } from '@mq/client'
+import { type ConnectOptions, connect, type Mq } from '@mq/client'
 import type { MqError } from '@mq/contract'
 import type { HistoryEvent } from '@mq/testkit'
 
@@ -43,7 +43,6 @@ export class App {
   #sending: Promise<void> | undefined
   #isOver = false
   #next = 0
-  subscription: Subscription | undefined
 
   private constructor(mq: Mq, options: AppOptions, write: (event: HistoryEvent) => void) {
     this.mq = mq
@@ -67,11 +66,6 @@ export class App {
     }
     if (options.produce !== undefined) app.#sending = app.#produce(options.produce.perTick)
     return app
-  }
-
-  /** The number its next message has. */
-  get next(): number {
-    return this.#next
   }
 
   send(count: number): void {
@@ -117,7 +111,7 @@ export class App {
     const { id, name, consume } = this.#options
     if (consume === undefined) return
     const { group, from = 'earliest', slowMs = 0, concurrency = 8, wait } = consume
-    this.subscription = await this.mq.consume<Event>(
+    await this.mq.consume<Event>(
       id,
       group,
       async ({ value: { producer, n }, key, epoch, partition, offset }) => {

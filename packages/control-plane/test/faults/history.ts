@@ -147,13 +147,6 @@ export class History {
     }
   }
 
-  /** A group's position as the broker has it. */
-  committed(group: string, epoch: number, positions: ReadonlyMap<number, number>): void {
-    for (const [partition, offset] of positions) {
-      this.#add({ type: 'commit', tUs: nowUs(), group, epoch, partition, offset })
-    }
-  }
-
   /** What the history holds of one kind. */
   of<T extends HistoryEvent['type']>(type: T): Extract<HistoryEvent, { type: T }>[] {
     this.#pull()

@@ -1,0 +1,29 @@
+/**
+ * The table of scenarios in the documentation names tests that exist.
+ */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+
+const root = new URL('../../../', import.meta.url)
+const FILES: Readonly<Record<string, string>> = {
+  '`moves-clients`': 'packages/control-plane/test/moves-clients.kafka.test.ts',
+  '`moves-brokers`': 'packages/control-plane/test/moves-brokers.kafka.test.ts',
+  '`moves-lost`': 'packages/control-plane/test/moves-lost.kafka.test.ts',
+  '`migration` (client)': 'packages/client/test/migration.kafka.test.ts',
+  '`migration` (control plane)': 'packages/control-plane/test/migration.kafka.test.ts',
+  '`migration.test`': 'packages/control-plane/test/migration.test.ts',
+  '`migration-mutations`': 'packages/client/test/migration-mutations.kafka.test.ts',
+}
+
+test('every scenario of moves that the documentation names has its test', () => {
+  const page = readFileSync(new URL('docs/reference/migration.md', root), 'utf8')
+  const named = [...page.matchAll(/\| (`[\w.-]+`(?: \([\w ]+\))?): (.+) \|$/gm)]
+  assert.ok(named.length >= 25, `${named.length} tests are named`)
+  for (const [, file, name] of named) {
+    const path = FILES[file!]
+    assert.ok(path !== undefined, `${file} is no file of tests`)
+    const text = readFileSync(new URL(path, root), 'utf8')
+    assert.ok(text.includes(`'${name}`), `${path} has no test '${name}'`)
+  }
+})
