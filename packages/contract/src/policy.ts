@@ -57,7 +57,8 @@ export function policyScopeProblem(text: string): string | undefined {
 export const DEFAULT_POLICY = {
   mode: 'auto',
   maxChangesPerDay: 6,
-  autoKnobs: ['codec', 'linger', 'batch', 'fetch'],
+  // Only what can be tried on a few instances first.
+  autoKnobs: ['codec', 'linger', 'batch'],
 } as const satisfies { mode: PolicyMode; maxChangesPerDay: number; autoKnobs: readonly Knob[] }
 
 /** What is in force for one mQ ID, and which scope said each part. */

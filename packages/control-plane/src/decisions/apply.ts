@@ -19,6 +19,7 @@ import {
   endToEndP99Of,
   lagOf,
   overtakenBy,
+  readersP99Of,
   specAfter,
   specWithout,
   stands,
@@ -27,6 +28,8 @@ import {
 } from './work.ts'
 
 const MQ = 'mq'
+/** Readers may get slower by this much where they missed the intent before. */
+const SLOWER = 1.2
 
 /** From `applying` to `watching`. */
 export async function apply(work: Work, record: DecisionRecord): Promise<void> {
@@ -120,6 +123,11 @@ export async function watch(work: Work, record: DecisionRecord): Promise<void> {
     lagNow: lagOf(profile),
     recordsPerSecond: row.recordsPerSecond,
     reports: all,
+    readers: {
+      nowMs: readersP99Of(work, mqId),
+      // What was slow before is no fault of the change.
+      limitMs: Math.max(active.spec.intent.latencyP99Ms, (record.measuredBefore?.endToEndP99Ms ?? 0) * SLOWER),
+    },
     // Instances come and go while all of them are watched.
     instances: [],
     beganAtMs: appliedAtMs,

@@ -37,6 +37,8 @@ export interface GuardrailInput {
   readonly recordsPerSecond: number
   /** What the named instances reported last, on whatever settings. */
   readonly reports: readonly Sample[]
+  /** End-to-end p99 of the slowest group; looked at once a change is made for all. */
+  readonly readers?: { readonly nowMs: number | null; readonly limitMs: number }
   readonly instances: readonly string[]
   readonly beganAtMs: number
   readonly nowMs: number
@@ -54,6 +56,7 @@ export function guardrails(input: GuardrailInput): Guardrail[] {
     throughput(input),
     lag(input),
     silence(input),
+    ...(input.readers === undefined ? [] : [reading(input.readers)]),
   ]
 }
 
@@ -139,6 +142,15 @@ function lag({ lagBefore, lagNow, recordsPerSecond }: GuardrailInput): Guardrail
     limit: `consumers at most ${Math.round(limit)} records behind`,
     seen: lagNow === null ? 'nobody reports' : `${lagNow} records`,
     held: lagNow === null || lagNow <= limit,
+  }
+}
+
+function reading({ nowMs, limitMs }: NonNullable<GuardrailInput['readers']>): Guardrail {
+  return {
+    name: 'end to end',
+    limit: `p99 from send to handler at most ${Math.round(limitMs)} ms`,
+    seen: nowMs === null ? 'nobody reports' : `${Math.round(nowMs)} ms over the last minute`,
+    held: nowMs === null || nowMs <= limitMs,
   }
 }
 

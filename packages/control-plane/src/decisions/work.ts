@@ -13,6 +13,7 @@ import type { Provisioner } from '../provision/provisioner.ts'
 import type { ActiveId, IdSpec } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { InstanceWindow, TrafficProfile } from '../telemetry/profile.ts'
+import type { Slice } from '../telemetry/slice.ts'
 import type { Book } from './book.ts'
 import type { Desk } from './desk.ts'
 import type { Policies } from './policies.ts'
@@ -23,6 +24,7 @@ import type { PriceWindow } from './samples.ts'
 export interface TrafficReader {
   profile(mqId: string): TrafficProfile | null
   instanceWindows(mqId: string, sinceMs: number): readonly InstanceWindow[]
+  lastMinute(mqId: string): { readonly slice: Slice } | null
 }
 
 export interface Work {
@@ -125,6 +127,13 @@ export function lagOf(profile: TrafficProfile | null): number | null {
 
 export function endToEndP99Of(profile: TrafficProfile | null): number | null {
   const all = profile?.groups.flatMap(({ endToEnd }) => endToEnd.quantileMs(0.99) ?? []) ?? []
+  return all.length === 0 ? null : Math.max(...all)
+}
+
+/** Of the slowest group over the last minute: what a change for all may have done to readers. */
+export function readersP99Of({ traffic }: Pick<Work, 'traffic'>, mqId: string): number | null {
+  const groups = [...(traffic.lastMinute(mqId)?.slice.groups.values() ?? [])]
+  const all = groups.flatMap(({ endToEnd }) => endToEnd.quantileMs(0.99) ?? [])
   return all.length === 0 ? null : Math.max(...all)
 }
 
