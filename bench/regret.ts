@@ -5,6 +5,7 @@
  * R2. The constants of the model come from a workload that is none of those tested.
  * R3. Everything is seeded; what cannot be (the machine) is in the result.
  */
+import { appendFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { calibrated, clusterModel, DEFAULT_CONSTANTS, priceBook } from '@mq/economics'
 import { installKafka, startCluster } from '@mq/local'
@@ -33,6 +34,7 @@ const USAGE = `mq measure regret [--workload FILE.jsonl ...] [--json] [--save]
   --seconds N         the shortest window of a measurement (3)
   --watch N           the longest watching before the engine chooses, in seconds (90)
   --rounds N          how often the finalists are measured again (2)
+  --sweep FILE        writes every configuration as measured and as predicted, one JSON object a line
   --prices BOOK       the price book (aws-us-east-1)
   --seed N            (1)
   --date YYYY-MM-DD`
@@ -48,6 +50,7 @@ function readRegretFlags() {
         seconds: { type: 'string', default: '3' },
         watch: { type: 'string', default: '90' },
         rounds: { type: 'string', default: '2' },
+        sweep: { type: 'string' },
         prices: { type: 'string', default: 'aws-us-east-1' },
         seed: { type: 'string', default: '1' },
         date: { type: 'string', default: new Date().toISOString().slice(0, 10) },
@@ -200,7 +203,9 @@ try {
     book,
     constants: calibrated(DEFAULT_CONSTANTS, constants),
     zones: 3,
+    // Priced as three brokers with a copy each; measured on one, which leads everything.
     brokers: 3,
+    leadingBrokers: 1,
   })
   const rows: ReturnType<typeof row>[] = []
   for (const [n, source] of given.entries()) {
@@ -218,6 +223,10 @@ try {
       say,
     })
     rows.push(row(verdict))
+    if (flags.sweep !== undefined) {
+      const lines = verdict.swept.map((each) => JSON.stringify({ workload: workload.name, ...each }))
+      appendFileSync(flags.sweep, `${lines.join('\n')}\n`)
+    }
     const { regret, saving, sloMet } = rows.at(-1)!
     say(
       `${workload.name}: regret ${round(regret * 100, 2)} %, saving ${round(saving * 100, 1)} %, SLO ${sloMet ? 'met' : 'MISSED'} (${Math.round((performance.now() - startedAt) / 1_000)} s)`,

@@ -37,6 +37,8 @@ export interface Verdict {
   readonly oracleMet: boolean
   readonly configurations: number
   readonly isCompressible: boolean
+  /** Every configuration of the grid, as measured and as predicted. */
+  readonly swept: readonly { readonly measured: Sample; readonly predicted: Predicted }[]
   /** Medians over the swept configurations, and of the chosen one. */
   readonly errors: { readonly all: Errors; readonly chosen: Errors }
   /** What the engine expected of its choice. */
@@ -45,6 +47,19 @@ export interface Verdict {
     readonly wireBytesPerRecord: number
     readonly endToEndP99Ms: number
   }
+}
+
+export interface Predicted {
+  readonly usdPerMonth: number
+  readonly wireBytesPerRecord: number
+  readonly recordsPerBatch: number
+  readonly produceRequestsPerSecond: number
+  readonly fetchRequestsPerSecond: number
+  readonly producerCpuUsPerRecord: number
+  readonly consumerCpuUsPerRecord: number
+  readonly brokerCpuUsPerRecord: number
+  readonly sendP99Ms: number
+  readonly endToEndP99Ms: number
 }
 
 export interface Errors {
@@ -188,13 +203,18 @@ export async function judge(
     workload.latencyP99Ms,
   )
 
-  const errors = (of: Sample): Errors => {
-    const configuration = { ...place, ...of.knobs }
+  const predictedOf = (knobs: ClientKnobs): Predicted => {
+    const configuration = { ...place, ...knobs }
     const prediction = predict(known, configuration, cluster)
+    const { usdPerMonth } = costOf(known, configuration, cluster, prediction)
+    return { ...prediction, usdPerMonth }
+  }
+  const errors = (of: Sample): Errors => {
+    const predicted = predictedOf(of.knobs)
     return {
-      bytes: errorOf(prediction.wireBytesPerRecord, of.wireBytesPerRecord),
-      usd: errorOf(costOf(known, configuration, cluster, prediction).usdPerMonth, of.usdPerMonth),
-      p99: errorOf(prediction.endToEndP99Ms, of.endToEndP99Ms),
+      bytes: errorOf(predicted.wireBytesPerRecord, of.wireBytesPerRecord),
+      usd: errorOf(predicted.usdPerMonth, of.usdPerMonth),
+      p99: errorOf(predicted.endToEndP99Ms, of.endToEndP99Ms),
     }
   }
   const all = swept.map(errors)
@@ -208,6 +228,7 @@ export async function judge(
     start: sampleFor(finals, startKnobs),
     configurations: swept.length,
     isCompressible: compressible(known),
+    swept: swept.map((measured) => ({ measured, predicted: predictedOf(measured.knobs) })),
     errors: {
       all: {
         bytes: median(all.map((one) => one.bytes)),

@@ -22,6 +22,8 @@ export interface ClusterModel {
   readonly book: PriceBook
   readonly zones: number
   readonly brokers: number
+  /** Brokers that lead partitions of a topic, where that is not all of them; null: as many as its partitions reach. */
+  readonly leadingBrokers: number | null
   readonly instanceType: string | null
   readonly constants: ModelConstants
   /** Tiered storage is switched on. */
@@ -48,6 +50,7 @@ export function clusterModel(
   const cluster: ClusterModel = {
     zones: 3,
     brokers: 3,
+    leadingBrokers: null,
     instanceType: null,
     constants: DEFAULT_CONSTANTS,
     tiered: false,

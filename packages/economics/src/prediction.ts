@@ -282,12 +282,12 @@ export interface Consumed {
 export function consuming(
   workload: Workload,
   configuration: Pick<Configuration, 'partitions' | 'fetchMinBytes' | 'fetchMaxWaitMs' | 'followerFetch'>,
-  cluster: Pick<ClusterModel, 'brokers' | 'constants'>,
+  cluster: Pick<ClusterModel, 'brokers' | 'leadingBrokers' | 'constants'>,
   produced: Produced,
   curve: FittedCurve,
 ): Consumed {
   const { constants } = cluster
-  const links = linksOf(workload, configuration.partitions, cluster.brokers)
+  const links = linksOf(workload, configuration.partitions, cluster.leadingBrokers ?? cluster.brokers)
   const { requestsPerSecond, waitMs } = fetching(workload.recordsPerSecond, configuration, links, produced, constants)
   const rate = workload.recordsPerSecond
   return {

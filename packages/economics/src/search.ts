@@ -210,7 +210,7 @@ export class Search {
     const { workload, grid, current } = this.#space
     const { cluster, partitions } = variant
     const { constants } = cluster
-    const links = linksOf(workload, partitions, cluster.brokers)
+    const links = linksOf(workload, partitions, cluster.leadingBrokers ?? cluster.brokers)
     const rates = this.#ratesFor(variant, wishes)
     const usdPerFetch = this.#usdPerFetch(rates, cluster)
     const rate = workload.recordsPerSecond
