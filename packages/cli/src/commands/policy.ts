@@ -7,14 +7,14 @@ import type { Io } from '../io.ts'
 import { apiFor, checkMqId, type OutputFlags, wholeNumber, withExamples, withOutput, withTarget } from '../options.ts'
 import { print } from '../output.ts'
 
+const INHERIT = 'inherit'
+
 type Flags = OutputFlags & TargetFlags
 interface SetFlags extends Flags {
-  readonly mode?: PolicyMode | 'inherit'
-  readonly maxChanges?: number | null
-  readonly unasked?: readonly Knob[] | null
+  readonly mode?: PolicyMode | typeof INHERIT
+  readonly maxChanges?: number | typeof INHERIT
+  readonly unasked?: readonly Knob[] | typeof INHERIT
 }
-
-const INHERIT = 'inherit'
 
 export function policyCommand(program: Command, io: Io): void {
   const policy = program
@@ -62,11 +62,11 @@ export function policyCommand(program: Command, io: Io): void {
     const api = apiFor(io, flags)
     const { rules } = await api.call('listPolicies', { query: {} }, { signal: io.interrupt })
     const before = rules.find((one) => one.scope === scope)
+    const knobsAsked = part(flags.unasked, before?.autoKnobs)
     const body = {
-      mode: flags.mode === undefined ? (before?.mode ?? null) : flags.mode === INHERIT ? null : flags.mode,
-      maxChangesPerDay: flags.maxChanges === undefined ? (before?.maxChangesPerDay ?? null) : flags.maxChanges,
-      autoKnobs:
-        flags.unasked === undefined ? (before?.autoKnobs ?? null) : flags.unasked === null ? null : [...flags.unasked],
+      mode: part(flags.mode, before?.mode),
+      maxChangesPerDay: part(flags.maxChanges, before?.maxChangesPerDay),
+      autoKnobs: knobsAsked === null ? null : [...knobsAsked],
     }
     const rule = await api.call('putPolicy', { params: { scope }, body }, { signal: io.interrupt })
     await print(io, flags.output, rule, (colors) => policiesText({ rules: [rule], effective: null }, colors, undefined))
@@ -97,8 +97,14 @@ export function autopilotCommand(program: Command, io: Io): void {
   })
 }
 
-function orInherit<T>(parse: (text: string) => T): (text: string) => T | null {
-  return (text) => (text === INHERIT ? null : parse(text))
+function orInherit<T>(parse: (text: string) => T): (text: string) => T | typeof INHERIT {
+  return (text) => (text === INHERIT ? INHERIT : parse(text))
+}
+
+/** What the rule is to say: what stood when nothing was asked for, nothing at all when it is to be inherited. */
+function part<T>(asked: T | typeof INHERIT | undefined, before: T | null | undefined): T | null {
+  if (asked === undefined) return before ?? null
+  return asked === INHERIT ? null : asked
 }
 
 function knobs(text: string): Knob[] {
