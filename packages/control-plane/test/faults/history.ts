@@ -114,7 +114,7 @@ export class History {
   }
 
   /** Waits until it holds; what happens meanwhile in processes is taken in. */
-  async until(what: string, condition: () => boolean | Promise<boolean>, limitMs = 20_000): Promise<void> {
+  async until(what: string, condition: () => boolean | Promise<boolean>, limitMs = 30_000): Promise<void> {
     const endMs = performance.now() + limitMs
     for (;;) {
       this.#pull()
