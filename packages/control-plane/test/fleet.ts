@@ -30,6 +30,8 @@ export interface FleetOptions {
   /** Records a second of each instance, by the second. */
   readonly rateAt?: (second: number) => number
   readonly lagRecords?: (onTrial: boolean) => number
+  /** The cluster behind each name; one for all when left out. */
+  readonly kafkas?: Readonly<Record<string, FakeKafka>>
 }
 
 export class Fleet {
@@ -127,6 +129,7 @@ export class Fleet {
     const { binding } = this
     const open = binding.epochs.find(({ state }) => state === 'open')
     if (open === undefined) return
+    const kafka = this.#options.kafkas?.[open.cluster] ?? this.kafka
     const producers = this.names.length
     const rate = this.#options.rateAt?.(this.second) ?? this.#options.ratePerInstance ?? 500
     const recordBytes = this.#options.recordBytes ?? 400
@@ -134,7 +137,7 @@ export class Fleet {
       const { producer, trial } = settingsFor(binding, instance)
       if (trial !== null) this.touched.add(instance)
       const honest = this.#honest(nth, rate, recordBytes, producers, open, producer, trial)
-      if (honest.records > 0) this.kafka.append(open.topic, this.second % open.partitions, BigInt(honest.records))
+      if (honest.records > 0) kafka.append(open.topic, this.second % open.partitions, BigInt(honest.records))
       const told = { ...honest, ...this.#options.tells?.(instance, producer, trial, honest) }
       this.plane.traffic.take(
         telemetryReport({

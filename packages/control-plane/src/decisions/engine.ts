@@ -127,19 +127,19 @@ export class Engine {
     for (const { proposal, outlook } of assess(world)) {
       this.#say(outlook, isOn)
       if (!isOn || proposal === undefined || taken.has(proposal.mqId)) continue
-      taken.add(proposal.mqId)
-      await this.#locks.run(proposal.mqId, () => this.#record(world, proposal))
+      if (await this.#locks.run(proposal.mqId, () => this.#record(world, proposal))) taken.add(proposal.mqId)
     }
   }
 
-  async #record(world: World, proposal: Proposal): Promise<void> {
+  /** @returns whether it is a new one: what waits already keeps no other loop from speaking */
+  async #record(world: World, proposal: Proposal): Promise<boolean> {
     const { desk, book } = this.#options
     const one = world.ids.find(({ id }) => id === proposal.mqId)!
     const active = activeOf(this.#options, proposal.mqId)
-    if (this.#closed || active === undefined || active.spec.producer !== one.producer) return
+    if (this.#closed || active === undefined || active.spec.producer !== one.producer) return false
     const open = book.of(proposal.mqId).filter(({ state }) => state === 'proposed' || state === 'waiting')
     const same = open.find(({ change }) => JSON.stringify(change) === JSON.stringify(proposal.change))
-    if (same !== undefined) return
+    if (same !== undefined) return false
     const older = open.filter(({ kind, loop }) => kind === proposal.change.kind && loop === proposal.loop)
     const record = newRecord(world, one, active, proposal)
     const inserted = await desk.insert(record)
@@ -147,6 +147,7 @@ export class Engine {
       const note = `decision ${inserted.number} is better on newer figures`
       await desk.go(number, { event: 'supersede', note, actor: 'mq' })
     }
+    return true
   }
 
   #say(outlook: Omit<Outlook, 'atMs'>, isOn: boolean): void {
