@@ -263,7 +263,7 @@ async function moveBack(
 }
 
 function isOpen({ state }: Pick<Migration, 'state'>): boolean {
-  return state === 'open' || state === 'draining' || state === 'retired'
+  return state === 'open' || state === 'draining' || state === 'stranded' || state === 'retired'
 }
 
 /** The move that does it: known by its number, found by its actor after a crash, or begun now (P2). */
