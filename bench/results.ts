@@ -264,7 +264,7 @@ export type TelemetryStoreResult = z.output<typeof TelemetryStoreResult>
 export const TelemetryCostResult = z.object({
   measure: z.literal('telemetry-cost'),
   machine: Machine,
-  options: z.object({ records: total, rounds: total, bytes: total, codec: z.string(), partitions: total }),
+  options: z.object({ seconds: total, rounds: total, bytes: total, codec: z.string(), partitions: total }),
   runs: z.array(
     z.object({
       what: z.enum(['off', 'on']),
@@ -280,5 +280,6 @@ export const TelemetryCostResult = z.object({
     .number()
     .describe('CPU that shadow measurements used, of one core, over the time telemetry was on'),
   shadowSamples: total,
+  reportBytes: total.describe('The largest report of the mQ ID, as JSON'),
 })
 export type TelemetryCostResult = z.output<typeof TelemetryCostResult>

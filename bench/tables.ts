@@ -181,7 +181,7 @@ export function telemetryCostTable(result: TelemetryCostResult): string {
   const { machine, options, runs } = result
   return [
     `${machine.cpu}, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}, load at start ${machine.loadAverage}`,
-    `${count(options.records)} records of ${options.bytes} bytes a round, ${options.codec}, ${options.partitions} partitions, on and off in turns`,
+    `rounds of ${options.seconds} s, ${options.bytes}-byte values, ${options.codec}, ${options.partitions} partitions, on and off in turns`,
     '',
     table(
       ['telemetry and shadow', 'messages/s', 'CPU us/message'],

@@ -2,13 +2,13 @@
  * What can be said of keys without keeping one: how many there are, and how large a share the busiest have.
  *
  * K1. Nothing that leaves here holds a key or a hash of one: registers hold only how rare the rarest hash was, shares are numbers.
- * K2. Memory is bounded: 256 registers, and counters for at most MOST_COUNTED hashes; the shares of the busiest keys survive
- *     because a new hash takes the place of the rarest (space saving).
+ * K2. Memory is bounded: 256 registers, and counters for at most MOST_COUNTED hashes; when they are all taken the rarer half goes,
+ *     which the busiest keys survive.
  */
 import type { KeySketch as Told } from '@mq/contract'
 
 const REGISTERS = 256
-const MOST_COUNTED = 512
+const MOST_COUNTED = 2_048
 const TOP = 8
 
 export class KeySketch {
@@ -25,10 +25,8 @@ export class KeySketch {
     const register = hash >>> 24
     const rank = Math.clz32((hash << 8) | 0x80) + 1
     if (rank > this.#registers[register]!) this.#registers[register] = rank
-    const known = this.#counts.get(hash)
-    if (known !== undefined) this.#counts.set(hash, known + weight)
-    else if (this.#counts.size < MOST_COUNTED) this.#counts.set(hash, weight)
-    else this.#replaceRarest(hash, weight)
+    if (this.#counts.size >= MOST_COUNTED && !this.#counts.has(hash)) this.#dropRarerHalf()
+    this.#counts.set(hash, (this.#counts.get(hash) ?? 0) + weight)
   }
 
   /** Share of the records that have a key; undefined when none was seen. */
@@ -55,17 +53,9 @@ export class KeySketch {
     return told
   }
 
-  #replaceRarest(hash: number, weight: number): void {
-    let rarest = -1
-    let fewest = Number.POSITIVE_INFINITY
-    for (const [other, count] of this.#counts) {
-      if (count < fewest) {
-        rarest = other
-        fewest = count
-      }
-    }
-    this.#counts.delete(rarest)
-    this.#counts.set(hash, fewest + weight)
+  #dropRarerHalf(): void {
+    const rarer = [...this.#counts].sort(([, a], [, b]) => a - b).slice(0, MOST_COUNTED / 2)
+    for (const [hash] of rarer) this.#counts.delete(hash)
   }
 }
 

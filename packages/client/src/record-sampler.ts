@@ -11,9 +11,11 @@ import { type EncodedRecords, lookAtRecords } from '@mq/kafka'
 import { hashOf, KeySketch } from './key-sketch.ts'
 import { CountHistogram } from './latency-histogram.ts'
 
-const MOST_LOOKS = 200
+const MOST_LOOKS = 64
 const LOOKED_AT = 32
-const FEW_LOOKS = 50
+const FEW_LOOKS = 16
+/** Of a deep batch only the first part is walked. */
+const MOST_APART = 4
 const LARGEST_BYTES = 2 ** 27
 const LONGEST_HASHED = 1_024
 
@@ -35,11 +37,12 @@ export class RecordSampler {
   sent(encoded: EncodedRecords): void {
     this.#since += encoded.count
     if (this.#since < this.#every) return
-    const every = Math.max(1, Math.ceil(encoded.count / LOOKED_AT))
-    this.#weight = Math.max(1, Math.round(this.#since / Math.ceil(encoded.count / every)))
+    const every = Math.min(MOST_APART, Math.max(1, Math.ceil(encoded.count / LOOKED_AT)))
+    const looked = Math.min(LOOKED_AT, Math.ceil(encoded.count / every))
+    this.#weight = Math.max(1, Math.round(this.#since / looked))
     this.#since = 0
     this.#any = true
-    lookAtRecords(encoded, every, this.#look)
+    lookAtRecords(encoded, every, looked, this.#look)
     if (++this.#looks < MOST_LOOKS) return
     this.#every = Math.max(this.#every, encoded.count) * 4
     this.#looks = MOST_LOOKS / 2

@@ -1,7 +1,7 @@
 /**
  * A look at some of the records of an encoded batch, without taking it apart.
  *
- * L1. Every `every`-th record is shown, the first one included; the others cost the reading of their length.
+ * L1. Every `every`-th record is shown, the first one included, until `most` were; the others cost the reading of their length.
  */
 import type { EncodedRecords } from './producer-observer.ts'
 import { ByteCursor } from './varint.ts'
@@ -25,13 +25,16 @@ export function recordsWithin(encoded: EncodedRecords, maxBytes: number): { coun
 export function lookAtRecords(
   encoded: EncodedRecords,
   every: number,
+  most: number,
   visit: (bytes: Buffer, keyStart: number, keyBytes: number, contentBytes: number) => void,
 ): void {
   const bytes = encoded.records()
   const cursor = new ByteCursor(bytes)
-  for (let index = 0; index < encoded.count; index++) {
+  let shown = 0
+  for (let index = 0; index < encoded.count && shown < most; index++) {
     const end = cursor.readVarint() + cursor.position
     if (index % every === 0) {
+      shown++
       cursor.position++ // attributes
       cursor.readVarlong()
       cursor.readVarint()

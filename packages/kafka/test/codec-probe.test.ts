@@ -122,7 +122,7 @@ test('a look shows every so many records with their keys and sizes (L1)', () => 
   encoder.tryAppend(null, null, undefined, 1_700_000_000_200, 262_144)
   encoder.seal()
   const seen: [string | null, number][] = []
-  lookAtRecords(encoder, 10, (bytes, start, length, content) =>
+  lookAtRecords(encoder, 10, 100, (bytes, start, length, content) =>
     seen.push([start < 0 ? null : bytes.toString('utf8', start, start + length), content]),
   )
   assert.equal(seen.length, 11)
@@ -137,4 +137,7 @@ test('a look shows every so many records with their keys and sizes (L1)', () => 
     )
   }
   assert.deepEqual(seen[10], [null, 0])
+  let few = 0
+  lookAtRecords(encoder, 1, 7, () => few++)
+  assert.equal(few, 7)
 })
