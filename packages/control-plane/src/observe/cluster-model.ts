@@ -14,9 +14,11 @@ import {
   overrideFigures,
   type PriceBook,
   priceBook,
+  type Room,
   UNKNOWN_ROOM,
 } from '@mq/economics'
 import type { ClusterRecord } from '../registry/records.ts'
+import type { BrokerMetrics } from './broker-metrics.ts'
 import type { ClusterObservation } from './observation.ts'
 
 /** D1 */
@@ -68,7 +70,12 @@ export function clusterModelOf(
     assumptions,
     ...(constants === undefined ? {} : { constants }),
   })
-  return { ...model, room: { ...UNKNOWN_ROOM, diskBytes: freeDisk(observation, model.diskShare) } }
+  const room: Room = {
+    ...UNKNOWN_ROOM,
+    diskBytes: freeDisk(observation, model.diskShare),
+    ...freeTraffic(observation?.metrics, model),
+  }
+  return { ...model, room }
 }
 
 /** @throws MqError MQ_PRICE_BOOK_UNKNOWN, MQ_PRICE_MISSING or MQ_PRICE_INVALID */
@@ -87,6 +94,18 @@ export function checkEconomics(economics: ClusterEconomics): void {
       `Price book '${book.id}' bills no brokers, so --instance means nothing with it`,
     )
   }
+}
+
+/** What brokers could still carry until their CPU is as busy as it may be, at the mix of today. */
+function freeTraffic(
+  metrics: BrokerMetrics | undefined,
+  { book, brokers, instanceType, cpuCeiling }: ClusterModel,
+): Partial<Pick<Room, 'inBytesPerSecond' | 'outBytesPerSecond'>> {
+  if (metrics === undefined || metrics.busyVcpus === null || metrics.busyVcpus === 0 || instanceType === null) return {}
+  const busy = metrics.busyVcpus / (brokers * instanceOf(book, instanceType).vcpus)
+  const more = (rate: number | null): number | null =>
+    rate === null ? null : rate * Math.max(0, cpuCeiling / busy - 1)
+  return { inBytesPerSecond: more(metrics.inBytesPerSecond), outBytesPerSecond: more(metrics.outBytesPerSecond) }
 }
 
 /** What may still be filled before disks are as full as they may get; one copy of everything counted as it lies. */

@@ -5,6 +5,7 @@
  * O2. Rates say how they were got and over how long; a rate of a few seconds is never shown as that of a month.
  */
 import type { Codec, ShadowSample } from '@mq/contract'
+import type { BrokerMetrics } from './broker-metrics.ts'
 
 export interface ObservedBroker {
   readonly nodeId: number
@@ -117,6 +118,8 @@ export interface ClusterObservation {
   readonly topics: readonly ObservedTopic[]
   readonly groups: readonly ObservedGroup[]
   readonly problems: readonly ObservationProblem[]
+  /** From the endpoint that was registered with the cluster; left out where there is none or it was not read twice yet. */
+  readonly metrics?: BrokerMetrics
 }
 
 /** Groups that read a topic: with members, or with positions that moved. */

@@ -147,7 +147,10 @@ function codecChange({ topic, wireBytesPerRecord, state }: TopicBill, cluster: C
     batches.tried
       .filter((sample) => sample.depth <= Math.max(1, most))
       .map((sample) => ({ ...sample, each: sample.compressedBytes / sample.depth }))
-      .toSorted((a, b) => a.each - b.each)[0]
+      .toSorted((a, b) => a.each - b.each)
+      // Of those that are as good, the one that takes the least CPU.
+      .filter(({ each }, _, [first]) => each <= first!.each * (1 + LEAST_SHARE))
+      .toSorted((a, b) => a.compressUs / a.depth - b.compressUs / b.depth)[0]
   const here = best(depth)
   const deeper = best(deepest)
   // Batches as they are never get worse by a codec: a client sends what does not shrink as it is.

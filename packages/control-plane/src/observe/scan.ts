@@ -232,6 +232,12 @@ function modelAssumptions(lines: readonly CostLine[], cluster: ClusterModel): st
         ]
       : []),
     'CPU of applications is not counted',
+    ...[...seen].flatMap((meter) => {
+      const figure = cluster.book.figures[meter]
+      return figure === undefined || figure.confidence === 'verified'
+        ? []
+        : [`the price of ${meter} is ${figure.confidence} (${figure.source}, ${figure.dated})`]
+    }),
   ]
 }
 
@@ -265,7 +271,7 @@ function remarksOf(bills: readonly TopicBill[], observation: ClusterObservation,
   const quiet = bills.reduce((sum, { topic }) => sum + (topic.internal ? 0 : (topic.quietPartitions ?? 0)), 0)
   if (quiet > 0 && !cluster.book.tariff.perPartition) {
     remarks.push(
-      `${quiet} partition${quiet === 1 ? '' : 's'} got no record in a day: they take room on brokers and are on no bill of their own here`,
+      `${quiet} partition${quiet === 1 ? '' : 's'} got no record in a day: room on brokers, but on no bill of its own here`,
     )
   }
   return remarks

@@ -10,6 +10,7 @@ import { type Cluster, type Deps, within } from '@mq/kafka'
 import { every } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Registry } from '../registry/registry.ts'
+import { type BrokerMetrics, type MetricsScrape, metricsBetween, scrapeMetrics } from './broker-metrics.ts'
 import type { ClusterObservation, ObservedTopic } from './observation.ts'
 import { observeCluster } from './observe-cluster.ts'
 import { SAMPLING, type SamplingLimits } from './sampling.ts'
@@ -37,6 +38,8 @@ interface Entry {
   latest: ClusterObservation | null
   topics: ReadonlyMap<string, ObservedTopic>
   problem: string | null
+  scrape: MetricsScrape | undefined
+  metricsProblem: string | null
   sampledAtMs: number
 }
 
@@ -76,8 +79,8 @@ export class Watcher {
 
   /** Clusters whose last look failed, and why. */
   problems(): string[] {
-    return [...this.#entries].flatMap(([name, { problem }]) =>
-      problem === null ? [] : [`cluster ${name}: ${problem}`],
+    return [...this.#entries].flatMap(([name, { problem, metricsProblem }]) =>
+      [problem, metricsProblem].flatMap((text) => (text === null ? [] : [`cluster ${name}: ${text}`])),
     )
   }
 
@@ -113,7 +116,9 @@ export class Watcher {
       const seen = await within(deps, LOOK_DEADLINE_MS, late, observeCluster(entry.cluster, { watchMs: 0, sampling }))
       if (this.#entries.get(name) !== entry) return
       const before = entry.latest
-      const look = samples ? seen : withBatchesOf(seen, before)
+      const metrics = await this.#metrics(name, entry)
+      const batched = samples ? seen : withBatchesOf(seen, before)
+      const look = metrics === null ? batched : { ...batched, metrics }
       if (samples) entry.sampledAtMs = nowMs
       if (entry.problem !== null) logger.info({ cluster: name }, 'cluster is looked at again')
       entry.problem = null
@@ -125,6 +130,27 @@ export class Watcher {
       const problem = error instanceof MqError ? `${error.code}: ${error.message}` : String(error)
       if (entry.problem === null) logger.warn({ cluster: name, ...errorFacts(error) }, 'cluster cannot be looked at')
       entry.problem = problem
+    }
+  }
+
+  /** Null without an endpoint, before its second scrape, and while it cannot be read. */
+  async #metrics(name: string, entry: Entry): Promise<BrokerMetrics | null> {
+    const { registry, deps } = this.#options
+    const url = registry.cluster(name)?.economics?.prometheus
+    if (url === undefined) {
+      entry.scrape = undefined
+      entry.metricsProblem = null
+      return null
+    }
+    try {
+      const before = entry.scrape
+      entry.scrape = await scrapeMetrics(url, deps)
+      entry.metricsProblem = null
+      return before === undefined ? null : metricsBetween(before, entry.scrape)
+    } catch (error) {
+      entry.scrape = undefined
+      entry.metricsProblem = error instanceof MqError ? error.message : String(error)
+      return null
     }
   }
 
@@ -141,6 +167,8 @@ export class Watcher {
       latest: known?.latest ?? null,
       topics: known?.topics ?? new Map(),
       problem: null,
+      scrape: undefined,
+      metricsProblem: null,
       sampledAtMs: known?.sampledAtMs ?? 0,
     }
     this.#entries.set(name, entry)
