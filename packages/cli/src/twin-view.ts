@@ -67,8 +67,13 @@ function settingsText(settings: TwinSettings): string {
   const fetch =
     settings.fetchMinBytes === 1
       ? 'fetch at once'
-      : `fetch ${formatBytes(settings.fetchMinBytes)} or ${formatMs(settings.fetchMaxWaitMs)}`
-  return `${settings.codec}${level}, linger ${formatMs(settings.lingerMs)}, batch ${formatBytes(settings.batchBytes)}, ${fetch}`
+      : `fetch ${sizeText(settings.fetchMinBytes)} or ${formatMs(settings.fetchMaxWaitMs)}`
+  return `${settings.codec}${level}, linger ${formatMs(settings.lingerMs)}, batch ${sizeText(settings.batchBytes)}, ${fetch}`
+}
+
+/** Settings are round: 256 KiB, not 256.0 KiB. */
+function sizeText(bytes: number): string {
+  return formatBytes(bytes).replace('.0 ', ' ')
 }
 
 function verdict(current: TwinRank | undefined, best: TwinRank | undefined): string[] {

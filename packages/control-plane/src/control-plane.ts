@@ -286,7 +286,8 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     clusters.start()
     migrator.resume()
     deciding.engine.start()
-    twins.start()
+    // Fake clusters of tests have no topics to sweep.
+    if (options.openAdmin === undefined || options.openCluster !== undefined) twins.start()
     // Fake clusters of tests have nothing to look at.
     if (options.openAdmin === undefined || options.openCluster !== undefined) costing.watcher.start()
     let closing: Promise<void> | undefined

@@ -79,6 +79,8 @@ export class Twins {
   #underWay: UnderWay | undefined
   /** What each mQ ID was like when it was last tried, or first seen. */
   readonly #marks = new Map<string, { readonly mark: WorkloadMark; readonly atMs: number | null }>()
+  readonly #swept = new Set<string>()
+  #sweeping: Promise<void> = Promise.resolve()
   #stopLooking: (() => Promise<void>) | undefined
   #closed = false
 
@@ -89,11 +91,14 @@ export class Twins {
   /** Sweeps what an earlier process left, and begins to look for drift. */
   start(): void {
     const { deps, logger, times } = this.#options
-    void this.sweep()
+    this.#sweeping = this.sweep()
     this.#stopLooking = every(
       deps,
       () => times.lookMs,
-      () => this.look(),
+      async () => {
+        await this.sweep()
+        await this.look()
+      },
       (error) => logger.warn(errorFacts(error), 'looking for drifted workloads failed'),
     )
   }
@@ -176,18 +181,20 @@ export class Twins {
     }
   }
 
-  /** Removes shadow topics of this store's twins that no twin is using (S3). */
+  /** Removes shadow topics of this store's twins that no twin is using, on every cluster that was not swept yet (S3). */
   async sweep(): Promise<void> {
     const { addresses, openCluster, logger, book } = this.#options
     for (const address of addresses()) {
+      if (this.#closed || this.#swept.has(address.name)) continue
       const cluster = openCluster(address)
       try {
         const running =
           this.#underWay === undefined ? undefined : `${TWIN_TOPIC_PREFIX}${this.#name(this.#underWay.number)}.`
         const left = await sweepTwins(cluster, new Admin(cluster), `${TWIN_TOPIC_PREFIX}${book.tag}.`, running)
+        this.#swept.add(address.name)
         if (left.length > 0) logger.info({ cluster: address.name, topics: left.length }, 'swept shadow topics')
       } catch (error) {
-        logger.debug({ cluster: address.name, ...errorFacts(error) }, 'shadow topics were not swept')
+        logger.debug({ cluster: address.name, ...errorFacts(error) }, 'shadow topics were not swept yet')
       } finally {
         await cluster.close()
       }
@@ -196,7 +203,7 @@ export class Twins {
 
   async close(): Promise<void> {
     this.#closed = true
-    await this.#stopLooking?.()
+    await Promise.all([this.#stopLooking?.(), this.#sweeping])
     const underWay = this.#underWay
     if (underWay === undefined) return
     underWay.stop.abort(new MqError('MQ_CLOSED', 'the control plane is closing'))
