@@ -111,7 +111,7 @@ test('decisions are listed with what was predicted and measured, and with how to
       const list = await run(['decisions', '--url', url])
       assert.equal(list.code, exitCodes.ok, list.stderr)
       assert.match(list.stdout, /autopilot is off/)
-      assert.match(list.stdout, /7\s+orders\.placed\s+kept\s+-72 %\s+-69 %/)
+      assert.match(list.stdout, /7\s+orders\.placed\s+kept\s+860 USD\s+-72 %\s+-69 %/)
       assert.match(list.stdout, /8\s+orders\.placed\s+waiting/)
       assert.match(list.stdout, /mq approve 8/)
       assert.match(list.stdout, /1 too-small/)

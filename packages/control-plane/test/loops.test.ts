@@ -8,6 +8,7 @@ import { clusterModel, priceBook, type Workload } from '@mq/economics'
 import fc from 'fast-check'
 import type { DecisionRecord } from '../src/decisions/record.ts'
 import { feedbackOf } from '../src/loops/feedback.ts'
+import { partitioning } from '../src/loops/partitions.ts'
 import { assessPlacement, placement } from '../src/loops/placement.ts'
 import { assessRetention, retention } from '../src/loops/retention.ts'
 import { usualTimes } from '../src/loops/times.ts'
@@ -316,4 +317,36 @@ describe('placement', () => {
     )
     return { ...book, figures } as typeof book
   }
+})
+
+describe('partitions', () => {
+  const thin = (change: Partial<IdWorld> = {}): IdWorld => {
+    const one = anId({ workload: { ...workload, recordsPerSecond: 8_000, busiestPartitionShare: 1 / 32 } })
+    const configuration = { ...one.configuration, partitions: 32, codec: 'zstd' as const, codecLevel: 1, lingerMs: 20 }
+    return { ...one, configuration, ...change }
+  }
+  const often = { ...usualTimes, leastSavingUsdPerMonth: 0, leastSavingShare: 0.01 }
+
+  test('records spread thin are brought together, by half, within the intent (S2)', () => {
+    const [proposal] = partitioning(aWorld([thin()], { times: often }))
+    assert.deepEqual(proposal?.change, { kind: 'partitions', before: { partitions: 32 }, after: { partitions: 16 } })
+    assert.ok(proposal.predicted.recordsPerBatch! > proposal.before.recordsPerBatch!)
+    assert.deepEqual(proposal.knobs, ['partitions'])
+  })
+
+  test('never under what load, brokers and readers ask for, nor where it may not move (S1)', () => {
+    const busy = Intent.parse({ latencyP99Ms: '500ms', retention: '1d', expectedMessagesPerSecond: 700_000 })
+    for (const one of [
+      thin({ intent: busy }),
+      thin({ workload: { ...workload, recordsPerSecond: 8_000, groups: [{ group: 'wide', members: 20 }] } }),
+      thin({ intent: Intent.parse({ latencyP99Ms: '500ms', movable: false }) }),
+      thin({ intent: Intent.parse({ retention: 'latest-per-key' }) }),
+      thin({ workload: { ...workload, keyed: false } }),
+      thin({ configuration: { ...thin().configuration, partitions: 4 } }),
+      thin({ configuration: { ...thin().configuration, partitions: 7 } }),
+      thin({ observedMs: 1_000 }),
+    ]) {
+      assert.deepEqual(partitioning(aWorld([one], { times: often })), [])
+    }
+  })
 })

@@ -160,7 +160,10 @@ export class Desk {
   #arrive(record: DecisionRecord, state: DecisionState, { event, note, actor }: Step): DecisionRecord {
     const nowMs = this.nowMs
     const steps = [...record.steps, { atMs: nowMs, state, event, actor, note }].slice(-MAX_STEPS)
-    return { ...record, state, status: note, steps, updatedAtMs: nowMs, endedAtMs: isDecided(state) ? nowMs : null }
+    const isOver = isDecided(state)
+    // Nothing is compared any more, and the windows are most of the row.
+    const work = isOver ? { ...record.work, baseline: [] } : record.work
+    return { ...record, work, state, status: note, steps, updatedAtMs: nowMs, endedAtMs: isOver ? nowMs : null }
   }
 }
 

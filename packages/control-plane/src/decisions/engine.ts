@@ -12,6 +12,7 @@ import type { ClusterModel } from '@mq/economics'
 import type { Deps } from '@mq/kafka'
 import { every, sleep } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
+import { assessPartitions } from '../loops/partitions.ts'
 import { assessPlacement } from '../loops/placement.ts'
 import type { Assessment, Proposal } from '../loops/proposal.ts'
 import { assessRetention } from '../loops/retention.ts'
@@ -247,5 +248,5 @@ export class Engine {
 
 /** What all loops say; those that spare most of a person's attention first. */
 function assess(world: World): Assessment[] {
-  return [...assessTuning(world), ...assessRetention(world), ...assessPlacement(world)]
+  return [...assessTuning(world), ...assessRetention(world), ...assessPlacement(world), ...assessPartitions(world)]
 }

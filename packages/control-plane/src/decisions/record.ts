@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { Sample } from './samples.ts'
 
 /** Windows of the time before that are kept with a decision: enough for a test, bounded whatever the number of instances. */
-export const MAX_BASELINE = 240
+export const MAX_BASELINE = 160
 
 export const DecisionWork = z.object({
   /** The intent it was made for: another one supersedes it. */

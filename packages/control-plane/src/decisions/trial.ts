@@ -5,7 +5,7 @@
  * R2. Only the trial's own settings in the binding tell who is on trial; what clients report names the decision they were on.
  * R3. A verdict in favour asks the brokers how much they really took before it counts.
  */
-import type { Trial } from '@mq/contract'
+import { isUnderWay, type Trial } from '@mq/contract'
 import { changesToday } from '../loops/readiness.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { InstanceWindow } from '../telemetry/profile.ts'
@@ -17,6 +17,8 @@ import { judgeTrial, outcomeOf, type TrialFacts, type Verdict } from './verdict.
 import { activeOf, endToEndP99Of, lagOf, otherUnderWay, overtakenBy, stands, storedRecords, type Work } from './work.ts'
 
 const MQ = 'mq'
+/** Over all mQ IDs: a model that is wrong is wrong in many places at once. */
+const MOST_UNDER_WAY = 200
 
 /** From `approved` on: begins the trial, or what needs none, as soon as it may. */
 export async function start(work: Work, record: DecisionRecord): Promise<void> {
@@ -36,6 +38,8 @@ export async function start(work: Work, record: DecisionRecord): Promise<void> {
   const other = otherUnderWay(work, record)
   if (other !== undefined) return wait(`waits for decision ${other.number}, which is ${other.state}`)
   if (active.pending !== null || ledger.handingOver(mqId) !== undefined) return wait('waits for another change of it')
+  const underWay = work.book.live().filter(({ state }) => isUnderWay(state)).length
+  if (underWay >= MOST_UNDER_WAY) return wait(`waits: ${underWay} decisions are under way`)
   const policy = policies.effective(mqId, active.spec.intent.owner?.team)
   const spent = changesToday(work.book.of(mqId), desk.nowMs)
   if (record.approvedBy === null && spent >= policy.maxChangesPerDay) {
