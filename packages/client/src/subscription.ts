@@ -29,6 +29,8 @@ const CLOSE_MS = 30_000
 /** How long `consume` waits for the first assignment before it goes on in the background. */
 const FIRST_ASSIGNMENT_MS = 15_000
 const RETRY = { baseMs: 200, capMs: 5_000 }
+/** A process that did nothing for longer may have slept. */
+const STANDSTILL_MS = 20
 
 export interface SubscriptionOptions {
   readonly mqId: string
@@ -59,6 +61,7 @@ export class Subscription {
   readonly #left = new Set<number>()
   #binding: Binding | undefined
   #isBegun = false
+  #lastTurnMs = Number.NEGATIVE_INFINITY
   #closing: Promise<void> | undefined
   #settle!: (error: MqError | undefined) => void
 
@@ -71,7 +74,11 @@ export class Subscription {
       concurrency,
       deps,
       onTurn: () => {
-        for (const reader of this.#readers.values()) reader.check()
+        const nowMs = deps.clock.monotonicMs()
+        const stoodMs = nowMs - this.#lastTurnMs
+        this.#lastTurnMs = nowMs
+        // As long as the process runs, timers end a session in time.
+        if (stoodMs > STANDSTILL_MS) for (const reader of this.#readers.values()) reader.check()
       },
     })
     this.#failures = new HandlerFailures({ mqId, group, deps, logger })
