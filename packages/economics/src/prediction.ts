@@ -293,7 +293,7 @@ export function consuming(
   return {
     requestsPerSecond,
     cpuUsPerRecord:
-      decodingUs(workload, links.length, constants, produced, curve) +
+      decodingUs(workload.framedBytes, links.length, constants, produced.depth, curve) +
       (rate > 0 ? (constants.requestUs * requestsPerSecond) / rate : 0),
     endToEndP99Ms: endToEndP99Ms(produced, constants, waitMs, configuration.followerFetch),
   }
@@ -336,10 +336,10 @@ export function fetching(
 
 /** CPU of taking one record out of its batch, in every group. */
 export function decodingUs(
-  { framedBytes }: Pick<Workload, 'framedBytes'>,
+  framedBytes: number,
   groups: number,
   constants: ModelConstants,
-  { depth }: Pick<Produced, 'depth'>,
+  depth: number,
   curve: FittedCurve,
 ): number {
   return (
@@ -381,16 +381,45 @@ export function brokerCpuUs(
   work: BrokerWork,
 ): number {
   if (work.records === 0) return 0
+  const { perWireByte, perProduceRequest, perFetchRequest, perUncompressedByte } = brokerUs(
+    cluster,
+    replication,
+    groups,
+  )
+  return (
+    (perWireByte * work.wireBytes +
+      perProduceRequest * work.produceRequests +
+      perFetchRequest * work.fetchRequests +
+      (codec === 'none' ? 0 : perUncompressedByte * work.uncompressedBytes)) /
+    work.records
+  )
+}
+
+export interface BrokerUs {
+  readonly perWireByte: number
+  readonly perProduceRequest: number
+  readonly perFetchRequest: number
+  /** Of compressed batches. */
+  readonly perUncompressedByte: number
+}
+
+/** F6: CPU of all brokers together, by what they are asked for. */
+export function brokerUs(cluster: ClusterModel, replication: number, groups: number): BrokerUs {
   const cpu = cluster.constants.brokerCpu
-  const bytesPerRecord = work.wireBytes / work.records
   if (cpu.kind === 'sizing-rule') {
     // The rule says what to buy; what of it is used is the ceiling.
     const vcpuSeconds = Math.max(1 / (cpu.inMibPerSecond * MIB), groups / (cpu.outMibPerSecond * MIB)) * replication
-    return bytesPerRecord * vcpuSeconds * cluster.cpuCeiling * 1e6
+    return {
+      perWireByte: vcpuSeconds * cluster.cpuCeiling * 1e6,
+      perProduceRequest: 0,
+      perFetchRequest: 0,
+      perUncompressedByte: 0,
+    }
   }
-  return (
-    (cpu.usPerProduceRequest * work.produceRequests + cpu.usPerFetchRequest * work.fetchRequests) / work.records +
-    bytesPerRecord * (cpu.usPerByteIn * replication + cpu.usPerByteOut * groups) +
-    (codec === 'none' ? 0 : (cpu.usPerDecompressedByte * work.uncompressedBytes) / work.records)
-  )
+  return {
+    perWireByte: cpu.usPerByteIn * replication + cpu.usPerByteOut * groups,
+    perProduceRequest: cpu.usPerProduceRequest,
+    perFetchRequest: cpu.usPerFetchRequest,
+    perUncompressedByte: cpu.usPerDecompressedByte,
+  }
 }

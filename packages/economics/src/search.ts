@@ -2,12 +2,12 @@
  * One solve: the cheapest configurations within given limits, over clusters and the variants of each.
  *
  * H1. Every cluster is ranked by its prices for the rows that are fast enough; then they are solved exactly from the cheapest on, until
- *     the next one cannot win any more. The home cluster is always solved.
+ *     the next one cannot win any more. The home cluster is always solved. In brief, other clusters are looked at through the rows that
+ *     are good at home: the answer is within 5 % and 1 USD of the best.
  * H2. Cost of a configuration = what its row costs + what its fetch requests cost; both by rates of the same bill (rates.ts).
  * H3. Within a hair of the lowest cost the configuration in force wins, then the lower latency: ties do not make changes.
  */
 
-import { BATCH_HEADER_BYTES } from './batching.ts'
 import type { ClusterModel } from './cluster-model.ts'
 import type { FittedCurve } from './codec-curve.ts'
 import type { Configuration } from './configuration.ts'
@@ -15,10 +15,10 @@ import { sameConfiguration } from './configuration.ts'
 import type { Grid } from './grid.ts'
 import type { ModelConstants } from './model-constants.ts'
 import type { Constraint } from './optimum.ts'
-import { brokerCpuUs, decodingUs, endToEndP99Ms, fetching, linksOf } from './prediction.ts'
-import { type Rates, ratesOf, usdPerMonth } from './rates.ts'
+import { endToEndP99Ms, fetching, linksOf } from './prediction.ts'
+import { type Rates, ratesOf } from './rates.ts'
+import { RowPrice } from './row-price.ts'
 import { type ProducerLimits, type Row, RowTable } from './rows.ts'
-import { storedBytes } from './storage.ts'
 import type { Workload } from './workload.ts'
 
 export interface Wishes {
@@ -65,9 +65,13 @@ export interface Solved {
 }
 
 /** Clusters that are solved exactly besides the home cluster. */
-const MOST_EXACT = 3
+const MOST_EXACT = 6
+const MOST_EXACT_IN_BRIEF = 2
 /** How far ranking by the home cluster's constants may be off. */
 const RANK_TOLERANCE = 1.02
+const FAR_CHEAPER = 1.05
+/** A month; nobody changes anything for less. */
+const NOTHING_USD = 1
 const TIE = 1.0005
 const HOUR_MS = 3_600_000
 
@@ -120,11 +124,15 @@ export class Search {
       let solved = 0
       for (const { cluster, usdPerMonth: atLeast, rows } of ranked) {
         const best: Found | null = tally.best
-        if (solved >= MOST_EXACT || (best !== null && atLeast > best.usdPerMonth * RANK_TOLERANCE)) break
+        if (
+          solved >= (tally.brief ? MOST_EXACT_IN_BRIEF : MOST_EXACT) ||
+          (best !== null && atLeast > best.usdPerMonth * RANK_TOLERANCE)
+        )
+          break
         this.#solveCluster(cluster, wishes, tally, rows)
-        // Cheaper by its rank than what was found: what is good here was not good at home. Then look at everything.
+        // Far cheaper by its rank than what was found: what is good here was not good at home. Then look at everything.
         const found: Found | null = tally.best
-        if (tally.brief && (found === null || atLeast * RANK_TOLERANCE < found.usdPerMonth)) {
+        if (tally.brief && (found === null || atLeast * FAR_CHEAPER + NOTHING_USD < found.usdPerMonth)) {
           this.#solveCluster(cluster, wishes, tally, null)
         }
         solved++
@@ -141,8 +149,7 @@ export class Search {
   #rank(wishes: Wishes, tally: Tally): { cluster: ClusterModel; usdPerMonth: number; rows: readonly Row[] }[] {
     const { clusters, home, partitions, grid } = this.#space
     const each = grid.lingerMs.length * grid.batchBytes.length * grid.codecs.length * grid.fetches.length
-    const rows = unbeaten(this.#allRows(partitions[0]!, home.constants, wishes.limits), false)
-    const fastEnough = new Map<number, readonly Row[]>()
+    const rows = unbeaten(this.#allRows(partitions[0]!, home.constants, wishes.limits))
     const ranked: { cluster: ClusterModel; usdPerMonth: number; rows: readonly Row[] }[] = []
     for (const cluster of clusters) {
       if (cluster === home) continue
@@ -151,23 +158,13 @@ export class Search {
         tally.evaluated += each
         continue
       }
-      const longestWait = longestWaitMs(wishes.latencyMs, cluster.constants)
-      const bucket = Math.ceil(Math.log(Math.max(0.1, longestWait)) * 10)
-      let few = fastEnough.get(bucket)
-      if (few === undefined) {
-        const limitMs = Math.exp(bucket / 10)
-        few = unbeaten(
-          rows.filter((row) => row.leastWait.p99 <= limitMs),
-          true,
-        )
-        fastEnough.set(bucket, few)
-      }
       let least = Number.POSITIVE_INFINITY
       for (const localRetentionMs of localChoices(cluster)) {
         const { followerFetch } = cluster
-        const variant = { cluster, partitions: partitions[0]!, localRetentionMs, followerFetch }
-        const rates = this.#ratesFor(variant, wishes)
-        for (const row of few) least = Math.min(least, this.#rowUsd(row, variant, wishes, rates))
+        const price = this.#priceOf({ cluster, partitions: partitions[0]!, localRetentionMs, followerFetch }, wishes)
+        for (const row of rows) {
+          if (leastP99Ms(row, cluster.constants) <= wishes.latencyMs) least = Math.min(least, price.usd(row))
+        }
       }
       ranked.push({ cluster, usdPerMonth: least, rows })
     }
@@ -194,14 +191,12 @@ export class Search {
     const table = this.#tableFor(partitions, cluster.constants, wishes.limits)
     const limitUsd = tally.best === null ? Number.POSITIVE_INFINITY : tally.best.usdPerMonth * RANK_TOLERANCE
     const rows: Row[] = []
-    const variants = localChoices(cluster).map((localRetentionMs) => {
-      const variant = { cluster, partitions, localRetentionMs, followerFetch: cluster.followerFetch }
-      return { variant, rates: this.#ratesFor(variant, wishes) }
-    })
+    const { followerFetch } = cluster
+    const prices = localChoices(cluster).map((localRetentionMs) =>
+      this.#priceOf({ cluster, partitions, localRetentionMs, followerFetch }, wishes),
+    )
     for (const row of some) {
-      if (variants.some(({ variant, rates }) => this.#rowUsd(row, variant, wishes, rates) <= limitUsd)) {
-        rows.push(table.row(row.at))
-      }
+      if (prices.some((price) => price.usd(row) <= limitUsd)) rows.push(table.row(row.at))
     }
     return rows
   }
@@ -211,18 +206,18 @@ export class Search {
     const { cluster, partitions } = variant
     const { constants } = cluster
     const links = linksOf(workload, partitions, cluster.leadingBrokers ?? cluster.brokers)
-    const rates = this.#ratesFor(variant, wishes)
-    const usdPerFetch = this.#usdPerFetch(rates, cluster)
+    const price = this.#priceOf(variant, wishes)
+    const { usdPerFetch } = price
     const rate = workload.recordsPerSecond
     const peakRate = rate * workload.peakMultiple
     for (const row of rows) {
       tally.evaluated += grid.fetches.length
-      const refusal = row.refusal ?? this.#noRoom(row, variant, wishes)
+      const refusal = row.refusal ?? this.#noRoom(row, variant, wishes, price)
       if (refusal !== null) {
         tally.refuse(refusal, grid.fetches.length, refusedValue(refusal, row, workload))
         continue
       }
-      const rowUsd = this.#rowUsd(row, variant, wishes, rates)
+      const rowUsd = price.usd(row)
       if (tally.brief && tally.best !== null && rowUsd > tally.best.usdPerMonth * TIE) continue
       const unwaited = this.#p99(row, constants, 0, 0, variant.followerFetch)
       // Waiting at the broker only adds: what is too late without it is too late with it.
@@ -295,54 +290,9 @@ export class Search {
     }
   }
 
-  /** H2, without fetch requests. */
-  #rowUsd(row: Row, variant: Variant, wishes: Wishes, rates: Rates): number {
-    const { workload } = this.#space
-    const { cluster } = variant
-    const rate = workload.recordsPerSecond
-    const groups = workload.groups.length
-    const { usual } = row
-    const wireBytesPerSecond = rate * usual.wireBytesPerRecord
-    const logicalBytesPerSecond = rate * (workload.framedBytes + BATCH_HEADER_BYTES / usual.depth)
-    const brokerUs = brokerCpuUs(cluster, { replication: wishes.replication, codec: row.codec.codec }, groups, {
-      records: rate,
-      wireBytes: wireBytesPerSecond,
-      uncompressedBytes: rate * workload.framedBytes,
-      produceRequests: usual.requestsPerSecond,
-      fetchRequests: 0,
-    })
-    const kept = this.#stored(wireBytesPerSecond, variant, wishes)
-    const logicalOverWire = logicalBytesPerSecond / wireBytesPerSecond
-    return usdPerMonth(rates, {
-      recordsPerSecond: rate,
-      wireBytesPerSecond,
-      logicalBytesPerSecond,
-      brokerCpuUsPerSecond: rate * brokerUs,
-      producerCpuUsPerSecond: rate * usual.cpuUsPerRecord,
-      consumerCpuUsPerSecond: rate * decodingUs(workload, groups, cluster.constants, usual, row.curve),
-      localBytes: kept.localBytes,
-      localLogicalBytes: kept.localBytes * logicalOverWire,
-      remoteBytes: kept.remoteBytes,
-      remoteLogicalBytes: kept.remoteBytes * logicalOverWire,
-    })
-  }
-
-  #stored(wireBytesPerSecond: number, variant: Variant, wishes: Wishes): { localBytes: number; remoteBytes: number } {
-    return storedBytes({
-      wireBytesPerSecond,
-      partitions: variant.partitions,
-      retentionMs: wishes.retentionMs,
-      localRetentionMs: variant.localRetentionMs,
-      retainedBytes: this.#space.workload.retainedBytes,
-    })
-  }
-
-  #usdPerFetch(rates: Rates, cluster: ClusterModel): number {
-    const cpu = cluster.constants.brokerCpu
-    return (
-      rates.consumerCpuUsPerSecond * cluster.constants.requestUs +
-      (cpu.kind === 'calibrated' ? rates.brokerCpuUsPerSecond * cpu.usPerFetchRequest : 0)
-    )
+  /** H2 */
+  #priceOf(variant: Variant, wishes: Wishes): RowPrice {
+    return new RowPrice(this.#space.workload, variant, wishes, this.#ratesFor(variant, wishes))
   }
 
   #p99(row: Row, constants: ModelConstants, waitMs: number, peakWaitMs: number, followerFetch: boolean): number {
@@ -352,7 +302,7 @@ export class Search {
       : Math.max(usual, endToEndP99Ms(row.peak, constants, peakWaitMs, followerFetch))
   }
 
-  #noRoom(row: Row, variant: Variant, wishes: Wishes): Constraint | null {
+  #noRoom(row: Row, variant: Variant, wishes: Wishes, price: RowPrice): Constraint | null {
     const { workload, home } = this.#space
     const { cluster } = variant
     if (cluster.brokers < wishes.replication) return 'durability'
@@ -361,13 +311,10 @@ export class Search {
     const { room } = cluster
     const peak = row.peak.wireBytesPerRecord * workload.recordsPerSecond * workload.peakMultiple
     const over = (need: number, free: number | null): boolean => free !== null && need > free
-    const kept = (): number =>
-      this.#stored(workload.recordsPerSecond * row.usual.wireBytesPerRecord, variant, wishes).localBytes *
-      wishes.replication
     return over(peak, room.inBytesPerSecond) ||
       over(peak * workload.groups.length, room.outBytesPerSecond) ||
       over(variant.partitions * wishes.replication, room.replicas) ||
-      (room.diskBytes !== null && kept() > room.diskBytes)
+      over(price.localBytes(row) * wishes.replication, room.diskBytes)
       ? 'headroom'
       : null
   }
@@ -406,9 +353,13 @@ export class Search {
   }
 }
 
-/** Records cannot wait for each other longer than this, whatever else happens, if the end-to-end p99 is to hold (F8). */
-function longestWaitMs(latencyMs: number, constants: ModelConstants): number {
-  return latencyMs - constants.produceRttMs - constants.fetchRttMs
+/** F8 without what depends on bytes: no configuration of that linger and batch size is faster there. */
+function leastP99Ms({ leastWait }: Row, constants: ModelConstants): number {
+  const wait = leastWait.p99 - leastWait.mean
+  const sent = constants.produceRttP99Ms - constants.produceRttMs
+  const fetched = constants.fetchRttP99Ms - constants.fetchRttMs
+  const mean = leastWait.mean + constants.produceRttMs + constants.fetchRttMs
+  return mean + Math.sqrt(wait * wait + sent * sent + fetched * fetched)
 }
 
 /** H3 */
@@ -424,29 +375,29 @@ function localChoices(cluster: ClusterModel): readonly (number | null)[] {
   return cluster.tiered ? [null, HOUR_MS] : [null]
 }
 
-/** Of every codec the rows that no other row of it beats in bytes, requests, CPU and (unless all are fast enough) latency at once. */
-function unbeaten(rows: readonly Row[], whateverLatency: boolean): readonly Row[] {
+/** Of every codec the rows that no other row of it beats in bytes, requests, CPU and waiting at once. */
+function unbeaten(rows: readonly Row[]): readonly Row[] {
   const kept: Row[] = []
   for (const row of rows) {
     // What saturates a partition here may pass on a faster cluster.
     if (row.refusal !== null && row.refusal !== 'partition-rate') continue
-    if (kept.some((other) => beats(other, row, whateverLatency))) continue
+    if (kept.some((other) => beats(other, row))) continue
     let left = 0
-    for (const other of kept) if (!beats(row, other, whateverLatency)) kept[left++] = other
+    for (const other of kept) if (!beats(row, other)) kept[left++] = other
     kept.length = left
     kept.push(row)
   }
   return kept
 }
 
-function beats(a: Row, b: Row, whateverLatency: boolean): boolean {
+function beats(a: Row, b: Row): boolean {
   return (
     a.refusal === null &&
     a.codec === b.codec &&
     a.usual.wireBytesPerRecord <= b.usual.wireBytesPerRecord &&
     a.usual.requestsPerSecond <= b.usual.requestsPerSecond &&
     a.usual.cpuUsPerRecord <= b.usual.cpuUsPerRecord &&
-    (whateverLatency || a.leastWait.p99 <= b.leastWait.p99)
+    a.leastWait.p99 <= b.leastWait.p99
   )
 }
 

@@ -35,18 +35,26 @@ export interface Stored {
 }
 
 export function storedBytes(input: StoredInput): Stored {
-  const { wireBytesPerSecond, partitions, retentionMs, localRetentionMs } = input
+  const { wireBytesPerSecond, localRetentionMs } = input
+  return {
+    localBytes: localBytesOf(input, wireBytesPerSecond),
+    remoteBytes: remoteBytesOf(input, wireBytesPerSecond),
+    remoteBytesPerSecond: localRetentionMs === null ? 0 : wireBytesPerSecond,
+  }
+}
+
+type Kept = Omit<StoredInput, 'wireBytesPerSecond'>
+
+/** F4a */
+export function localBytesOf(kept: Kept, wireBytesPerSecond: number): number {
+  const { partitions, retentionMs, localRetentionMs, retainedBytes } = kept
+  if (retentionMs === null && localRetentionMs === null && retainedBytes !== null) return retainedBytes
   const perMs = wireBytesPerSecond / 1_000
   const roll = Math.min(perMs * segmentMs(retentionMs), partitions * SEGMENT_BYTES)
-  if (localRetentionMs !== null) {
-    return {
-      localBytes: perMs * localRetentionMs + roll,
-      remoteBytes: perMs * (retentionMs ?? FOREVER_MS),
-      remoteBytesPerSecond: wireBytesPerSecond,
-    }
-  }
-  if (retentionMs === null && input.retainedBytes !== null) {
-    return { localBytes: input.retainedBytes, remoteBytes: 0, remoteBytesPerSecond: 0 }
-  }
-  return { localBytes: perMs * (retentionMs ?? FOREVER_MS) + roll, remoteBytes: 0, remoteBytesPerSecond: 0 }
+  return perMs * (localRetentionMs ?? retentionMs ?? FOREVER_MS) + roll
+}
+
+/** F4b */
+export function remoteBytesOf({ retentionMs, localRetentionMs }: Kept, wireBytesPerSecond: number): number {
+  return localRetentionMs === null ? 0 : (wireBytesPerSecond / 1_000) * (retentionMs ?? FOREVER_MS)
 }
