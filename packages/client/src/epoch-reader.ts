@@ -89,6 +89,7 @@ export class EpochReader {
       settings: options.settings,
       deps: options.deps,
       onBatch: (batch) => this.#onBatch(batch),
+      onRequest: () => options.meter.requested(),
       onError: (_, partition, error) => this.#onFetchError(partition, error),
       onOffsetOutOfRange: ({ partition, requested, earliest, lostRecords }) =>
         this.#onOutOfRange(partition, requested, earliest, lostRecords),
@@ -253,7 +254,7 @@ export class EpochReader {
       batch.release()
       return
     }
-    this.#options.meter.fetched(batch.wireBytes)
+    this.#options.meter.fetched(batch.wireBytes, batch.memoryBytes)
     this.#options.onArrival?.()
     this.#options.scheduler.add(new Delivery(this.#options.context, work, batch))
   }

@@ -39,8 +39,14 @@ export class ConsumerMeter {
     this.#latency.record(endToEndMs)
   }
 
-  fetched(wireBytes: number): void {
+  fetched(wireBytes: number, uncompressedBytes = 0): void {
     this.#counts.wireBytes += wireBytes
+    this.#counts.uncompressedBytes += uncompressedBytes
+    this.#counts.batches++
+  }
+
+  requested(): void {
+    this.#counts.fetchRequests++
   }
 
   handlerFailed(): void {
@@ -77,5 +83,8 @@ function noConsumerCounts() {
     redeliveries: 0,
     commits: 0,
     rebalances: 0,
+    batches: 0,
+    uncompressedBytes: 0,
+    fetchRequests: 0,
   }
 }

@@ -38,6 +38,8 @@ export interface LoopOwner {
   candidates(nodeId: number): { partitions: FetchPartition[]; shareBytes: number; roomBytes: number }
   onResult(partition: FetchPartition, result: FetchedPartition | undefined, answer: Answer): void
   onFailure(partition: FetchPartition, error: unknown): void
+  /** A request leaves. */
+  onRequest?(): void
   /** All results of one response were handed over. */
   onResponse(): void
 }
@@ -124,6 +126,7 @@ export class BrokerLoop {
     try {
       const request = this.#request(partitions, shareBytes, roomBytes, someWaitForRoom)
       const link = await this.link()
+      this.#owner.onRequest?.()
       const response = await this.#unlessStalled(link, link.fetch(request), request)
       if (this.#is('closed')) return
       this.#ceilingBytes = Math.min(MAX_RESPONSE_BYTES, this.#ceilingBytes * 2)

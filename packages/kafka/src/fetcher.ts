@@ -50,6 +50,8 @@ export interface FetcherOptions {
   readonly onBatch: (batch: FetchedBatch) => void
   /** Retryable: the fetcher goes on by itself (F4). Else the partition stands still until it is added again (F3). */
   readonly onError: (topic: string, partition: number, error: MqError) => void
+  /** A fetch request leaves for a broker. */
+  readonly onRequest?: () => void
   /** The partition stands still until it is added again at an offset that exists. Without it: onError with MQ_OFFSET_LOST. */
   readonly onOffsetOutOfRange?: (lost: OffsetOutOfRange) => void
 }
@@ -100,6 +102,7 @@ export class Fetcher {
       onFailure: (partition, error) => {
         this.#retry(partition, toMqError(error, `fetch ${partition.topic}/${partition.partition}`))
       },
+      onRequest: () => options.onRequest?.(),
       onResponse: () => this.#delivery.pump(),
     }
   }
