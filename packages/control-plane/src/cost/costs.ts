@@ -31,6 +31,8 @@ const WARNINGS_KEPT_MS = 30_000
 export class Costs {
   readonly #options: CostsOptions
   readonly #assumptions = new Map<string, readonly string[]>()
+  /** What a scope spent on days that are over: they never change. */
+  readonly #pastDays = new Map<string, SpentDay | null>()
   #warnings: { readonly atMs: number; readonly budgets: Promise<Budget[]> } | undefined
 
   constructor(options: CostsOptions) {
@@ -75,9 +77,15 @@ export class Costs {
     const now = new Date(nowMs)
     const monthStartMs = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1)
     const monthEndMs = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1)
-    const hours = await ledger.between(monthStartMs - SCALED_DAYS * DAY_MS, nowMs)
+    const todayMs = startOf(nowMs, DAY_MS)
+    const scopes = records.map(({ scope }) => scope)
+    await this.#learnPastDays(monthStartMs - SCALED_DAYS * DAY_MS, todayMs, scopes)
+    const today = await ledger.between(todayMs, nowMs)
     return records.map((record) => {
-      const days = daysOf(hours, record.scope, nowMs)
+      const days = [
+        ...this.#past(record.scope, monthStartMs - SCALED_DAYS * DAY_MS, todayMs),
+        ...daysOf(today, record.scope, nowMs),
+      ]
       const isWatched = days.length > 0
       const forecast = forecastMonthEnd({ monthStartMs, monthEndMs, nowMs, days })
       const state = !isWatched
@@ -122,6 +130,29 @@ export class Costs {
     if (scope === 'global') return true
     if (scope.startsWith('id=')) return active.some(({ id }) => id === scope.slice(3))
     return active.some((record) => record.spec?.intent.owner?.team === scope.slice(5))
+  }
+
+  /** One day after the other, so that a large fleet is never in memory for a whole month. */
+  async #learnPastDays(fromMs: number, todayMs: number, scopes: readonly string[]): Promise<void> {
+    for (const key of this.#pastDays.keys())
+      if (Number(key.slice(0, key.indexOf(' '))) < fromMs) this.#pastDays.delete(key)
+    for (let dayMs = fromMs; dayMs < todayMs; dayMs += DAY_MS) {
+      const unknown = scopes.filter((scope) => !this.#pastDays.has(`${dayMs} ${scope}`))
+      if (unknown.length === 0) continue
+      const hours = (await this.#options.ledger.between(dayMs, dayMs + DAY_MS)).filter(
+        ({ startMs }) => startMs >= dayMs,
+      )
+      for (const scope of unknown) this.#pastDays.set(`${dayMs} ${scope}`, daysOf(hours, scope, todayMs)[0] ?? null)
+    }
+  }
+
+  #past(scope: string, fromMs: number, todayMs: number): SpentDay[] {
+    const days: SpentDay[] = []
+    for (let dayMs = fromMs; dayMs < todayMs; dayMs += DAY_MS) {
+      const day = this.#pastDays.get(`${dayMs} ${scope}`)
+      if (day != null) days.push(day)
+    }
+    return days
   }
 
   /** W2 */

@@ -67,6 +67,7 @@ export function intervalOf({ look, before, model, records, monthlyBillUsd }: Int
   const earlier = new Map(before.topics.map((topic) => [topic.name, topic]))
   const readers = readersByTopic(look)
   const teams = teamsOfServices(records)
+  const groups = readingGroups(look)
   let marginalUsd = 0
   const items = look.topics.map((topic): ShowbackItem => {
     const seen = passedBetween(topic, earlier.get(topic.name), elapsedMs)
@@ -83,7 +84,7 @@ export function intervalOf({ look, before, model, records, monthlyBillUsd }: Int
       wireInBytes,
       wireOutBytes: wireInBytes * bill.readers,
       replicas: topic.partitions * topic.replication,
-      readers: owner === undefined ? [] : readersOfId(look, topic.name, owner, teams),
+      readers: owner === undefined ? [] : readersOfId(groups.get(topic.name) ?? [], owner, teams),
     }
   })
   const { tariff } = model.book
@@ -171,17 +172,27 @@ function teamsOfServices(records: readonly IdRecord[]): Map<string, string> {
   return teams
 }
 
+/** Groups that read now, by topic. */
+function readingGroups({ groups }: ClusterObservation): Map<string, string[]> {
+  const byTopic = new Map<string, string[]>()
+  for (const { group, members, topics } of groups) {
+    for (const { topic, moving } of topics) {
+      if ((members ?? 0) === 0 && !moving) continue
+      const known = byTopic.get(topic)
+      if (known === undefined) byTopic.set(topic, [group])
+      else known.push(group)
+    }
+  }
+  return byTopic
+}
+
 /** Who reads: a group named like a service is of the team of that service, any other one of the team of the mQ ID. */
 function readersOfId(
-  look: ClusterObservation,
-  topic: string,
+  groups: readonly string[],
   owner: TopicOwner,
   teams: ReadonlyMap<string, string>,
 ): ShowbackReader[] {
-  const groups = look.groups.filter(({ members, topics }) =>
-    topics.some((one) => one.topic === topic && ((members ?? 0) > 0 || one.moving)),
-  )
-  return groups.map(({ group }) => ({
+  return groups.map((group) => ({
     team: teams.get(groupOfId(group, owner.id) ?? group) ?? owner.team,
     share: 1 / groups.length,
   }))

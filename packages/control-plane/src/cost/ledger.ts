@@ -6,8 +6,8 @@
  * G3. Hours are kept for HOURS_KEPT_MS, then folded into days, lines and prices unchanged; days for DAYS_KEPT_MS.
  */
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import { z } from 'zod'
 import { Mutex } from '../mutex.ts'
 import type { Store } from '../store/store.ts'
 import type { CostHoursTable } from '../store/tables.ts'
@@ -15,7 +15,7 @@ import { merged, type RecordedInterval, type RecordedLine } from './interval.ts'
 
 export const HOUR_MS = 3_600_000
 export const DAY_MS = 86_400_000
-export const HOURS_KEPT_MS = 14 * DAY_MS
+export const HOURS_KEPT_MS = 3 * DAY_MS
 export const DAYS_KEPT_MS = 400 * DAY_MS
 const MOST_LINES_BYTES = 256 * 1_048_576
 
@@ -30,8 +30,6 @@ export interface CostHour {
   readonly billedUsd: number
   readonly lines: readonly RecordedLine[]
 }
-
-const Lines = z.array(z.tuple([z.string(), z.string(), z.string(), z.string(), z.string(), z.number()]))
 
 export class CostLedger {
   readonly #store: Store
@@ -199,13 +197,19 @@ function hourOf(row: CostHoursTable): CostHour {
     watchedMs: Number(row.watched_ms),
     modelledUsd: Number(row.modelled_usd),
     billedUsd: Number(row.billed_usd),
-    lines: Lines.parse(JSON.parse(text)).map(([id, team, service, meter, kind, usd]) => ({
-      id,
-      team,
-      service,
-      meter: meter as RecordedLine['meter'],
-      kind: kind as RecordedLine['kind'],
-      usd,
-    })),
+    lines: linesOf(text, row),
   }
+}
+
+/** Checked by hand: an hour of a large fleet has tens of thousands of lines. */
+function linesOf(text: string, { cluster, start_ms }: CostHoursTable): RecordedLine[] {
+  const lines: unknown = JSON.parse(text)
+  const broken = (): MqError =>
+    new MqError('MQ_STORE_FAILED', `the costs of cluster '${cluster}' from ${start_ms} on cannot be read`)
+  if (!Array.isArray(lines)) throw broken()
+  return lines.map((line: unknown): RecordedLine => {
+    if (!Array.isArray(line) || line.length !== 6 || !Number.isFinite(line[5])) throw broken()
+    const [id, team, service, meter, kind, usd] = line as [string, string, string, never, never, number]
+    return { id, team, service, meter, kind, usd }
+  })
 }
