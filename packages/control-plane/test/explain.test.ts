@@ -67,10 +67,11 @@ test('every amount is a sum of meters that name basis, formula and assumption (X
   assert.ok(explanation.rejected.every(({ count }) => count > 0))
 })
 
-test('what clients report is what is reckoned with', TIMEOUT, async (t) => {
+/** An mQ ID whose one client reported that many windows of 10 seconds. */
+async function watched(t: TestContext, windows: number) {
   const deps = movableClock()
   const plane = await declared(t, { latencyP99Ms: '1s' }, { deps })
-  for (let window = 0; window < 12; window++) {
+  for (let window = 0; window < windows; window++) {
     const nowMs = deps.clock.nowMs()
     plane.traffic.take(
       telemetryReport({
@@ -98,6 +99,12 @@ test('what clients report is what is reckoned with', TIMEOUT, async (t) => {
     )
     deps.advance(10_000)
   }
+  return { plane }
+}
+
+test('what clients report is what is reckoned with', TIMEOUT, async (t) => {
+  const { plane } = await watched(t, 12)
+
   const explanation = await explained(plane)
   assert.equal(explanation.workload.source, 'measured')
   assert.ok(explanation.workload.recordsPerSecond > 300 && explanation.workload.recordsPerSecond <= 510)
@@ -126,6 +133,22 @@ test(
     assert.equal(answer.before.wishes.retention, '7d')
     assert.deepEqual((await plane.call('GET', `/v1/ids/${ID}`)).body, before.body)
     assert.equal(plane.kafka.topics.size, writes)
+  },
+)
+
+test(
+  'after one window nothing is decided, and a question is answered all the same and says how little was seen (H3)',
+  TIMEOUT,
+  async (t) => {
+    const { plane } = await watched(t, 1)
+    const explanation = await explained(plane)
+    assert.equal(explanation.outcome.kind, 'too-little')
+    assert.deepEqual(explanation.alternatives, [])
+    const { before, after } = await asked(plane, { retention: '1d' })
+    assert.equal(before.outcome.kind, 'too-little')
+    assert.notEqual(after.outcome.kind, 'too-little')
+    assert.ok(after.best.usdPerMonth < before.current.usdPerMonth)
+    assert.ok(after.assumptions.some((text) => /messages in .* were seen: too little to decide by/.test(text)))
   },
 )
 

@@ -13,6 +13,8 @@ import {
   type ClusterModel,
   type Configuration,
   type Cost,
+  DEFAULT_EVIDENCE,
+  type Evidence,
   type OptimiseInput,
   type Optimum,
   optimise,
@@ -41,22 +43,26 @@ export function workloadOfSubject({ active, profile }: Subject): {
 }
 
 export function explain(subject: Subject): Explanation {
-  const { workload, assumptions } = workloadOfSubject(subject)
-  return explainWith(subject, subject.active.spec.intent, workload, assumptions)
+  return explainWith(subject, { intent: subject.active.spec.intent, ...workloadOfSubject(subject) })
 }
 
-/** @param partitions counts to look at besides the one in force */
-export function explainWith(
-  subject: Subject,
-  intent: Intent,
-  workload: Workload,
-  assumptions: readonly string[],
-  partitions: readonly number[] = [],
-): Explanation {
+export interface Question {
+  readonly intent: Intent
+  readonly workload: Workload
+  readonly assumptions: readonly string[]
+  /** Counts to look at besides the one in force. */
+  readonly partitions?: readonly number[]
+  /** Left out: what a judgement takes. A question that changes nothing may ask with less. */
+  readonly evidence?: Evidence
+}
+
+export function explainWith(subject: Subject, question: Question): Explanation {
+  const { intent, workload, assumptions, partitions = [], evidence = DEFAULT_EVIDENCE } = question
   const { active } = subject
   const current = configurationOf(active)
   const clusters = eligible(subject, current)
-  const input: OptimiseInput = { workload, intent, current, clusters, partitions, latencyMargin: 1 - LATENCY_MARGIN }
+  const latencyMargin = 1 - LATENCY_MARGIN
+  const input: OptimiseInput = { workload, intent, current, clusters, partitions, evidence, latencyMargin }
   const optimum = optimise(input)
   const { best, priceOf, rejected, evaluated } = optimum
   const book = clusters.find(({ name }) => name === best.configuration.cluster)!.book

@@ -3,12 +3,15 @@
  *
  * H1. What is asked is checked as an intent, as if somebody declared it: wishes that collide are refused in the same words.
  * H2. Where the partitions in force cannot carry what is asked, more are looked at: each is a move, and the answer shows the count.
+ * H3. A question is answered from whatever traffic there was, and says how little that is: nothing follows from the answer by itself.
  */
 import { describeIssues, formatDurationMs, Intent, MqError, type WhatIf, type WhatIfAnswer } from '@mq/contract'
-import type { Workload } from '@mq/economics'
+import { DEFAULT_EVIDENCE, type Evidence, type Workload } from '@mq/economics'
 import { explainWith, type Subject, workloadOfSubject } from './explain.ts'
 
 const MOST_PARTITIONS = 256
+/** H3 */
+const ANY_EVIDENCE: Evidence = { minMs: 0, minRecords: 0 }
 
 export function whatIf(subject: Subject, asked: WhatIf): WhatIfAnswer {
   const { active } = subject
@@ -16,11 +19,12 @@ export function whatIf(subject: Subject, asked: WhatIf): WhatIfAnswer {
   const intent = intentOf(standing, asked)
   const { workload, assumptions } = workloadOfSubject(subject)
   const other = workloadWith(workload, intent, asked)
-  const before = explainWith(subject, standing, workload, assumptions)
-  let after = explainWith(subject, intent, other, assumptions)
+  const before = explainWith(subject, { intent: standing, workload, assumptions })
+  const question = { intent, workload: other, assumptions: [...assumptions, ...thin(workload)], evidence: ANY_EVIDENCE }
+  let after = explainWith(subject, question)
   if (after.outcome.constraint === 'partition-rate') {
     const more = doublings(before.current.configuration.partitions)
-    if (more.length > 0) after = explainWith(subject, intent, other, assumptions, more)
+    if (more.length > 0) after = explainWith(subject, { ...question, partitions: more })
   }
   return { id: active.id, asked: changesOf(standing, workload, asked), before, after }
 }
@@ -56,6 +60,16 @@ function workloadWith(workload: Workload, intent: Intent, asked: WhatIf): Worklo
     // A question about another rate is about that rate, however little was seen of this one.
     source: asked.messagesPerSecond === undefined ? workload.source : 'assumed',
   }
+}
+
+/** H3 */
+function thin({ source, observedMs, records }: Workload): string[] {
+  const { minMs, minRecords } = DEFAULT_EVIDENCE
+  return source === 'assumed' || (observedMs >= minMs && records >= minRecords)
+    ? []
+    : [
+        `only ${number(records)} messages in ${formatDurationMs(Math.round(observedMs))} were seen: too little to decide by`,
+      ]
 }
 
 function doublings(partitions: number): number[] {
