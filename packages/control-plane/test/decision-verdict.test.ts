@@ -168,6 +168,12 @@ describe('guardrails', () => {
     assert.deepEqual(broken({ rest, onTrial: windows(['a'], 10, 1, { errors: 40, retries: 25, records: 300 }) }), [])
   })
 
+  test('a machine that is slow by itself is no fault of the trial, one that gets much slower is (R1)', () => {
+    const slow = windows(['b'], 10, 1, { p99Ms: 150 })
+    assert.deepEqual(broken({ rest: slow, onTrial: windows(['a'], 10, 1, { p99Ms: 140 }) }), [])
+    assert.deepEqual(broken({ rest: slow, onTrial: windows(['a'], 10, 1, { p99Ms: 400 }) }), ['latency'])
+  })
+
   test('one slow window is chance, two are not, one that is far over is enough', () => {
     const one = [...windows(['a'], 9, 1), sample({ p99Ms: 150 })]
     assert.deepEqual(broken({ onTrial: one }), [])
@@ -192,6 +198,7 @@ function trial(change: Partial<TrialFacts> = {}): TrialFacts {
     reportedRecords: 80_000,
     storedRecords: 81_000,
     onTrialP99Ms: 12,
+    restP99Ms: 10,
     times: devTimes,
     ...change,
   }
@@ -245,6 +252,8 @@ describe('the verdict on a trial', () => {
     const verdict = judgeTrial(trial({ onTrialP99Ms: 101 }))
     assert.equal(verdict.kind, 'lose')
     assert.match(verdict.status, /p99/)
+    assert.equal(judgeTrial(trial({ onTrialP99Ms: 101, restP99Ms: 99 })).kind, 'pass', 'both sides are slow')
+    assert.equal(judgeTrial(trial({ onTrialP99Ms: 120, restP99Ms: 99 })).kind, 'lose')
   })
 
   test('an instance that was cheaper all along proves nothing by being cheaper (V4)', () => {
@@ -350,6 +359,7 @@ describe('the verdict after widening', () => {
     predictedRatio: 0.6,
     guardrails: [],
     afterP99Ms: 12,
+    beforeP99Ms: 10,
     sendP99LimitMs: 100,
     sinceMs: devTimes.watchMs,
     reportedRecords: 40_000,

@@ -141,6 +141,7 @@ export async function watch(work: Work, record: DecisionRecord): Promise<void> {
     predictedRatio: row.predictedRatio,
     guardrails: held,
     afterP99Ms,
+    beforeP99Ms: row.baselineP99Ms,
     sendP99LimitMs: row.sendP99LimitMs,
     sinceMs: desk.nowMs - appliedAtMs,
     reportedRecords: reportedSince(windows, row.stored?.atMs ?? appliedAtMs, times.telemetryMs),

@@ -194,6 +194,7 @@ function factsOf(work: Work, record: DecisionRecord, active: ActiveId): Seen {
       reportedRecords: reported,
       storedRecords: null,
       onTrialP99Ms: mergedP99Ms(onTrial.filter(isPlausible)),
+      restP99Ms: mergedP99Ms(rest.filter(isPlausible)),
       times,
     },
   }

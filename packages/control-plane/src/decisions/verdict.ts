@@ -24,6 +24,7 @@ export const BELIEVABLE = 0.25
 /** Records reported over records the brokers took. */
 export const AGREEMENT = { low: 0.7, high: 1.3 } as const
 const LEAST_TO_COMPARE = 500
+const AS_SLOW = 1.1
 /** Shares of records of one instance on two settings, for it to be weighed by itself. */
 const LEAST_OF_INSTANCE = 3
 
@@ -46,6 +47,8 @@ export interface TrialFacts {
   readonly reportedRecords: number
   readonly storedRecords: number | null
   readonly onTrialP99Ms: number | null
+  /** Of what it is compared with, over the same time where that is possible. */
+  readonly restP99Ms: number | null
   readonly times: Pick<LoopTimes, 'leastTrialMs' | 'longestTrialMs' | 'leastWindows' | 'leastRecords'>
 }
 
@@ -129,8 +132,9 @@ function missingFor(
 
 /** Why the numbers cannot be built on, or undefined (V2, V4). */
 function doubtOf(facts: TrialFacts, cost: Comparison): string | undefined {
-  const { predictedRatio, reportedRecords, storedRecords, onTrialP99Ms, sendP99LimitMs } = facts
-  if (onTrialP99Ms !== null && onTrialP99Ms > sendP99LimitMs) {
+  const { predictedRatio, reportedRecords, storedRecords, onTrialP99Ms, restP99Ms, sendP99LimitMs } = facts
+  // What is slow on both sides is no fault of the change.
+  if (onTrialP99Ms !== null && onTrialP99Ms > Math.max(sendP99LimitMs, (restP99Ms ?? 0) * AS_SLOW)) {
     return `p99 of a send is ${Math.round(onTrialP99Ms)} ms on trial, and ${Math.round(sendP99LimitMs)} ms are allowed`
   }
   if (storedRecords !== null && Math.max(storedRecords, reportedRecords) >= LEAST_TO_COMPARE) {
@@ -199,6 +203,7 @@ export interface WatchFacts {
   readonly predictedRatio: number | null
   readonly guardrails: readonly Guardrail[]
   readonly afterP99Ms: number | null
+  readonly beforeP99Ms: number | null
   readonly sendP99LimitMs: number
   readonly sinceMs: number
   readonly reportedRecords: number
@@ -248,6 +253,7 @@ export function judgeWatch(facts: WatchFacts): Verdict {
       rest: [],
       instances: [],
       onTrialP99Ms: facts.afterP99Ms,
+      restP99Ms: facts.beforeP99Ms,
       startedAtMs: 0,
       nowMs: 0,
       looks: 0,

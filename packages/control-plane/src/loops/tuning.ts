@@ -232,7 +232,7 @@ export function workloadEvidence(one: IdWorld, current: Candidate): Evidence[] {
   return [
     {
       what: 'rate',
-      value: `${Math.round(workload.recordsPerSecond)} records/s, ${workload.producers} producers`,
+      value: `${Math.round(workload.recordsPerSecond)} records/s, ${workload.producers} producer${workload.producers === 1 ? '' : 's'}`,
       from: measured,
     },
     { what: 'record', value: `${Math.round(workload.recordBytes)} bytes`, from: measured },
@@ -246,7 +246,11 @@ export function workloadEvidence(one: IdWorld, current: Candidate): Evidence[] {
       value: curves === 0 ? 'ratios of usual JSON events' : `${curves} measured on its own records`,
       from: curves === 0 ? 'assumption' : 'clients, beside the data path',
     },
-    { what: 'readers', value: `${workload.groups.length} groups`, from: measured },
+    {
+      what: 'readers',
+      value: `${workload.groups.length} group${workload.groups.length === 1 ? '' : 's'}`,
+      from: measured,
+    },
   ]
 }
 
