@@ -10,7 +10,21 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { commandDocs, exitCodeDocs } from '@mq/cli'
-import { Binding, ConsumerSettings, catalogue, Intent, Problem, ProducerSettings, routes } from '@mq/contract'
+import {
+  Binding,
+  ConsumerSettings,
+  ConsumerTelemetry,
+  catalogue,
+  Intent,
+  KeySketch,
+  Problem,
+  ProducerSettings,
+  ProducerTelemetry,
+  routes,
+  ShadowSample,
+  TelemetryReport,
+  Trial,
+} from '@mq/contract'
 import { z } from 'zod'
 import { fileMap, filesWithoutHeader } from './file-map.ts'
 
@@ -85,6 +99,12 @@ const blocks: Readonly<Record<string, () => string>> = {
   binding: () => fieldTable(Binding),
   'producer-settings': () => fieldTable(ProducerSettings),
   'consumer-settings': () => fieldTable(ConsumerSettings),
+  trial: () => fieldTable(Trial),
+  'telemetry-report': () => fieldTable(TelemetryReport),
+  'producer-telemetry': () => fieldTable(ProducerTelemetry),
+  'consumer-telemetry': () => fieldTable(ConsumerTelemetry),
+  'shadow-sample': () => fieldTable(ShadowSample),
+  'key-sketch': () => fieldTable(KeySketch),
   problem: () => fieldTable(Problem),
   routes: () =>
     [

@@ -40,14 +40,14 @@ export const ShadowSample = z.object({
     .min(0)
     .max(1e9)
     .describe('The whole batch as it goes out with this codec, header included'),
-  compressUs: z.number().min(0).max(1e9),
-  decompressUs: z.number().min(0).max(1e9).nullable(),
+  compressUs: z.number().min(0).max(1e9).describe('CPU of compressing one batch, microseconds'),
+  decompressUs: z.number().min(0).max(1e9).nullable().describe('CPU of decompressing it, microseconds'),
 })
 export type ShadowSample = z.output<typeof ShadowSample>
 
 /** What is known of keys without knowing one: from sampled records. */
 export const KeySketch = z.object({
-  sampled: count.describe('Records that were looked at'),
+  sampled: count.describe('Records that the looks stand for'),
   keyed: count.describe('Those of them that have a key'),
   registers: z
     .string()
@@ -62,25 +62,31 @@ export type KeySketch = z.output<typeof KeySketch>
 export const ProducerTelemetry = z.object({
   mqId: MqId,
   epoch: z.number().int().min(1),
-  records: count,
-  batches: count,
-  requests: count,
+  records: count.describe('Records that were stored'),
+  batches: count.describe('Batches that were stored'),
+  requests: count.describe('Produce requests that were answered'),
   recordBytes: count.describe('Keys and values as the application gave them'),
-  batchBytesUncompressed: count,
-  batchBytesWire: count,
-  retries: count,
-  errors: count,
-  throttledMs: count,
-  bufferBytesMax: count,
-  codec: Codec,
-  lingerMs: z.number(),
-  sendLatencyUs: EncodedHistogram,
-  activeMs: count.optional().describe('How long of the window these settings were in force'),
-  codecLevel: z.number().int().nullable().optional(),
-  batchBytesLimit: count.optional().describe('The longest batch the settings allow'),
+  batchBytesUncompressed: count.describe('Bytes of those batches before compression, headers of batches included'),
+  batchBytesWire: count.describe('Bytes of those batches as they went out'),
+  retries: count.describe('Batches sent again, counted each time'),
+  errors: count.describe('Records whose senders got an error'),
+  throttledMs: count.describe('How long brokers held requests back for quotas, milliseconds'),
+  bufferBytesMax: count.describe('Most bytes of buffers in use by the whole process'),
+  codec: Codec.describe('Of the settings in force'),
+  lingerMs: z.number().describe('Of the settings in force, milliseconds'),
+  sendLatencyUs: EncodedHistogram.describe(
+    'From the oldest record of a batch to its acknowledgement, by record; microseconds',
+  ),
+  activeMs: count.optional().describe('How long of the window these settings were in force, milliseconds'),
+  codecLevel: z.number().int().nullable().optional().describe('Of the settings in force; null without one'),
+  batchBytesLimit: count.optional().describe('The longest batch the settings allow, bytes'),
   trial: z.number().int().min(1).nullable().optional().describe('The decision whose trial these settings are'),
-  cpuUs: count.optional().describe('CPU of encoding and compressing these records'),
-  compressUs: count.optional().describe('The part of it that went into compressing'),
+  cpuUs: count
+    .optional()
+    .describe(
+      'CPU of encoding and compressing these records, microseconds: encoding from timed samples, compressing as measured',
+    ),
+  compressUs: count.optional().describe('The part of it that went into compressing, microseconds'),
   batchDepths: EncodedHistogram.optional().describe('Records per batch'),
   recordSizes: EncodedHistogram.optional().describe('Bytes of key, value and headers, from sampled records'),
   partitionRecords: z
@@ -97,8 +103,12 @@ export const ProducerTelemetry = z.object({
     .describe(
       'Records that arrive together: mean records of a batch beyond what the rate explains; 1 when arrivals are Poisson',
     ),
-  keys: KeySketch.optional(),
-  shadow: z.array(ShadowSample).max(128).optional(),
+  keys: KeySketch.optional().describe('From sampled records'),
+  shadow: z
+    .array(ShadowSample)
+    .max(128)
+    .optional()
+    .describe('What other codecs, levels and depths would make of these records, from the last round; told once'),
   producerIds: z.array(OffsetText).max(16).optional().describe('Under which Kafka knows this producer, newest last'),
 })
 
@@ -106,18 +116,20 @@ export const ConsumerTelemetry = z.object({
   mqId: MqId,
   group: Name,
   epoch: z.number().int().min(1),
-  records: count,
-  recordBytes: count,
-  wireBytes: count,
-  handlerErrors: count,
-  redeliveries: count,
-  commits: count,
-  rebalances: count,
-  lagRecords: count.nullable(),
-  endToEndLatencyUs: EncodedHistogram,
+  records: count.describe('Records handed to handlers'),
+  recordBytes: count.describe('Keys and values of them'),
+  wireBytes: count.describe('Bytes of fetched batches as they came'),
+  handlerErrors: count.describe('Handlers that failed'),
+  redeliveries: count.describe('Records handed out again'),
+  commits: count.describe('Commits of positions'),
+  rebalances: count.describe('Changes of the assignment'),
+  lagRecords: count.nullable().describe('Records behind the end now; null while that is unknown'),
+  endToEndLatencyUs: EncodedHistogram.describe(
+    'From the timestamp of a record to its handler; sampled above 10,000 records; microseconds',
+  ),
   batches: count.optional().describe('Batches that were handed out'),
   uncompressedBytes: count.optional().describe('Bytes of those batches once decompressed'),
-  fetchRequests: count.optional(),
+  fetchRequests: count.optional().describe('Fetch requests that were sent'),
 })
 
 const spanMs = z.number().min(0).max(1e9)
@@ -145,19 +157,22 @@ export const ConsumerMove = z.object({
 export type ConsumerMove = z.output<typeof ConsumerMove>
 
 export const TelemetryReport = z.object({
-  app: Name,
+  app: Name.describe('As the application called itself'),
   instance: z.string().min(1).max(100).describe('Unique to the process'),
-  version: z.string().max(40),
-  windowStartMs: z.number().int(),
-  windowMs: z.number().int().min(1),
+  version: z.string().max(40).describe('Of the client'),
+  windowStartMs: z.number().int().describe('When the window began, by the clock of the process'),
+  windowMs: z.number().int().min(1).describe('How long it was, milliseconds'),
   cpuUs: count.describe('CPU of the whole process in the window'),
-  rssBytes: count,
+  rssBytes: count.describe('Resident memory of the process'),
   zone: z.string().min(1).max(100).optional().describe('Where the process runs: the zone it was told at connect'),
   bindings: z
     .array(z.object({ mqId: MqId, incarnation: z.number().int(), revision: z.number().int() }))
     .describe('What the client is running on'),
-  producers: z.array(ProducerTelemetry).max(1_000),
-  consumers: z.array(ConsumerTelemetry).max(1_000),
+  producers: z
+    .array(ProducerTelemetry)
+    .max(1_000)
+    .describe('One entry for each mQ ID, epoch and set of settings under which something happened'),
+  consumers: z.array(ConsumerTelemetry).max(1_000).describe('One entry for each mQ ID, group and epoch'),
   moves: z
     .object({ producers: z.array(ProducerMove).max(1_000), consumers: z.array(ConsumerMove).max(1_000) })
     .optional()
