@@ -85,7 +85,8 @@ describe('a move on real clusters while brokers fail', { timeout: 240_000 }, () 
       const victim = await leaderOf(topic, 0)
       const number = await stage.begin(history.id, { to: 'b', partitions: 8 })
       let killed: Promise<void> | undefined
-      stage.onState(number, 'refusing', () =>
+      // From here on the ends are asked for only when every leader is proven.
+      stage.onState(number, 'sealing', () =>
         stage.before('sealedEnds', topic, () => {
           killed ??= victim.kill()
           return killed
