@@ -18,6 +18,8 @@ import { DAY_MS, NOW_MS, observation, topic } from './observed.ts'
 
 const MINUTE_MS = 60_000
 const RATE = 1_000
+/** More than an hour on one of two days, also at midnight. */
+const WATCHED_MINUTES = 130
 
 /** Two looks a minute apart, with traffic between them. */
 function looks(names: readonly string[], startMs = NOW_MS): { before: ClusterObservation; look: ClusterObservation } {
@@ -169,10 +171,10 @@ describe('showback by the API', () => {
     return h
   }
 
-  /** An hour of traffic on the topics of both mQ IDs and one that mQ does not know. */
+  /** Traffic, up to now, on the topics of both mQ IDs and one that mQ does not know. */
   async function watch(h: Harness): Promise<void> {
     const endMs = Date.now()
-    for (let minute = 60; minute > 0; minute--) {
+    for (let minute = WATCHED_MINUTES; minute > 0; minute--) {
       const { look, before } = looks(['orders.placed.e1', 'bills.sent.e1', 'elsewhere'], endMs - minute * MINUTE_MS)
       const groups = [
         {
@@ -197,7 +199,7 @@ describe('showback by the API', () => {
     await watch(h)
     const reports = new Map<string, CostReport>()
     for (const by of ['id', 'team', 'service', 'meter', 'cluster']) {
-      const report = CostReport.parse((await h.call('GET', `/v1/costs?by=${by}&since=2h`)).body)
+      const report = CostReport.parse((await h.call('GET', `/v1/costs?by=${by}&since=4h`)).body)
       const cents = [...report.lines, ...report.unallocated].reduce(
         (total, { usd }) => total + Math.round(usd * 100),
         0,
@@ -211,7 +213,8 @@ describe('showback by the API', () => {
       byId.unallocated.map(({ key }) => key),
       ['topics mQ does not know'],
     )
-    assert.equal(byId.watchedMs, 60 * MINUTE_MS)
+    assert.equal(byId.watchedMs, WATCHED_MINUTES * MINUTE_MS)
+    assert.ok(Math.abs(byId.watchedSinceMs! - (Date.now() - WATCHED_MINUTES * MINUTE_MS)) < MINUTE_MS)
     assert.ok(byId.assumptions.some((text) => /aws-us-east-1 is assumed/.test(text)))
     const usdOf = (by: string, key: string): number =>
       reports.get(by)!.lines.find((line) => line.key === key)?.usdPerMonth ?? 0
@@ -230,6 +233,7 @@ describe('showback by the API', () => {
     const h = await started(t)
     const set = await h.call('PUT', '/v1/budgets/team%3Dmoney', { usdPerMonth: 2 })
     assert.deepEqual([set.status, set.body.state, set.body.forecastUsd], [200, 'no-data', null])
+    assert.match(set.body.warning, /too short to tell/)
     await h.call('PUT', '/v1/budgets/team%3Dghosts', { usdPerMonth: 5 })
     await h.call('PUT', '/v1/budgets/global', { usdPerMonth: 1e9 })
     await watch(h)

@@ -85,7 +85,7 @@ export function monthlyUsd(text: string): number {
 
 export function budgetsText(budgets: readonly Budget[], colors: Colors): string {
   const paint = { ok: colors.green, 'forecast-over': colors.yellow, over: colors.red, 'no-data': colors.dim } as const
-  const words = { ok: 'ok', 'forecast-over': 'will be over', over: 'over', 'no-data': 'no data yet' } as const
+  const words = { ok: 'ok', 'forecast-over': 'will be over', over: 'over', 'no-data': 'too early' } as const
   return table(
     [
       { head: 'BUDGET' },

@@ -117,7 +117,7 @@ export function costText(report: CostReport, { colors, width, nowMs }: ViewOptio
       plural(clusters.length, 'cluster'),
       clusters.map(({ cluster, modelledUsd, billedUsd, scale, priceBooks }) => {
         const bill =
-          Math.abs(scale - 1) < 1e-9
+          Math.abs(scale - 1) < 0.001
             ? `${formatUsd(billedUsd)}, as modelled`
             : `${formatUsd(billedUsd)} by the actual bill, ${scale.toFixed(2)} times the modelled ${formatUsd(modelledUsd)}`
         return `${cluster}: ${bill}; prices ${priceBooks.join(', ')}`

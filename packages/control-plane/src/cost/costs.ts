@@ -11,7 +11,7 @@ import type { ClusterObservation } from '../observe/observation.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Budgets } from './budgets.ts'
 import { intervalOf, type RecordedLine } from './interval.ts'
-import { type CostHour, type CostLedger, DAY_MS, startOf } from './ledger.ts'
+import { type CostHour, type CostLedger, DAY_MS, HOUR_MS, startOf } from './ledger.ts'
 import { reportOf } from './report.ts'
 
 export interface CostsOptions {
@@ -86,15 +86,17 @@ export class Costs {
         ...this.#past(record.scope, monthStartMs - SCALED_DAYS * DAY_MS, todayMs),
         ...daysOf(today, record.scope, nowMs),
       ]
-      const isWatched = days.length > 0
       const forecast = forecastMonthEnd({ monthStartMs, monthEndMs, nowMs, days })
-      const state = !isWatched
-        ? 'no-data'
-        : forecast.spentUsd > record.usdPerMonth
+      // Less tells nothing about a month.
+      const isWatched = days.some(({ coveredMs }) => coveredMs >= HOUR_MS)
+      const state =
+        forecast.spentUsd > record.usdPerMonth
           ? 'over'
-          : forecast.monthEndUsd > record.usdPerMonth
-            ? 'forecast-over'
-            : 'ok'
+          : !isWatched
+            ? 'no-data'
+            : forecast.monthEndUsd > record.usdPerMonth
+              ? 'forecast-over'
+              : 'ok'
       return {
         ...record,
         state,
@@ -172,6 +174,7 @@ export class Costs {
   #warning(scope: string, usdPerMonth: number, state: Budget['state'], spent: number, forecast: number): string | null {
     const budget = `budget of ${scope}, $${usdPerMonth.toFixed(2)} a month`
     if (state === 'over') return `over the ${budget}: $${spent.toFixed(2)} are spent`
+    if (state === 'no-data' && this.isKnown(scope)) return `${budget}: watched for less than an hour, too short to tell`
     if (state === 'forecast-over') return `the month will end at $${forecast.toFixed(2)}, over the ${budget}`
     return this.isKnown(scope) ? null : `${budget}: no mQ ID is of it now`
   }

@@ -22,7 +22,7 @@ import type { IdRecord } from '../registry/records.ts'
 export const MOST_GAP_MS = 15 * 60_000
 const MONTH_MS = HOURS_PER_MONTH * 3_600_000
 /** Below what any hour could show; the store keeps more digits than a bill does. */
-const SMALLEST_USD = 1e-9
+const SMALLEST_USD = 1e-12
 const FOREIGN = '*'
 
 /** `own`: its traffic and storage; `reading`: what readers of another team cause; `foreign`, `fees`: nobody's. */

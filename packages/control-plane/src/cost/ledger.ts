@@ -17,6 +17,8 @@ export const HOUR_MS = 3_600_000
 export const DAY_MS = 86_400_000
 export const HOURS_KEPT_MS = 3 * DAY_MS
 export const DAYS_KEPT_MS = 400 * DAY_MS
+/** When the first record of all began. */
+const SINCE = 'costs_since_ms'
 const MOST_LINES_BYTES = 256 * 1_048_576
 
 export interface CostHour {
@@ -73,7 +75,7 @@ export class CostLedger {
         billedUsd: (known?.billedUsd ?? 0) + interval.billedUsd,
         lines: merged([...(known?.lines ?? []), ...interval.lines]),
       }
-      await this.#save([hour])
+      await this.#save(hour, interval.fromMs)
       this.#open.set(key, hour)
     })
     if (this.#deps.clock.nowMs() - this.#foldedAtMs >= HOUR_MS) await this.fold()
@@ -91,13 +93,16 @@ export class CostLedger {
     return rows.map(hourOf).filter(({ startMs, resolutionMs }) => startMs + resolutionMs > fromMs)
   }
 
-  /** The beginning of the oldest record. */
+  /** Since when there are records: the first look of all, or the oldest one that is still kept. */
   async sinceMs(): Promise<number | null> {
-    const row = await this.#store.db
+    const { db } = this.#store
+    const oldest = await db
       .selectFrom('cost_hours')
       .select(({ fn }) => fn.min('start_ms').as('since'))
       .executeTakeFirst()
-    return row?.since == null ? null : Number(row.since)
+    if (oldest?.since == null) return null
+    const first = await db.selectFrom('meta').select('value').where('key', '=', SINCE).executeTakeFirst()
+    return Math.max(Number(oldest.since), Number(first?.value ?? 0))
   }
 
   /** G3 */
@@ -143,21 +148,24 @@ export class CostLedger {
     })
   }
 
-  async #save(hours: readonly CostHour[]): Promise<void> {
+  async #save(hour: CostHour, fromMs: number): Promise<void> {
+    const row = rowOf(hour)
+    const { watched_ms, modelled_usd, billed_usd, lines } = row
     await this.#store.write('keeping costs', async (tx) => {
-      for (const hour of hours) {
-        const row = rowOf(hour)
-        const { watched_ms, modelled_usd, billed_usd, lines } = row
-        await tx
-          .insertInto('cost_hours')
-          .values(row)
-          .onConflict((conflict) =>
-            conflict
-              .columns(['cluster', 'resolution_ms', 'start_ms', 'price_book', 'price_version'])
-              .doUpdateSet({ watched_ms, modelled_usd, billed_usd, lines }),
-          )
-          .execute()
-      }
+      await tx
+        .insertInto('cost_hours')
+        .values(row)
+        .onConflict((conflict) =>
+          conflict
+            .columns(['cluster', 'resolution_ms', 'start_ms', 'price_book', 'price_version'])
+            .doUpdateSet({ watched_ms, modelled_usd, billed_usd, lines }),
+        )
+        .execute()
+      await tx
+        .insertInto('meta')
+        .values({ key: SINCE, value: String(fromMs) })
+        .onConflict((conflict) => conflict.column('key').doNothing())
+        .execute()
     })
   }
 }
