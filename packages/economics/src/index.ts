@@ -1,6 +1,8 @@
 /** The whole public surface of `@mq/economics`. */
 export type { Batching, Stream } from './batching.ts'
 export { BATCH_HEADER_BYTES, batchingOf, maxRecordsPerBatch } from './batching.ts'
+export type { BrokerWork } from './broker-load.ts'
+export { brokerCpuUs } from './broker-load.ts'
 export type { ClusterModel, Room } from './cluster-model.ts'
 export { brokerVcpuUsdPerHour, clusterModel, UNKNOWN_ROOM } from './cluster-model.ts'
 export type { CodecCurve, CodecPoint } from './codec-curve.ts'
@@ -26,8 +28,8 @@ export { crossZone } from './network.ts'
 export type { Evidence, Hysteresis, OptimiseInput } from './optimiser.ts'
 export { candidateOf, DEFAULT_EVIDENCE, DEFAULT_HYSTERESIS, LATENCY_MARGIN, optimise } from './optimiser.ts'
 export type { Candidate, Constraint, ConstraintPrice, Optimum, Outcome, Rejection } from './optimum.ts'
-export type { BrokerWork, Prediction } from './prediction.ts'
-export { atPeak, brokerCpuUs, curveOf, predict, SATURATED_MS } from './prediction.ts'
+export type { Prediction } from './prediction.ts'
+export { atPeak, curveOf, predict } from './prediction.ts'
 export type {
   BytesBasis,
   CapacityUnit,
@@ -42,6 +44,7 @@ export type {
 } from './price-book.ts'
 export { figureOf, instanceOf, isMeter, METERS, overrideFigures } from './price-book.ts'
 export { priceBook, priceBooks } from './price-books.ts'
+export { SATURATED_MS } from './producing.ts'
 export type { MeterSaving, Saving } from './saving.ts'
 export { saving, savingOf } from './saving.ts'
 export type { Showback, ShowbackInput, ShowbackItem, ShowbackLine, ShowbackReader } from './showback.ts'

@@ -4,10 +4,10 @@
  * Z1. What was not measured (broker CPU, stored bytes) is modelled from the measured bytes and requests, and the line says so.
  */
 import { MqError } from '@mq/contract'
+import { brokerCpuUs } from './broker-load.ts'
 import type { ClusterModel } from './cluster-model.ts'
 import type { Configuration } from './configuration.ts'
 import { bill, type Cost, stored } from './cost.ts'
-import { brokerCpuUs } from './prediction.ts'
 import { storedBytes } from './storage.ts'
 
 export interface Measured {

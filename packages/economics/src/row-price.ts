@@ -4,9 +4,10 @@
  * J1. It is the bill of `costOf` with fetch requests apart: a test holds both equal.
  */
 import { BATCH_HEADER_BYTES } from './batching.ts'
+import { type BrokerUs, brokerUs } from './broker-load.ts'
 import type { ClusterModel } from './cluster-model.ts'
+import { decodingUs } from './consuming.ts'
 import type { ModelConstants } from './model-constants.ts'
-import { type BrokerUs, brokerUs, decodingUs } from './prediction.ts'
 import type { Rates } from './rates.ts'
 import type { Row } from './rows.ts'
 import { localBytesOf, remoteBytesOf, type StoredInput } from './storage.ts'

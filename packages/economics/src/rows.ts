@@ -9,7 +9,8 @@ import type { FittedCurve } from './codec-curve.ts'
 import type { CodecChoice, Grid } from './grid.ts'
 import type { ModelConstants } from './model-constants.ts'
 import type { Constraint } from './optimum.ts'
-import { atPeak, closeBatches, curveOf, type OpenShare, openBatches, type Produced } from './prediction.ts'
+import { atPeak, curveOf } from './prediction.ts'
+import { closeBatches, type OpenShare, openBatches, type Produced } from './producing.ts'
 import type { Workload } from './workload.ts'
 
 export interface Row {

@@ -12,13 +12,16 @@ import type { ClusterModel } from './cluster-model.ts'
 import type { FittedCurve } from './codec-curve.ts'
 import type { Configuration } from './configuration.ts'
 import { sameConfiguration } from './configuration.ts'
+import { identityOf } from './constants-identity.ts'
+import { endToEndP99Ms, fetching, linksOf } from './consuming.ts'
 import type { Grid } from './grid.ts'
 import type { ModelConstants } from './model-constants.ts'
 import type { Constraint } from './optimum.ts'
-import { endToEndP99Ms, fetching, linksOf } from './prediction.ts'
+import { leastP99Ms, unbeaten } from './promising.ts'
 import { type Rates, ratesOf } from './rates.ts'
 import { RowPrice } from './row-price.ts'
 import { type ProducerLimits, type Row, RowTable } from './rows.ts'
+import { type Count, type Found, Tally } from './tally.ts'
 import type { Workload } from './workload.ts'
 
 export interface Wishes {
@@ -38,20 +41,6 @@ export interface Space {
   readonly curves: readonly FittedCurve[]
   /** Counts to try; the current one is the first. */
   readonly partitions: readonly number[]
-}
-
-export interface Found {
-  readonly configuration: Configuration
-  readonly cluster: ClusterModel
-  readonly usdPerMonth: number
-  readonly endToEndP99Ms: number
-}
-
-export interface Count {
-  count: number
-  /** Of the values that broke it. */
-  least: number
-  most: number
 }
 
 export interface Solved {
@@ -80,30 +69,6 @@ interface Variant {
   readonly partitions: number
   readonly localRetentionMs: number | null
   readonly followerFetch: boolean
-}
-
-/** Collects what one solve sees. */
-class Tally {
-  readonly brief: boolean
-  readonly refused = new Map<Constraint, Count>()
-  readonly byKey = new Map<string, Found>()
-  best: Found | null = null
-  nearest: Found | null = null
-  evaluated = 0
-
-  constructor(brief: boolean) {
-    this.brief = brief
-  }
-
-  refuse(constraint: Constraint, count: number, value: number): void {
-    const known = this.refused.get(constraint)
-    if (known === undefined) this.refused.set(constraint, { count, least: value, most: value })
-    else {
-      known.count += count
-      known.least = Math.min(known.least, value)
-      known.most = Math.max(known.most, value)
-    }
-  }
 }
 
 export class Search {
@@ -353,15 +318,6 @@ export class Search {
   }
 }
 
-/** F8 without what depends on bytes: no configuration of that linger and batch size is faster there. */
-function leastP99Ms({ leastWait }: Row, constants: ModelConstants): number {
-  const wait = leastWait.p99 - leastWait.mean
-  const sent = constants.produceRttP99Ms - constants.produceRttMs
-  const fetched = constants.fetchRttP99Ms - constants.fetchRttMs
-  const mean = leastWait.mean + constants.produceRttMs + constants.fetchRttMs
-  return mean + Math.sqrt(wait * wait + sent * sent + fetched * fetched)
-}
-
 /** H3 */
 function better(a: Found, b: Found, current: Configuration): boolean {
   if (a.usdPerMonth * TIE < b.usdPerMonth) return true
@@ -373,32 +329,6 @@ function better(a: Found, b: Found, current: Configuration): boolean {
 
 function localChoices(cluster: ClusterModel): readonly (number | null)[] {
   return cluster.tiered ? [null, HOUR_MS] : [null]
-}
-
-/** Of every codec the rows that no other row of it beats in bytes, requests, CPU and waiting at once. */
-function unbeaten(rows: readonly Row[]): readonly Row[] {
-  const kept: Row[] = []
-  for (const row of rows) {
-    // What saturates a partition here may pass on a faster cluster.
-    if (row.refusal !== null && row.refusal !== 'partition-rate') continue
-    if (kept.some((other) => beats(other, row))) continue
-    let left = 0
-    for (const other of kept) if (!beats(row, other)) kept[left++] = other
-    kept.length = left
-    kept.push(row)
-  }
-  return kept
-}
-
-function beats(a: Row, b: Row): boolean {
-  return (
-    a.refusal === null &&
-    a.codec === b.codec &&
-    a.usual.wireBytesPerRecord <= b.usual.wireBytesPerRecord &&
-    a.usual.requestsPerSecond <= b.usual.requestsPerSecond &&
-    a.usual.cpuUsPerRecord <= b.usual.cpuUsPerRecord &&
-    a.leastWait.p99 <= b.leastWait.p99
-  )
 }
 
 function refusedValue(constraint: Constraint, row: Row, workload: Workload): number {
@@ -413,23 +343,3 @@ function refusedValue(constraint: Constraint, row: Row, workload: Workload): num
       return workload.recordsPerSecond * workload.peakMultiple
   }
 }
-
-const identities = new WeakMap<ModelConstants, number>()
-const numbers = new Map<string, number>()
-const MOST_NUMBERS = 10_000
-
-/** The same constants give the same rows, whichever cluster carries them. */
-function identityOf(constants: ModelConstants): number {
-  let identity = identities.get(constants)
-  if (identity === undefined) {
-    const { source: _source, brokerCpu: _brokerCpu, ...ofRows } = constants
-    const text = JSON.stringify(ofRows)
-    identity = numbers.get(text) ?? ++lastNumber
-    if (numbers.size >= MOST_NUMBERS) numbers.clear()
-    numbers.set(text, identity)
-    identities.set(constants, identity)
-  }
-  return identity
-}
-
-let lastNumber = 0

@@ -1,0 +1,98 @@
+/**
+ * Why configurations are out, in words with numbers: for what was refused along the way, and for an intent nothing meets (P2).
+ */
+import type { Intent } from '@mq/contract'
+import type { Candidate, Constraint, Outcome, Rejection } from './optimum.ts'
+import type { Solved, Wishes } from './search.ts'
+import type { Count } from './tally.ts'
+
+/** P2 */
+export function infeasible(solved: Solved, nearest: Candidate, wishes: Wishes): Outcome {
+  const late = solved.refused.get('latency')
+  if (late !== undefined) {
+    const by = nearest.peakEndToEndP99Ms - wishes.latencyMs
+    return {
+      kind: 'infeasible',
+      constraint: 'latency',
+      by,
+      unit: 'ms',
+      why: `the fastest configuration has a p99 of ${nearest.peakEndToEndP99Ms.toFixed(1)} ms; ${wishes.latencyMs.toFixed(1)} ms (the limit less its margin) are asked for`,
+    }
+  }
+  const [constraint, count] = [...solved.refused].toSorted(([, a], [, b]) => b.count - a.count)[0] ?? [
+    'durability',
+    null,
+  ]
+  switch (constraint) {
+    case 'producer-memory': {
+      const by = (count?.least ?? 0) - wishes.limits.memoryBytes
+      return {
+        kind: 'infeasible',
+        constraint,
+        by,
+        unit: 'bytes',
+        why: `a producer would buffer ${mib(count?.least)} MiB; ${mib(wishes.limits.memoryBytes)} MiB are allowed`,
+      }
+    }
+    case 'partition-rate':
+    case 'producer-cpu':
+      return {
+        kind: 'infeasible',
+        constraint,
+        by: count?.least ?? 0,
+        unit: 'records/s',
+        why:
+          constraint === 'partition-rate'
+            ? `the partitions cannot carry ${Math.round(count?.least ?? 0).toLocaleString('en-US')} records/s: more partitions are needed`
+            : 'a producer process would need more CPU than it has: more producers are needed',
+      }
+    default:
+      return {
+        kind: 'infeasible',
+        constraint,
+        by: 1,
+        unit: 'clusters',
+        why: `no cluster has what is asked for: ${words(constraint, count, wishes)}`,
+      }
+  }
+}
+
+export function rejections(solved: Solved, wishes: Wishes, intent: Intent): Rejection[] {
+  return [...solved.refused]
+    .map(([constraint, count]) => ({
+      constraint,
+      reason: constraint === 'latency' ? late(count, wishes, intent) : words(constraint, count, wishes),
+      count: count.count,
+    }))
+    .toSorted((a, b) => b.count - a.count)
+}
+
+function late(count: Count, wishes: Wishes, intent: Intent): string {
+  return `p99 of ${count.least.toFixed(0)} to ${count.most.toFixed(0)} ms, over ${wishes.latencyMs.toFixed(0)} ms (${intent.latencyP99Ms} ms less a margin)`
+}
+
+function words(constraint: Constraint, count: Count | null, wishes: Wishes): string {
+  switch (constraint) {
+    case 'durability':
+      return `fewer brokers than the ${wishes.replication} copies asked for`
+    case 'headroom':
+      return 'the cluster has no room for its bytes, disks or partitions'
+    case 'producer-memory':
+      return `up to ${mib(count?.most)} MiB in a producer's memory, over ${mib(wishes.limits.memoryBytes)} MiB`
+    case 'producer-cpu':
+      return `up to ${(count?.most ?? 0).toFixed(1)} cores in a producer, over ${wishes.limits.cpuShare}`
+    case 'partition-rate':
+      return 'a partition cannot carry its share of the rate'
+    case 'message-size':
+      return 'batches larger than the largest message allowed'
+    case 'latency':
+    case 'budget':
+    case 'ordering':
+    case 'retention':
+      return constraint
+  }
+}
+
+function mib(bytes: number | undefined): string {
+  return ((bytes ?? 0) / 1_048_576).toFixed(1)
+}
