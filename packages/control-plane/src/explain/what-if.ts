@@ -57,8 +57,6 @@ function workloadWith(workload: Workload, intent: Intent, asked: WhatIf): Worklo
     // Curves were measured on records of another size: the shapes stay, the bytes do not.
     curves: resized ? [] : workload.curves,
     retainedBytes: asked.retention === undefined ? workload.retainedBytes : null,
-    // A question about another rate is about that rate, however little was seen of this one.
-    source: asked.messagesPerSecond === undefined ? workload.source : 'assumed',
   }
 }
 
