@@ -199,6 +199,11 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       logger,
       times,
       clusterModels,
+      seenLog: (cluster, topic) => {
+        const bytes = costing.watcher.topic(cluster, topic)?.leaderBytes ?? null
+        const atMs = costing.watcher.observation(cluster)?.startedAtMs
+        return bytes === null || atMs === undefined ? null : { atMs, bytes }
+      },
       seenRetentionMs: (cluster, topic) => costing.watcher.topic(cluster, topic)?.configs?.retentionMs ?? null,
     })
     const activeOf = (id: string): ActiveId | undefined => {

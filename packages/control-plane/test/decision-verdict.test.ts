@@ -197,6 +197,7 @@ function trial(change: Partial<TrialFacts> = {}): TrialFacts {
     predictedRatio: 0.6,
     reportedRecords: 80_000,
     storedRecords: 81_000,
+    bytes: null,
     onTrialP99Ms: 12,
     restP99Ms: 10,
     times: devTimes,
@@ -364,6 +365,7 @@ describe('the verdict after widening', () => {
     sinceMs: devTimes.watchMs,
     reportedRecords: 40_000,
     storedRecords: 40_000,
+    bytes: null,
     isStructural: false,
     times: devTimes,
     ...change,
@@ -385,6 +387,15 @@ describe('the verdict after widening', () => {
     assert.notEqual(judgeWatch(watched({ after })).kind, 'pass')
     const many = [...windows(['a'], 200, 0.5), ...windows(['b', 'c', 'd'], 10, 1.01)]
     assert.equal(judgeWatch(watched({ after: many })).kind, 'lose')
+  })
+
+  test('a log that grows by more than clients say they sent decides nothing, one that grows by less may have been cut (V4)', () => {
+    const grew = judgeWatch(watched({ bytes: { reported: 1_000_000, held: 1_700_000 } }))
+    assert.equal(grew.kind, 'lose')
+    assert.match(grew.status, /the log grew by 1700000/)
+    for (const held of [1_400_000, 900_000, -5_000_000]) {
+      assert.equal(judgeWatch(watched({ bytes: { reported: 1_000_000, held } })).kind, 'pass')
+    }
   })
 
   test('traffic that stops proves nothing: it is undone, unless it saves without traffic', () => {

@@ -228,6 +228,25 @@ describe('lies', () => {
     )
   }
 
+  test('one instance alone that reports what was predicted is found out by what the log holds', TIMEOUT, async (t) => {
+    const fleet = new Fleet({
+      instances: 1,
+      ratePerInstance: 2_000,
+      isIndifferent: true,
+      tells: (_instance, settings, _trial, honest) => (settings.codec === 'none' ? {} : shrink(0.35)(honest)),
+    })
+    await fleet.start(t)
+    await fleet.declareBadly()
+    fleet.watchLogs()
+    const { producer } = fleet.binding
+    await fleet.run(150, reached(fleet, 'kept', 'undone'))
+    const [decision] = await fleet.decisions()
+    assert.ok(decision !== undefined)
+    assert.equal(decision.state, 'undone', decision.status)
+    assert.match(decision.status, /the log grew by/)
+    assert.deepEqual(fleet.binding.producer, producer)
+  })
+
   test('one of ten that lies all the time keeps nothing either', TIMEOUT, async (t) => {
     const fleet = new Fleet({
       instances: 10,

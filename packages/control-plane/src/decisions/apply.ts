@@ -9,6 +9,7 @@
 import { formatDurationMs, type Migration, MqError } from '@mq/contract'
 import type { MigrationRecord } from '../migration/record.ts'
 import type { ActiveId } from '../registry/records.ts'
+import type { InstanceWindow } from '../telemetry/profile.ts'
 import { guardrails } from './guardrails.ts'
 import type { DecisionRecord } from './record.ts'
 import { isPlausible, mergedP99Ms, samplesOf } from './samples.ts'
@@ -146,6 +147,7 @@ export async function watch(work: Work, record: DecisionRecord): Promise<void> {
     sinceMs: desk.nowMs - appliedAtMs,
     reportedRecords: reportedSince(windows, row.stored?.atMs ?? appliedAtMs, times.telemetryMs),
     storedRecords: null,
+    bytes: grown(work, record, active, windows),
     isStructural: record.kind !== 'producer-settings',
     times,
   }
@@ -174,6 +176,31 @@ export async function watch(work: Work, record: DecisionRecord): Promise<void> {
       ended(found(before), desk.nowMs, 'undone', verdict.status),
     )
   }
+}
+
+/** Bytes reported and held between two looks at the log after the change; the first look is remembered. */
+function grown(
+  { desk, seenLog, times }: Work,
+  { number, work: row }: DecisionRecord,
+  active: ActiveId,
+  windows: readonly InstanceWindow[],
+): { readonly reported: number; readonly held: number } | null {
+  const open = active.epochs.find(({ state }) => state === 'open')
+  const look = open === undefined ? null : seenLog(open.cluster, open.topic)
+  if (look === null) return null
+  const first = row.held
+  if (first === null) {
+    if (look.atMs >= (row.appliedAtMs ?? 0) + times.settleMs) {
+      desk.show(number, (before) => ({ ...before, work: { ...before.work, held: look } }))
+    }
+    return null
+  }
+  if (look.atMs <= first.atMs) return null
+  // Windows that reach over an end count whole: in doubt for the clients.
+  const reported = windows
+    .filter((one) => one.windowStartMs + one.windowMs >= first.atMs && one.windowStartMs <= look.atMs)
+    .reduce((sum, one) => sum + one.wireBytes, 0)
+  return { reported, held: look.bytes - first.bytes }
 }
 
 /** From `undoing` to the end it was undone for (P3). */

@@ -32,6 +32,7 @@ export interface DecidingOptions {
   readonly logger: Logger
   readonly times: LoopTimes
   readonly clusterModels: () => readonly ClusterModel[]
+  readonly seenLog: (cluster: string, topic: string) => { readonly atMs: number; readonly bytes: number } | null
   readonly seenRetentionMs: (cluster: string, topic: string) => number | null
 }
 

@@ -85,6 +85,7 @@ export function newRecord(
       looks: 0,
       turn: null,
       stored: null,
+      held: null,
       trialChange: null,
       appliedAtMs: null,
       undo: null,

@@ -26,6 +26,8 @@ export const DecisionWork = z.object({
   turn: z.object({ isOnTrial: z.boolean(), sinceMs: z.number() }).nullable(),
   /** What the brokers held when the trial, or the change for all, began. */
   stored: z.object({ atMs: z.number(), records: OffsetText }).nullable(),
+  /** What the log of the topic held at the first look after it was made true for all; one copy. */
+  held: z.object({ atMs: z.number(), bytes: z.number() }).nullable().default(null),
   trialChange: z.number().nullable(),
   appliedAtMs: z.number().nullable(),
   /** Why it is being undone, and what it is called afterwards. */

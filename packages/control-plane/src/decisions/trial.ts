@@ -193,6 +193,7 @@ function factsOf(work: Work, record: DecisionRecord, active: ActiveId): Seen {
       predictedRatio: row.predictedRatio,
       reportedRecords: reported,
       storedRecords: null,
+      bytes: null,
       onTrialP99Ms: mergedP99Ms(onTrial.filter(isPlausible)),
       restP99Ms: mergedP99Ms(rest.filter(isPlausible)),
       times,

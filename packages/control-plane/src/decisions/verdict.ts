@@ -25,6 +25,9 @@ export const BELIEVABLE = 0.25
 export const AGREEMENT = { low: 0.7, high: 1.3 } as const
 const LEAST_TO_COMPARE = 500
 const AS_SLOW = 1.1
+/** A log may hold this much more than was reported; what is deleted meanwhile only makes it hold less. */
+const MORE_HELD = 1.5
+const SLACK_BYTES = 65_536
 /** Shares of records of one instance on two settings, for it to be weighed by itself. */
 const LEAST_OF_INSTANCE = 3
 
@@ -46,6 +49,8 @@ export interface TrialFacts {
   /** Records clients said they sent over those the brokers took, since the trial began; null when it cannot be known. */
   readonly reportedRecords: number
   readonly storedRecords: number | null
+  /** Bytes clients say they sent, and by how much the log grew, between two looks at it; null without two looks. */
+  readonly bytes: { readonly reported: number; readonly held: number } | null
   readonly onTrialP99Ms: number | null
   /** Of what it is compared with, over the same time where that is possible. */
   readonly restP99Ms: number | null
@@ -132,7 +137,7 @@ function missingFor(
 
 /** Why the numbers cannot be built on, or undefined (V2, V4). */
 function doubtOf(facts: TrialFacts, cost: Comparison): string | undefined {
-  const { predictedRatio, reportedRecords, storedRecords, onTrialP99Ms, restP99Ms, sendP99LimitMs } = facts
+  const { predictedRatio, reportedRecords, storedRecords, bytes, onTrialP99Ms, restP99Ms, sendP99LimitMs } = facts
   // What is slow on both sides is no fault of the change.
   if (onTrialP99Ms !== null && onTrialP99Ms > Math.max(sendP99LimitMs, (restP99Ms ?? 0) * AS_SLOW)) {
     return `p99 of a send is ${Math.round(onTrialP99Ms)} ms on trial, and ${Math.round(sendP99LimitMs)} ms are allowed`
@@ -142,6 +147,9 @@ function doubtOf(facts: TrialFacts, cost: Comparison): string | undefined {
     if (ratio < AGREEMENT.low || ratio > AGREEMENT.high) {
       return `clients report ${Math.round(reportedRecords)} records and the brokers took ${storedRecords}: such numbers decide nothing`
     }
+  }
+  if (bytes !== null && bytes.held > bytes.reported * MORE_HELD + SLACK_BYTES) {
+    return `clients report ${Math.round(bytes.reported)} bytes and the log grew by ${Math.round(bytes.held)}: such numbers decide nothing`
   }
   if (predictedRatio !== null && predictedRatio > 0) {
     const off = (1 + cost.changeShare) / predictedRatio
@@ -208,6 +216,7 @@ export interface WatchFacts {
   readonly sinceMs: number
   readonly reportedRecords: number
   readonly storedRecords: number | null
+  readonly bytes: TrialFacts['bytes']
   /** Whether what stands now costs less by itself, without clients to ask (retention, another cluster). */
   readonly isStructural: boolean
   readonly times: Pick<LoopTimes, 'watchMs' | 'longestWatchMs' | 'leastWindows'>

@@ -42,6 +42,8 @@ export interface Work {
   readonly times: LoopTimes
   /** How windows of the mQ ID are priced; undefined when nothing is known about its cluster. */
   readonly pricer: (active: ActiveId) => PriceWindow | undefined
+  /** What the log of a topic held when its cluster was last looked at; one copy. */
+  readonly seenLog: (cluster: string, topic: string) => { readonly atMs: number; readonly bytes: number } | null
 }
 
 export function activeOf({ registry }: Pick<Work, 'registry'>, mqId: string): ActiveId | undefined {
