@@ -57,7 +57,11 @@ describe('the checker, with a rule of moves broken on purpose', { timeout: 180_0
     breakIt: () => { restore(): void }[],
   ): Promise<Verdict['counts']> {
     const sound = new Load(`${name}.sound`)
-    await move(sound).finally(() => sound.end())
+    try {
+      await move(sound)
+    } finally {
+      await sound.end()
+    }
     const verdict = await judge(sound)
     assert.deepEqual(verdict.violations.slice(0, 5), [], `${name} as it is`)
     const broken = new Load(`${name}.broken`)

@@ -122,7 +122,7 @@ export class History {
       if (performance.now() > endMs) {
         const handled = [...this.#handled].map(([group, names]) => `${group} ${names.size}`)
         throw new Error(
-          `${this.id} waited ${limitMs} ms in vain: ${what} (sent ${this.sent}, acked ${this.acked}, failed ${this.failed}, handled ${handled})`,
+          `${this.id} waited ${limitMs} ms in vain: ${what} (sent ${this.sent}, acked ${this.acked}, failed ${this.failed}, handled ${handled.join(', ')})`,
         )
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS))
