@@ -47,7 +47,7 @@ export function isPassing(code: number): boolean {
   return code !== 0 && protocolError(code).retriable
 }
 
-/** As `answerInPart`, but an answer that is all errors of the passing kind is worth another try. */
+/** Whether Kafka said no for good: asking again brings the same. */
 export function isRefusal(error: unknown): boolean {
   const code = kafkaCodeOf(error)
   return code !== undefined && !protocolError(code).retriable

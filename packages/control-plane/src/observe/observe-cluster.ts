@@ -21,6 +21,7 @@ import type {
   ObservedRate,
   ObservedTopic,
 } from './observation.ts'
+import { quietPartitions, rateOf } from './rates.ts'
 import { BatchTally, type PartitionLog, SAMPLING, type SamplingLimits, wishesOf } from './sampling.ts'
 import { COSTLY_CONFIGS, topicConfigsOf } from './topic-configs.ts'
 
@@ -34,9 +35,6 @@ export interface ObserveOptions {
 }
 
 const DAY_MS = 86_400_000
-const LEAST_SPAN_MS = 60_000
-/** A record from the future says nothing about when it came. */
-const CLOCK_SKEW_MS = 60_000
 const UNKNOWN_TOPIC = 3
 
 export async function observeCluster(cluster: Cluster, options: ObserveOptions): Promise<ClusterObservation> {
@@ -74,8 +72,14 @@ export async function observeCluster(cluster: Cluster, options: ObserveOptions):
       return [{ partition: index, earliest: from, latest: to, bytes }]
     })
   const logs = new Map(topics.map((topic) => [topic.name, logsOf(topic)]))
+  // What could not be asked of a topic says nothing about its traffic: no answer is not an answer of nothing.
+  const dayOf = (name: string): TopicOffsets | undefined =>
+    dayAgo.problems.has(name) ? undefined : dayAgo.found.get(name)
   const rates = new Map(
-    topics.map((topic) => [topic.name, rateOf(logs.get(topic.name)!, dayAgo.found.get(topic.name), startedAtMs)]),
+    topics.map(({ name }) => {
+      const day = dayOf(name)
+      return [name, day === undefined ? null : rateOf(logs.get(name)!, day, startedAtMs)] as const
+    }),
   )
   const tally = await sample({ cluster, survey, topics, logs, rates, sampling, problems, onProgress })
   const leftMs = watchMs - (deps.clock.monotonicMs() - firstLookMs)
@@ -128,7 +132,7 @@ export async function observeCluster(cluster: Cluster, options: ObserveOptions):
         rate: complete ? (known ?? watchedRate) : null,
         watchedPerSecond,
         batches: tally.of(topic.name),
-        quietPartitions: complete ? quietPartitions(own, dayAgo.found.get(topic.name)) : null,
+        quietPartitions: complete ? quietPartitions(own, dayOf(topic.name)) : null,
       }
     }),
     groups: groupFacts(groups, groupsAgain, latest, earliest),
@@ -191,37 +195,6 @@ async function groupsOf(survey: Survey, problems: ObservationProblem[]): Promise
     problems.push(problemOf('cluster', 'groups', 'consumer groups', error as MqError))
     return { found: new Map(), problems: new Map() }
   }
-}
-
-/** O2: the last day where the log reaches back that far, else since its first record; null when neither can be told. */
-export function rateOf(
-  logs: readonly PartitionLog[],
-  dayAgo: TopicOffsets | undefined,
-  nowMs: number,
-): ObservedRate | null {
-  let records = 0
-  let firstMs = nowMs
-  let reachesBack = false
-  for (const { partition, earliest, latest } of logs) {
-    const first = dayAgo?.get(partition)
-    // Nothing since: the whole day was quiet here, and whatever the log holds is older.
-    if (first === undefined) {
-      if (latest > earliest) reachesBack = true
-      continue
-    }
-    records += latest - Math.max(first.offset, earliest)
-    if (first.offset > earliest) reachesBack = true
-    if (first.timestampMs !== null) firstMs = Math.min(firstMs, first.timestampMs)
-  }
-  if (records === 0) return { recordsPerSecond: 0, basis: 'last-24h', overMs: DAY_MS }
-  if (reachesBack) return { recordsPerSecond: records / (DAY_MS / 1_000), basis: 'last-24h', overMs: DAY_MS }
-  const overMs = nowMs - firstMs
-  if (overMs < LEAST_SPAN_MS || overMs > DAY_MS + CLOCK_SKEW_MS) return null
-  return { recordsPerSecond: (records / overMs) * 1_000, basis: 'since-first-record', overMs }
-}
-
-function quietPartitions(logs: readonly PartitionLog[], dayAgo: TopicOffsets | undefined): number {
-  return logs.filter(({ partition }) => dayAgo?.get(partition) === undefined).length
 }
 
 function groupFacts(
