@@ -2,9 +2,10 @@
  * The constants of the model on this machine, from a workload that is none of the tested ones.
  */
 import { calibrated, codecName, DEFAULT_CONSTANTS, type ModelConstants, type Workload } from '@mq/economics'
-import { calibrate } from '../../packages/control-plane/src/twin/calibrate.ts'
+import { type Calibration, type CalibrationRun, calibrate } from '../../packages/control-plane/src/twin/calibrate.ts'
+import { merged } from '../../packages/control-plane/src/twin/calibrations.ts'
 import { consumerSettings, type ProducerKnobs, producerSettings } from './grids.ts'
-import type { Sweeper, Windows } from './sweep.ts'
+import type { Sweeper, TrialFigures, Windows } from './sweep.ts'
 import { openWorkload, type WorkloadSource } from './workloads.ts'
 
 const KIB = 1_024
@@ -18,6 +19,8 @@ const RUNS: readonly ProducerKnobs[] = [
   { ...NONE, lingerMs: 100, batchBytes: 256 * KIB },
   { codec: 'lz4', codecLevel: null, lingerMs: 50, batchBytes: 64 * KIB },
 ]
+/** Each constant is the median of so many: a bad moment moves nothing. */
+const ROUNDS = 3
 const FETCH = { fetchMinBytes: 1, fetchMaxWaitMs: 500 }
 
 export interface CalibrationOptions {
@@ -42,22 +45,26 @@ export async function calibrateHere(
   }
   await sweeper.measureIdle(isRehearsed ? 2_000 : 500)
   const dryUsPerMs = await sweeper.dryCpuUsPerMs(source, 1_500)
-  const figures = await sweeper.run({ workload, source, trials, windows, seed: seed + 1, alone: true })
-  const runs = figures.map((one, n) => {
-    const cpu = sweeper.cpuOf(one)
-    const { codec, codecLevel } = RUNS[n]!
-    const name = codecName(codec, codecLevel)
-    const curve = known.curves.find((each) => codecName(each.codec, each.codecLevel) === name) ?? null
-    return {
-      configuration: { ...RUNS[n]!, ...FETCH },
-      framedBytes: known.framedBytes,
-      curve,
-      sent: one.sent,
-      heard: one.heard[0]!,
-      senderCpuUs: Math.max(0, one.sent.cpuUs - dryUsPerMs * one.sent.windowMs),
-      readerCpuUs: cpu.readerUs[0]!,
-      brokerCpuUs: cpu.brokerProduceUs + cpu.brokerFetchUs[0]!,
-    }
-  })
-  return calibrated(DEFAULT_CONSTANTS, calibrate(runs))
+  const rounds: Calibration[] = []
+  for (let round = 0; round < (isRehearsed ? ROUNDS : 1); round++) {
+    const figures = await sweeper.run({ workload, source, trials, windows, seed: seed + 1 + round, alone: true })
+    rounds.push(calibrate(figures.map((one, n) => runOf(sweeper, one, n, known, dryUsPerMs))))
+  }
+  return calibrated(DEFAULT_CONSTANTS, merged(rounds))
+}
+
+function runOf(sweeper: Sweeper, one: TrialFigures, n: number, known: Workload, dryUsPerMs: number): CalibrationRun {
+  const knobs = RUNS[n]!
+  const cpu = sweeper.cpuOf(one)
+  const name = codecName(knobs.codec, knobs.codecLevel)
+  return {
+    configuration: { ...knobs, ...FETCH },
+    framedBytes: known.framedBytes,
+    curve: known.curves.find((each) => codecName(each.codec, each.codecLevel) === name) ?? null,
+    sent: one.sent,
+    heard: one.heard[0]!,
+    senderCpuUs: Math.max(0, one.sent.cpuUs - dryUsPerMs * one.sent.windowMs),
+    readerCpuUs: cpu.readerUs[0]!,
+    brokerCpuUs: cpu.brokerProduceUs + cpu.brokerFetchUs[0]!,
+  }
 }

@@ -76,7 +76,7 @@ export interface JudgeOptions {
   readonly finalRounds: number
   readonly followerUsPerKib: () => number
   readonly seed: number
-  say(text: string): void
+  readonly say: (text: string) => void
 }
 
 /** How many of the cheapest are measured again. */

@@ -31,7 +31,7 @@ export interface ObserveOptions {
   readonly leastMs: number
   readonly mostMs: number
   readonly seed: number
-  say(text: string): void
+  readonly say: (text: string) => void
 }
 
 const GROUP = 'regret'

@@ -31,7 +31,8 @@ const LEAST_BROKER_RUNS = 4
 const FETCH_SHARE = 0.7
 
 export function calibrate(runs: readonly CalibrationRun[]): Calibration {
-  return { ...latencies(runs), ...senderCpu(runs), ...readerCpu(runs), ...brokerCpu(runs) }
+  const sender = senderCpu(runs)
+  return { ...latencies(runs), ...sender, ...readerCpu(runs, sender), ...brokerCpu(runs) }
 }
 
 /** A batch that leaves at once and is answered at once: the way there and back, and nothing else. */
@@ -78,13 +79,16 @@ function senderCpu(runs: readonly CalibrationRun[]): Calibration {
   }
 }
 
-function readerCpu(runs: readonly CalibrationRun[]): Calibration {
+/** What is left of the reader's CPU when its batches and fetches are paid for at the sender's price of them. */
+function readerCpu(runs: readonly CalibrationRun[], sender: Calibration): Calibration {
   const base = DEFAULT_CONSTANTS
-  const rows = runs.flatMap(({ heard, readerCpuUs, framedBytes }) =>
-    heard === null || readerCpuUs === null || heard.records === 0
-      ? []
-      : [{ x: [heard.records * (base.decodeUsPerRecord + base.decodeUsPerByte * framedBytes)], y: readerCpuUs }],
-  )
+  const { batchUs = base.batchUs, requestUs = base.requestUs } = sender
+  const rows = runs.flatMap(({ sent, heard, readerCpuUs, framedBytes }) => {
+    if (heard === null || readerCpuUs === null || heard.records === 0) return []
+    const handling = sent.batches * batchUs + heard.fetchRequests * requestUs
+    const y = Math.max(1, readerCpuUs - handling)
+    return [{ x: [heard.records * (base.decodeUsPerRecord + base.decodeUsPerByte * framedBytes)], y }]
+  })
   if (rows.length === 0) return {}
   const [scale] = leastSquares(rows, 1) as [number]
   return { decodeUsPerRecord: base.decodeUsPerRecord * scale, decodeUsPerByte: base.decodeUsPerByte * scale }
