@@ -28,6 +28,7 @@ import type { OpenAdmin } from './provision/cluster-admin.ts'
 import { Clusters } from './provision/clusters.ts'
 import { kafkaAdminOpener, kafkaClusterOpener } from './provision/kafka-admin.ts'
 import { Provisioner } from './provision/provisioner.ts'
+import type { StartingSettings } from './provision/starting-settings.ts'
 import { PushHub } from './push/hub.ts'
 import type { ActiveId } from './registry/records.ts'
 import { Registry } from './registry/registry.ts'
@@ -81,6 +82,11 @@ export interface ControlPlaneOptions {
   readonly loopTimes?: Partial<LoopTimes>
   /** Waits of migrations that differ from the usual ones. */
   readonly migrationTimes?: Partial<MigrationTimes>
+  /**
+   * What the clients of an mQ ID had before mQ, by mQ ID: it begins with these settings when it is declared, and the tuning loop
+   * goes on from there. Without it the rules choose from the intent.
+   */
+  readonly startWith?: Readonly<Record<string, StartingSettings>>
 }
 
 export interface ControlPlane {
@@ -158,6 +164,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       logger,
       inUse: (id) => hub.hears(id) || traffic.lastMinute(id) !== null,
       movedBy: (id) => ledger.handingOver(id)?.number,
+      ...(options.startWith === undefined ? {} : { startWith: options.startWith }),
     })
     const migrator = new Migrator({
       store,

@@ -20,6 +20,7 @@ import type { Clusters } from './clusters.ts'
 import { clusterChoice, decide, standingOf, tunedOf } from './decide.ts'
 import { dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
 import { chooseCluster, sameInMetrics, topicName } from './placement-rules.ts'
+import { type StartingSettings, startingSettings } from './starting-settings.ts'
 import { alterTopic, awaitLeaders, createTopic, isOurs } from './topic.ts'
 
 export interface ProvisionerOptions {
@@ -31,6 +32,8 @@ export interface ProvisionerOptions {
   readonly inUse: (id: string) => boolean
   /** Number of the move the mQ ID is in the middle of. */
   readonly movedBy?: (id: string) => number | undefined
+  /** Settings that mQ IDs begin with in place of those of the rules. */
+  readonly startWith?: Readonly<Record<string, StartingSettings>>
 }
 
 type CreatePending = Extract<Pending, { kind: 'create' }>
@@ -169,13 +172,14 @@ export class Provisioner {
   }
 
   async #create(id: string, intent: Intent, createdBy: CreatedBy, actor: string): Promise<void> {
-    const { registry, clusters, deps } = this.#options
+    const { registry, clusters, deps, startWith = {} } = this.#options
     const before = registry.get(id)
     const epoch = (before?.lastEpoch ?? 0) + 1
     const refusal = unmetWish(intent) ?? this.nameClash(id, epoch)
     if (refusal !== undefined) throw refusalError(id, refusal)
     const chosen = chooseCluster(await clusters.reachable())!
-    const { spec, partitions } = decide(intent, chosen.cluster, chosen.choice)
+    const start = Object.hasOwn(startWith, id) ? startingSettings(intent, startWith[id]!) : undefined
+    const { spec, partitions } = decide(intent, chosen.cluster, chosen.choice, undefined, start)
     const topic = topicName(id, epoch)
     const { name: cluster } = chosen.cluster
     const existing = await clusters.use(cluster, `looking for topic ${topic}`, (admin) => admin.findTopics([topic]))
