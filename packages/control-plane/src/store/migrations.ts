@@ -134,24 +134,38 @@ const decisions: Migration = {
 const trafficChunks: Migration = {
   async up(db: Kysely<unknown>): Promise<void> {
     await db.schema.dropTable('rollups').execute()
-    for (const table of ['traffic_10s', 'traffic_5min', 'traffic_1h']) {
-      await db.schema
-        .createTable(table)
-        .addColumn('mq_id', 'text', (column) => column.notNull())
-        .addColumn('chunk_start_ms', 'bigint', (column) => column.notNull())
-        .addColumn('data', 'blob', (column) => column.notNull())
-        .addPrimaryKeyConstraint(`${table}_pk`, ['chunk_start_ms', 'mq_id'])
-        .execute()
-    }
+    await makeTrafficTables(db)
+  },
+}
+
+/** Some stores have the chunks of all resolutions in one table: what it held is given up. */
+const trafficTables: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    await db.schema.dropTable('traffic_chunks').ifExists().execute()
+    await makeTrafficTables(db)
+  },
+}
+
+async function makeTrafficTables(db: Kysely<unknown>): Promise<void> {
+  for (const table of ['traffic_10s', 'traffic_5min', 'traffic_1h']) {
     await db.schema
-      .createTable('traffic_growing')
+      .createTable(table)
+      .ifNotExists()
       .addColumn('mq_id', 'text', (column) => column.notNull())
-      .addColumn('resolution_ms', 'bigint', (column) => column.notNull())
       .addColumn('chunk_start_ms', 'bigint', (column) => column.notNull())
       .addColumn('data', 'blob', (column) => column.notNull())
-      .addPrimaryKeyConstraint('traffic_growing_pk', ['mq_id', 'resolution_ms'])
+      .addPrimaryKeyConstraint(`${table}_pk`, ['chunk_start_ms', 'mq_id'])
       .execute()
-  },
+  }
+  await db.schema
+    .createTable('traffic_growing')
+    .ifNotExists()
+    .addColumn('mq_id', 'text', (column) => column.notNull())
+    .addColumn('resolution_ms', 'bigint', (column) => column.notNull())
+    .addColumn('chunk_start_ms', 'bigint', (column) => column.notNull())
+    .addColumn('data', 'blob', (column) => column.notNull())
+    .addPrimaryKeyConstraint('traffic_growing_pk', ['mq_id', 'resolution_ms'])
+    .execute()
 }
 
 const twins: Migration = {
@@ -212,7 +226,7 @@ const lateEpochs: Migration = {
   },
 }
 
-/** Applied in the order of their names. */
+/** Applied in the order of their names; one with a lower number may come to a store later than one with a higher. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-registry': first,
   '0002-migrations': moves,
@@ -222,4 +236,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0006-late-epochs': lateEpochs,
   '0006-twins': twins,
   '0007-costs': costs,
+  '0008-traffic-tables': trafficTables,
 }

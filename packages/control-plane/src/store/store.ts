@@ -143,7 +143,12 @@ export class Store {
   }
 
   async #start(): Promise<void> {
-    const migrator = new Migrator({ db: this.db, provider: { getMigrations: async () => ({ ...migrations }) } })
+    const migrator = new Migrator({
+      db: this.db,
+      provider: { getMigrations: async () => ({ ...migrations }) },
+      // Versions were made side by side: 0005 came into stores before 0004 did.
+      allowUnorderedMigrations: true,
+    })
     const { error } = await migrator.migrateToLatest()
     if (error !== undefined) {
       const text = error instanceof Error ? error.message : String(error)

@@ -1,0 +1,117 @@
+/**
+ * Stores that older versions made: each comes to the very tables a new store has, and keeps what it holds (migrations.ts).
+ */
+import assert from 'node:assert/strict'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { test } from 'node:test'
+import { systemDeps } from '@mq/kafka'
+import { Kysely, SqliteDialect } from 'kysely'
+import { type Migration, Migrator } from 'kysely/migration'
+import { migrations } from '../src/store/migrations.ts'
+import { kyselyDatabase, openSqlite } from '../src/store/sqlite.ts'
+import { STORE_FILE, Store } from '../src/store/store.ts'
+import { temporaryFolder } from './harness.ts'
+
+const TIMEOUT = { timeout: 30_000 }
+
+/** As it was before roll-ups of each resolution got a table of their own. */
+const chunksInOneTable: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    await db.schema.dropTable('rollups').execute()
+    await db.schema
+      .createTable('traffic_chunks')
+      .addColumn('mq_id', 'text', (column) => column.notNull())
+      .addColumn('resolution_ms', 'bigint', (column) => column.notNull())
+      .addColumn('chunk_start_ms', 'bigint', (column) => column.notNull())
+      .addColumn('data', 'blob', (column) => column.notNull())
+      .addPrimaryKeyConstraint('traffic_chunks_pk', ['mq_id', 'resolution_ms', 'chunk_start_ms'])
+      .execute()
+    await db.schema
+      .createIndex('traffic_chunks_by_age')
+      .on('traffic_chunks')
+      .columns(['resolution_ms', 'chunk_start_ms'])
+      .execute()
+  },
+}
+
+/** What each version before applied, in that order. */
+const versions: readonly { readonly name: string; readonly applied: readonly string[]; readonly oldChunks: boolean }[] =
+  [
+    { name: 'moves alone', applied: ['0001-registry', '0002-migrations'], oldChunks: false },
+    { name: 'prices', applied: ['0001-registry', '0002-migrations', '0003-cluster-prices'], oldChunks: false },
+    {
+      name: 'packed roll-ups before decisions',
+      applied: ['0001-registry', '0002-migrations', '0003-cluster-prices', '0005-traffic-chunks'],
+      oldChunks: true,
+    },
+    {
+      name: 'costs, roll-ups in one table',
+      applied: [
+        ...['0001-registry', '0002-migrations', '0003-cluster-prices', '0004-decisions', '0005-traffic-chunks'],
+        ...['0006-late-epochs', '0006-twins', '0007-costs'],
+      ],
+      oldChunks: true,
+    },
+    {
+      name: 'costs, a table for each resolution',
+      applied: [
+        ...['0001-registry', '0002-migrations', '0003-cluster-prices', '0004-decisions', '0005-traffic-chunks'],
+        ...['0006-late-epochs', '0006-twins', '0007-costs'],
+      ],
+      oldChunks: false,
+    },
+  ]
+
+async function makeStore(dataDir: string, applied: readonly string[], oldChunks: boolean): Promise<void> {
+  mkdirSync(dataDir, { recursive: true })
+  const database = openSqlite(join(dataDir, STORE_FILE))
+  const db = new Kysely<unknown>({ dialect: new SqliteDialect({ database: kyselyDatabase(database) }) })
+  const known = Object.fromEntries(applied.map((name) => [name, migrations[name]!]))
+  if (oldChunks) known['0005-traffic-chunks'] = chunksInOneTable
+  const { error } = await new Migrator({ db, provider: { getMigrations: async () => known } }).migrateToLatest()
+  assert.equal(error, undefined)
+  database.exec(
+    `INSERT INTO clusters (name, address, created_at_ms, updated_at_ms) VALUES ('a', '{}', 1, 1);
+     INSERT INTO mq_ids (id, state, revision, last_epoch, created_by, created_at_ms, updated_at_ms) VALUES ('x.y', 'active', 1, 1, 'me', 1, 1);
+     INSERT INTO epochs (mq_id, epoch, state, cluster, topic, partitions, created_at_ms) VALUES ('x.y', 1, 'open', 'a', 't', 3, 1)`,
+  )
+  await db.destroy()
+  if (database.isOpen) database.close()
+}
+
+/** Tables and indexes with their columns, in no order. */
+function shapeOf(dataDir: string): Record<string, readonly string[]> {
+  const database = new DatabaseSync(join(dataDir, STORE_FILE))
+  const names = database
+    .prepare("SELECT name, tbl_name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name")
+    .all() as { name: string; tbl_name: string }[]
+  const shape = Object.fromEntries(
+    names.map(({ name }) => {
+      const columns = database.prepare(`SELECT name FROM pragma_table_xinfo('${name}')`).all() as { name: string }[]
+      return [name, columns.map((column) => column.name).sort()]
+    }),
+  )
+  database.close()
+  return shape
+}
+
+for (const { name, applied, oldChunks } of versions) {
+  test(`a store of the version with ${name} comes to the tables of a new one`, TIMEOUT, async (t) => {
+    const [fresh, old] = [temporaryFolder(t), temporaryFolder(t)]
+    const first = await Store.open(fresh, systemDeps)
+    await first.close()
+    await makeStore(old, applied, oldChunks)
+    const store = await Store.open(old, systemDeps)
+    const epochs = await store.db.selectFrom('epochs').selectAll().execute()
+    assert.deepEqual(
+      epochs.map(({ mq_id, epoch, late }) => [mq_id, Number(epoch), Number(late)]),
+      [['x.y', 1, 0]],
+    )
+    await store.close()
+    assert.deepEqual(shapeOf(old), shapeOf(fresh))
+    const again = await Store.open(old, systemDeps)
+    await again.close()
+  })
+}
