@@ -8,7 +8,7 @@
  * S4. A twin that fails says why and changes nothing.
  */
 import { type ClusterAddress, MqError, type Twin, type TwinRequest } from '@mq/contract'
-import { type ClusterModel, type Configuration, optimise, type Workload } from '@mq/economics'
+import { type ClusterModel, type Configuration, candidateOf, optimise, type Workload } from '@mq/economics'
 import { Admin, type Cluster, type Deps } from '@mq/kafka'
 import { every } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
@@ -70,6 +70,8 @@ interface UnderWay {
 }
 
 const LEAST_RECORDS = 100
+/** mQ IDs that are held against what they were in one look; the others have their turn in the next. */
+const LOOKED_AT_ONCE = 500
 const WARM_MS = 1_000
 /** Between two attempts to find the payload: the process has other things to do. */
 const PAUSE_MS = 1
@@ -80,6 +82,7 @@ export class Twins {
   /** What each mQ ID was like when it was last tried, or first seen. */
   readonly #marks = new Map<string, { readonly mark: WorkloadMark; readonly atMs: number | null }>()
   readonly #swept = new Set<string>()
+  #next = -1
   #sweeping: Promise<void> = Promise.resolve()
   #stopLooking: (() => Promise<void>) | undefined
   #closed = false
@@ -167,8 +170,12 @@ export class Twins {
   /** Begins a twin where a workload drifted (S2). */
   async look(): Promise<void> {
     const { deps, ids, times, mayBegin, logger } = this.#options
-    for (const mqId of ids()) {
+    const all = ids()
+    const turn = Math.min(all.length, LOOKED_AT_ONCE)
+    for (let n = 0; n < turn; n++) {
       if (this.#closed || this.#underWay !== undefined) return
+      this.#next = (this.#next + 1) % all.length
+      const mqId = all[this.#next]!
       const known = await this.#known(mqId)
       if (known === undefined || !mayBegin(mqId)) continue
       const { mark, workload, usdPerMonth, atMs } = known
@@ -264,7 +271,7 @@ export class Twins {
         await sleep(deps, PAUSE_MS, signal)
       })
       open = this.#options.openCluster(address)
-      const candidates = [...tried, promptOf(current)].map((configuration) => candidateOf(configuration, active))
+      const candidates = [...tried, promptOf(current)].map((configuration) => triedWith(configuration, active))
       change({ state: 'running', of: candidates.length * request.rounds })
       await book.save(underWay.record)
       const outcome = await runTwin({
@@ -350,13 +357,8 @@ export class Twins {
           : { mark: markOf(now), atMs: null }
       this.#marks.set(mqId, known)
     }
-    const { current } = optimise({
-      workload: now,
-      intent: active.spec.intent,
-      current: configuration(active),
-      clusters: [cluster],
-    })
-    return { ...known, workload: now, usdPerMonth: current.cost.usdPerMonth }
+    const { cost } = candidateOf(now, configuration(active), cluster)
+    return { ...known, workload: now, usdPerMonth: cost.usdPerMonth }
   }
 }
 
@@ -364,7 +366,7 @@ interface ConfiguredCandidate extends TwinCandidate {
   readonly configuration: Configuration
 }
 
-function candidateOf(configuration: Configuration, active: ActiveId): ConfiguredCandidate {
+function triedWith(configuration: Configuration, active: ActiveId): ConfiguredCandidate {
   const { codec, codecLevel, lingerMs, batchBytes, fetchMinBytes, fetchMaxWaitMs } = configuration
   const { codecLevel: _level, ...producer } = active.spec.producer
   return {
