@@ -402,6 +402,24 @@ describe('what is left alone', () => {
   })
 })
 
+test('an mQ ID whose figures no model takes holds up no other', TIMEOUT, async (t) => {
+  const fleet = new Fleet({ instances: 2 })
+  const plane = await fleet.start(t)
+  await fleet.declareBadly()
+  const made = await plane.call('PUT', '/v1/ids/broken.one', { intent: {} })
+  assert.equal(made.status, 200)
+  const { traffic } = plane
+  const profile = traffic.profile.bind(traffic)
+  traffic.profile = (id) => {
+    const real = profile(ID)
+    return id === ID || real === null ? real : { ...real, mqId: id, recordsPerSecond: Number.NaN }
+  }
+  await fleet.run(40, reached(fleet, 'trial'))
+  assert.equal((await fleet.decisions()).length, 1)
+  const { outlooks } = (await plane.call('GET', '/v1/decisions?id=broken.one')).body
+  assert.equal(outlooks[0]?.state, 'no-data', JSON.stringify(outlooks))
+})
+
 test('requests that name nothing or say nonsense are refused in words', TIMEOUT, async (t) => {
   const fleet = new Fleet({ instances: 1 })
   const plane = await fleet.start(t)

@@ -110,9 +110,10 @@ export class Engine {
   async propose(): Promise<void> {
     const { registry, policies, book } = this.#options
     book.forget(this.#deps.clock.nowMs())
-    const ids = registry.all().flatMap((record) => (record.state === 'active' ? [record.id] : []))
-    const known = new Set(ids)
+    const all = registry.all().flatMap((record) => (record.state === 'active' ? [record.id] : []))
+    const known = new Set(all)
     for (const [key, { mqId }] of this.#outlooks) if (!known.has(mqId)) this.#outlooks.delete(key)
+    const ids = all.filter((id) => this.#isDue(id))
     for (let from = 0; from < ids.length && !this.#closed; from += IDS_AT_A_TIME) {
       const some = ids.slice(from, from + IDS_AT_A_TIME)
       const first = assess(worldOf(this.#options, some, false))
@@ -149,6 +150,13 @@ export class Engine {
       await desk.go(number, { event: 'supersede', note, actor: 'mq' })
     }
     return true
+  }
+
+  /** Whether there may be something new to say about it. */
+  #isDue(id: string): boolean {
+    const last = this.#outlooks.get(`tuning ${id}`)
+    const ageMs = this.#deps.clock.nowMs() - (last?.atMs ?? Number.NEGATIVE_INFINITY)
+    return last?.state !== 'nothing-to-gain' || ageMs >= this.#options.times.lookAgainMs
   }
 
   #say(outlook: Omit<Outlook, 'atMs'>, isOn: boolean): void {
@@ -246,7 +254,15 @@ export class Engine {
   }
 }
 
-/** What all loops say; those that spare most of a person's attention first. */
+/** What all loops say. An mQ ID whose figures no model takes says so itself and holds up no other. */
 function assess(world: World): Assessment[] {
-  return [...assessTuning(world), ...assessRetention(world), ...assessPlacement(world), ...assessPartitions(world)]
+  return world.ids.flatMap((one) => {
+    const alone = { ...world, ids: [one] }
+    try {
+      return [...assessTuning(alone), ...assessRetention(alone), ...assessPlacement(alone), ...assessPartitions(alone)]
+    } catch (error) {
+      const reason = `its figures cannot be computed with: ${error instanceof Error ? error.message : String(error)}`
+      return [{ proposal: undefined, outlook: { mqId: one.id, loop: 'tuning', state: 'no-data', reason } }]
+    }
+  })
 }

@@ -8,6 +8,8 @@ export interface LoopTimes {
   readonly tickMs: number
   /** Between two runs of the loops. */
   readonly proposeMs: number
+  /** Where nothing was to be gained the loops look again only after this: thousands of settled mQ IDs cost next to nothing. */
+  readonly lookAgainMs: number
   /** A workload is watched this long, and for so many records, before anything is proposed. */
   readonly observeMs: number
   readonly observeRecords: number
@@ -46,6 +48,7 @@ const DAY_MS = 24 * HOUR_MS
 export const usualTimes: LoopTimes = {
   tickMs: 5 * SECOND_MS,
   proposeMs: 30 * SECOND_MS,
+  lookAgainMs: 5 * MINUTE_MS,
   observeMs: 10 * MINUTE_MS,
   observeRecords: 10_000,
   settleMs: 20 * SECOND_MS,
@@ -69,6 +72,7 @@ export const devTimes: LoopTimes = {
   ...usualTimes,
   tickMs: 500,
   proposeMs: 2 * SECOND_MS,
+  lookAgainMs: 2 * SECOND_MS,
   observeMs: 15 * SECOND_MS,
   observeRecords: 500,
   settleMs: 2 * SECOND_MS,
