@@ -9,7 +9,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Progress } from './job.ts'
 
-const KILL_AFTER_MS = 45_000
+/** Longer than the deadline of a send: one that is stuck is then found as a failed send. */
+const KILL_AFTER_MS = 150_000
 
 export class App {
   readonly name: string
