@@ -9,6 +9,7 @@ import { checkWorkload } from '@mq/economics'
 import { systemDeps } from '@mq/kafka'
 import fc from 'fast-check'
 import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js'
+import { readRollups, saveRollups } from '../src/telemetry/rollups.ts'
 import { Sketch } from '../src/telemetry/sketch.ts'
 import { emptySlice, noGroupCounts, type Slice } from '../src/telemetry/slice.ts'
 import { decodeSlice, encodeSlice, NameTable } from '../src/telemetry/slice-codec.ts'
@@ -307,6 +308,34 @@ test('the workload of a profile is one that the economics take, whatever was rep
   checkWorkload(fromOld)
   assert.equal(fromOld.dispersion, 1)
   assert.deepEqual(curvesOf([]), [])
+})
+
+test('every record is in the roll-ups of 10 seconds, of 5 minutes and of an hour once (I4)', async (t) => {
+  const plane = await startHarness(t, {})
+  const { deps, traffic, report } = open()
+  const startMs = deps.clock.nowMs()
+  const save = async (all = false): Promise<void> =>
+    saveRollups(plane.store, traffic.takeFinished(all), deps.clock.nowMs())
+  for (let window = 0; window < 66; window++) {
+    report({ producers: [producer({ records: 6_000 + window })] })
+    deps.advance(10_000)
+    if (window % 7 === 0) await save()
+  }
+  await save(true)
+  const total = 66 * 6_000 + (65 * 66) / 2
+  for (const resolutionMs of [10_000, 300_000, 3_600_000]) {
+    const windows = await readRollups(plane.store, ID, resolutionMs, startMs - 3_600_000)
+    assert.equal(
+      windows.reduce((sum, { slice }) => sum + slice.producer.records, 0),
+      total,
+      `${resolutionMs} ms`,
+    )
+    assert.deepEqual(
+      windows.map(({ windowStartMs }) => windowStartMs),
+      windows.map(({ windowStartMs }) => windowStartMs).toSorted((a, b) => a - b),
+    )
+    if (resolutionMs === 10_000) assert.equal(windows.length, 66)
+  }
 })
 
 test('slices come back from their bytes as they were (C1, C3)', () => {

@@ -4,12 +4,14 @@
  * I1. What was before counts less and less: each five minutes by a tenth. Half of what it was is gone after half an hour.
  * I2. How many keys there are is known of the last hour or two, then forgotten: registers only rise.
  * I3. Partitions belong to an epoch: with a newer one their shares begin anew.
+ * I4. A window that no report can reach any more is packed as it will be stored: it takes a hundredth of the room.
  */
 import type { ConsumerTelemetry, ProducerTelemetry } from '@mq/contract'
 import { CodecFindings } from './codec-findings.ts'
 import { mergeRegisters } from './shape.ts'
 import type { Sketch } from './sketch.ts'
 import { addConsumer, addProducer, addShape, emptySlice, MAX_GROUPS, mergeSlice, type Slice } from './slice.ts'
+import { decodeSlice, encodeSlice, NameTable } from './slice-codec.ts'
 
 export const WINDOW_MS = 10_000
 export const FIVE_MINUTES_MS = 300_000
@@ -60,6 +62,7 @@ export class IdTraffic {
   #epoch = 0
   #tensUpTo: number
   #tens: TenSeconds[] = []
+  #names = new NameTable()
 
   constructor(nowMs: number) {
     this.#five = { startMs: floorTo(nowMs), sinceMs: nowMs, slice: emptySlice(true) }
@@ -118,6 +121,7 @@ export class IdTraffic {
     this.#takeTens(all ? Number.POSITIVE_INFINITY : Math.floor(nowMs / WINDOW_MS) - KEPT_WINDOWS)
     const tens = this.#tens
     this.#tens = []
+    this.#names = new NameTable()
     if (!isEmpty(slice)) return { startMs, slice, tens }
     return tens.length === 0 ? undefined : { startMs, slice: null, tens }
   }
@@ -188,9 +192,20 @@ export class IdTraffic {
     for (const number of [...this.windows.keys()].sort((a, b) => a - b)) {
       if (number >= before || number < this.#tensUpTo) continue
       const slice = this.windows.get(number)!
-      if (!isEmpty(slice)) this.#tens.push({ startMs: number * WINDOW_MS, slice })
+      if (!isEmpty(slice)) this.#tens.push(packed(number * WINDOW_MS, slice, this.#names))
       this.#tensUpTo = number + 1
     }
+  }
+}
+
+/** I4 */
+function packed(startMs: number, slice: Slice, names: NameTable): TenSeconds {
+  const bytes = Uint8Array.from(encodeSlice(slice, names))
+  return {
+    startMs,
+    get slice() {
+      return decodeSlice(bytes, names)
+    },
   }
 }
 

@@ -16,8 +16,15 @@ const HEADER_BYTES = 40
 const COMPRESSED_COOKIE = 0x1c849304
 const PLAIN_COOKIE = 0x1c849303
 
+const FIRST_ENTRIES = 16
+const NO_VALUES = new Float32Array(0)
+const NO_COUNTS = new Float64Array(0)
+
 export class Sketch {
-  readonly #counts = new Map<number, number>()
+  /** By rising value, twelve bytes an entry: there is one of these for every ten seconds of every mQ ID and group. */
+  #values = NO_VALUES
+  #counts = NO_COUNTS
+  #size = 0
   #total = 0
 
   get total(): number {
@@ -37,27 +44,52 @@ export class Sketch {
 
   add(valueUs: number, count: number): void {
     if (count <= 0) return
-    const value = Math.min(Math.max(0, Math.round(valueUs)), MAX_VALUE_US)
-    const known = this.#counts.get(value)
-    if (known === undefined && this.#counts.size >= MAX_ENTRIES) return
-    this.#counts.set(value, (known ?? 0) + count)
+    const value = Math.fround(Math.min(Math.max(0, Math.round(valueUs)), MAX_VALUE_US))
+    const at = this.#placeOf(value)
+    if (at < this.#size && this.#values[at] === value) this.#counts[at]! += count
+    else {
+      if (this.#size >= MAX_ENTRIES) return
+      this.#insert(at, value, count)
+    }
     this.#total += count
   }
 
   /** Adds `factor` times what another one counted. */
   merge(other: Sketch, factor = 1): void {
-    for (const [value, count] of other.#counts) this.add(value, count * factor)
+    if (other.#size === 0 || factor <= 0) return
+    const values = new Float32Array(this.#size + other.#size)
+    const counts = new Float64Array(this.#size + other.#size)
+    let [size, mine, theirs] = [0, 0, 0]
+    while (mine < this.#size || theirs < other.#size) {
+      const own = mine < this.#size ? this.#values[mine]! : Number.POSITIVE_INFINITY
+      const more = theirs < other.#size ? other.#values[theirs]! : Number.POSITIVE_INFINITY
+      let count = 0
+      if (own <= more) count += this.#counts[mine++]!
+      if (more <= own) {
+        // Beyond the bound only values that are known already count on.
+        const added = own === more || size + this.#size - mine < MAX_ENTRIES ? other.#counts[theirs]! * factor : 0
+        theirs++
+        this.#total += added
+        count += added
+        if (count === 0) continue
+      }
+      values[size] = Math.min(own, more)
+      counts[size++] = count
+    }
+    this.#values = values.length === size ? values : values.slice(0, size)
+    this.#counts = counts.length === size ? counts : counts.slice(0, size)
+    this.#size = size
   }
 
   /** What was seen, by rising value. */
   entries(): [value: number, count: number][] {
-    return [...this.#counts].sort(([a], [b]) => a - b)
+    return Array.from({ length: this.#size }, (_, at) => [this.#values[at]!, this.#counts[at]!])
   }
 
   mean(): number | null {
     if (this.#total === 0) return null
     let sum = 0
-    for (const [value, count] of this.#counts) sum += value * count
+    for (let at = 0; at < this.#size; at++) sum += this.#values[at]! * this.#counts[at]!
     return sum / this.#total
   }
 
@@ -75,14 +107,13 @@ export class Sketch {
   /** Of rising shares, in one go; none when nothing was seen. */
   quantiles(shares: readonly number[]): number[] {
     if (this.#total === 0) return []
-    const entries = this.entries()
     let at = 0
-    let seen = entries[0]![1]
+    let seen = this.#counts[0]!
     return shares.map((share) => {
       // A weighted sum of histograms does not count whole records.
       const rank = Math.max(Math.min(1, this.#total), share * this.#total) - 1e-9 * this.#total
-      while (seen < rank && at + 1 < entries.length) seen += entries[++at]![1]
-      return entries[at]![0]
+      while (seen < rank && at + 1 < this.#size) seen += this.#counts[++at]!
+      return this.#values[at]!
     })
   }
 
@@ -90,8 +121,36 @@ export class Sketch {
   encode(): string {
     if (this.#total === 0) return ''
     const histogram = build({ bitBucketSize: 64, numberOfSignificantValueDigits: 2, autoResize: true })
-    for (const [value, count] of this.#counts) histogram.recordValueWithCount(value, Math.max(1, Math.round(count)))
+    for (const [value, count] of this.entries()) histogram.recordValueWithCount(value, Math.max(1, Math.round(count)))
     return encodeIntoCompressedBase64(histogram)
+  }
+
+  #placeOf(value: number): number {
+    // Histograms are read by rising value.
+    if (this.#size > 0 && value > this.#values[this.#size - 1]!) return this.#size
+    let [low, high] = [0, this.#size]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#values[middle]! < value) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  #insert(at: number, value: number, count: number): void {
+    if (this.#size === this.#values.length) {
+      const room = Math.max(FIRST_ENTRIES, Math.ceil(this.#size * 1.5))
+      const [values, counts] = [new Float32Array(room), new Float64Array(room)]
+      values.set(this.#values)
+      counts.set(this.#counts)
+      this.#values = values
+      this.#counts = counts
+    }
+    this.#values.copyWithin(at + 1, at, this.#size)
+    this.#counts.copyWithin(at + 1, at, this.#size)
+    this.#values[at] = value
+    this.#counts[at] = count
+    this.#size++
   }
 }
 
