@@ -311,6 +311,69 @@ test('the guard of an undone move does not touch the seal of the next one (D6)',
   assert.equal(world.a.topics.get(OLD)?.configs['max.message.bytes'], '78')
 })
 
+test(
+  'a late seal that meets the preparing of the next move ends that one, and is taken back then (D6)',
+  TIMEOUT,
+  async (t) => {
+    const world = makeWorld(t)
+    world.a.leadersPerProbe = 0
+    const plane = await start(t, world, { guardMs: 200, sealMs: 5_000 })
+    await declare(plane, world)
+    await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+    await until(plane, ['sealing'])
+    await plane.call('POST', '/v1/migrations/1/cancel')
+    const topic = world.a.topics.get(OLD)!
+    const limit = topic.configs['max.message.bytes']
+    let isLate = false
+    world.a.before = async (name) => {
+      if (name !== 'probeSeal' || isLate) return
+      isLate = true
+      await pause(300)
+      topic.configs = { ...topic.configs, 'max.message.bytes': '78' }
+      for (let partition = 0; partition < topic.partitions; partition++) topic.sealed.add(partition)
+    }
+    await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+    const next = await until(plane, ['failed'], 2)
+    assert.match(next.problem?.message ?? JSON.stringify(next), /refuses data already/)
+    assert.equal(states(bindingOf(plane)), '1 open')
+    const first = await over(plane, 1)
+    assert.equal(topic.configs['max.message.bytes'], limit, 'whoever sends would be refused for ever')
+    assert.equal(first.steps.find(({ step }) => step === 'guard')?.result.lateSeals, 1)
+  },
+)
+
+test('a restart does not take the time nobody looked for time a cluster was away (L2, W3)', TIMEOUT, async (t) => {
+  await t.test('the old one, where groups may go on without it', async (t) => {
+    const world = makeWorld(t)
+    const first = await start(t, world, { lostMs: 600 })
+    await loseSource(first, world, 'skip')
+    while ((await migration(first)).problem === null) await pause(2)
+    await first.close()
+    await pause(700)
+    const second = await start(t, world, { lostMs: 600 })
+    await pause(150)
+    assert.equal((await migration(second)).state, 'draining')
+    await until(second, ['stranded'])
+  })
+  await t.test('the new one, which is well again', async (t) => {
+    const world = makeWorld(t)
+    const times = { watchMs: 3_000, targetLostMs: 600 }
+    const first = await start(t, world, times)
+    await declare(first, world)
+    await first.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+    await until(first, ['open'])
+    world.b.away = AWAY
+    while ((await migration(first)).problem === null) await pause(2)
+    await first.close()
+    world.b.away = undefined
+    await pause(700)
+    const second = await start(t, world, times)
+    await until(second, ['draining'])
+    assert.equal((await migration(second)).problem, null)
+    assert.equal((await second.call('GET', '/v1/migrations')).body.migrations.length, 1)
+  })
+})
+
 test('a seal that someone takes back after the opening is asked for again (W1)', TIMEOUT, async (t) => {
   const world = makeWorld(t)
   const plane = await start(t, world, { watchMs: 1_500 })

@@ -4,11 +4,13 @@
  * D4. A topic is deleted only after a delay, and while no client names its epoch; a new epoch that was given up, only while
  *     it holds no record.
  * D6. After an undoing the old topic is looked at for a while: a request for the seal that was under way when its process died
- *     can take effect after the seal was taken back. It is taken back again, unless another move has begun to seal.
+ *     can take effect after the seal was taken back. It is taken back again, but not while another move of the mQ ID may ask for
+ *     the seal itself: the looking goes on after that one, should it be undone as well.
  */
 import { MqError } from '@mq/contract'
 import { SEALED_TOPIC_BYTES } from '@mq/kafka'
 import { isOurs } from '../provision/topic.ts'
+import { isHandingOver } from './machine.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { isAway, keepMoves, type Work } from './work.ts'
 
@@ -54,12 +56,13 @@ export async function deleteTopic(work: Work, number: number): Promise<void> {
 async function guard(work: Work, number: number): Promise<void> {
   const { logbook, times } = work
   let row = await logbook.note(number, (before) => withStep(before, 'guard', logbook.nowMs, {}))
-  const untilMs = (stepOf(row, 'guard')?.startedAtMs ?? logbook.nowMs) + times.guardMs
+  let untilMs = (stepOf(row, 'guard')?.startedAtMs ?? logbook.nowMs) + times.guardMs
   let looks = 0
   for (;;) {
     work.checkClosed()
-    const isLast = logbook.nowMs >= untilMs
     if (isOver(work, row)) break
+    if (isMovedAgain(work, row)) untilMs = logbook.nowMs + times.guardMs
+    const isLast = logbook.nowMs >= untilMs
     try {
       row = await work.provisioner.exclusively(row.mqId, () => takeBack(work, row))
       looks++
@@ -74,22 +77,24 @@ async function guard(work: Work, number: number): Promise<void> {
   )
 }
 
-/** Whether the old epoch is not this move's to guard any more: another one moves it, or it is gone. */
-function isOver(work: Work, { number, mqId, from }: MigrationRecord): boolean {
+/** Whether the old epoch is not this move's to guard any more: another one has sealed it, or it is gone. */
+function isOver(work: Work, { mqId, from }: MigrationRecord): boolean {
   const record = work.registry.get(mqId)
-  const isThere = record?.state === 'active' && record.epochs.some((epoch) => epoch.epoch === from.epoch)
-  return (
-    !isThere ||
-    work.ledger
-      .active()
-      .some((other) => other.mqId === mqId && other.number > number && other.from.epoch === from.epoch)
-  )
+  const epoch = record?.state === 'active' ? record.epochs.find((one) => one.epoch === from.epoch) : undefined
+  return epoch?.state !== 'open'
+}
+
+/** Whether another move may be asking for the seal: its row is written under the lock of the mQ ID. */
+function isMovedAgain(work: Work, { number, mqId }: MigrationRecord): boolean {
+  return work.ledger
+    .active()
+    .some((other) => other.mqId === mqId && other.number > number && isHandingOver(other.state))
 }
 
 async function takeBack(work: Work, row: MigrationRecord): Promise<MigrationRecord> {
   const { clusters, logbook } = work
   const { from, number, data } = row
-  if (isOver(work, row)) return row
+  if (isOver(work, row) || isMovedAgain(work, row)) return row
   const limit = await clusters.use(from.cluster, `checking topic ${from.topic}`, (admin) => admin.sizeLimit(from.topic))
   if (limit !== String(SEALED_TOPIC_BYTES)) return row
   await clusters.use(from.cluster, `taking back the seal of ${from.topic}`, (admin) =>

@@ -11,14 +11,14 @@
  */
 import { MqError, type StrandedRange } from '@mq/contract'
 import { type MigrationData, type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
-import { isAway, isGone, keepMoves, type Work } from './work.ts'
+import { hasLookedFor, isAway, isGone, keepMoves, type Work } from './work.ts'
 
 /** Notes that the old cluster is away; true when groups went on without it. */
 export async function sourceAway(work: Work, row: MigrationRecord, error: MqError): Promise<boolean> {
   const { logbook, times } = work
   const { number, from, data } = row
   const sinceMs = data.sourceAway?.sinceMs ?? logbook.nowMs
-  if (data.onLostSource === 'skip' && logbook.nowMs - sinceMs >= times.lostMs) {
+  if (data.onLostSource === 'skip' && logbook.nowMs - sinceMs >= times.lostMs && hasLookedFor(work, times.lostMs)) {
     await strand(work, row)
     return true
   }

@@ -13,7 +13,7 @@ import { SEALED_TOPIC_BYTES } from '@mq/kafka'
 import { stillForeign } from './foreign.ts'
 import { isHandingOver } from './machine.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
-import { isAway, isGone, keepMoves, type Work } from './work.ts'
+import { hasLookedFor, isAway, isGone, keepMoves, type Work } from './work.ts'
 
 export async function watch(work: Work, number: number): Promise<void> {
   const { logbook, times } = work
@@ -127,7 +127,9 @@ async function lookAtTarget(work: Work, row: MigrationRecord): Promise<Migration
     record?.state === 'active' && record.epochs.some((one) => one.epoch === to.epoch && one.state === 'open')
   const why = isOpen ? await problemOf(work, row) : undefined
   const sinceMs = targetAway?.sinceMs ?? logbook.nowMs
-  const isLost = logbook.nowMs - sinceMs >= times.targetLostMs && !heard.wroteSince(mqId, to.epoch, times.targetLostMs)
+  const { targetLostMs } = times
+  const isLong = logbook.nowMs - sinceMs >= targetLostMs && hasLookedFor(work, targetLostMs)
+  const isLost = isLong && !heard.wroteSince(mqId, to.epoch, targetLostMs)
   if (why === undefined && (targetAway === null || !isLost || !isOpen)) {
     if (targetAway === null) return row
     return logbook.note(number, (before) => ({ ...before, data: { ...before.data, targetAway: null } }))

@@ -90,6 +90,11 @@ export function isAway(error: unknown): error is MqError {
   return error instanceof MqError && AWAY.has(error.code)
 }
 
+/** Whether this process has looked for that long: what was away before it began to may have been there in between. */
+export function hasLookedFor(work: Work, ms: number): boolean {
+  return work.deps.clock.monotonicMs() - work.listeningSinceMs >= ms
+}
+
 /** Whether the mQ ID still has the old epoch; without it there is nothing left to watch. */
 export async function isGone(work: Work, row: MigrationRecord): Promise<boolean> {
   const record = work.registry.get(row.mqId)
