@@ -50,5 +50,21 @@ const USD = new Intl.NumberFormat('en-US', { style: 'currency', currency: 'USD' 
 /** `$1,234.56`; what is less than half a cent and not nothing says so. */
 export function formatUsd(usd: number): string {
   if (usd > 0 && usd < 0.005) return '<$0.01'
-  return USD.format(usd)
+  return USD.format(usd > -0.005 ? Math.max(0, usd) : usd)
+}
+
+/** Amounts that stand below one another with their sum: as many decimals as it takes to see a part of that sum. */
+export function usdBeside(sumUsd: number): (usd: number) => string {
+  const decimals = sumUsd >= 1 || sumUsd <= 0 ? 2 : sumUsd >= 0.01 ? 4 : 6
+  const format = new Intl.NumberFormat('en-US', {
+    style: 'currency',
+    currency: 'USD',
+    minimumFractionDigits: decimals,
+    maximumFractionDigits: decimals,
+  })
+  return (usd) => {
+    const least = 10 ** -decimals
+    if (usd > 0 && usd < least / 2) return `<${format.format(least)}`
+    return format.format(usd)
+  }
 }

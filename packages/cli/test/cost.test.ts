@@ -96,7 +96,7 @@ test('mq cost shows what adds up, the rest in brackets, the bill behind it, budg
     nowMs: 1_800_000_000_000,
   })
   for (const part of [
-    /\$10\.00 in 27\.8 hours watched of 7 days; at this rate \$365\.00 a month/,
+    /\$10\.00 in 27\.8 hours watched of the 7 days asked for; at this rate \$365\.00 a month/,
     /checkout +\$6\.00 +\$219\.00 +60 %/,
     /\(topics mQ does not know\) +\$3\.00/,
     /together +\$10\.00/,
@@ -104,6 +104,30 @@ test('mq cost shows what adds up, the rest in brackets, the bill behind it, budg
     /will be over/,
     /cluster gone: MQ_KAFKA_UNREACHABLE/,
     /3 zones are assumed/,
+  ]) {
+    assert.match(text, part)
+  }
+})
+
+test('mq cost shows parts of a cent with as many decimals as it takes', () => {
+  const small = {
+    ...report,
+    by: 'cluster' as const,
+    watchedMs: 3_600_000,
+    totalUsd: 0.0043,
+    usdPerMonth: 3.14,
+    lines: [{ key: 'main', usd: 0.00429, usdPerMonth: 3.13, share: 0.9977 }],
+    unallocated: [{ key: 'main', usd: 0.00001, usdPerMonth: 0.01, share: 0.0023 }],
+    clusters: [{ ...report.clusters[0]!, modelledUsd: 0.0043, billedUsd: 0.0043, scale: 1 }],
+  }
+  const options = { colors: colorsFor(process.stdout, { NO_COLOR: '1' }), width: 120, nowMs: 1_800_000_000_000 }
+  const text = costText(small, options)
+  for (const part of [
+    /\$0\.004300 in 1 hour watched/,
+    /main +\$0\.004290 +\$3\.13 +100 %/,
+    /\(main: caused by no mQ ID\) +\$0\.000010 +\$0\.01 +<1 %/,
+    /together +\$0\.004300 +\$3\.14/,
+    /main: \$0\.004300, as modelled/,
   ]) {
     assert.match(text, part)
   }

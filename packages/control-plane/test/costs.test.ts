@@ -135,6 +135,32 @@ describe('the ledger', () => {
     await second.store.close()
   })
 
+  it('shows little as little and not as nothing, and still adds up (E1)', async (t) => {
+    const { store, ledger } = await open(t)
+    const hourMs = startOf(NOW_MS, HOUR_MS)
+    const hour = recorded(hourMs, 'old')
+    const shrunk = 0.002 / hour.modelledUsd
+    await ledger.add('main', {
+      ...hour,
+      modelledUsd: hour.modelledUsd * shrunk,
+      billedUsd: hour.billedUsd * shrunk,
+      lines: hour.lines.map((line) => ({ ...line, usd: line.usd * shrunk })),
+    })
+    const report = reportOf(await ledger.between(hourMs, hourMs + HOUR_MS), 'meter', hourMs, hourMs + HOUR_MS)
+    const lines = [...report.lines, ...report.unallocated]
+    near(report.totalUsd, 0.002)
+    near(
+      lines.reduce((sum, { usd }) => sum + usd, 0),
+      report.totalUsd,
+    )
+    near(
+      lines.reduce((sum, { usdPerMonth }) => sum + usdPerMonth, 0),
+      report.usdPerMonth,
+    )
+    assert.ok(lines.some(({ usd, share }) => usd > 0 && share > 0.1))
+    await store.close()
+  })
+
   it('folds old hours into days without changing what they add up to (G3)', async (t) => {
     const { store, ledger, clock } = await open(t)
     const dayMs = startOf(NOW_MS, DAY_MS)

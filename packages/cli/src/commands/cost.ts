@@ -13,7 +13,7 @@ import type { TargetFlags } from '../contexts.ts'
 import type { Colors, Io } from '../io.ts'
 import { apiFor, type OutputFlags, withExamples, withOutput, withTarget } from '../options.ts'
 import { print, table, wrap } from '../output.ts'
-import { formatAge, formatMs, formatUsd, plural } from '../units.ts'
+import { formatAge, formatMs, plural, usdBeside } from '../units.ts'
 import { budgetsText } from './budget.ts'
 
 interface CostFlags extends OutputFlags, TargetFlags {
@@ -88,12 +88,14 @@ export function costText(report: CostReport, { colors, width, nowMs }: ViewOptio
   }
   const since = `watched since ${new Date(watchedSinceMs).toISOString().slice(0, 16).replace('T', ' ')} UTC (${formatAge(nowMs - watchedSinceMs)} ago)`
   const asked = report.toMs - report.fromMs
-  const head = `${formatUsd(report.totalUsd)} in ${formatMs2(watchedMs)} watched of ${formatMs2(asked)}; at this rate ${formatUsd(report.usdPerMonth)} a month.`
+  const spent = usdBeside(report.totalUsd)
+  const monthly = usdBeside(report.usdPerMonth)
+  const head = `${spent(report.totalUsd)} in ${formatMs2(watchedMs)} watched of the ${formatMs2(asked)} asked for; at this rate ${monthly(report.usdPerMonth)} a month.`
   const row = (line: CostLine): string[] => [
     line.key,
-    formatUsd(line.usd),
-    formatUsd(line.usdPerMonth),
-    `${(line.share * 100).toFixed(0)} %`,
+    spent(line.usd),
+    monthly(line.usdPerMonth),
+    shareText(line.share),
   ]
   return [
     colors.bold(head),
@@ -108,8 +110,8 @@ export function costText(report: CostReport, { colors, width, nowMs }: ViewOptio
       ],
       [
         ...lines.map(row),
-        ...unallocated.map((line) => row({ ...line, key: colors.dim(`(${line.key})`) })),
-        [colors.bold('together'), formatUsd(report.totalUsd), formatUsd(report.usdPerMonth), ''],
+        ...unallocated.map((line) => row({ ...line, key: colors.dim(`(${restName(report.by, line.key)})`) })),
+        [colors.bold('together'), spent(report.totalUsd), monthly(report.usdPerMonth), ''],
       ],
       colors,
     ),
@@ -118,19 +120,32 @@ export function costText(report: CostReport, { colors, width, nowMs }: ViewOptio
       clusters.map(({ cluster, modelledUsd, billedUsd, scale, priceBooks }) => {
         const bill =
           Math.abs(scale - 1) < 0.001
-            ? `${formatUsd(billedUsd)}, as modelled`
-            : `${formatUsd(billedUsd)} by the actual bill, ${scale.toFixed(2)} times the modelled ${formatUsd(modelledUsd)}`
+            ? `${spent(billedUsd)}, as modelled`
+            : `${spent(billedUsd)} by the actual bill, ${scale.toFixed(2)} times the modelled ${spent(modelledUsd)}`
         return `${cluster}: ${bill}; prices ${priceBooks.join(', ')}`
       }),
     ),
     ...budgets,
     ...list('Cannot be watched', report.problems),
-    ...list('Assumed', report.assumptions),
+    ...list('Assumed', [
+      ...report.assumptions,
+      'disks are billed for what they hold now, and the machines of applications are not on this bill; `explain` prices a month with the retention full, applications included',
+    ]),
   ].join('\n')
+}
+
+/** By cluster, the rest is named like the cluster it is of. */
+function restName(by: By, key: string): string {
+  return by === 'cluster' ? `${key}: caused by no mQ ID` : key
+}
+
+function shareText(share: number): string {
+  return share > 0 && share < 0.005 ? '<1 %' : `${(share * 100).toFixed(0)} %`
 }
 
 function formatMs2(ms: number): string {
   if (ms >= 172_800_000) return `${Number((ms / 86_400_000).toFixed(1))} days`
-  if (ms >= 7_200_000) return `${Number((ms / 3_600_000).toFixed(1))} hours`
+  const hours = Number((ms / 3_600_000).toFixed(1))
+  if (ms >= 3_600_000) return `${hours} ${hours === 1 ? 'hour' : 'hours'}`
   return formatMs(ms)
 }

@@ -1,7 +1,8 @@
 /**
  * Showback from the ledger: who caused which part of what was billed.
  *
- * E1. Lines and the unallocated rest add up to the total in whole cents; what rounding leaves goes to the largest remainders.
+ * E1. Lines and the unallocated rest add up to the total as it is shown: in whole cents from a dollar on, and in finer steps below it,
+ *     so that little is never shown as nothing; what rounding leaves goes to the largest remainders. The same for the month.
  * E2. An hour that lies partly before the time asked for counts with the part within it.
  */
 import type { CostBy, CostLine, CostReport } from '@mq/contract'
@@ -10,7 +11,12 @@ import type { RecordedLine } from './interval.ts'
 import type { CostHour } from './ledger.ts'
 
 const MONTH_MS = HOURS_PER_MONTH * 3_600_000
-const CENTS = 100
+/** Decimals of an amount: the largest decides for all that are added up. */
+const DECIMALS = [
+  { fromUsd: 1, decimals: 2 },
+  { fromUsd: 0.01, decimals: 4 },
+  { fromUsd: 0, decimals: 6 },
+] as const
 
 export type Showback = Pick<CostReport, 'watchedMs' | 'totalUsd' | 'usdPerMonth' | 'lines' | 'unallocated' | 'clusters'>
 
@@ -50,21 +56,21 @@ export function reportOf(hours: readonly CostHour[], by: CostBy, fromMs: number,
     }
   })
   const all = [...told, ...rest]
-  const rounded = inCents(all.map(([, { usd }]) => usd))
-  const totalUsd = rounded.reduce((sum, cents) => sum + cents, 0) / CENTS
+  const spent = addingUp(all.map(([, { usd }]) => usd))
+  const monthly = addingUp(all.map(([, { usdPerMonth }]) => usdPerMonth))
   const lines = all.map(
-    ([key, { usdPerMonth }], at): CostLine => ({
+    ([key], at): CostLine => ({
       key,
-      usd: rounded[at]! / CENTS,
-      usdPerMonth,
-      share: totalUsd > 0 ? rounded[at]! / CENTS / totalUsd : 0,
+      usd: spent.parts[at]!,
+      usdPerMonth: monthly.parts[at]!,
+      share: spent.total > 0 ? spent.parts[at]! / spent.total : 0,
     }),
   )
   const dearestFirst = (a: CostLine, b: CostLine): number => b.usdPerMonth - a.usdPerMonth || (a.key < b.key ? -1 : 1)
   return {
     watchedMs: Math.max(0, ...clusters.map(({ watchedMs }) => watchedMs)),
-    totalUsd,
-    usdPerMonth: all.reduce((sum, [, { usdPerMonth }]) => sum + usdPerMonth, 0),
+    totalUsd: spent.total,
+    usdPerMonth: monthly.total,
     lines: lines.slice(0, told.size).toSorted(dearestFirst),
     unallocated: lines.slice(told.size).toSorted(dearestFirst),
     clusters: clusters.toSorted((a, b) => (a.cluster < b.cluster ? -1 : 1)),
@@ -102,15 +108,14 @@ function restText({ kind, meter }: RecordedLine): string {
 }
 
 /** E1 */
-function inCents(amounts: readonly number[]): number[] {
-  const exact = amounts.map((usd) => usd * CENTS)
-  const whole = exact.map((cents) => Math.floor(cents + 1e-9))
-  let left = Math.round(exact.reduce((sum, cents) => sum + cents, 0)) - whole.reduce((sum, cents) => sum + cents, 0)
-  const byRemainder = exact.map((cents, at) => ({ at, rest: cents - whole[at]! })).toSorted((a, b) => b.rest - a.rest)
-  for (const { at } of byRemainder) {
-    if (left <= 0) break
-    whole[at]!++
-    left--
-  }
-  return whole
+function addingUp(amounts: readonly number[]): { readonly parts: readonly number[]; readonly total: number } {
+  const sum = amounts.reduce((total, usd) => total + usd, 0)
+  const steps = 10 ** DECIMALS.find(({ fromUsd }) => sum >= fromUsd || fromUsd === 0)!.decimals
+  const exact = amounts.map((usd) => usd * steps)
+  const whole = exact.map((amount) => Math.floor(amount + 1e-9))
+  const total = Math.round(sum * steps)
+  const left = total - whole.reduce((all, amount) => all + amount, 0)
+  const byRemainder = exact.map((amount, at) => ({ at, rest: amount - whole[at]! })).toSorted((a, b) => b.rest - a.rest)
+  for (const { at } of byRemainder.slice(0, Math.max(0, left))) whole[at]!++
+  return { parts: whole.map((amount) => amount / steps), total: total / steps }
 }
