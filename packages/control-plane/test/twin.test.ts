@@ -240,18 +240,26 @@ const runWith = (parts: Partial<CalibrationRun>): CalibrationRun => ({
   ...parts,
 })
 
-test('the way to the broker and back comes from batches that left at once, and from no others (K1)', () => {
-  const slow = { ...runWith({}).configuration, lingerMs: 100 }
-  const found = calibrate([
-    runWith({}),
-    runWith({ configuration: slow, sent: sentWith({ sendP50Ms: 99, sendP99Ms: 101 }) }),
-  ])
+test('the way to the broker and back comes from batches that left at once, its spread from all that were not full (K1)', () => {
+  const slow = { ...runWith({}).configuration, lingerMs: 100, batchBytes: 65_536 }
+  const found = calibrate([runWith({})])
   assert.equal(found.produceRttMs, 2)
   assert.equal(found.produceRttP99Ms, 6)
   assert.equal(found.fetchRttMs, 1)
   assert.ok(found.fetchRttP99Ms! > 1 && found.fetchRttP99Ms! < 5)
   assert.equal(found.brokerCpu, undefined)
-  assert.deepEqual(calibrate([runWith({ configuration: slow })]), {})
+  // Ten records a batch: the linger explains 44 ms from the median to the p99, the way the rest.
+  const lingered = runWith({ configuration: slow, sent: sentWith({ sendP50Ms: 60, sendP99Ms: 105 }) })
+  const busy = runWith({ sent: sentWith({ sendP50Ms: 2, sendP99Ms: 180 }) })
+  const together = calibrate([runWith({}), lingered, busy])
+  assert.equal(together.produceRttMs, 2)
+  assert.ok(together.produceRttP99Ms! > 7 && together.produceRttP99Ms! < 12, `${together.produceRttP99Ms}`)
+  const full = runWith({
+    configuration: { ...slow, batchBytes: 1_200 },
+    sent: sentWith({ sendP50Ms: 60, sendP99Ms: 900 }),
+  })
+  assert.equal(calibrate([runWith({}), full]).produceRttP99Ms, 6)
+  assert.deepEqual(calibrate([lingered]), {})
 })
 
 test('CPU that was measured becomes costs of records and requests, in the proportions of the defaults where runs cannot tell (K2)', () => {

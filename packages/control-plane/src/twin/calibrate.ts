@@ -35,12 +35,15 @@ export function calibrate(runs: readonly CalibrationRun[]): Calibration {
   return { ...latencies(runs), ...sender, ...readerCpu(runs, sender), ...brokerCpu(runs) }
 }
 
-/** A batch that leaves at once and is answered at once: the way there and back, and nothing else. */
+/**
+ * The way there and back from batches that leave at once; how much it varies from all batches that were not full, less what waiting
+ * for their linger explains. Batches that leave at once are many, and a machine that is busy with them alone says little of others.
+ */
 function latencies(runs: readonly CalibrationRun[]): Calibration {
   const prompt = runs.filter(({ configuration }) => configuration.lingerMs === 0)
   if (prompt.length === 0) return {}
   const produceRttMs = median(prompt.map(({ sent }) => sent.sendP50Ms))
-  const produceRttP99Ms = median(prompt.map(({ sent }) => sent.sendP99Ms))
+  const produceRttP99Ms = produceRttMs + median(runs.flatMap((run) => waySpreadMs(run) ?? []))
   const heard = prompt.flatMap(({ sent, heard: one, configuration }) =>
     one === null || configuration.fetchMinBytes > 1 ? [] : [{ sent, heard: one }],
   )
@@ -58,6 +61,19 @@ function latencies(runs: readonly CalibrationRun[]): Calibration {
 }
 
 const LEAST_FETCH_MS = 0.3
+/** A batch of so much of its limit may have left because it was full. */
+const FULL_SHARE = 0.8
+
+/** From the median to the p99 of sending, without the linger; null where batches may have been full. Spreads add in squares. */
+function waySpreadMs({ configuration, sent, framedBytes }: CalibrationRun): number | null {
+  if (sent.batches === 0) return null
+  const depth = sent.records / sent.batches
+  if (depth * framedBytes > configuration.batchBytes * FULL_SHARE) return null
+  // Who opens a batch waits for all of the linger, the others for what is left of it.
+  const openers = 1 / depth
+  const waitMs = openers >= 0.5 ? 0 : (configuration.lingerMs * (0.5 - openers)) / (1 - openers)
+  return Math.sqrt(Math.max(0, (sent.sendP99Ms - sent.sendP50Ms) ** 2 - waitMs ** 2))
+}
 
 /** K2: per record and byte, and per batch and request, each pair scaled together; compression comes from the curves. */
 function senderCpu(runs: readonly CalibrationRun[]): Calibration {
