@@ -367,9 +367,11 @@ export class PartitionSender {
   /** P8 */
   #tooLarge(batch: PendingBatch): void {
     const { onSealed, settings } = this.#shared
+    // The topic takes what any settings allowed: a limit that was lowered since says nothing of it.
+    const limitBytes = Math.max(settings.maxMessageBytes, batch.settings?.maxMessageBytes ?? 0)
     batch.lastTrouble = 'MESSAGE_TOO_LARGE (10)'
     if (batch.settled) this.#drop(batch)
-    else if (onSealed !== undefined && batch.wireBytes <= settings.maxMessageBytes) {
+    else if (onSealed !== undefined && batch.wireBytes <= limitBytes) {
       this.#slot = { kind: 'halted', batch }
       onSealed(this.topic, this.partition)
     } else if (batch.encoder.count > 1 && !batch.ambiguous) {

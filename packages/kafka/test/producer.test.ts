@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MqError } from '@mq/contract'
+import type { ProduceFault } from '@mq/testkit'
 import { recordsOf } from '../src/batch-parts.ts'
 import { MemoryBudget } from '../src/memory-budget.ts'
 import { partitionOf } from '../src/partitioner.ts'
@@ -39,6 +40,34 @@ test(
       await new Promise(setImmediate)
       assert.equal(budget.usedBytes, 0)
     }),
+)
+
+test(
+  'a batch under way when its size limit is lowered meets a seal, and is no message that is too large (P8)',
+  TIMEOUT,
+  () => {
+    const sealed: string[] = []
+    let lower = (): void => {}
+    const onProduce = (): ProduceFault => {
+      lower()
+      return { kind: 'answer', code: 10 }
+    }
+    return onStage({ onProduce }, { onSealed: (topic) => sealed.push(topic) }, async ({ producer, failures }) => {
+      lower = () => producer.update({ ...SETTINGS, maxMessageBytes: 1_024 })
+      const topic = producer.topic('t', 1)
+      const sent = [...'ab'].map((each) => producer.send(topic, null, each.repeat(1_500)))
+      for (const one of sent) one.catch(() => {})
+      for (let tries = 0; sealed.length === 0 && failures.length === 0 && tries < 200; tries++) {
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      assert.deepEqual({ sealed, failures }, { sealed: ['t'], failures: [] })
+      producer.hold(topic)
+      assert.deepEqual(
+        producer.takeOver(topic).flatMap((batch) => batch.records().map(({ value }) => value?.length)),
+        [1_500, 1_500],
+      )
+    })
+  },
 )
 
 test('a sealed topic halts the partition with everything in order, for the owner to take (P8)', TIMEOUT, () => {
