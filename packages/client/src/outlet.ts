@@ -289,7 +289,11 @@ export class Outlet {
       this.#switching = false
       this.#breakOff = undefined
     }
-    if (this.#phase.kind === 'waiting' && this.#binding !== undefined) this.apply(this.#binding)
+    const newest = this.#binding
+    if (newest === undefined || this.#closed.signal.aborted) return
+    // Refused meanwhile, and perhaps declared anew since.
+    const isAnew = this.#phase.kind === 'refused' && newest !== binding && !newest.deleted
+    if (this.#phase.kind === 'waiting' || isAnew) this.apply(newest)
   }
 
   /** Takes what an epoch holds. @returns the writer of the next one; nothing when nothing may be sent meanwhile */

@@ -316,6 +316,28 @@ describe('Outlet', () => {
     assert.equal(writers[0]!.sent.length, 1)
   })
 
+  it('takes sends again when it is deleted and declared anew while it goes to another epoch', async () => {
+    const { outlet, writers } = open()
+    outlet.apply(OPEN)
+    const answer = Promise.withResolvers<void>()
+    writers[0]!.lastAnswer = answer.promise
+    outlet.apply(NEXT)
+    outlet.apply(bindingOf({ revision: 4, deleted: true, epochs: [] }))
+    assert.equal(await codeOf(outlet.send('1')), 'MQ_ID_DELETED')
+    const anew = { ...OPEN.epochs[0]!, epoch: 3, topic: 'orders.placed.e3' }
+    outlet.apply(bindingOf({ revision: 5, epochs: [anew] }))
+    answer.resolve()
+    for (let turns = 0; turns < 9; turns++) await turn()
+    void outlet.send('2')
+    assert.deepEqual(
+      writers.map(({ epoch, sent }) => [epoch, sent.length]),
+      [
+        [1, 0],
+        [3, 1],
+      ],
+    )
+  })
+
   it('says how many sends it could not settle when it is closed', async () => {
     const { outlet, time } = open()
     const waiting = codeOf(outlet.send('1'))
