@@ -132,7 +132,6 @@ export class EpochReader {
     if (!wasOpen || this.#ends === undefined || this.#commitTimer === undefined || this.#closed.signal.aborted) return
     for (const work of this.#works.values()) this.#watchEnd(work)
     this.#commitEnds()
-    this.#options.deps.timers.clearTimeout(this.#commitTimer)
     this.#armCommit()
   }
 
@@ -322,6 +321,8 @@ export class EpochReader {
   /** Every second, and of a sealed epoch more often what has come to its end (R7). */
   #armCommit(sinceMs = 0): void {
     const afterMs = this.#ends === undefined ? COMMIT_EVERY_MS : COMMIT_END_MS
+    // The epoch may have ended during a commit: then the clock was set meanwhile.
+    if (this.#commitTimer !== undefined) this.#options.deps.timers.clearTimeout(this.#commitTimer)
     this.#commitTimer = this.#options.deps.timers.setTimeout(() => {
       const isTime = sinceMs + afterMs >= COMMIT_EVERY_MS
       const live = this.#live().filter((work) => isTime || this.#isAtEnd(work))

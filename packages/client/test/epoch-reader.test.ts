@@ -61,6 +61,7 @@ class TestKafka {
   failCommits: MqError | undefined
   failListing: MqError | undefined
   onJoin = async (): Promise<void> => {}
+  onCommit = async (): Promise<void> => {}
 
   openGroup(options: Omit<GroupOptions, 'cluster'>) {
     this.group = options
@@ -68,6 +69,7 @@ class TestKafka {
       start: () => this.onJoin(),
       committed: async () => this.committed,
       commit: async (offsets: { partition: number; offset: bigint }[]) => {
+        await this.onCommit()
         if (this.failCommits !== undefined) throw this.failCommits
         for (const { partition, offset } of offsets) {
           this.commits.push(`${partition}@${offset}`)
@@ -201,6 +203,23 @@ describe('EpochReader', () => {
     kafka.deliver(new TestBatch(1, [5, 6], 7))
     await time.advance(3)
     assert.deepEqual(kafka.commits, ['2@6', '0@7', '1@7'])
+  })
+
+  it('has one clock for its commits, also when its epoch ends during one, and none once it is closed (R7)', async () => {
+    const { kafka, time, reader } = await open(() => {})
+    await kafka.assign(0)
+    kafka.deliver(new TestBatch(0, [5], 6))
+    const slow = Promise.withResolvers<void>()
+    kafka.onCommit = () => slow.promise
+    await time.advance(1_000)
+    const epoch = { ...bindingOf().epochs[0]!, state: 'sealed' as const, endOffsets: ['9', '9', '9'] }
+    reader.update(bindingOf().consumer, epoch)
+    await time.advance(10)
+    slow.resolve()
+    await time.advance(10)
+    assert.equal(time.timers, 1)
+    await reader.close(1_000)
+    assert.equal(time.timers, 0)
   })
 
   it('says more often what it holds while its epoch is being prepared, but not for ever (R8)', async () => {
