@@ -74,6 +74,11 @@ export class Shadow {
     let collector = this.#collectors.get(mqId)
     if (collector === undefined) {
       collector = new ShadowCollector(this.#options.deps.clock, this.#room, (ready) => {
+        // S2: what nobody will measure is not kept.
+        if (this.#isOver) {
+          ready.close()
+          return
+        }
         this.#ready.push(ready)
         if (this.#running === undefined) this.#running = this.#run()
         else if (this.#isIdle) this.#wake?.()
@@ -91,10 +96,12 @@ export class Shadow {
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#closed
     for (;;) {
+      if (this.#isOver) {
+        for (const one of this.#ready.splice(0)) one.close()
+        break
+      }
       const collector = this.#ready.shift()
-      if (signal.aborted || this.#failures >= MOST_FAILURES) break
       if (collector !== undefined) {
         await this.#round(collector)
         continue
@@ -106,7 +113,11 @@ export class Shadow {
     }
     await this.#letGo()
     this.#running = undefined
-    if (this.#ready.length > 0 && !signal.aborted && this.#failures < MOST_FAILURES) this.#running = this.#run()
+    if (this.#ready.length > 0 && !this.#isOver) this.#running = this.#run()
+  }
+
+  get #isOver(): boolean {
+    return this.#closed.signal.aborted || this.#failures >= MOST_FAILURES
   }
 
   async #round(collector: ShadowCollector): Promise<void> {

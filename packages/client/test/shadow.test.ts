@@ -178,6 +178,10 @@ describe('Shadow', () => {
     await busy(time, [collector], 900)
     assert.equal(tries, 3)
     assert.deepEqual(collector.take(), [])
+    const others = Array.from({ length: 40 }, (_, n) => shadow.collector(`orders.${n}`))
+    await busy(time, others, 60)
+    const kept = [collector, ...others].reduce((sum, one) => sum + one.batches().length, 0)
+    assert.equal(kept, 0, 'no copy is kept for nothing')
     await shadow.close()
   })
 
