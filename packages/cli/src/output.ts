@@ -88,10 +88,20 @@ export function table(
   return trimLines(view.toString())
 }
 
-/** Two columns without a head: names and what they are. */
-export function fields(rows: readonly (readonly [string, string])[], colors: Colors): string {
-  const width = Math.max(...rows.map(([name]) => name.length))
-  return rows.map(([name, value]) => `  ${colors.dim(name.padEnd(width))}  ${value}`.trimEnd()).join('\n')
+/** Two columns without a head: names and what they are, which is wrapped to what is left of `width`. */
+export function fields(
+  rows: readonly (readonly [string, string])[],
+  colors: Colors,
+  width = Number.POSITIVE_INFINITY,
+): string {
+  const names = Math.max(...rows.map(([name]) => name.length))
+  return rows
+    .flatMap(([name, value]) =>
+      (width === Number.POSITIVE_INFINITY ? [value] : wrap(value, Math.max(20, width - names - 4))).map((line, nth) =>
+        `  ${colors.dim((nth === 0 ? name : '').padEnd(names))}  ${line}`.trimEnd(),
+      ),
+    )
+    .join('\n')
 }
 
 function trimLines(text: string): string {

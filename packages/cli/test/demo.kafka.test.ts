@@ -3,16 +3,19 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import type { Decision } from '@mq/contract'
 import { freshFolder } from './harness.ts'
 import { MqProcess, mq } from './process.ts'
 
 const LIMIT = { timeout: 120_000 }
+/** Trying and watching takes 40 s where nothing else runs. */
+const WITH_TUNING = { timeout: 280_000 }
 const cwd = freshFolder()
 after(() => rmSync(cwd, { recursive: true, force: true }))
 
-test('a short demo ends by itself, every check holds, and the report carries every figure', LIMIT, async () => {
+test('a short demo ends by itself, every check holds, and the report carries every figure', WITH_TUNING, async () => {
   const { code, stdout, stderr } = await mq(
-    ['demo', '--flights', '20000', '--seconds', '2', '--rate', '500', '-o', 'json'],
+    ['demo', '--flights', '20000', '--seconds', '2', '--rate', '500', '--tuning', '150', '-o', 'json'],
     { cwd },
   )
   assert.equal(code, 0, stderr)
@@ -35,6 +38,17 @@ test('a short demo ends by itself, every check holds, and the report carries eve
       }
       detail: { choices: unknown[]; traffic: { recordsIn: number; wireBytesIn: number } }
     }
+    tuning: {
+      sent: number
+      group: { received: number }
+      decision: Decision
+      stored: { before: number; after: number }
+      priceBook: { id: string; version: string }
+      assumptions: string[]
+      detail: { producer: unknown }
+      checks: { name: string; ok: boolean }[]
+    }
+    open: unknown[]
     shop: { sent: Record<string, number>; checks: { ok: boolean }[]; groups: { endToEndMs: { p99: number } }[] }
   }
   assert.equal(report.ok, true)
@@ -64,6 +78,23 @@ test('a short demo ends by itself, every check holds, and the report carries eve
   assert.ok(levels > 0)
   assert.ok(report.shop.groups.every((group) => group.endToEndMs.p99 > 0))
   assert.ok([...report.flights.checks, ...report.shop.checks].every((check) => check.ok))
+  const { decision, stored, group, priceBook, assumptions, checks, detail, ...tuning } = report.tuning
+  assert.deepEqual(report.open, [], `${decision.status}\n${JSON.stringify(decision.steps)}`)
+  assert.equal(decision.state, 'kept')
+  assert.ok(decision.change.kind === 'producer-settings')
+  const { codec, lingerMs, batchBytes } = decision.change.before
+  assert.deepEqual([codec, lingerMs, batchBytes], ['none', 5, 16_384])
+  assert.deepEqual(detail.producer, decision.change.after)
+  assert.equal(decision.trial!.instances.length, 1)
+  assert.equal(decision.trial!.ofInstances, 3)
+  assert.ok(decision.measured!.usdPerMonth! < decision.measuredBefore!.usdPerMonth! * 0.7)
+  assert.ok(decision.predicted.usdPerMonth! < decision.before.usdPerMonth! * 0.7)
+  assert.ok(stored.after < stored.before * 0.7, JSON.stringify(stored))
+  assert.ok(tuning.sent > 10_000)
+  assert.equal(group.received, tuning.sent)
+  assert.equal(priceBook.id, 'aws-us-east-1')
+  assert.ok(priceBook.version !== '' && assumptions.some((one) => one.includes('aws-us-east-1 is assumed')))
+  assert.ok(checks.some(({ name }) => name === 'the logs of the brokers grew by what was measured, after'))
 })
 
 test('S1: Ctrl-C in the middle ends every process and removes the folder', LIMIT, async () => {

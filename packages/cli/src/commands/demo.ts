@@ -1,9 +1,10 @@
 /** `mq demo`: everything once, on real events, checked, with a report; ends by itself. */
 import type { Command } from 'commander'
 import { playFlights, startExpected } from '../demo/flights.ts'
-import { type DemoReport, reportText } from '../demo/report.ts'
+import { allChecks, type DemoReport, reportText } from '../demo/report.ts'
 import { playShop } from '../demo/shop.ts'
 import { Stage } from '../demo/stage.ts'
+import { beginTuning, TRACKED_ID, type Tuning, type TuningReport, tuneOnly } from '../demo/tuning.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { Exit } from '../failures.ts'
 import type { Io } from '../io.ts'
@@ -16,6 +17,7 @@ interface DemoFlags extends OutputFlags {
   readonly seconds: number
   readonly rate: number
   readonly seed: number
+  readonly tuning: number
   readonly bootstrap?: readonly string[]
 }
 
@@ -26,16 +28,22 @@ export function demoCommand(program: Command, io: Io): void {
     .command('demo')
     .summary('run everything once on real events and print a report')
     .description(
-      'Starts Kafka and a control plane on free ports in a temporary folder, plays 3,000,000 real US flights and a seeded shop through mQ IDs, moves the busiest of them to a second cluster meanwhile, checks every sum against the source, prints a report and cleans up. Exit code 0 only when every check holds.',
+      'Starts Kafka and a control plane on free ports in a temporary folder, plays 3,000,000 real US flights and a seeded shop through mQ IDs, moves the busiest of them to a second cluster meanwhile, lets the tuning loop find and prove a cheaper configuration for a service that begins with the defaults of the Java client of Kafka, checks every sum against the source, prints a report and cleans up. Exit code 0 only when every check holds.',
     )
     .option('--flights <n>', 'play only the first so many flights', wholeNumber(1_000, ALL_FLIGHTS), ALL_FLIGHTS)
     .option('--seconds <n>', 'how long the shop is open', wholeNumber(1, 3_600), 10)
     .option('--rate <n>', 'messages a second in the shop', wholeNumber(10, 100_000), 2_000)
     .option('--seed <n>', 'seed of the shop', wholeNumber(0, 4_294_967_295), 7)
+    .option(
+      '--tuning <seconds>',
+      'how long the badly configured service waits for a decision at most; 0 leaves it out',
+      wholeNumber(0, 3_600),
+      80,
+    )
     .option('--bootstrap <addresses>', 'use this Kafka (host:port, commas between) instead of a local one', addressList)
   withExamples(withOutput(command), [
     ['mq demo', 'all of it'],
-    ['mq demo --flights 200000', 'a shorter one'],
+    ['mq demo --flights 200000 --tuning 0', 'a shorter one, in which nothing is tuned'],
     ['mq demo -o json | jq .ok', 'for programs'],
   ]).action((flags: DemoFlags) => demo(io, flags))
 }
@@ -48,12 +56,18 @@ async function demo(io: Io, flags: DemoFlags): Promise<void> {
   let report: DemoReport
   try {
     const expecting = startExpected(stage, flags.flights)
-    await stage.start(flags.bootstrap, say)
+    const { javaClientDefaults } = await import('@mq/control-plane')
+    await stage.start(flags.bootstrap, { [TRACKED_ID]: javaClientDefaults }, say)
+    await tuneOnly(stage, TRACKED_ID)
     say('A. flights at full speed')
     const flights = await playFlights(stage, flags.flights, expecting, say)
+    say('C. a badly configured service begins')
+    const tuned = flags.tuning === 0 ? undefined : await beginTuning(stage, flags.tuning * 1_000)
     say('B. a shop at a steady rate')
     const shop = await playShop(stage, { messagesPerSecond: flags.rate, seconds: flags.seconds, seed: flags.seed }, say)
-    const failed = [...flights.checks, ...shop.checks].filter((check) => !check.ok)
+    const tuning = tuned === undefined ? null : await waitFor(tuned, say)
+    const checks = allChecks({ flights, shop, tuning })
+    const failed = checks.filter((check) => !check.ok)
     const kafka =
       flags.bootstrap === undefined ? 'two local Kafkas of one broker each' : `Kafka at ${flags.bootstrap.join(', ')}`
     report = {
@@ -62,7 +76,9 @@ async function demo(io: Io, flags: DemoFlags): Promise<void> {
       kafka,
       flights,
       shop,
+      tuning,
       failed,
+      open: checks.filter((check) => check.isOpen === true),
     }
   } finally {
     progress.update('cleaning up')
@@ -71,4 +87,15 @@ async function demo(io: Io, flags: DemoFlags): Promise<void> {
   }
   await print(io, flags.output, report, (colors, width) => reportText(report, colors, width))
   if (!report.ok) throw new Exit(exitCodes.failure)
+}
+
+async function waitFor(tuning: Tuning, say: (text: string, detail?: string) => void): Promise<TuningReport> {
+  const show = (): void => say('C. a badly configured service gets cheaper', `(${tuning.status()})`)
+  show()
+  const timer = setInterval(show, 250)
+  try {
+    return await tuning.report
+  } finally {
+    clearInterval(timer)
+  }
 }

@@ -2,7 +2,7 @@
  * One example application as a process of its own.
  *
  * P1. Its result is the last JSON object on its stdout; lines `{"progress":N}` before it tell how far it is.
- * P2. It ends with its parent's wish: SIGTERM first, SIGKILL when it does not listen.
+ * P2. It ends with its parent's wish: SIGTERM first, SIGKILL when it does not listen. Asked to finish, it takes the time it needs.
  * P3. Memory for what it prints is bounded; the end of stderr is kept to explain a failure.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -64,6 +64,11 @@ export class AppProcess {
     const parsed = schema.safeParse(parseLine(line))
     if (parsed.success) return parsed.data
     throw new MqError('MQ_CHECK_FAILED', `${this.name} printed a result of another shape: ${line.slice(0, 200)}`)
+  }
+
+  /** Asks it to end and to print what it did (P2). */
+  finish(): void {
+    this.#child.kill('SIGTERM')
   }
 
   stop(): void {

@@ -2,11 +2,14 @@
  * What the demo holds to be true, each checked against a computation that did not go through mQ.
  *
  * D1. A check says what was expected and what was found, so that a failure explains itself.
+ * D2. What mQ rightly leaves undone on a machine that is too busy to prove anything is neither held nor broken, and shown as that.
  */
 export interface Check {
   readonly name: string
   readonly ok: boolean
   readonly detail: string
+  /** D2. */
+  readonly isOpen?: true
 }
 
 export type Sums = Readonly<Record<string, readonly number[]>>
@@ -21,6 +24,14 @@ export function sameCount(name: string, found: number, expected: number): Check 
 
 export function none(name: string, found: number, what: string): Check {
   return { name, ok: found === 0, detail: found === 0 ? `0 ${what}` : `${found.toLocaleString('en-US')} ${what}` }
+}
+
+/** Whether two measurements of the same thing agree, within a share of the second. */
+export function near(name: string, found: number | null, expected: number | null, share: number, unit: string): Check {
+  const text = (value: number | null): string =>
+    value === null ? 'nothing' : `${Number(value.toPrecision(3))} ${unit}`
+  const ok = found !== null && expected !== null && Math.abs(found - expected) <= expected * share
+  return { name, ok, detail: `${text(found)} ${ok ? 'and' : 'instead of'} ${text(expected)}` }
 }
 
 /** Every cell of both tables, in both directions. */

@@ -1,4 +1,4 @@
-/** What the demo tells at its end: counts, order, speed, bytes, and what mQ chose and why. */
+/** What the demo tells at its end: counts, order, speed, bytes, what mQ chose and why, and what it made cheaper. */
 import type { Choice, MqIdDetail } from '@mq/contract'
 import { bytesText } from '../describe-view.ts'
 import type { Colors } from '../io.ts'
@@ -8,9 +8,13 @@ import type { Check } from './checks.ts'
 import { FLIGHTS_ID, type FlightsReport } from './flights.ts'
 import type { MoveReport } from './move.ts'
 import { SHOP_IDS, type ShopReport } from './shop.ts'
+import type { TuningReport } from './tuning.ts'
+import { DEFAULTS, tuningText } from './tuning-view.ts'
 
 /** A report is read even where there is no terminal. */
 const REPORT_WIDTH = 110
+/** Where the text of a check begins. */
+const INDENT = ' '.repeat(7)
 
 export interface DemoReport {
   readonly ok: boolean
@@ -18,11 +22,20 @@ export interface DemoReport {
   readonly kafka: string
   readonly flights: FlightsReport
   readonly shop: ShopReport
+  /** Null when it was left out. */
+  readonly tuning: TuningReport | null
   readonly failed: readonly Check[]
+  /** Neither held nor broken (D2). */
+  readonly open: readonly Check[]
 }
 
-export function reportText(report: DemoReport, colors: Colors, width: number): string {
-  const { flights, shop } = report
+export function allChecks({ flights, shop, tuning }: Pick<DemoReport, 'flights' | 'shop' | 'tuning'>): Check[] {
+  return [...flights.checks, ...shop.checks, ...(tuning?.checks ?? [])]
+}
+
+export function reportText(report: DemoReport, colors: Colors, terminal: number): string {
+  const { flights, shop, tuning } = report
+  const width = Math.min(terminal, REPORT_WIDTH)
   const parts = [
     colors.bold(`A. ${formatCount(flights.sent)} real US flights through ${FLIGHTS_ID}, at full speed`),
     fields(
@@ -41,10 +54,13 @@ export function reportText(report: DemoReport, colors: Colors, width: number): s
         ...flights.latest.map((line): [string, string] => ['result', line]),
       ],
       colors,
+      width,
     ),
-    checksText(flights.checks, colors),
+    checksText(flights.checks, colors, width),
     '',
-    colors.bold(`B. A seeded shop through ${SHOP_IDS.join(', ')}, at a steady rate`),
+    ...wrap(`B. A seeded shop through ${SHOP_IDS.join(', ')}, at a steady rate`, width).map((line) =>
+      colors.bold(line),
+    ),
     fields(
       [
         ['sent', `${formatCount(total(shop.sent))} messages in ${formatMs(shop.durationMs)}: ${perId(shop.sent)}`],
@@ -57,32 +73,56 @@ export function reportText(report: DemoReport, colors: Colors, width: number): s
         ['bytes', shopBytes(shop)],
       ],
       colors,
+      width,
     ),
-    checksText(shop.checks, colors),
+    checksText(shop.checks, colors, width),
     '',
+    ...(tuning === null ? [] : tuningParts(tuning, colors, width)),
     colors.bold('What mQ chose, with nobody naming a topic, a partition, a broker or a setting'),
-    choicesText([flights.detail, ...shop.details], colors),
+    choicesText([flights.detail, ...shop.details], colors, width),
     '',
     colors.bold('Why'),
-    reasonsText([flights.detail, ...shop.details], colors, Math.min(width, REPORT_WIDTH)),
+    reasonsText([flights.detail, ...shop.details], colors, width),
     '',
     verdict(report, colors),
   ]
   return parts.join('\n')
 }
 
-function verdict(report: DemoReport, colors: Colors): string {
-  const all = report.flights.checks.length + report.shop.checks.length
-  const took = `${formatMs(report.durationMs)} on ${report.kafka}`
-  if (report.ok) return colors.green(colors.bold(`All ${all} checks hold. ${took}.`))
-  return colors.red(colors.bold(`${report.failed.length} of ${all} checks do not hold. ${took}.`))
+function tuningParts(tuning: TuningReport, colors: Colors, width: number): string[] {
+  const title = `C. A service that begins with ${DEFAULTS}, through ${tuning.id} at ${formatCount(tuning.messagesPerSecond)} messages/s`
+  return [
+    ...wrap(title, width).map((line) => colors.bold(line)),
+    tuningText(tuning, colors, width),
+    '',
+    checksText(tuning.checks, colors, width),
+    '',
+  ]
 }
 
-function checksText(checks: readonly Check[], colors: Colors): string {
+function verdict(report: DemoReport, colors: Colors): string {
+  const all = allChecks(report).length - report.open.length
+  const took = `${formatMs(report.durationMs)} on ${report.kafka}`
+  const open = report.open.length === 0 ? '' : ` ${colors.yellow('Not reached: part C found nothing it could keep.')}`
+  if (report.ok) return `${colors.green(colors.bold(`All ${all} checks hold. ${took}.`))}${open}`
+  return `${colors.red(colors.bold(`${report.failed.length} of ${all} checks do not hold. ${took}.`))}${open}`
+}
+
+function checksText(checks: readonly Check[], colors: Colors, width: number): string {
   return checks
-    .map((check) => {
-      const mark = check.ok ? colors.green('ok  ') : colors.red('FAIL')
-      return `  ${mark} ${check.name} ${colors.dim(`(${check.detail})`)}`
+    .flatMap((check) => {
+      const mark = check.isOpen === true ? colors.yellow('--  ') : check.ok ? colors.green('ok  ') : colors.red('FAIL')
+      const detail = `(${check.detail})`
+      if (INDENT.length + check.name.length + 1 + detail.length <= width) {
+        return [`  ${mark} ${check.name} ${colors.dim(detail)}`]
+      }
+      const [head, ...rest] = wrap(check.name, width - INDENT.length)
+      const details = wrap(detail, width - INDENT.length)
+      return [
+        `  ${mark} ${head}`,
+        ...rest.map((line) => `${INDENT}${line}`),
+        ...details.map((line) => `${INDENT}${colors.dim(line)}`),
+      ]
     })
     .join('\n')
 }
@@ -135,11 +175,21 @@ const SHOWN = [
   'consumer.sessionTimeoutMs',
 ] as const
 
-function choicesText(details: readonly MqIdDetail[], colors: Colors): string {
+/** In parts below each other where the terminal is too narrow for all of them beside each other. */
+function choicesText(details: readonly MqIdDetail[], colors: Colors, width: number): string {
   const shown = SHOWN.filter((setting) => details.some((detail) => choiceOf(detail, setting) !== undefined))
+  const values = (detail: MqIdDetail): string[] => shown.map((setting) => choiceOf(detail, setting)?.value ?? '-')
+  const wide = details.reduce(
+    (sum, detail) => sum + 2 + Math.max(detail.id.length, ...values(detail).map((value) => value.length)),
+    Math.max(...shown.map((setting) => setting.length)) + 2,
+  )
+  if (wide > width && details.length > 1) {
+    const half = Math.ceil(details.length / 2)
+    return [details.slice(0, half), details.slice(half)].map((part) => choicesText(part, colors, width)).join('\n\n')
+  }
   return table(
     [{ head: '  SETTING' }, ...details.map((detail) => ({ head: detail.id }))],
-    shown.map((setting) => [`  ${setting}`, ...details.map((detail) => choiceOf(detail, setting)?.value ?? '-')]),
+    shown.map((setting, nth) => [`  ${setting}`, ...details.map((detail) => values(detail)[nth]!)]),
     colors,
   )
 }

@@ -27,6 +27,19 @@ export const FlightsFollowed = z.object({
 })
 export type FlightsFollowed = z.output<typeof FlightsFollowed>
 
+export const Tracker = z.object({ role: z.literal('tracker'), sent: count, durationMs: count })
+export const Board = z.object({
+  role: z.literal('board'),
+  group: z.string(),
+  airports: count,
+  received: count,
+  duplicates: count,
+  orderViolations: count,
+  durationMs: count,
+  endToEndMs: Latency,
+})
+export type Board = z.output<typeof Board>
+
 const PerId = z.record(z.string(), count)
 export const ShopExpected = z.object({ role: z.literal('expected'), sent: PerId, revenueCents: count, units: count })
 export const Shoppers = z.object({

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MqIdDetail } from '@mq/contract'
+import type { ScannedTopic, StartingSettings } from '@mq/control-plane'
 import { ControlPlaneApi } from '../api.ts'
 import { readDeclarations } from '../declarations-file.ts'
 import { localMigrationTimes } from '../dev/migration-times.ts'
@@ -31,6 +32,7 @@ export class Stage {
   #api: ControlPlaneApi | undefined
   /** Where mQ IDs can be moved to; none when the demo runs on somebody's Kafka. */
   secondCluster: string | undefined
+  #clusters: readonly { readonly name: string; readonly bootstrap: readonly string[] }[] = []
 
   constructor(io: Io, folder: string) {
     this.#io = io
@@ -56,8 +58,15 @@ export class Stage {
     await sleep(ms, undefined, { signal: this.#io.interrupt })
   }
 
-  /** Starts Kafka, or uses the one at `bootstrap`, and the control plane. */
-  async start(bootstrap: readonly string[] | undefined, say: (text: string) => void): Promise<void> {
+  /**
+   * Starts Kafka, or uses the one at `bootstrap`, and the control plane.
+   * @param startWith what the clients of an mQ ID had before mQ
+   */
+  async start(
+    bootstrap: readonly string[] | undefined,
+    startWith: Readonly<Record<string, StartingSettings>>,
+    say: (text: string) => void,
+  ): Promise<void> {
     const { startCluster } = await import('@mq/local')
     const { silentLogger, startControlPlane } = await import('@mq/control-plane')
     const clusters: { name: string; bootstrap: readonly string[] }[] =
@@ -71,6 +80,7 @@ export class Stage {
       }
       this.secondCluster = SECOND
     }
+    this.#clusters = clusters
     this.#io.interrupt.throwIfAborted()
     const controlPlane = await startControlPlane({
       port: 0,
@@ -81,6 +91,8 @@ export class Stage {
         return { name, bootstrap: [...addresses], securityProtocol: 'plaintext' as const }
       }),
       migrationTimes: localMigrationTimes,
+      timing: 'dev',
+      startWith,
     })
     this.#closing.unshift(controlPlane)
     this.#api = new ControlPlaneApi({ url: controlPlane.url, source: 'mq demo' })
@@ -120,6 +132,17 @@ export class Stage {
 
   describe(id: string): Promise<MqIdDetail> {
     return this.api.call('getId', { params: { id } }, { signal: this.#io.interrupt })
+  }
+
+  /** Looks at the topic of an mQ ID from outside, as `mq scan` does: nothing of it comes from clients of mQ. */
+  async look(id: string): Promise<ScannedTopic> {
+    const { scanCluster } = await import('@mq/control-plane')
+    const { cluster, topic } = (await this.describe(id)).epochs.at(-1)!
+    const { bootstrap } = this.#clusters.find(({ name }) => name === cluster)!
+    const address = { name: cluster, bootstrap: [...bootstrap], securityProtocol: 'plaintext' as const }
+    const signal = this.#io.interrupt
+    const { topics } = await scanCluster({ address, economics: null, watchMs: 0, topics: [topic], signal })
+    return topics[0]!
   }
 
   /** S1. */

@@ -20,7 +20,9 @@ export interface ScannedTopic {
   readonly rateOverMs: number | null
   readonly wireBytesPerSecond: number
   readonly wireBytesPerRecord: number | null
+  /** One copy. */
   readonly storedBytes: number | null
+  readonly storedRecords: number | null
   readonly codec: string | null
   readonly recordsPerBatch: number | null
   /** Bytes before compression over bytes on the wire. */
@@ -197,6 +199,7 @@ function scannedTopic(bill: TopicBill): ScannedTopic {
     wireBytesPerSecond: state.quantities.wireBytesPerSecond,
     wireBytesPerRecord: bill.wireBytesPerRecord,
     storedBytes: topic.leaderBytes,
+    storedRecords: topic.retainedRecords,
     codec: batches === null ? null : codecsText(batches.codecs),
     recordsPerBatch: batches === null ? null : batches.records / batches.batches,
     compressionRatio: batches === null ? null : batches.uncompressedBytes / batches.wireBytes,

@@ -1,0 +1,2 @@
+/** The mQ ID that departures are tracked by as they happen. */
+export const TRACKED = 'flights.tracked'
