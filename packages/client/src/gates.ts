@@ -7,7 +7,8 @@
  *     themselves: an empty partition is drained from the start, and must not open what waits for the epoch before it.
  * D3. The oldest epoch of the binding is open. An epoch that is away (`lost`), or was and is back (`late`), holds nothing
  *     back; one that is back is done with only when all of it is read.
- * D4. Positions only rise; all of it is derived from them and the binding, so that whoever comes later finds the same.
+ * D4. Positions only rise, so what is open stays so; all of it is derived from them and the binding, so that whoever comes
+ *     later finds the same.
  */
 import { type Epoch, MqError, type Ordering } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
@@ -37,6 +38,8 @@ interface Stretch {
   readonly epoch: Epoch
   readonly ends: readonly bigint[] | undefined
   readonly positions: Map<number, bigint>
+  /** Partitions found open (D4): the ways back through many epochs are too many to go twice. */
+  readonly open: Set<number>
 }
 
 export class Gates {
@@ -65,6 +68,7 @@ export class Gates {
       epoch,
       ends: epoch.state === 'sealed' ? epoch.endOffsets?.map(BigInt) : undefined,
       positions: this.#stretch(epoch.epoch)?.positions ?? new Map(),
+      open: new Set(),
     }))
     if (this.#hasUndrained()) this.#asking ??= this.#ask()
   }
@@ -115,10 +119,12 @@ export class Gates {
   #isOpenAt(at: number, partition: number): boolean {
     const before = this.#stretches[at - 1]
     const own = this.#stretches[at]
-    if (before === undefined || own === undefined) return true
-    return olderPartitions(this.#ordering, before.epoch.partitions, own.epoch.partitions, partition).every(
+    if (before === undefined || own === undefined || own.open.has(partition)) return true
+    const isOpen = olderPartitions(this.#ordering, before.epoch.partitions, own.epoch.partitions, partition).every(
       (older) => (isPassed(before) || this.#isDrained(before, older)) && this.#isOpenAt(at - 1, older),
     )
+    if (isOpen) own.open.add(partition)
+    return isOpen
   }
 
   #hasUndrained(): boolean {

@@ -148,6 +148,17 @@ describe('Gates', () => {
     await gates.close()
   })
 
+  it('looks at every partition of many epochs once, not at every way back from it', async () => {
+    const counts = Array.from({ length: 40 }, (_, at) => (at % 2 === 0 ? 6 : 10))
+    const epochs = counts.map((count, at) => epochOf(at + 1, count, at === 39 ? undefined : new Array(count).fill(0)))
+    const { gates } = open(epochs)
+    const startedMs = performance.now()
+    assert.equal(gates.isOpen(40, 9), true)
+    assert.equal(gates.isDone(39), true)
+    assert.ok(performance.now() - startedMs < 1_000)
+    await gates.close()
+  })
+
   it('never opens the partition of a key while the key has records to read in any older epoch', () => {
     const counts = fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 2, maxLength: 4 })
     fc.assert(
