@@ -12,7 +12,7 @@ import type { FastifyInstance } from 'fastify'
 import { assembleCosting, type Costing } from './cost/assemble.ts'
 import { every } from './deadline.ts'
 import { assembleDeciding, type Deciding } from './decisions/assemble.ts'
-import { configurationOf } from './decisions/world-view.ts'
+import { configurationOf, logBytesOf, type SeenLog } from './decisions/world-view.ts'
 import { checkExposure } from './http/guard.ts'
 import { createHandlers } from './http/handlers.ts'
 import { createServer } from './http/server.ts'
@@ -194,6 +194,11 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
         return clusterModelOf(record, costing.watcher.observation(name), calibrations.constants(name))
       })
     const times = { ...(options.timing === 'dev' ? devTimes : usualTimes), ...options.loopTimes }
+    const seenLog: SeenLog = (cluster, topic) => {
+      const bytes = costing.watcher.topic(cluster, topic)?.leaderBytes ?? null
+      const atMs = costing.watcher.observation(cluster)?.startedAtMs
+      return bytes === null || atMs === undefined ? null : { atMs, bytes }
+    }
     const deciding = await assembleDeciding({
       store,
       registry,
@@ -206,11 +211,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       logger,
       times,
       clusterModels,
-      seenLog: (cluster, topic) => {
-        const bytes = costing.watcher.topic(cluster, topic)?.leaderBytes ?? null
-        const atMs = costing.watcher.observation(cluster)?.startedAtMs
-        return bytes === null || atMs === undefined ? null : { atMs, bytes }
-      },
+      seenLog,
       seenRetentionMs: (cluster, topic) => costing.watcher.topic(cluster, topic)?.configs?.retentionMs ?? null,
     })
     const activeOf = (id: string): ActiveId | undefined => {
@@ -226,7 +227,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       active: activeOf,
       ids: () => registry.all().flatMap((record) => (record.state === 'active' ? [record.id] : [])),
       profile: (id) => traffic.profile(id),
-      workload: workloadOf,
+      workload: (profile, active) => workloadOf(profile, active, logBytesOf(seenLog, active)),
       configuration: configurationOf,
       clusterModel: (name) => clusterModels().find((model) => model.name === name),
       addresses: () => registry.clusters().map(({ address }) => address),
@@ -275,6 +276,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       costs: costing.costs,
       budgets: costing.budgets,
       clusterModels,
+      seenLog,
     })
     const app = await createServer({
       token: options.token,

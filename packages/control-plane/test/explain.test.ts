@@ -51,6 +51,15 @@ test(
   },
 )
 
+test('what is kept without a limit in time says what that is priced as', TIMEOUT, async (t) => {
+  const plane = await declared(t, { retention: 'latest-per-key' })
+  assert.ok(
+    (await explained(plane)).assumptions.some((text) => /how much compaction leaves is not known yet/.test(text)),
+  )
+  const { after } = await asked(plane, { retention: 'forever' })
+  assert.ok(after.assumptions.some((text) => /for ever is priced as it will be after a year/.test(text)))
+})
+
 test('every amount is a sum of meters that name basis, formula and assumption (X1)', TIMEOUT, async (t) => {
   const plane = await declared(t, { expectedMessagesPerSecond: 2_000, latencyP99Ms: '1s' })
   const explanation = await explained(plane)

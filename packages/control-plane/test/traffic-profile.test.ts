@@ -310,6 +310,23 @@ test('the workload of a profile is one that the economics take, whatever was rep
   assert.deepEqual(curvesOf([]), [])
 })
 
+test('a log of the latest record per key is what it holds, and no other log is (W3)', async (t) => {
+  const plane = await startHarness(t, {})
+  const { traffic, report } = open()
+  report({ producers: [producer()] })
+  const retained = async (retention: string): Promise<number | null> => {
+    const id = retention === '7d' ? 'some.days' : retention === 'forever' ? 'all.of.it' : 'latest.only'
+    const put = await plane.call('PUT', `/v1/ids/${id}`, { intent: { retention } })
+    assert.equal(put.status, 200, put.text)
+    const record = plane.registry.get(id)
+    assert.ok(record?.state === 'active')
+    return workloadOf(traffic.profile(ID)!, record, 5_000).retainedBytes
+  }
+  assert.equal(await retained('latest-per-key'), 5_000)
+  assert.equal(await retained('forever'), null)
+  assert.equal(await retained('7d'), null)
+})
+
 test('every record is in the roll-ups of 10 seconds, of 5 minutes and of an hour once (I4)', async (t) => {
   const plane = await startHarness(t, {})
   const { deps, traffic, report } = open()

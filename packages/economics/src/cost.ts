@@ -187,7 +187,7 @@ function storageLines(quantities: Quantities, shape: Shape, cluster: ClusterMode
       'GB-month',
       'F4',
       tariff.storage === 'disk'
-        ? `${shape.replication} copies on disks filled to ${Math.round(cluster.diskShare * 100)} %, one segment beyond the retention`
+        ? `${shape.replication === 1 ? 'one copy' : `${shape.replication} copies`} on disks filled to ${Math.round(cluster.diskShare * 100)} %, one segment beyond the retention`
         : 'retained bytes once, as the vendor counts them',
     ),
   ]
@@ -239,7 +239,9 @@ function computeLines(quantities: Quantities, shape: Shape, cluster: ClusterMode
         (cluster.constants.brokerCpu.kind === 'sizing-rule'
           ? `a vCPU carries ${cluster.constants.brokerCpu.inMibPerSecond} MiB/s in and ${cluster.constants.brokerCpu.outMibPerSecond} MiB/s out`
           : `CPU by requests and bytes as calibrated on this cluster, used to ${Math.round(cluster.cpuCeiling * 100)} %`) +
-        (shape.peakMultiple > 1 ? `, bought for ${shape.peakMultiple} times the usual rate` : ''),
+        (shape.peakMultiple > 1
+          ? `, bought for ${Number(shape.peakMultiple.toPrecision(3))} times the usual rate`
+          : ''),
       confidence:
         cluster.instanceType === null
           ? figureOf(cluster.book, 'broker-compute').confidence

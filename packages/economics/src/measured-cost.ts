@@ -28,6 +28,8 @@ export interface Measured {
   /** The rate the cost is for, when the measurement ran at another one; as measured by default. */
   readonly recordsPerSecond?: number
   readonly peakMultiple?: number
+  /** One copy, as seen on disk; used where retention has no limit in time. */
+  readonly retainedBytes?: number
 }
 
 export function measuredCost(measured: Measured, configuration: Configuration, cluster: ClusterModel): Cost {
@@ -50,7 +52,7 @@ export function measuredCost(measured: Measured, configuration: Configuration, c
     partitions: configuration.partitions,
     retentionMs: configuration.retentionMs,
     localRetentionMs: configuration.localRetentionMs,
-    retainedBytes: null,
+    retainedBytes: measured.retainedBytes ?? null,
   })
   const modelled = brokerCpuUs(cluster, configuration, measured.groups, {
     records: measured.records,

@@ -18,7 +18,7 @@ import { Engine } from './engine.ts'
 import { Policies } from './policies.ts'
 import { pricerFor } from './pricing.ts'
 import type { TrafficReader } from './work.ts'
-import { configurationOf } from './world-view.ts'
+import { configurationOf, logBytesOf, type SeenLog } from './world-view.ts'
 
 export interface DecidingOptions {
   readonly store: Store
@@ -32,7 +32,7 @@ export interface DecidingOptions {
   readonly logger: Logger
   readonly times: LoopTimes
   readonly clusterModels: () => readonly ClusterModel[]
-  readonly seenLog: (cluster: string, topic: string) => { readonly atMs: number; readonly bytes: number } | null
+  readonly seenLog: SeenLog
   readonly seenRetentionMs: (cluster: string, topic: string) => number | null
 }
 
@@ -57,7 +57,7 @@ export async function assembleDeciding(options: DecidingOptions): Promise<Decidi
       const profile = traffic.profile(active.id)
       return cluster === undefined || profile === null
         ? undefined
-        : pricerFor(active, cluster, workloadOf(profile, active))
+        : pricerFor(active, cluster, workloadOf(profile, active, logBytesOf(options.seenLog, active)))
     },
   })
   return { book, policies, engine }

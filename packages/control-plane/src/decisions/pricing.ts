@@ -28,6 +28,7 @@ export function pricerFor(active: ActiveId, cluster: ClusterModel, workload: Wor
         groups,
         recordsPerSecond: Math.max(workload.recordsPerSecond, 1e-3),
         peakMultiple: workload.peakMultiple,
+        ...(workload.retainedBytes === null ? {} : { retainedBytes: workload.retainedBytes }),
       },
       configuration,
       cluster,

@@ -64,7 +64,7 @@ function idWorld(options: EngineOptions, id: string, closely: boolean): IdWorld 
     largestBatchBytes: Number(active.spec.topicConfigs['max.message.bytes'] ?? 1_048_576) - BATCH_OVERHEAD_BYTES,
     seenRetentionMs: seenRetention(options, active),
     epoch: openEpochOf(active),
-    workload: profile === null ? null : workloadOf(profile, active),
+    workload: profile === null ? null : workloadOf(profile, active, logBytesOf(options.seenLog, active)),
     stretches: stretchesOf(windows, first, nowMs),
     observedMs: closely ? nowMs - first : (profile?.observedMs ?? 0),
     records: closely ? windows.reduce((sum, { records }) => sum + records, 0) : (profile?.records ?? 0),
@@ -91,6 +91,14 @@ export function configurationOf(active: ActiveId): Configuration {
     fetchMaxWaitMs: consumer.fetchMaxWaitMs,
     followerFetch: false,
   }
+}
+
+export type SeenLog = (cluster: string, topic: string) => { readonly atMs: number; readonly bytes: number } | null
+
+/** One copy of the open epoch as it lies on disk. */
+export function logBytesOf(seenLog: SeenLog, active: ActiveId): number | null {
+  const open = active.epochs.find(({ state }) => state === 'open')
+  return open === undefined ? null : (seenLog(open.cluster, open.topic)?.bytes ?? null)
 }
 
 function seenRetention(options: EngineOptions, active: ActiveId): number | null {

@@ -31,15 +31,31 @@ export interface Subject {
   readonly active: ActiveId
   readonly profile: TrafficProfile | null
   readonly clusters: readonly ClusterModel[]
+  /** One copy of its open epoch as it lies on disk; null while nobody looked. */
+  readonly logBytes: number | null
 }
 
 /** The workload to reckon with, and what was assumed about it (E1). */
-export function workloadOfSubject({ active, profile }: Subject): {
+export function workloadOfSubject({ active, profile, logBytes }: Subject): {
   readonly workload: Workload
   readonly assumptions: readonly string[]
 } {
   if (profile === null || profile.records === 0) return assumedWorkload(active.spec.intent)
-  return { workload: workloadOf(profile, active), assumptions: [] }
+  return { workload: workloadOf(profile, active, logBytes), assumptions: [] }
+}
+
+/** What is kept without a limit in time, in words: no rate tells how much that will be. */
+function keptWithoutLimit(intent: Intent, { retainedBytes }: Workload): string[] {
+  switch (intent.retention.policy) {
+    case 'time':
+      return []
+    case 'forever':
+      return ['what is kept for ever is priced as it will be after a year']
+    case 'latest-per-key':
+      return retainedBytes === null
+        ? ['how much compaction leaves is not known yet: the log is priced as it would be after a year without it']
+        : ['how much compaction leaves is what the log holds now; it grows with every new key']
+  }
 }
 
 export function explain(subject: Subject): Explanation {
@@ -97,7 +113,9 @@ export function explainWith(subject: Subject, question: Question): Explanation {
     rejected: [...rejected],
     evaluated,
     choices: [...active.spec.choices],
-    assumptions: [...new Set([...assumptions, ...optimum.assumptions, ...saved.notes])],
+    assumptions: [
+      ...new Set([...assumptions, ...keptWithoutLimit(intent, workload), ...optimum.assumptions, ...saved.notes]),
+    ],
     priceBook: { id: book.id, version: book.version, title: book.title, notes: [...book.notes] },
   }
 }

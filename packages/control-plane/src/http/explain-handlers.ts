@@ -2,6 +2,7 @@
  * The routes that explain what an mQ ID costs and why, and what it would cost under other wishes.
  */
 import type { ClusterModel } from '@mq/economics'
+import { logBytesOf, type SeenLog } from '../decisions/world-view.ts'
 import { explain, type Subject } from '../explain/explain.ts'
 import { whatIf } from '../explain/what-if.ts'
 import { deletedError, unknownError } from '../provision/provisioner.ts'
@@ -14,6 +15,7 @@ export interface ExplainServices {
   readonly traffic: Traffic
   /** Prices, constants and room of every cluster, as they are known now. */
   readonly clusterModels: () => readonly ClusterModel[]
+  readonly seenLog: SeenLog
 }
 
 export function explainHandlers(services: ExplainServices): Pick<Handlers, 'explainId' | 'whatIf'> {
@@ -23,9 +25,10 @@ export function explainHandlers(services: ExplainServices): Pick<Handlers, 'expl
   }
 }
 
-function subjectOf({ registry, traffic, clusterModels }: ExplainServices, id: string): Subject {
+function subjectOf({ registry, traffic, clusterModels, seenLog }: ExplainServices, id: string): Subject {
   const record = registry.get(id)
   if (record?.state === 'deleted') throw deletedError(id)
   if (record?.state !== 'active') throw unknownError(id)
-  return { active: record, profile: traffic.profile(id), clusters: clusterModels() }
+  const logBytes = logBytesOf(seenLog, record)
+  return { active: record, profile: traffic.profile(id), clusters: clusterModels(), logBytes }
 }

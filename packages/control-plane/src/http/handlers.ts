@@ -19,6 +19,7 @@ import type { Budgets } from '../cost/budgets.ts'
 import type { Costs } from '../cost/costs.ts'
 import type { Deciding } from '../decisions/assemble.ts'
 import { viewOf as decisionView } from '../decisions/record.ts'
+import type { SeenLog } from '../decisions/world-view.ts'
 import type { Ledger } from '../migration/ledger.ts'
 import type { Migrator } from '../migration/migrator.ts'
 import { viewOf } from '../migration/view.ts'
@@ -60,6 +61,7 @@ export interface Services {
   readonly deciding: Deciding
   readonly twins: Twins
   readonly clusterModels: ExplainServices['clusterModels']
+  readonly seenLog: SeenLog
 }
 
 type Parsed<N extends RouteName, K extends string> =

@@ -3,6 +3,7 @@
  *
  * W1. What was measured wins; what was not is taken from the intent and the epoch, and never from an average of others.
  * W2. Peaks: the larger of what was seen and what the owner expects.
+ * W3. What compaction leaves follows from no rate: a log of the latest record per key is what it holds now, where that was seen.
  */
 import type { ShadowSample } from '@mq/contract'
 import type { CodecCurve, Workload } from '@mq/economics'
@@ -13,7 +14,8 @@ const BATCH_HEADER_BYTES = 61
 /** Headers count when they are more than what a histogram rounds. */
 const ROUNDED = 1.02
 
-export function workloadOf(profile: TrafficProfile, record: ActiveId): Workload {
+/** @param logBytes one copy of the open epoch as it lies on disk; null while nobody looked */
+export function workloadOf(profile: TrafficProfile, record: ActiveId, logBytes: number | null = null): Workload {
   const { intent } = record.spec
   const partitions = record.epochs.find(({ state }) => state === 'open')?.partitions ?? 1
   const sizes = profile.recordSizes.mean()
@@ -32,7 +34,7 @@ export function workloadOf(profile: TrafficProfile, record: ActiveId): Workload 
       .filter(({ members, recordsPerSecond }) => members > 0 || recordsPerSecond > 0)
       .map(({ group, members }) => ({ group, members: Math.max(1, members) })),
     curves: curvesOf(profile.shadow),
-    retainedBytes: null,
+    retainedBytes: intent.retention.policy === 'latest-per-key' ? logBytes : null,
     observedMs: profile.observedMs,
     records: profile.records,
     source: 'measured',

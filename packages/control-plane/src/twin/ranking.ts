@@ -90,6 +90,7 @@ function measuredOutcome(
       groups,
       recordsPerSecond: workload.recordsPerSecond,
       peakMultiple: workload.peakMultiple,
+      ...(workload.retainedBytes === null ? {} : { retainedBytes: workload.retainedBytes }),
     },
     configuration,
     cluster,
