@@ -374,6 +374,28 @@ test('a restart does not take the time nobody looked for time a cluster was away
   })
 })
 
+test(
+  'a restart does not take clients that nobody has heard yet for gone: the old topic stays (D4)',
+  TIMEOUT,
+  async (t) => {
+    const world = makeWorld(t)
+    const first = await start(t, world, { deleteAfterMs: 600 })
+    await declare(first, world)
+    await first.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+    await until(first, ['draining'])
+    readToEnd(world.a, OLD)
+    await until(first, ['retired'])
+    await first.close()
+    await pause(700)
+    assert.ok(world.a.topics.has(OLD))
+    const second = await start(t, world, { quietMs: 800 })
+    await pause(250)
+    assert.ok(world.a.topics.has(OLD), 'whoever looks for its sends in there reports every 10 s')
+    await over(second)
+    assert.ok(!world.a.topics.has(OLD))
+  },
+)
+
 test('a seal that someone takes back after the opening is asked for again (W1)', TIMEOUT, async (t) => {
   const world = makeWorld(t)
   const plane = await start(t, world, { watchMs: 1_500 })

@@ -12,7 +12,7 @@ import { SEALED_TOPIC_BYTES } from '@mq/kafka'
 import { isOurs } from '../provision/topic.ts'
 import { isHandingOver } from './machine.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
-import { isAway, keepMoves, type Work } from './work.ts'
+import { hasLookedFor, isAway, keepMoves, type Work } from './work.ts'
 
 const LONGEST_WAIT_MS = 60_000
 /** Clients report every 10 s: for a while after the end there is news for the report. */
@@ -41,7 +41,9 @@ export async function deleteTopic(work: Work, number: number): Promise<void> {
     work.checkClosed()
     await keepMoves(work, logbook.row(number))
     const waitMs = afterMs - logbook.nowMs
-    if (waitMs <= 0 && !epochUse.isNamed(mqId, from.epoch, times.quietMs)) break
+    // After a restart nobody has been heard yet.
+    const isHeard = hasLookedFor(work, times.quietMs)
+    if (waitMs <= 0 && isHeard && !epochUse.isNamed(mqId, from.epoch, times.quietMs)) break
     const longestMs = logbook.nowMs - (endedAtMs ?? 0) < NEWS_MS ? LOOK_FOR_NEWS_MS : LONGEST_WAIT_MS
     await work.pause(number, Math.min(longestMs, Math.max(waitMs, Math.min(times.pollMs, 1_000))))
   }
