@@ -37,6 +37,7 @@ export interface ObserveOptions {
 const GROUP = 'regret'
 const TELEMETRY_MS = 2_000
 const LOOK_MS = 500
+const BEGIN_MS = 30_000
 /** At these two depths a codec must have been measured: most of a curve lies between them. */
 const DEPTHS = [1, 64]
 
@@ -62,7 +63,8 @@ export async function observe(all: readonly Watched[], options: ObserveOptions):
       const mq = await connect({ url: bindings.url, app: `regret-${n}`, cacheDir: null })
       clients.push(mq)
       await mq.consume(idOf(n), GROUP, () => {}, { from: 'latest' })
-      sending.push(sendFor(mq, idOf(n), one.workload, options.mostMs, seed, stop.signal))
+      // Clients begin one after the other, and each goes on until the last was watched: silence would count as a lower rate.
+      sending.push(sendFor(mq, idOf(n), one.workload, options.mostMs + BEGIN_MS, seed, stop.signal))
     }
     const failed = Promise.race(sending)
     const startedAt = performance.now()
