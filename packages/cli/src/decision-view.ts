@@ -33,7 +33,8 @@ export function usdText(usd: number | null): string {
   if (usd === null) return '-'
   const size = Math.abs(usd)
   if (size >= 100) return `${formatCount(usd)} USD`
-  return `${size >= 1 ? usd.toFixed(2) : Number(usd.toPrecision(2))} USD`
+  if (size >= 0.1 || size === 0) return `${usd.toFixed(2)} USD`
+  return `${Number(usd.toPrecision(2))} USD`
 }
 
 export function shareText(share: number | null): string {
@@ -41,6 +42,14 @@ export function shareText(share: number | null): string {
   const percent = share * 100
   const text = Math.abs(percent) < 10 ? percent.toFixed(1) : percent.toFixed(0)
   return `${share > 0 ? '+' : ''}${text} %`
+}
+
+/** `kept, it stands for all`; a meaning that begins with the word of the state stands alone. */
+function stateMeaning(state: DecisionState, colors: Colors): string {
+  const meaning = MEANING[state]
+  return meaning.startsWith(state)
+    ? meaning.replace(state, stateText(state, colors))
+    : `${stateText(state, colors)}, ${meaning}`
 }
 
 const stateText = (state: DecisionState, colors: Colors): string =>
@@ -104,7 +113,7 @@ function outlooksText(outlooks: readonly Outlook[], colors: Colors, id: string |
   const counts = new Map<string, number>()
   for (const { loop, state } of quiet) if (loop === 'tuning') counts.set(state, (counts.get(state) ?? 0) + 1)
   if (counts.size === 0) return []
-  const parts = [...counts].map(([state, count]) => `${count} ${state}`)
+  const parts = [...counts].map(([state, count]) => `${count} ${state.replaceAll('-', ' ')}`)
   return ['', colors.dim(`Nothing is proposed for: ${parts.join(', ')}. The reason for one: mq decisions ID`)]
 }
 
@@ -116,7 +125,7 @@ function changeOf(before: Outcome | null, after: Outcome | null): string {
 export function decisionText(decision: Decision, colors: Colors, nowMs: number, width: number): string {
   const { number, mqId, state, title, kind } = decision
   const parts = [
-    `${colors.bold(`Decision ${number}`)} about ${mqId}: ${stateText(state, colors)}, ${MEANING[state]}  ${colors.dim(`begun ${formatAge(nowMs - decision.createdAtMs)} ago by the ${decision.loop} loop`)}`,
+    `${colors.bold(`Decision ${number}`)} about ${mqId}: ${stateMeaning(state, colors)}  ${colors.dim(`begun ${formatAge(nowMs - decision.createdAtMs)} ago by the ${decision.loop} loop`)}`,
     `  ${colors.bold(title)}`,
     '',
     fields(

@@ -40,11 +40,14 @@ const PART_NAMES: Readonly<Record<CostOption['lines'][number]['part'], string>> 
 const BASIS_NAMES = { wire: 'compressed bytes', logical: 'uncompressed bytes', none: 'no bytes' } as const
 
 export function explanationText(explanation: Explanation, colors: Colors, width = Number.POSITIVE_INFINITY): string {
-  const { current, best, id } = explanation
+  const { current, best, id, workload } = explanation
+  // An amount nobody has caused yet is no cost.
+  const costs = workload.source === 'assumed' ? 'would cost' : 'costs'
   const isBest = explanation.outcome.kind === 'keep' || explanation.outcome.kind === 'too-little'
   const parts = [
-    `${colors.bold(id)} costs ${colors.bold(`${formatUsd(current.usdPerMonth)} a month`)}${perMillion(current)}`,
+    `${colors.bold(id)} ${costs} ${colors.bold(`${formatUsd(current.usdPerMonth)} a month`)}${perMillion(current)}${workload.source === 'assumed' ? ', at traffic that is assumed' : ''}`,
     verdict(explanation, colors),
+    ...overBudget(explanation, colors),
     section('The workload', workloadText(explanation, colors), colors),
     section('What stands', configurationText(current, explanation, colors), colors),
     section('What it costs a month', costText(current, colors, width), colors),
@@ -52,7 +55,14 @@ export function explanationText(explanation: Explanation, colors: Colors, width 
   if (explanation.choices.length > 0) {
     parts.push(section('Why it stands so', choicesText(explanation, colors, width), colors))
   }
-  if (!isBest) parts.push(section('What is best', configurationText(best, explanation, colors), colors))
+  if (!isBest)
+    parts.push(
+      section(
+        explanation.outcome.kind === 'infeasible' ? 'The nearest to it' : 'What is best',
+        configurationText(best, explanation, colors),
+        colors,
+      ),
+    )
   parts.push(section('Compared', comparedText(explanation, colors, width), colors))
   if (explanation.priceOf.length > 0)
     parts.push(section('What each wish costs', pricesText(explanation, colors), colors))
@@ -74,7 +84,8 @@ export function whatIfText(answer: WhatIfAnswer, colors: Colors, width = Number.
   )
   return [
     `${colors.bold(id)}: ${formatUsd(before.current.usdPerMonth)} a month now, ${colors.bold(`${formatUsd(after.best.usdPerMonth)} a month then`)} (${direction})`,
-    verdict(after, colors),
+    answerTo(after, colors),
+    ...overBudget(after, colors),
     '',
     indent(wishes),
     section('Then', configurationText(after.best, after, colors), colors),
@@ -88,14 +99,34 @@ export function whatIfText(answer: WhatIfAnswer, colors: Colors, width = Number.
   ].join('\n')
 }
 
-function verdict({ outcome, saving, best }: Explanation, colors: Colors): string {
+/** A budget is checked last: whatever fails before it hides it. */
+function overBudget({ outcome, best, wishes }: Explanation, colors: Colors): string[] {
+  const budget = wishes.budgetUsdPerMonth
+  if (budget === null || outcome.constraint === 'budget' || best.usdPerMonth <= budget) return []
+  return [
+    colors.red(`It is ${formatUsd(best.usdPerMonth - budget)} a month over the budget of ${formatUsd(budget)}, too.`),
+  ]
+}
+
+/** Whether the other wishes can be had; what they cost stands in the line before. */
+function answerTo(after: Explanation, colors: Colors): string {
+  const { kind, why } = after.outcome
+  if (kind === 'infeasible') return colors.red(`No configuration would meet that: ${why}. The nearest is shown.`)
+  if (kind === 'too-little') return colors.yellow(`Too little to judge yet: ${why}.`)
+  return kind === 'keep'
+    ? colors.green('It can be met with the settings of now.')
+    : colors.green('It can be met, with the settings below.')
+}
+
+function verdict({ outcome, saving, best, workload }: Explanation, colors: Colors): string {
+  const waits = workload.source === 'assumed' ? ' Nothing is changed before there is traffic to measure.' : ''
   switch (outcome.kind) {
     case 'keep':
       return colors.green(`It stays: ${outcome.why}.`)
     case 'change':
       return saving.usdPerMonth > 0
         ? colors.yellow(
-            `${formatUsd(best.usdPerMonth)} would do: ${percent(saving.share)} less, ${formatUsd(Math.max(0, saving.fromUsdPerMonth))} to ${formatUsd(saving.toUsdPerMonth)} a month saved.`,
+            `${formatUsd(best.usdPerMonth)} would do: ${percent(saving.share)} less, ${formatUsd(Math.max(0, saving.fromUsdPerMonth))} to ${formatUsd(saving.toUsdPerMonth)} a month saved.${waits}`,
           )
         : colors.yellow(`It has to change: ${outcome.why}.`)
     case 'infeasible':
@@ -119,7 +150,7 @@ function workloadText({ workload, wishes }: Explanation, colors: Colors): string
         `${formatRate(recordsPerSecond)} messages/s of ${formatBytes(Math.round(recordBytes))} by ${plural(producers, 'producer')}; ${seen}`,
       ],
       ['peak', peakMultiple === 1 ? 'none expected' : `${formatRate(peakMultiple)} times the usual rate`],
-      ['read by', readers.length === 0 ? 'nobody' : readers.join(', ')],
+      ['read by', workload.source === 'assumed' ? 'one group of one member; assumed' : readers.join(', ') || 'nobody'],
       [
         'wishes',
         `p99 ${formatDurationMs(wishes.latencyP99Ms)} end to end, ${wishes.retention} kept, order: ${wishes.ordering}, ${plural(wishes.copies, 'copy', 'copies')}` +
@@ -155,7 +186,8 @@ function configurationText(option: CostOption, { wishes }: Explanation, colors: 
 }
 
 function costText(option: CostOption, colors: Colors, width: number): string {
-  const rows = option.lines.map((line) => [
+  const billed = option.lines.filter(({ usdPerMonth, quantity }) => usdPerMonth !== 0 || quantity !== 0)
+  const rows = billed.map((line) => [
     formatUsd(line.usdPerMonth),
     [METER_NAMES[line.meter] ?? line.meter, PART_NAMES[line.part]].filter((text) => text !== '').join(', '),
     `${formatRate(line.quantity)} ${line.unit}`,
@@ -250,6 +282,7 @@ function assumptionsText({ priceBook, assumptions }: Explanation, width: number)
     `prices: ${priceBook.id}, version ${priceBook.version} (${priceBook.title})`,
     ...priceBook.notes.map((note) => `prices: ${note}`),
     ...assumptions.map((assumption) => `assumed: ${assumption}`),
+    'a month with the retention full and the machines of applications counted; `mq cost` shows what was spent so far, by what is stored now',
     'latency and bytes are modelled; decisions are kept only when they hold on real traffic',
   ]
   return lines

@@ -114,7 +114,7 @@ test('decisions are listed with what was predicted and measured, and with how to
       assert.match(list.stdout, /7\s+orders\.placed\s+kept\s+860 USD\s+-72 %\s+-69 %/)
       assert.match(list.stdout, /8\s+orders\.placed\s+waiting/)
       assert.match(list.stdout, /mq approve 8/)
-      assert.match(list.stdout, /1 too-small/)
+      assert.match(list.stdout, /1 too small/)
       const one = await run(['decisions', 'carts.changed', '--state', 'kept', '--url', url])
       assert.match(one.stdout, /12 records in 10 min/)
       assert.match(seen.at(-1)!.path, /id=carts\.changed/)

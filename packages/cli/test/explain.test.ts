@@ -131,6 +131,31 @@ test('explain says what it costs by meter, what is better and what each wish cos
   }
 })
 
+test('explain calls what nobody has caused yet no cost, and names every wish that fails', async () => {
+  const assumed = {
+    ...explanation,
+    workload: { ...explanation.workload, source: 'assumed', groups: [{ group: 'expected', members: 1 }] },
+  }
+  const late = { kind: 'infeasible', why: 'the fastest is too slow', constraint: 'latency', by: 11.8, unit: 'ms' }
+  const hard = { ...explanation, outcome: late, wishes: { ...explanation.wishes, budgetUsdPerMonth: 10 } }
+  const shown = async (body: object): Promise<string> => {
+    const plane = await fakeControlPlane(() => ({ body }))
+    try {
+      return (await run(['explain', ID], { env: { MQ_URL: plane.url, NO_COLOR: '1' } })).stdout
+    } finally {
+      await plane.close()
+    }
+  }
+  const before = await shown(assumed)
+  assert.match(before, /orders\.placed would cost \$401\.50 a month.*, at traffic that is assumed/)
+  assert.match(before, /Nothing is changed before there is traffic to measure/)
+  assert.match(before, /read by +one group of one member; assumed/)
+  const failing = await shown(hard)
+  assert.match(failing, /No configuration meets the intent: the fastest is too slow/)
+  assert.match(failing, /It is \$91\.50 a month over the budget of \$10\.00, too/)
+  assert.match(failing, /The nearest to it/)
+})
+
 test('explain fits a terminal', async () => {
   const { ran } = await against(['explain', ID], true)
   const longest = Math.max(...ran.stdout.split('\n').map((line) => line.length))
@@ -151,6 +176,7 @@ test('whatif asks what is said and shows both bills, the changed settings and wh
   for (const words of [
     /\$401\.50 a month now, \$151\.50 a month then \(\$250\.00 less\)/,
     /latency p99 +250ms +50ms/,
+    /It can be met, with the settings below/,
     /codec +no codec -> zstd level 1/,
     /linger +5 ms -> 50 ms/,
     /\$501\.50 a month, p99 90 ms end to end, over the 50ms asked for/,

@@ -90,6 +90,7 @@ describe('from a bad start', () => {
     const after = (await fleet.plane.call('GET', `/v1/ids/${ID}`)).body.choices
     assert.ok(!JSON.stringify(after).includes('decision 1'))
     assert.ok(JSON.stringify(choices).includes('decision 1'))
+    assertProblem(await fleet.plane.call('GET', '/v1/decisions?id=no.such.id'), 'MQ_ID_UNKNOWN')
     assertProblem(await fleet.plane.call('POST', `/v1/decisions/${decision!.number}/approve`), 'MQ_DECISION_OVER')
     assert.equal((await fleet.plane.call('POST', `/v1/decisions/${decision!.number}/undo`)).body.state, 'undone')
   })

@@ -16,7 +16,7 @@ export function infeasible(solved: Solved, nearest: Candidate, wishes: Wishes): 
       constraint: 'latency',
       by,
       unit: 'ms',
-      why: `the fastest configuration has a p99 of ${nearest.peakEndToEndP99Ms.toFixed(1)} ms; ${wishes.latencyMs.toFixed(1)} ms (the limit less its margin) are asked for`,
+      why: `the fastest configuration has a p99 of ${nearest.peakEndToEndP99Ms.toFixed(1)} ms, ${by.toFixed(1)} ms over the ${wishes.latencyMs.toFixed(1)} ms it may have (what is asked for, less a margin)`,
     }
   }
   const [constraint, count] = [...solved.refused].toSorted(([, a], [, b]) => b.count - a.count)[0] ?? [

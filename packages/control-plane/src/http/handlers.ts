@@ -180,17 +180,20 @@ export function createHandlers(services: Services): Handlers {
         ...(query.subject === undefined ? {} : { subject: query.subject }),
       }),
     }),
-    listDecisions: async ({ query }) => ({
-      autopilot: deciding.policies.autopilot.on,
-      decisions: (
-        await deciding.book.list({
-          limit: query.limit,
-          ...(query.id === undefined ? {} : { mqId: query.id }),
-          ...(query.state === undefined ? {} : { state: query.state }),
-        })
-      ).map((record) => decisionView(deciding.book.current(record.number) ?? record)),
-      outlooks: deciding.engine.outlooks(query.id),
-    }),
+    listDecisions: async ({ query }) => {
+      if (query.id !== undefined && registry.get(query.id) === undefined) throw unknownError(query.id)
+      return {
+        autopilot: deciding.policies.autopilot.on,
+        decisions: (
+          await deciding.book.list({
+            limit: query.limit,
+            ...(query.id === undefined ? {} : { mqId: query.id }),
+            ...(query.state === undefined ? {} : { state: query.state }),
+          })
+        ).map((record) => decisionView(deciding.book.current(record.number) ?? record)),
+        outlooks: deciding.engine.outlooks(query.id),
+      }
+    },
     getDecision: async ({ params }) => decisionView(await deciding.book.find(params.number)),
     approveDecision: async ({ params }) => deciding.engine.approve(params.number, 'api'),
     undoDecision: async ({ params }) => deciding.engine.undo(params.number, 'api'),

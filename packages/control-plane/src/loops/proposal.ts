@@ -61,7 +61,8 @@ export function alternativesOf(optimum: Optimum): Alternative[] {
 
 export function knobsText({ configuration }: Candidate): string {
   const { codec, codecLevel, lingerMs, batchBytes, fetchMinBytes, fetchMaxWaitMs, cluster } = configuration
-  return `${codecText(codec, codecLevel)}, linger ${lingerMs} ms, batch ${Math.round(batchBytes / 1_024)} KiB, fetch ${fetchMinBytes} bytes or ${fetchMaxWaitMs} ms, on ${cluster}`
+  const fetch = fetchMinBytes <= 1 ? 'fetch at once' : `fetch ${fetchMinBytes} bytes or after ${fetchMaxWaitMs} ms`
+  return `${codecText(codec, codecLevel)}, linger ${lingerMs} ms, batch ${Math.round(batchBytes / 1_024)} KiB, ${fetch}, on ${cluster}`
 }
 
 export function codecText(codec: string, level: number | null | undefined): string {

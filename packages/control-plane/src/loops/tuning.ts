@@ -74,11 +74,15 @@ function assess(world: World, one: IdWorld): Assessment {
       `what would save was tried and undone lately; it is tried again after ${formatDurationMs(world.times.retryMs)}`,
     )
   const { savingUsdPerMonth } = producing.outcome
+  const tightened =
+    feedback.latencyFactor > 1 || feedback.trust < 1
+      ? `; both limits are tightened, because earlier decisions measured ${feedback.latencyFactor.toFixed(1)} times the predicted p99 and ${percent(feedback.trust)} of the predicted saving`
+      : ''
   return say(
     'nothing-to-gain',
     savingUsdPerMonth <= 0
       ? `of ${producing.evaluated} configurations none is cheaper than the ${usd(producing.current.cost.usdPerMonth)} a month of what stands`
-      : `the cheapest of ${producing.evaluated} configurations saves ${usd(savingUsdPerMonth)} a month (${percent(savingUsdPerMonth / producing.current.cost.usdPerMonth)}); a change is worth it from ${percent(hysteresis.minSavingShare)} and ${usd(leastSavingUsdPerMonth)}`,
+      : `the cheapest of ${producing.evaluated} configurations saves ${usd(savingUsdPerMonth)} a month (${percent(savingUsdPerMonth / producing.current.cost.usdPerMonth)}); a change is worth it from ${percent(hysteresis.minSavingShare)}${leastSavingUsdPerMonth > 0 ? ` and ${usd(leastSavingUsdPerMonth)}` : ''}${tightened}`,
   )
 }
 
