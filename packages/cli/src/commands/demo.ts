@@ -4,7 +4,7 @@ import { playFlights, startExpected } from '../demo/flights.ts'
 import { allChecks, type DemoReport, reportText } from '../demo/report.ts'
 import { playShop } from '../demo/shop.ts'
 import { Stage } from '../demo/stage.ts'
-import { beginTuning, TRACKED_ID, type Tuning, type TuningReport, tuneOnly } from '../demo/tuning.ts'
+import { playTuning, TRACKED_ID, tuneOnly } from '../demo/tuning.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { Exit } from '../failures.ts'
 import type { Io } from '../io.ts'
@@ -61,11 +61,9 @@ async function demo(io: Io, flags: DemoFlags): Promise<void> {
     await tuneOnly(stage, TRACKED_ID)
     say('A. flights at full speed')
     const flights = await playFlights(stage, flags.flights, expecting, say)
-    say('C. a badly configured service begins')
-    const tuned = flags.tuning === 0 ? undefined : await beginTuning(stage, flags.tuning * 1_000)
     say('B. a shop at a steady rate')
     const shop = await playShop(stage, { messagesPerSecond: flags.rate, seconds: flags.seconds, seed: flags.seed }, say)
-    const tuning = tuned === undefined ? null : await waitFor(tuned, say)
+    const tuning = flags.tuning === 0 ? null : await playTuning(stage, flags.tuning * 1_000, say)
     const checks = allChecks({ flights, shop, tuning })
     const failed = checks.filter((check) => !check.ok)
     const kafka =
@@ -87,15 +85,4 @@ async function demo(io: Io, flags: DemoFlags): Promise<void> {
   }
   await print(io, flags.output, report, (colors, width) => reportText(report, colors, width))
   if (!report.ok) throw new Exit(exitCodes.failure)
-}
-
-async function waitFor(tuning: Tuning, say: (text: string, detail?: string) => void): Promise<TuningReport> {
-  const show = (): void => say('C. a badly configured service gets cheaper', `(${tuning.status()})`)
-  show()
-  const timer = setInterval(show, 250)
-  try {
-    return await tuning.report
-  } finally {
-    clearInterval(timer)
-  }
 }

@@ -69,7 +69,7 @@ function decisionFields(report: TuningReport): (readonly [string, string])[] {
       : ([
           [
             'proof',
-            `${proof.metric} ${shareText(proof.changeShare)}${proof.low === null || proof.high === null ? '' : ` (95 % interval ${shareText(proof.low)} to ${shareText(proof.high)})`}, p = ${proof.pValue.toPrecision(2)}, ${proof.after.windows} windows against ${proof.before.windows}`,
+            `${proof.metric.replace('records', 'messages')} ${shareText(proof.changeShare)}${proof.low === null || proof.high === null ? '' : ` (95 % interval ${shareText(proof.low)} to ${shareText(proof.high)})`}, p = ${proof.pValue.toPrecision(2)}, ${proof.after.windows} windows against ${proof.before.windows}`,
           ],
         ] as const)),
   ]

@@ -16,6 +16,7 @@ export const TRACKED_ID = 'flights.tracked'
 export const TRACKERS = 3
 const RATE_PER_TRACKER = 500
 const POLL_MS = 500
+const DOING = 'C. a badly configured service gets cheaper'
 /** Enough batches on the old settings to be looked at from outside. */
 const LOOK_AFTER_MS = 6_000
 const DRAIN_MS = 20_000
@@ -46,12 +47,6 @@ export interface TuningReport {
   readonly checks: readonly Check[]
 }
 
-export interface Tuning {
-  /** Where it stands, for people. */
-  readonly status: () => string
-  readonly report: Promise<TuningReport>
-}
-
 /** Until it is wanted nothing is tuned: parts A and B show what mQ chooses at the start, and are to be measured undisturbed. */
 export async function tuneOnly(stage: Stage, id: string): Promise<void> {
   const rule = { maxChangesPerDay: null, autoKnobs: null }
@@ -60,8 +55,12 @@ export async function tuneOnly(stage: Stage, id: string): Promise<void> {
   await stage.api.call('putPolicy', { params: { scope: `id=${id}` }, body: { ...rule, mode: 'auto' } }, options)
 }
 
-/** Starts the service and resolves when it sends; the rest goes on beside what the caller does next. */
-export async function beginTuning(stage: Stage, waitMs: number): Promise<Tuning> {
+/** @param waitMs how long a decision is waited for at most (N3) */
+export async function playTuning(
+  stage: Stage,
+  waitMs: number,
+  say: (text: string, detail?: string) => void,
+): Promise<TuningReport> {
   await stage.declare('examples/flights/tracked.yaml')
   const board = stage.run('group board', 'flights/board.ts', [])
   const trackers = Array.from({ length: TRACKERS }, (_, index) =>
@@ -73,13 +72,7 @@ export async function beginTuning(stage: Stage, waitMs: number): Promise<Tuning>
     ]),
   )
   await Promise.all([board, ...trackers].map((app) => app.started()))
-  let status = 'sending'
-  const report = follow(stage, board, trackers, waitMs, (text) => {
-    status = text
-  })
-  // The caller asks for it later; until then nobody may miss that it failed.
-  report.catch(() => {})
-  return { status: () => status, report }
+  return follow(stage, board, trackers, waitMs, (status) => say(DOING, `(${status})`))
 }
 
 async function follow(
