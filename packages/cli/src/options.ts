@@ -13,9 +13,11 @@ export interface OutputFlags {
 }
 
 export function withOutput(command: Command): Command {
-  return command.addOption(
-    new Option('-o, --output <format>', 'how to print the answer').choices([...outputFormats]).default('table'),
-  )
+  return command
+    .addOption(
+      new Option('-o, --output <format>', 'how to print the answer').choices([...outputFormats]).default('table'),
+    )
+    .addOption(new Option('--json', 'the same as --output json').implies({ output: 'json' }))
 }
 
 export function withTarget(command: Command): Command {

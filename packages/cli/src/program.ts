@@ -132,6 +132,7 @@ function usageError(error: CommanderError, mq: string, words: string): MqError {
 /** The output format a command line asks for, even when the rest of it is not understood. */
 function wantedFormat(argv: readonly string[]): OutputFormat {
   for (const [index, word] of argv.entries()) {
+    if (word === '--json') return 'json'
     const text = word === '-o' || word === '--output' ? argv[index + 1] : /^(?:--output=|-o=?)(\w+)$/.exec(word)?.[1]
     const format = outputFormats.find((each) => each === text)
     if (format !== undefined) return format

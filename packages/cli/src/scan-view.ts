@@ -19,7 +19,7 @@ export function scanText(report: ScanReport, options: ScanViewOptions): string {
   const { totals, priceBook } = report
   const where = report.clusterId === null ? 'Cluster' : `Cluster ${report.clusterId}`
   return [
-    `${colors.bold(where)}: ${plural(report.brokers, 'broker')}, ${plural(report.zones, 'zone')}, ${plural(totals.topics, 'topic')}; looked at in ${formatMs(report.tookMs)}, nothing written.`,
+    `${colors.bold(where)}: ${plural(report.brokers, 'broker')}, priced for ${plural(report.zones, 'zone')}, ${plural(totals.topics, 'topic')}; looked at in ${formatMs(report.tookMs)}, nothing written.`,
     `Price book ${priceBook.id}, version ${priceBook.version}: ${priceBook.title}.`,
     '',
     ...costSection(report, options),
@@ -32,7 +32,10 @@ export function scanText(report: ScanReport, options: ScanViewOptions): string {
       'Could not be seen',
       report.problems
         .slice(0, options.top)
-        .map(({ about, name, missing, code, message }) => `${about} ${name}: no ${missing} (${code}: ${message})`),
+        .map(
+          ({ about, name, missing, code, message }) =>
+            `${about} ${name}: ${missing === 'everything' ? 'nothing of it is seen' : `no ${missing}`} (${code}: ${message})`,
+        ),
       options,
       report.problems.length - options.top,
     ),

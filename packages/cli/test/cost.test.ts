@@ -164,7 +164,7 @@ test('mq scan refuses prices that cannot be before it asks a cluster anything', 
     [['--prices', 'aws-us-east-1', '--price', 'broker-storage=-1'], /MQ_OPTION_INVALID/],
     [['--prices', 'aws-us-east-1', '--price', 'broker-storage=5eur'], /US dollars/],
     [['--prices', 'aws-us-east-1', '--price', 'no-such-meter=1'], /MQ_PRICE_INVALID.*no-such-meter/s],
-    [['--zones', '3'], /--zones means nothing without --prices/],
+    [['--zones', '3', '--instance', 'm99.huge'], /MQ_PRICE_MISSING.*aws-us-east-1/s],
     [['--security', 'sasl-plaintext'], /set MQ_KAFKA_USERNAME/],
   ]
   for (const [flags, expected] of cases) {

@@ -165,6 +165,7 @@ test('explain fits a terminal', async () => {
 test('explain and whatif print the same object for programs', async () => {
   const { ran } = await against(['explain', ID, '-o', 'json'])
   assert.deepEqual(JSON.parse(ran.stdout), explanation)
+  assert.equal((await against(['explain', ID, '--json'])).ran.stdout, ran.stdout)
   const other = await against(['whatif', ID, '--peak', '5x', '--json'])
   assert.deepEqual(JSON.parse(other.ran.stdout), answer)
 })
@@ -201,4 +202,6 @@ test('questions that say nothing or nonsense are refused before anybody is asked
     assert.equal(ran.code, exitCodes.badInput, `${argv.join(' ')}: ${ran.stderr}`)
     assert.equal(seen.length, 0)
   }
+  const { ran } = await against(['whatif', ID, '--json'])
+  assert.equal(JSON.parse(ran.stderr).code, 'MQ_OPTION_INVALID', 'a refusal is JSON, too, where --json is asked for')
 })

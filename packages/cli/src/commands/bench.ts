@@ -16,7 +16,6 @@ interface BenchFlags extends OutputFlags, TargetFlags {
   readonly seconds: number
   readonly rounds: number
   readonly last?: boolean
-  readonly json?: boolean
 }
 
 const POLL_MS = 500
@@ -34,7 +33,6 @@ export function benchCommand(program: Command, io: Io): void {
     .option('--seconds <count>', 'how long each is measured in a round', wholeNumber(1, 60), 5)
     .option('--rounds <count>', 'rounds; they take turns in each', wholeNumber(1, 10), 2)
     .option('--last', 'show the last one instead of beginning another')
-    .option('--json', 'the same as --output json')
   withExamples(withTarget(withOutput(command)), [
     ['mq bench orders.placed', 'about a minute and a half'],
     ['mq bench orders.placed --top 10 --seconds 10', 'longer and surer'],
@@ -45,7 +43,7 @@ export function benchCommand(program: Command, io: Io): void {
 async function bench(io: Io, id: string, flags: BenchFlags): Promise<void> {
   const api = apiFor(io, flags)
   const twin = flags.last === true ? await lastOf(api, id, io.interrupt) : await run(io, api, id, flags)
-  await print(io, flags.json === true ? 'json' : flags.output, twin, (colors, width) => twinText(twin, colors, width))
+  await print(io, flags.output, twin, (colors, width) => twinText(twin, colors, width))
   if (twin.state === 'failed' || twin.state === 'cancelled') throw new Exit(exitCodes.refused)
 }
 

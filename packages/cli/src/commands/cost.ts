@@ -19,7 +19,6 @@ import { budgetsText } from './budget.ts'
 interface CostFlags extends OutputFlags, TargetFlags {
   readonly by: By
   readonly since: string
-  readonly json?: true
 }
 
 const HEADS: Readonly<Record<By, string>> = {
@@ -39,7 +38,6 @@ export function costCommand(program: Command, io: Io): void {
     )
     .addOption(new Option('--by <what>', 'what to add up by').choices(CostBy.options).default('id'))
     .option('--since <duration>', 'how far back, such as 12h or 7d', '7d')
-    .option('--json', 'the same as --output json')
   withExamples(withTarget(withOutput(command)), [
     ['mq cost', 'the last seven days by mQ ID'],
     ['mq cost --by team --since 24h', 'what each team spent in a day'],
@@ -54,9 +52,7 @@ export function costCommand(program: Command, io: Io): void {
     }
     const query = { by: flags.by, since: formatDurationMs(sinceMs) }
     const report = await apiFor(io, flags).call('getCosts', { query }, { signal: io.interrupt })
-    await print(io, flags.json === true ? 'json' : flags.output, report, (colors, width) =>
-      costText(report, { colors, width, nowMs: Date.now() }),
-    )
+    await print(io, flags.output, report, (colors, width) => costText(report, { colors, width, nowMs: Date.now() }))
   })
 }
 

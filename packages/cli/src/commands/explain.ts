@@ -27,7 +27,6 @@ interface WhatIfFlags extends OutputFlags, TargetFlags {
   readonly messageBytes?: number
   readonly ordering?: Intent['ordering']
   readonly budget?: number
-  readonly json?: boolean
 }
 
 export function explainCommand(program: Command, io: Io): void {
@@ -65,7 +64,6 @@ export function whatIfCommand(program: Command, io: Io): void {
     .addOption(new Option('--message-bytes <bytes>', 'usual size of a message').argParser(wholeNumber(1)))
     .addOption(new Option('--ordering <order>', 'whether records of a key keep their order').choices(['key', 'none']))
     .addOption(new Option('--budget <usd>', 'most it may cost a month, such as 400usd').argParser(dollars))
-    .addOption(new Option('--json', 'the same as -o json'))
   withExamples(withTarget(withOutput(command)), [
     ['mq whatif orders.placed --latency-p99 50ms --retention 3d --peak 5x', 'another promise and a sale'],
     ['mq whatif orders.placed --rate 20000 -o json', 'ten times the traffic, for programs'],
@@ -73,7 +71,7 @@ export function whatIfCommand(program: Command, io: Io): void {
     const asked = askedBy(flags)
     const params = { id: checkMqId(id) }
     const answer = await apiFor(io, flags).call('whatIf', { params, body: asked }, { signal: io.interrupt })
-    const format = flags.json === true ? 'json' : flags.output
+    const format = flags.output
     await print(io, format, answer, (colors, width) => whatIfText(answer, colors, width))
   })
 }

@@ -1,6 +1,13 @@
 /** `mq scan`: what an existing cluster costs and what could be saved on it, without a control plane and without a change. */
 import { readFileSync } from 'node:fs'
-import { ClusterAddress, describeIssues, MqError, SaslMechanism, SecurityProtocol } from '@mq/contract'
+import {
+  ClusterAddress,
+  type ClusterEconomics,
+  describeIssues,
+  MqError,
+  SaslMechanism,
+  SecurityProtocol,
+} from '@mq/contract'
 import type { ScanReport } from '@mq/control-plane'
 import { type Command, Option } from 'commander'
 import type { Io } from '../io.ts'
@@ -10,6 +17,9 @@ import { economicsOf, type PriceFlags, withBook } from '../price-options.ts'
 import { startProgress } from '../progress.ts'
 import { scanText } from '../scan-view.ts'
 
+/** The book a cluster is priced by that nobody gave prices for. */
+const ASSUMED_PRICES = 'aws-us-east-1'
+
 interface ScanFlags extends OutputFlags, PriceFlags {
   readonly bootstrap: readonly string[]
   readonly security: string
@@ -18,7 +28,6 @@ interface ScanFlags extends OutputFlags, PriceFlags {
   readonly topics?: readonly string[]
   readonly watch: number
   readonly top: number
-  readonly json?: true
 }
 
 export function scanCommand(program: Command, io: Io): void {
@@ -40,7 +49,6 @@ export function scanCommand(program: Command, io: Io): void {
     )
     .option('--watch <seconds>', 'how long to watch the ends of logs', wholeNumber(0, 3_600), 10)
     .option('--top <count>', 'how many topics and savings to show', wholeNumber(1, 100_000), 20)
-    .option('--json', 'the same as --output json')
   withExamples(withOutput(command), [
     ['mq scan --bootstrap kafka1:9092', 'as if it ran on EC2 in us-east-1'],
     ['mq scan --bootstrap kafka1:9092 --prices aws-msk-us-east-1 --instance kafka.m7g.large', 'with the right prices'],
@@ -48,9 +56,7 @@ export function scanCommand(program: Command, io: Io): void {
     ['mq scan --bootstrap kafka1:9092 --json', 'everything, for a program'],
   ]).action(async (flags: ScanFlags) => {
     const report = await scan(io, flags)
-    await print(io, flags.json === true ? 'json' : flags.output, report, (colors, width) =>
-      scanText(report, { top: flags.top, colors, width }),
-    )
+    await print(io, flags.output, report, (colors, width) => scanText(report, { top: flags.top, colors, width }))
   })
 }
 
@@ -68,7 +74,7 @@ async function scan(io: Io, flags: ScanFlags): Promise<ScanReport> {
       `The cluster is not described well: ${describeIssues(address.error).join('; ')}`,
     )
   }
-  const economics = economicsOf(name, flags) ?? null
+  const { economics, assumed } = scanPrices(name, flags)
   const { MQ_KAFKA_USERNAME: username, MQ_KAFKA_PASSWORD: password, MQ_KAFKA_TOKEN: token } = io.env
   // Loaded here: the other commands start without it.
   const { scanCluster } = await import('@mq/control-plane')
@@ -84,6 +90,7 @@ async function scan(io: Io, flags: ScanFlags): Promise<ScanReport> {
       },
       whereToSet: (field) => `set MQ_KAFKA_${field.toUpperCase()}`,
       economics,
+      assumed,
       watchMs: flags.watch * 1_000,
       ...(flags.topics === undefined ? {} : { topics: flags.topics }),
       signal: io.interrupt,
@@ -91,6 +98,25 @@ async function scan(io: Io, flags: ScanFlags): Promise<ScanReport> {
     })
   } finally {
     progress.stop()
+  }
+}
+
+/** A single look takes the usual book where none is named, and says what it took. */
+function scanPrices(
+  name: string,
+  flags: PriceFlags,
+): { readonly economics: ClusterEconomics | null; readonly assumed: readonly string[] } {
+  const { prices, zones, instance, price } = flags
+  if (prices === undefined && zones === undefined && instance === undefined && price === undefined) {
+    return { economics: null, assumed: [] }
+  }
+  const economics = economicsOf(name, { ...flags, prices: prices ?? ASSUMED_PRICES }) ?? null
+  return {
+    economics,
+    assumed: [
+      ...(prices === undefined ? [`no --prices was given: price book ${ASSUMED_PRICES} is assumed`] : []),
+      ...(zones === undefined ? [`no --zones was given: ${economics?.zones ?? 0} zones are assumed`] : []),
+    ],
   }
 }
 

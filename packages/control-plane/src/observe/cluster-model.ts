@@ -41,7 +41,9 @@ export function clusterModelOf(
   const assumptions: string[] = []
   const book = bookOf(economics)
   if (economics === null) {
-    assumptions.push(`no prices are registered for this cluster: price book ${ASSUMED_BOOK} is assumed`)
+    assumptions.push(
+      `no prices were given for this cluster: price book ${ASSUMED_BOOK} is assumed; name the right one with --prices`,
+    )
   }
   const racks = observation?.racks ?? null
   const zones = economics?.zones ?? racks ?? ASSUMED_ZONES

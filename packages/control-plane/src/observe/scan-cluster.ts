@@ -16,6 +16,8 @@ export interface ScanOptions {
   readonly whereToSet?: (field: string) => string
   /** Null: the assumed book, said in the report. */
   readonly economics: ClusterEconomics | null
+  /** What the caller filled in of `economics`, in words for the report. */
+  readonly assumed?: readonly string[]
   readonly watchMs: number
   readonly topics?: readonly string[]
   readonly signal?: AbortSignal
@@ -48,7 +50,8 @@ export async function scanCluster(options: ScanOptions): Promise<ScanReport> {
       const [first] = observation.problems
       throw new MqError('MQ_TOPIC_MISSING', `none of the topics named can be looked at: ${first!.message}`)
     }
-    return scanReport(observation, clusterModelOf({ address, economics }, observation))
+    const report = scanReport(observation, clusterModelOf({ address, economics }, observation))
+    return { ...report, assumptions: [...(options.assumed ?? []), ...report.assumptions] }
   } finally {
     signal?.removeEventListener('abort', close)
     await cluster.close()
