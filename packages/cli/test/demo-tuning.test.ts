@@ -16,6 +16,7 @@ const before: ProducerSettings = {
   requestTimeoutMs: 30_000,
 }
 const after: ProducerSettings = { ...before, codec: 'zstd', codecLevel: 3, lingerMs: 200, batchBytes: 65_536 }
+const TOO_SHORT = { state: 'too-short', reason: 'watched for 3 s' } as const
 const STORED = { before: 150, after: 24 }
 const side = (windows: number) => ({ median: 0.01, windows, records: 5_000 })
 
@@ -98,13 +99,16 @@ test('N2: a decision counts as kept only where its settings run and the logs of 
   assert.equal(marks(decisionIn('kept'), null, after, { before: null, after: null }), '++!!')
 })
 
-test('N3: what is undone or still under way is open and not broken; what was not taken back is; no proposal at all is', () => {
+test('N3: what is undone or still under way is open and not broken; what was not taken back is; a loop that sees nothing is', () => {
   assert.equal(marks(decisionIn('undone'), null, before, STORED), '-+')
   assert.equal(marks(decisionIn('undone'), null, after, STORED), '-!')
   assert.equal(marks(decisionIn('trial'), null, before, STORED), '-')
   assert.equal(marks(decisionIn('watching'), null, after, STORED), '-')
-  assert.equal(marks(null, 'no client reports traffic', before, STORED), '!')
-  assert.match(judgeDecision(null, 'watched for 3 s', before, STORED)[0]!.detail, /watched for 3 s/)
+  assert.equal(marks(null, { state: 'idle', reason: 'no client reports traffic' }, before, STORED), '!')
+  assert.equal(marks(null, { state: 'nothing-to-gain', reason: 'none is cheaper' }, before, STORED), '!')
+  assert.equal(marks(null, null, before, STORED), '!')
+  assert.equal(marks(null, TOO_SHORT, before, STORED), '-')
+  assert.match(judgeDecision(null, TOO_SHORT, before, STORED)[0]!.detail, /watched for 3 s/)
   assert.match(
     judgeDecision(decisionIn('undone'), null, before, STORED)[0]!.detail,
     /7 is undone: the guardrail said so/,
@@ -162,7 +166,7 @@ test('a report without a kept decision says what is the case instead, and promis
   assert.match(undone, /\$ a month +\$36\.00 +\$35\.00 +\$7\.00 +- +-\n/)
   const running = tuningText(report(decisionIn('trial', { measured: null }), { decidedAfterMs: null }), PLAIN, 110)
   assert.match(running, /not decided in the time of the demo/)
-  const none = tuningText(report(null, { decidedAfterMs: null, outlook: 'watched for 3 s' }), PLAIN, 110)
+  const none = tuningText(report(null, { decidedAfterMs: null, outlook: TOO_SHORT }), PLAIN, 110)
   assert.match(none, /and still so/)
   assert.match(none, /not decided +watched for 3 s/)
   assert.ok(!none.includes('$'))

@@ -24,7 +24,7 @@ export function tuningText(report: TuningReport, colors: Colors, width: number):
     ['policy', `auto for ${report.id}; observe for all others, so that A and B stay as mQ chose at the start`],
     [
       'asked for',
-      `${report.id} end to end p99 ${formatMs(latencyWishMs)}: ${met}, ${formatMs(group.endToEndMs.p99)} over all messages, while settings changed`,
+      `${report.id} end to end p99 ${formatMs(latencyWishMs)}: ${met}, ${formatMs(group.endToEndMs.p99)} over all messages${decision?.trial == null ? '' : ', while settings changed'}`,
     ],
   ]
   const parts = [fields(rows, colors, width)]
@@ -38,7 +38,7 @@ function decisionFields(report: TuningReport): (readonly [string, string])[] {
   if (decision === null || decision.change.kind !== 'producer-settings') {
     return [
       ['settings', `${settingsText(detail.producer)}: ${DEFAULTS}, and still so`],
-      ['not decided', outlook ?? 'the tuning loop said nothing'],
+      ['not decided', outlook?.reason ?? 'the tuning loop said nothing'],
     ]
   }
   const { state, status, number, change, trial } = decision
