@@ -55,7 +55,7 @@ test('apply shows the difference, makes it so, and changes nothing the second ti
     await good(['apply', '-f', 'mq.yaml', '--plan']),
     /\+ orders\.placed[\s\S]*3 to create\. Nothing was changed\./,
   )
-  assert.deepEqual(JSON.parse(await good(['list', '-o', 'json'])), { ids: [] })
+  assert.deepEqual(JSON.parse(await good(['list', '-o', 'json'])), { ids: [], warnings: [] })
   assert.equal((await run(['apply', '-f', 'mq.yaml', '--plan', '--detailed-exit-code'])).code, 10)
   assert.match(await good(['apply', '-f', 'mq.yaml']), /3 created\./)
   assert.match(await good(['apply', '-f', 'mq.yaml']), /3 unchanged\./)
