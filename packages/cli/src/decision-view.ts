@@ -9,8 +9,11 @@ import type {
   RouteResponse,
 } from '@mq/contract'
 import type { Colors } from './io.ts'
-import { fields, table } from './output.ts'
+import { type Column, fields, table } from './output.ts'
 import { formatAge, formatCount, formatMs, plural } from './units.ts'
+
+/** Columns below which a table leaves out what another command shows. */
+const NARROW = 110
 
 const MEANING: Record<DecisionState, string> = {
   proposed: 'a recommendation; nothing is done',
@@ -69,32 +72,7 @@ export function decisionsText(
   const list =
     decisions.length === 0
       ? [`No decisions${id === undefined ? '' : ` about ${id}`} yet.`]
-      : [
-          table(
-            [
-              { head: 'NUMBER', align: 'right' },
-              { head: 'ID' },
-              { head: 'STATE' },
-              { head: 'SAVES A MONTH', align: 'right' },
-              { head: 'PREDICTED', align: 'right' },
-              { head: 'MEASURED', align: 'right' },
-              { head: 'BEGUN', align: 'right' },
-              { head: 'WHAT' },
-            ],
-            decisions.map((one) => [
-              String(one.number),
-              one.mqId,
-              stateText(one.state, colors),
-              usdText(one.savingUsdPerMonth),
-              changeOf(one.before, one.predicted),
-              changeOf(one.measuredBefore, one.measured),
-              `${formatAge(nowMs - one.createdAtMs)} ago`,
-              one.title,
-            ]),
-            colors,
-            width,
-          ),
-        ]
+      : [decisionsTable(decisions, colors, nowMs, width)]
   const waiting = decisions.filter(({ state }) => state === 'waiting' || state === 'proposed')
   const next = waiting.slice(0, 3).map(({ number }) => `${mq} approve ${number}`)
   return [
@@ -103,6 +81,36 @@ export function decisionsText(
     ...(next.length === 0 ? [] : ['', `Let one go on with: ${next.join(', or ')}`]),
     ...outlooksText(outlooks, colors, id),
   ].join('\n')
+}
+
+/** On a narrow terminal what was predicted and when it began are left to `decision show`. */
+function decisionsTable(decisions: readonly Decision[], colors: Colors, nowMs: number, width: number): string {
+  const isNarrow = width < NARROW
+  const wide = <T>(...cells: readonly T[]): readonly T[] => (isNarrow ? [] : cells)
+  return table(
+    [
+      { head: 'NO.', align: 'right' },
+      { head: 'ID' },
+      { head: 'STATE' },
+      { head: 'SAVES A MONTH', align: 'right' },
+      ...wide<Column>({ head: 'PREDICTED', align: 'right' }),
+      { head: 'MEASURED', align: 'right' },
+      ...wide<Column>({ head: 'BEGUN', align: 'right' }),
+      { head: 'WHAT' },
+    ],
+    decisions.map((one) => [
+      String(one.number),
+      one.mqId,
+      stateText(one.state, colors),
+      usdText(one.savingUsdPerMonth),
+      ...wide(changeOf(one.before, one.predicted)),
+      changeOf(one.measuredBefore, one.measured),
+      ...wide(`${formatAge(nowMs - one.createdAtMs)} ago`),
+      one.title,
+    ]),
+    colors,
+    width,
+  )
 }
 
 /** Why nothing is proposed: of one mQ ID all of it, of all of them a count. */

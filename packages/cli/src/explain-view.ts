@@ -37,6 +37,8 @@ const PART_NAMES: Readonly<Record<CostOption['lines'][number]['part'], string>> 
   clients: 'sending',
   vendor: '',
 }
+/** Below it a column of its own for what is billed leaves no room for the reason. */
+const NARROW = 110
 const BASIS_NAMES = { wire: 'compressed bytes', logical: 'uncompressed bytes', none: 'no bytes' } as const
 
 export function explanationText(explanation: Explanation, colors: Colors, width = Number.POSITIVE_INFINITY): string {
@@ -48,8 +50,8 @@ export function explanationText(explanation: Explanation, colors: Colors, width 
     `${colors.bold(id)} ${costs} ${colors.bold(`${formatUsd(current.usdPerMonth)} a month`)}${perMillion(current)}${workload.source === 'assumed' ? ', at traffic that is assumed' : ''}`,
     verdict(explanation, colors),
     ...overBudget(explanation, colors),
-    section('The workload', workloadText(explanation, colors), colors),
-    section('What stands', configurationText(current, explanation, colors), colors),
+    section('The workload', workloadText(explanation, colors, width), colors),
+    section('What stands', configurationText(current, explanation, colors, width), colors),
     section('What it costs a month', costText(current, colors, width), colors),
   ]
   if (explanation.choices.length > 0) {
@@ -59,7 +61,7 @@ export function explanationText(explanation: Explanation, colors: Colors, width 
     parts.push(
       section(
         explanation.outcome.kind === 'infeasible' ? 'The nearest to it' : 'What is best',
-        configurationText(best, explanation, colors),
+        configurationText(best, explanation, colors, width),
         colors,
       ),
     )
@@ -88,7 +90,7 @@ export function whatIfText(answer: WhatIfAnswer, colors: Colors, width = Number.
     ...overBudget(after, colors),
     '',
     indent(wishes),
-    section('Then', configurationText(after.best, after, colors), colors),
+    section('Then', configurationText(after.best, after, colors, width), colors),
     section('What it would cost a month', costText(after.best, colors, width), colors),
     section('Settings', settingsText(before.current.configuration, after.best.configuration, colors), colors),
     section('Without changing settings', unchangedText(after, colors), colors),
@@ -136,7 +138,7 @@ function verdict({ outcome, saving, best, workload }: Explanation, colors: Color
   }
 }
 
-function workloadText({ workload, wishes }: Explanation, colors: Colors): string {
+function workloadText({ workload, wishes }: Explanation, colors: Colors, width: number): string {
   const { recordsPerSecond, recordBytes, peakMultiple, producers, groups } = workload
   const seen =
     workload.source === 'assumed'
@@ -158,10 +160,11 @@ function workloadText({ workload, wishes }: Explanation, colors: Colors): string
       ],
     ],
     colors,
+    width,
   )
 }
 
-function configurationText(option: CostOption, { wishes }: Explanation, colors: Colors): string {
+function configurationText(option: CostOption, { wishes }: Explanation, colors: Colors, width: number): string {
   const { configuration } = option
   const late = option.meetsLatency ? '' : colors.red(`  over the ${formatDurationMs(wishes.latencyP99Ms)} asked for`)
   return fields(
@@ -182,27 +185,32 @@ function configurationText(option: CostOption, { wishes }: Explanation, colors: 
       ],
     ],
     colors,
+    width,
   )
 }
 
 function costText(option: CostOption, colors: Colors, width: number): string {
+  const isNarrow = width < NARROW
   const billed = option.lines.filter(({ usdPerMonth, quantity }) => usdPerMonth !== 0 || quantity !== 0)
-  const rows = billed.map((line) => [
-    formatUsd(line.usdPerMonth),
-    [METER_NAMES[line.meter] ?? line.meter, PART_NAMES[line.part]].filter((text) => text !== '').join(', '),
-    `${formatRate(line.quantity)} ${line.unit}`,
-    BASIS_NAMES[line.basis],
-    `${line.formula}: ${line.assumption}${line.confidence === 'verified' ? '' : ` (price ${line.confidence})`}`,
-  ])
-  rows.push([formatUsd(option.usdPerMonth), 'in all', '', '', ''])
+  const rows = billed.map((line) => {
+    const because = `${line.formula}: ${line.assumption}${line.confidence === 'verified' ? '' : ` (price ${line.confidence})`}`
+    const before = [
+      formatUsd(line.usdPerMonth),
+      [METER_NAMES[line.meter] ?? line.meter, PART_NAMES[line.part]].filter((text) => text !== '').join(', '),
+      `${formatRate(line.quantity)} ${line.unit}`,
+    ]
+    return isNarrow
+      ? [...before, `${BASIS_NAMES[line.basis]}; ${because}`]
+      : [...before, BASIS_NAMES[line.basis], because]
+  })
+  rows.push([formatUsd(option.usdPerMonth), 'in all', '', '', ...(isNarrow ? [] : [''])])
   return indent(
     table(
       [
-        { head: 'USD/MONTH', align: 'right' },
+        { head: '$/MONTH', align: 'right' },
         { head: 'METER' },
         { head: 'QUANTITY', align: 'right' },
-        { head: 'BILLS' },
-        { head: 'BECAUSE' },
+        ...(isNarrow ? [{ head: 'BILLS, BECAUSE' }] : [{ head: 'BILLS' }, { head: 'BECAUSE' }]),
       ],
       rows,
       colors,
@@ -243,7 +251,7 @@ function comparedText({ current, best, alternatives, evaluated }: Explanation, c
       settingsLine(option.configuration, current.configuration),
     ])
   const text = table(
-    [{ head: 'USD/MONTH', align: 'right' }, { head: 'P99', align: 'right' }, { head: '' }, { head: 'CONFIGURATION' }],
+    [{ head: '$/MONTH', align: 'right' }, { head: 'P99', align: 'right' }, { head: '' }, { head: 'CONFIGURATION' }],
     rows,
     colors,
     width - 2,

@@ -51,7 +51,7 @@ export function policyScopeProblem(text: string): string | undefined {
     return team.length >= 1 && team.length <= 100 ? undefined : 'a team has 1 to 100 characters'
   }
   if (text.startsWith('id=')) return MqId.safeParse(text.slice(3)).error?.issues[0]?.message
-  return `'${text}' is not a scope: write global, team=NAME or id=MQ-ID`
+  return 'write global, team=NAME or id=MQ-ID'
 }
 
 export const DEFAULT_POLICY = {

@@ -266,6 +266,8 @@ function assumptionsOf(home: ClusterModel, now: Candidate): readonly string[] {
   const own = [...home.assumptions]
   if (home.constants.source === 'default') {
     own.push(`latency and CPU by general constants: cluster '${home.name}' was not calibrated yet`)
+  } else {
+    own.push(`latency as calibrated on cluster '${home.name}' by its workload twins`)
   }
   if (prediction.codecSource === 'assumed' && configuration.codec !== 'none') {
     own.push(

@@ -139,7 +139,7 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
     warnings.push(`${foreignText(foreign.producers)} write to ${from.topic}: the seal refuses them from then on`)
   }
   const checks = [
-    { check: 'seal', found: `${from.topic} may be sealed; its size limit is ${sizeLimit}` },
+    { check: 'seal', found: `${from.topic} may be sealed; its size limit is ${sizeLimit} bytes` },
     { check: 'topic', found: `cluster '${to}' would make ${topic}` },
     { check: 'room', found: room },
     ...(quotas === undefined ? [] : [{ check: 'quotas', found: quotas.found }]),

@@ -40,11 +40,18 @@ export async function checkRoom(clusters: Clusters, from: MigrationPlace, to: Mi
   if (total < needed + SPARE_BYTES || roomy < to.replication) {
     throw new MqError(
       'MQ_MIGRATION_NO_ROOM',
-      `cluster '${to.cluster}' has ${total} bytes free on ${target.length} brokers, and ${to.topic} may come to ${needed} bytes in ${to.replication} cop${to.replication === 1 ? 'y' : 'ies'}, as ${from.topic} has`,
+      `cluster '${to.cluster}' has ${total} bytes free on ${target.length} broker${target.length === 1 ? '' : 's'}, and ${to.topic} may come to ${needed} bytes in ${to.replication} cop${to.replication === 1 ? 'y' : 'ies'}, as ${from.topic} has`,
       { details: { neededBytes: String(needed), freeBytes: String(total), brokers: target.length } },
     )
   }
-  return `${needed} bytes at most as far as is known, ${total} bytes free on ${target.length} brokers`
+  return `${sizeText(needed)} at most as far as is known, ${sizeText(total)} free on ${target.length} broker${target.length === 1 ? '' : 's'}`
+}
+
+function sizeText(bytes: bigint): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
+  let [size, unit] = [Number(bytes), 0]
+  for (; size >= 1_024 && unit < units.length - 1; unit++) size /= 1_024
+  return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`
 }
 
 /** @returns what was found, in words, and what a person should know before moving (R3) */
