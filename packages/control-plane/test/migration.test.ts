@@ -90,6 +90,33 @@ test('a move goes all the way, and clients see each state once', TIMEOUT, async 
   )
 })
 
+test('settings that were found while an epoch changed hands stand on the new one', TIMEOUT, async (t) => {
+  const world = makeWorld(t)
+  const plane = await start(t, world)
+  await declare(plane, world)
+  world.a.leadersPerProbe = 0
+  await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 12 })
+  await until(plane, ['sealing'])
+  const record = plane.registry.get(ID)
+  assert.ok(record?.state === 'active')
+  const { revision: _revision, updatedAtMs: _updatedAtMs, ...rest } = record
+  const choice = { setting: 'producer.lingerMs', value: '77 ms', reason: 'decision 1' }
+  const choices = rest.spec.choices.map((one) => (one.setting === choice.setting ? choice : one))
+  const spec = { ...rest.spec, producer: { ...rest.spec.producer, lingerMs: 77 }, choices }
+  const entry = { kind: 'tune', subject: ID, actor: 'mq', why: 'decision 1', before: null, after: null } as const
+  await plane.registry.publish({ ...rest, spec }, entry)
+  world.a.leadersPerProbe = 4
+  await until(plane, ['draining'])
+  const moved = plane.registry.get(ID)
+  assert.ok(moved?.state === 'active')
+  assert.equal(moved.spec.producer.lingerMs, 77)
+  assert.deepEqual(
+    moved.spec.choices.filter(({ setting }) => setting === choice.setting),
+    [choice],
+  )
+  assert.match(JSON.stringify(moved.spec.choices), /moved to epoch 2/)
+})
+
 test('a plan touches nothing and says what it would do or why not', TIMEOUT, async (t) => {
   const world = makeWorld(t)
   const plane = await start(t, world)

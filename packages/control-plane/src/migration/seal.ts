@@ -8,6 +8,7 @@
  * S4. The new epoch opens in the same transaction that gives clients the end of the old one.
  */
 import { MqError, type SealProof } from '@mq/contract'
+import { settingsOf, withSettings } from '../provision/decide.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { range, type Work } from './work.ts'
 
@@ -200,8 +201,9 @@ export async function open(work: Work, number: number): Promise<void> {
       kind: 'migration-open',
       why: `every leader of epoch ${from.epoch} is proven sealed, at ${records} records`,
       after: { migration: number, endOffsets, to },
-      apply: ({ epochs }) => ({
-        spec: data.spec,
+      apply: ({ epochs, spec }) => ({
+        // What was tuned since the move was planned goes with it.
+        spec: withSettings(data.spec, settingsOf(spec)),
         epochs: epochs.map((epoch) => {
           if (epoch.epoch === from.epoch) return { ...epoch, state: 'sealed', endOffsets: [...endOffsets] }
           return epoch.epoch === to.epoch ? { ...epoch, state: 'open' } : epoch

@@ -74,6 +74,16 @@ export function settingsOf({ producer, consumer, choices, trial }: IdSpec): Tune
     producer,
     consumer,
     trial,
-    choices: choices.filter(({ setting }) => /^(?:producer|consumer)\./.test(setting)),
+    choices: choices.filter(isOfSettings),
   }
+}
+
+/** The same place under other settings; a trial of others has ended. */
+export function withSettings(spec: IdSpec, { producer, consumer, choices }: Omit<Tuned, 'trial'>): IdSpec {
+  const ofPlace = spec.choices.filter((choice) => !isOfSettings(choice))
+  return { ...spec, producer, consumer, choices: [...ofPlace, ...choices], trial: null }
+}
+
+function isOfSettings({ setting }: Choice): boolean {
+  return /^(?:producer|consumer)\./.test(setting)
 }
