@@ -5,7 +5,7 @@
  */
 import type { ScannedSaving, ScannedTopic, ScanReport } from '@mq/control-plane'
 import type { Colors } from './io.ts'
-import { table, wrap } from './output.ts'
+import { type Column, table, wrap } from './output.ts'
 import { formatBytes, formatCount, formatMs, formatRate, formatUsd, plural } from './units.ts'
 
 export interface ScanViewOptions {
@@ -72,7 +72,11 @@ function costSection({ totals }: ScanReport, { colors }: ScanViewOptions): strin
   ]
 }
 
-function topicSection(report: ScanReport, { top, colors }: ScanViewOptions): string[] {
+/** Where a terminal is narrower, meters stay with the sum above; the notes stand below the table in any terminal. */
+const NARROW = 140
+const METER_COLUMNS: ReadonlySet<string> = new Set(['TRANSFER', 'STORAGE', 'CPU', 'OTHER', 'COPIES', 'READERS'])
+
+function topicSection(report: ScanReport, { top, colors, width }: ScanViewOptions): string[] {
   const { topics } = report
   if (topics.length === 0) return [colors.bold('No topics.')]
   const shown = topics.slice(0, top)
@@ -80,30 +84,49 @@ function topicSection(report: ScanReport, { top, colors }: ScanViewOptions): str
   const restUsd = rest.reduce((sum, { usdPerMonth }) => sum + (usdPerMonth ?? 0), 0)
   return [
     colors.bold(`Topics, the dearest first`),
-    table(
-      [
-        { head: 'TOPIC' },
-        { head: '$/MONTH', align: 'right' },
-        { head: 'TRANSFER', align: 'right' },
-        { head: 'STORAGE', align: 'right' },
-        { head: 'CPU', align: 'right' },
-        { head: 'OTHER', align: 'right' },
-        { head: 'RECORDS/S', align: 'right' },
-        { head: 'STORED', align: 'right' },
-        { head: 'B/RECORD', align: 'right' },
-        { head: 'CODEC' },
-        { head: 'DEPTH', align: 'right' },
-        { head: 'RATIO', align: 'right' },
-        { head: 'COPIES', align: 'right' },
-        { head: 'KEEPS', align: 'right' },
-        { head: 'READERS', align: 'right' },
-        { head: 'NOTE' },
-      ],
-      shown.map(topicRow),
-      colors,
-    ),
+    topicTable(shown, colors, width),
     ...(rest.length === 0 ? [] : [colors.dim(`and ${plural(rest.length, 'other')}: ${formatUsd(restUsd)} a month`)]),
+    ...(width === Number.POSITIVE_INFINITY ? [] : noteLines(shown, width)),
   ]
+}
+
+function topicTable(topics: readonly ScannedTopic[], colors: Colors, width: number): string {
+  const columns: readonly Column[] = [
+    { head: 'TOPIC' },
+    { head: '$/MONTH', align: 'right' },
+    { head: 'TRANSFER', align: 'right' },
+    { head: 'STORAGE', align: 'right' },
+    { head: 'CPU', align: 'right' },
+    { head: 'OTHER', align: 'right' },
+    { head: 'RECORDS/S', align: 'right' },
+    { head: 'STORED', align: 'right' },
+    { head: 'B/RECORD', align: 'right' },
+    { head: 'CODEC' },
+    { head: 'DEPTH', align: 'right' },
+    { head: 'RATIO', align: 'right' },
+    { head: 'COPIES', align: 'right' },
+    { head: 'KEEPS', align: 'right' },
+    { head: 'READERS', align: 'right' },
+    { head: 'NOTE' },
+  ]
+  const isShown = ({ head }: Column): boolean =>
+    width === Number.POSITIVE_INFINITY || (head !== 'NOTE' && (width >= NARROW || !METER_COLUMNS.has(head)))
+  return table(
+    columns.filter(isShown),
+    topics.map((topic) => topicRow(topic).filter((_, at) => isShown(columns[at]!))),
+    colors,
+  )
+}
+
+/** Each note once, with the topics it is about. */
+function noteLines(topics: readonly ScannedTopic[], width: number): string[] {
+  const about = new Map<string, string[]>()
+  for (const { topic, notes } of topics) for (const note of notes) about.set(note, [...(about.get(note) ?? []), topic])
+  return [...about].flatMap(([note, names]) =>
+    wrap(`${names.join(', ')}: ${note}`, Math.max(40, width - 4)).map(
+      (line, index) => `${index === 0 ? '  - ' : '    '}${line}`,
+    ),
+  )
 }
 
 const STORAGE = ['broker-storage', 'remote-storage', 'remote-put', 'remote-retrieval'] as const
@@ -146,14 +169,20 @@ function savingSection(report: ScanReport, { top, colors, width }: ScanViewOptio
   const rest = savings.slice(top)
   const paint = { high: colors.green, medium: colors.yellow, low: colors.dim } as const
   const { high, medium, low } = together.byConfidence
+  const topicsUsd = report.totals.topicsUsdPerMonth
+  const percentOf = (usd: number): string => `${topicsUsd > 0 ? ((usd / topicsUsd) * 100).toFixed(0) : 0} %`
   return [
-    colors.bold(
-      `Savings: together ${formatUsd(together.usdPerMonth)} a month, ${(together.shareOfTopics * 100).toFixed(0)} % of what topics cost (high confidence ${formatUsd(high)}, medium ${formatUsd(medium)}, low ${formatUsd(low)})`,
-    ),
+    // What only a person can judge, such as whether a topic is needed, is no promise of the headline.
+    ...wrap(
+      `Savings: ${formatUsd(high + medium)} a month, ${percentOf(high + medium)} of what topics cost (high confidence ${formatUsd(high)}, medium ${formatUsd(medium)}); ${formatUsd(low)} more for a person to judge (low)`,
+      width,
+    ).map((line) => colors.bold(line)),
     ...(together.computeUsdPerMonth < 0.005
       ? []
       : [`  ${formatUsd(together.computeUsdPerMonth)} of it is broker CPU: on the bill once whole brokers can go.`]),
-    '  Each is what it saves on top of those before it on the same topic, so the list adds up.',
+    ...wrap('Each is what it saves on top of those before it on the same topic, so the list adds up.', width - 2).map(
+      (line) => `  ${line}`,
+    ),
     ...shown.flatMap((saving, index) => savingLines(saving, index + 1, paint[saving.confidence], width)),
     ...(rest.length === 0
       ? []

@@ -23,10 +23,10 @@ export function budgetCommand(program: Command, io: Io): void {
     [['mq budget list', 'a table']],
   ).action(async (flags: BudgetFlags) => {
     const answer = await apiFor(io, flags).call('listBudgets', {}, { signal: io.interrupt })
-    await print(io, flags.output, answer, (colors) =>
+    await print(io, flags.output, answer, (colors, width) =>
       answer.budgets.length === 0
         ? `No budgets yet. Set one with: ${commandName(io.env)} budget set team=NAME 400usd/month`
-        : budgetsText(answer.budgets, colors),
+        : budgetsText(answer.budgets, colors, width),
     )
   })
   withExamples(
@@ -47,7 +47,7 @@ export function budgetCommand(program: Command, io: Io): void {
     const params = { scope: checkScope(scope) }
     const body = { usdPerMonth: monthlyUsd(amount) }
     const answer = await apiFor(io, flags).call('putBudget', { params, body }, { signal: io.interrupt })
-    await print(io, flags.output, answer, (colors) => budgetsText([answer], colors))
+    await print(io, flags.output, answer, (colors, width) => budgetsText([answer], colors, width))
   })
   withExamples(
     withTarget(
@@ -83,7 +83,7 @@ export function monthlyUsd(text: string): number {
   return amount
 }
 
-export function budgetsText(budgets: readonly Budget[], colors: Colors): string {
+export function budgetsText(budgets: readonly Budget[], colors: Colors, width = Number.POSITIVE_INFINITY): string {
   const paint = { ok: colors.green, 'forecast-over': colors.yellow, over: colors.red, 'no-data': colors.dim } as const
   const words = { ok: 'ok', 'forecast-over': 'will be over', over: 'over', 'no-data': 'too early' } as const
   return table(
@@ -106,5 +106,6 @@ export function budgetsText(budgets: readonly Budget[], colors: Colors): string 
       budget.warning ?? '',
     ]),
     colors,
+    width,
   )
 }

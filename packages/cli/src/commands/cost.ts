@@ -74,7 +74,8 @@ export function costText(report: CostReport, { colors, width, nowMs }: ViewOptio
             wrap(item, Math.max(40, width - 4)).map((line, index) => `${index === 0 ? '  - ' : '    '}${line}`),
           ),
         ]
-  const budgets = report.budgets.length === 0 ? [] : ['', colors.bold('Budgets'), budgetsText(report.budgets, colors)]
+  const budgets =
+    report.budgets.length === 0 ? [] : ['', colors.bold('Budgets'), budgetsText(report.budgets, colors, width)]
   if (watchedSinceMs === null) {
     return [
       'Nothing is recorded yet: what clusters cost is known from their second look on, a minute or so after the start.',
@@ -94,7 +95,7 @@ export function costText(report: CostReport, { colors, width, nowMs }: ViewOptio
     shareText(line.share),
   ]
   return [
-    colors.bold(head),
+    ...wrap(head, width).map((line) => colors.bold(line)),
     since,
     '',
     table(

@@ -239,7 +239,11 @@ function modelAssumptions(lines: readonly CostLine[], cluster: ClusterModel): st
       const figure = cluster.book.figures[meter]
       return figure === undefined || figure.confidence === 'verified'
         ? []
-        : [`the price of ${meter} is ${figure.confidence} (${figure.source}, ${figure.dated})`]
+        : [
+            figure.source === 'override'
+              ? `${meter} is priced as given: ${figure.usd} USD`
+              : `the price of ${meter} is ${figure.confidence} (${figure.source}, ${figure.dated})`,
+          ]
     }),
   ]
 }
