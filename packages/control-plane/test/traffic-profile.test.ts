@@ -98,10 +98,11 @@ test('the profile of an mQ ID is put together from the reports of all its proces
   }
   const profile = traffic.profile(ID)!
   assert.equal(profile.records, 54_000)
-  // The first window was watched from its start, and nothing came in the last 10 s.
-  assert.ok(profile.observedMs === 70_000, `${profile.observedMs}`)
-  assert.ok(Math.abs(profile.recordsPerSecond - 54_000 / 70) < 1e-6)
+  // From the start of the first window to the end of the last: what came since, the next reports will tell.
+  assert.equal(profile.observedMs, 60_000)
+  assert.equal(profile.recordsPerSecond, 900)
   assert.equal(profile.producers, 2)
+  assert.equal(profile.sendersAtOnce, 2)
   assert.equal(profile.recordBytes, 200)
   assert.equal(profile.wireBytesPerRecord, 3_600_000 / 54_000)
   assert.equal(profile.keyedShare, 0.9)
@@ -119,6 +120,108 @@ test('the profile of an mQ ID is put together from the reports of all its proces
   ])
   assert.ok(Math.abs(profile.recordSizes.mean()! - 200) < 2)
   assert.equal(profile.outliers, 0)
+})
+
+/** Steady senders that report every 10 s, each at moments of its own. */
+const steady = (activeMs = 10_000): ProducerTelemetry =>
+  producer({ records: activeMs / 2, recordBytes: activeMs * 100, batches: activeMs / 100, activeMs })
+
+test('the rate is that of the time that reports cover, wherever they stand in their windows (I5)', () => {
+  const { deps, traffic, report } = open()
+  // A reader comes first, long before anything is sent.
+  report({
+    consumers: [
+      {
+        mqId: ID,
+        epoch: 1,
+        group: 'ledger',
+        records: 0,
+        recordBytes: 0,
+        wireBytes: 0,
+        handlerErrors: 0,
+        redeliveries: 0,
+        commits: 0,
+        rebalances: 0,
+        lagRecords: 0,
+        endToEndLatencyUs: '',
+      },
+    ],
+  })
+  deps.advance(120_000)
+  const starts = [0, 300, 700]
+  const begunMs = deps.clock.nowMs()
+  for (let at = 100; at <= 29_500; at += 100) {
+    deps.advance(100)
+    for (const [n, start] of starts.entries()) {
+      // Each process was there for a while before it sent, and its windows turn every 10 s.
+      const turn = (at + n * 3_300) % 10_000
+      if (turn !== 0) continue
+      const activeMs = Math.min(10_000, at - start)
+      if (activeMs > 0) report({ instance: `sender-${n}`, windowMs: 10_000, producers: [steady(activeMs)] })
+    }
+  }
+  const profile = traffic.profile(ID)!
+  assert.ok(deps.clock.nowMs() - begunMs > profile.observedMs, 'the end is not told of yet')
+  assert.ok(Math.abs(profile.recordsPerSecond / 1_500 - 1) < 0.03, `${profile.recordsPerSecond}`)
+  assert.equal(Math.round(profile.sendersAtOnce), 3)
+})
+
+test('the five minutes that end in between change nothing about the rate (I5)', () => {
+  const { deps, traffic, report } = open()
+  deps.advance(276_000)
+  for (let window = 0; window < 4; window++) {
+    deps.advance(10_000)
+    report({ producers: [steady()] })
+    traffic.takeFinished()
+    deps.advance(1_000)
+    assert.ok(Math.abs(traffic.profile(ID)!.recordsPerSecond / 500 - 1) < 0.04, `${window}`)
+    deps.advance(-1_000)
+  }
+})
+
+test('silence counts: between reports at once, after the last one when the next is overdue (I5)', () => {
+  const { deps, traffic, report } = open()
+  for (let window = 0; window < 3; window++) {
+    deps.advance(10_000)
+    report({ producers: [steady()] })
+  }
+  deps.advance(19_000)
+  assert.equal(traffic.profile(ID)!.observedMs, 30_000)
+  deps.advance(11_000)
+  assert.equal(traffic.profile(ID)!.observedMs, 60_000)
+  assert.equal(traffic.profile(ID)!.recordsPerSecond, 250)
+  report({ producers: [steady()] })
+  assert.equal(traffic.profile(ID)!.observedMs, 60_000)
+  assert.ok(Math.abs(traffic.profile(ID)!.recordsPerSecond - 20_000 / 60) < 1e-9)
+})
+
+test('a process counts as a sender for as long as it sent: a restart of all does not double them (I5)', async (t) => {
+  const plane = await startHarness(t, {})
+  await plane.call('PUT', `/v1/ids/${ID}`, { intent: {} })
+  const record = plane.registry.get(ID)!
+  assert.ok(record.state === 'active')
+  const { deps, traffic, report } = open()
+  for (let window = 0; window < 12; window++) {
+    deps.advance(10_000)
+    const version = window < 9 ? 'old' : 'new'
+    for (const n of [1, 2, 3]) report({ instance: `${version}-${n}`, producers: [steady()] })
+  }
+  const profile = traffic.profile(ID)!
+  assert.equal(profile.producers, 6, 'seen within the last minute')
+  assert.equal(profile.sendersAtOnce, 3)
+  const workload = workloadOf(profile, record)
+  assert.equal(workload.producers, 3)
+  assert.equal(workload.recordsPerSecond, 1_500)
+})
+
+test('settings that changed within the first report make no sender twice, and no window longer (I5)', () => {
+  const { deps, traffic, report } = open()
+  deps.advance(10_000)
+  report({ producers: [steady(4_000), { ...steady(6_000), lingerMs: 50 }] })
+  const profile = traffic.profile(ID)!
+  assert.equal(profile.observedMs, 10_000)
+  assert.equal(profile.recordsPerSecond, 500)
+  assert.equal(profile.sendersAtOnce, 1)
 })
 
 test('what was before fades, and a process that is gone is no producer any more (I1)', () => {

@@ -5,6 +5,8 @@
  * I2. How many keys there are is known of the last hour or two, then forgotten: registers only rise.
  * I3. Partitions belong to an epoch: with a newer one their shares begin anew.
  * I4. A window that no report can reach any more is packed as it will be stored: it takes a hundredth of the room.
+ * I5. Watched is what reports cover: from the start of the first window in which something was sent to the end of the last. What a
+ *     sender did since its last report is not known yet; only a report that is overdue by a whole window makes the time silence.
  */
 import type { ConsumerTelemetry, ProducerTelemetry } from '@mq/contract'
 import { CodecFindings } from './codec-findings.ts'
@@ -18,6 +20,8 @@ export const FIVE_MINUTES_MS = 300_000
 const KEPT_WINDOWS = 7
 const MAX_INSTANCES = 20_000
 export const INSTANCE_AWAY_MS = 60_000
+/** A report that is a whole window late is not waited for any more (I5). */
+const OVERDUE_WINDOWS = 2
 const FADE = 0.9
 const PEAKS_KEPT = 12
 const KEYS_KEPT = 12
@@ -44,17 +48,37 @@ export interface SentPart {
   readonly sizes: Sketch | undefined
 }
 
+/** A process that sent, and its last report. */
+interface Sender {
+  atMs: number
+  windowMs: number
+  recordsPerMs: number
+}
+
+/** How long a process sent in the window of its report. */
+export interface SentTime {
+  readonly windowMs: number
+  /** Under these settings. */
+  readonly activeMs: number
+  /** Under all that were told of so far; less than the window for a sender that began in it. */
+  readonly coveredMs: number
+}
+
 export class IdTraffic {
   /** By window number; at most KEPT_WINDOWS. */
   readonly windows = new Map<number, Slice>()
   readonly findings = new CodecFindings()
   /** Processes that sent, and those that read by group, with when they last said so; lag is a level, not a count. */
-  readonly senders = new Map<string, number>()
+  readonly senders = new Map<string, Sender>()
   readonly readers = new Map<string, Map<string, { records: number | null; atMs: number }>>()
   outliers = 0
-  #five: { startMs: number; sinceMs: number; slice: Slice }
+  /** `sentMs`: of all senders together. */
+  #five: { startMs: number; sinceMs: number; sentMs: number; slice: Slice }
   #past = emptySlice(true)
   #pastMs = 0
+  #pastSentMs = 0
+  /** Nothing was watched before something was sent (I5). */
+  #hasBegun = false
   #peaks: number[] = []
   #peak = 0
   #keysBefore = new Uint8Array(256)
@@ -65,17 +89,14 @@ export class IdTraffic {
   #names = new NameTable()
 
   constructor(nowMs: number) {
-    this.#five = { startMs: floorTo(nowMs), sinceMs: nowMs, slice: emptySlice(true) }
+    this.#five = { startMs: floorTo(nowMs), sinceMs: nowMs, sentMs: 0, slice: emptySlice(true) }
     this.#tensUpTo = Math.floor(nowMs / WINDOW_MS) - KEPT_WINDOWS
   }
 
-  /** How long ago it began is how much of the first window was watched. */
-  began(nowMs: number, windowMs: number): void {
-    this.#five.sinceMs = Math.min(this.#five.sinceMs, Math.max(nowMs - windowMs, this.#five.startMs))
-  }
-
-  sent(part: SentPart, instance: string, zone: string | undefined, nowMs: number, windows: number): void {
+  sent(part: SentPart, instance: string, zone: string | undefined, nowMs: number, time: SentTime): void {
     const { one, latency } = part
+    const windows = windowsOf(time.windowMs)
+    this.#cover(instance, one.records, nowMs, time)
     for (let back = 0; back < windows; back++) addProducer(this.#window(nowMs, back), one, 1 / windows)
     this.#window(nowMs, 0).sendLatency.merge(latency)
     const { slice } = this.#five
@@ -85,7 +106,6 @@ export class IdTraffic {
     // I3: what a straggler still sends to an older epoch has other partitions.
     addShape(slice, one.epoch < this.#epoch ? { ...one, partitionRecords: [], partitionsSeen: 0 } : one, part, zone)
     if (one.shadow !== undefined) this.outliers += this.findings.take(instance, one.shadow, nowMs)
-    if (this.senders.has(instance) || this.senders.size < MAX_INSTANCES) this.senders.set(instance, nowMs)
   }
 
   read(one: ConsumerTelemetry, latency: Sketch, instance: string, nowMs: number, windows: number): void {
@@ -111,13 +131,14 @@ export class IdTraffic {
 
   /** Ends the five minutes under way; undefined when nothing happened in them. @param all also windows that may still change */
   finish(nowMs: number, all: boolean): FinishedFive | undefined {
-    const { startMs, sinceMs, slice } = this.#five
+    const { startMs, sinceMs, sentMs, slice } = this.#five
     const endMs = Math.min(Math.max(nowMs, startMs), startMs + FIVE_MINUTES_MS)
     this.#notePeaks()
     const elapsed = Math.max(1, Math.floor((nowMs - startMs) / FIVE_MINUTES_MS))
-    this.#fade(slice, endMs - sinceMs, all ? 0 : elapsed)
-    this.#five = { startMs: floorTo(nowMs), sinceMs: Math.max(endMs, floorTo(nowMs)), slice: emptySlice(true) }
-    for (const [key, atMs] of this.senders) if (atMs <= nowMs - INSTANCE_AWAY_MS) this.senders.delete(key)
+    this.#fade(slice, this.#hasBegun ? endMs - sinceMs : 0, sentMs, all ? 0 : elapsed)
+    const nextMs = Math.max(endMs, floorTo(nowMs))
+    this.#five = { startMs: floorTo(nowMs), sinceMs: nextMs, sentMs: 0, slice: emptySlice(true) }
+    for (const [key, { atMs }] of this.senders) if (atMs <= nowMs - INSTANCE_AWAY_MS) this.senders.delete(key)
     this.#takeTens(all ? Number.POSITIVE_INFINITY : Math.floor(nowMs / WINDOW_MS) - KEPT_WINDOWS)
     const tens = this.#tens
     this.#tens = []
@@ -126,18 +147,53 @@ export class IdTraffic {
     return tens.length === 0 ? undefined : { startMs, slice: null, tens }
   }
 
-  /** Everything that is still remembered, and how long that was (I1). */
-  watched(nowMs: number): { readonly slice: Slice; readonly ms: number; readonly peakRecords: number } {
+  /** Everything that is still remembered, how long that was (I1, I5), and how many sent at the same time on average. */
+  watched(nowMs: number): {
+    readonly slice: Slice
+    readonly ms: number
+    readonly sendersAtOnce: number
+    readonly peakRecords: number
+  } {
     this.#notePeaks()
     const slice = emptySlice(true)
     mergeSlice(slice, this.#past)
     mergeSlice(slice, this.#five.slice)
     mergeRegisters(slice.shape!.registers, this.#keysBefore)
-    const ms = this.#pastMs + Math.max(0, nowMs - this.#five.sinceMs)
-    return { slice, ms, peakRecords: Math.max(this.#peak, ...this.#peaks, 0) }
+    const ms = Math.max(1, this.#pastMs + nowMs - this.#five.sinceMs - this.#untoldMs(nowMs))
+    const sendersAtOnce = (this.#pastSentMs + this.#five.sentMs) / ms
+    return { slice, ms, sendersAtOnce, peakRecords: Math.max(this.#peak, ...this.#peaks, 0) }
   }
 
-  #fade(slice: Slice, ms: number, steps: number): void {
+  /** I5 */
+  #cover(instance: string, records: number, nowMs: number, { windowMs, activeMs, coveredMs }: SentTime): void {
+    const five = this.#five
+    // Another process may have begun earlier, and told of it later.
+    if (!this.#hasBegun) five.sinceMs = nowMs - coveredMs
+    else if (this.#pastMs === 0) five.sinceMs = Math.min(five.sinceMs, nowMs - coveredMs)
+    this.#hasBegun = true
+    five.sentMs += activeMs
+    const known = this.senders.get(instance)
+    const isSame = known?.atMs === nowMs
+    const recordsPerMs = records / windowMs + (isSame ? known!.recordsPerMs : 0)
+    if (known !== undefined || this.senders.size < MAX_INSTANCES) {
+      this.senders.set(instance, { atMs: nowMs, windowMs, recordsPerMs })
+    }
+  }
+
+  /** The time at the end that reports still to come will tell of: the mean over the senders, by what they send. */
+  #untoldMs(nowMs: number): number {
+    let sum = 0
+    let weight = 0
+    for (const { atMs, windowMs, recordsPerMs } of this.senders.values()) {
+      const untoldMs = nowMs - atMs
+      if (untoldMs < 0 || untoldMs >= windowMs * OVERDUE_WINDOWS) continue
+      sum += untoldMs * recordsPerMs
+      weight += recordsPerMs
+    }
+    return weight > 0 ? sum / weight : 0
+  }
+
+  #fade(slice: Slice, ms: number, sentMs: number, steps: number): void {
     const factor = FADE ** steps
     const past = emptySlice(true)
     if (this.#past.producer.records * factor > FADED_RECORDS || this.#past.groups.size > 0) {
@@ -154,6 +210,7 @@ export class IdTraffic {
     for (const [group, { counts }] of past.groups) if (counts.records < FADED_RECORDS) past.groups.delete(group)
     this.#past = past
     this.#pastMs = this.#pastMs * factor + ms
+    this.#pastSentMs = this.#pastSentMs * factor + sentMs
     this.#peaks = [...this.#peaks, this.#peak].slice(-PEAKS_KEPT)
     this.#peak = 0
   }
@@ -211,6 +268,11 @@ function packed(startMs: number, slice: Slice, names: NameTable): TenSeconds {
 
 function isEmpty({ producer, groups }: Slice): boolean {
   return producer.records === 0 && producer.errors === 0 && groups.size === 0
+}
+
+/** Windows of 10 s that one report is spread over. */
+export function windowsOf(spreadMs: number): number {
+  return Math.max(1, Math.round(spreadMs / WINDOW_MS))
 }
 
 function floorTo(nowMs: number): number {

@@ -56,7 +56,7 @@ export interface GroupProfile {
 /** One mQ ID over the time it was watched, at most the last hour, newest counting most where it says so. */
 export interface TrafficProfile {
   readonly mqId: string
-  /** How long traffic was watched, and how much of it there was. */
+  /** How long traffic was watched (id-traffic I5), and how much of it there was. */
   readonly observedMs: number
   readonly records: number
   /** Over `observedMs`, idle windows included. */
@@ -74,6 +74,8 @@ export interface TrafficProfile {
   readonly sendLatency: Sketch
   /** Processes that sent within the last minute. */
   readonly producers: number
+  /** Processes that sent at the same time, mean over `observedMs`: of those that are gone and those that are new, as long as they sent. */
+  readonly sendersAtOnce: number
   readonly partitionsSeen: number
   /** Of the records; null when no client said where they went. */
   readonly busiestPartitionShare: number | null
@@ -98,7 +100,7 @@ const TOP_KEYS = 8
 
 /** Null when nothing was sent that is still remembered. */
 export function profileOf(mqId: string, traffic: IdTraffic, nowMs: number): TrafficProfile | null {
-  const { slice, ms, peakRecords } = traffic.watched(nowMs)
+  const { slice, ms, sendersAtOnce, peakRecords } = traffic.watched(nowMs)
   const { producer, sendLatency } = slice
   const shape = slice.shape!
   const { records, batches } = producer
@@ -121,7 +123,8 @@ export function profileOf(mqId: string, traffic: IdTraffic, nowMs: number): Traf
     recordSizes: shape.sizes,
     batchDepths: shape.depths,
     sendLatency,
-    producers: [...traffic.senders.values()].filter(isFresh).length,
+    producers: [...traffic.senders.values()].filter(({ atMs }) => isFresh(atMs)).length,
+    sendersAtOnce,
     partitionsSeen: shape.partitionsSeen,
     busiestPartitionShare: busiestPartitionShare(shape),
     keyedShare: shape.keysSampled > 0 ? shape.keysKeyed / shape.keysSampled : null,

@@ -10,7 +10,7 @@
  */
 import { type ConsumerTelemetry, MqError, type ProducerTelemetry, type TelemetryReport } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import { IdTraffic, INSTANCE_AWAY_MS, type SentPart, type TenSeconds, WINDOW_MS } from './id-traffic.ts'
+import { IdTraffic, INSTANCE_AWAY_MS, type SentPart, type TenSeconds, WINDOW_MS, windowsOf } from './id-traffic.ts'
 import { InstanceLog } from './instance-log.ts'
 import { type InstanceWindow, profileOf, type TrafficProfile } from './profile.ts'
 import { Sketch } from './sketch.ts'
@@ -90,22 +90,28 @@ export class Traffic {
       this.#instances.set(instance, { app: report.app, atMs: now })
     }
     const spread = Math.min(report.windowMs, MAX_SPREAD_MS)
-    const windows = Math.max(1, Math.round(spread / WINDOW_MS))
+    const windows = windowsOf(spread)
+    /** One process is one sender, however many settings and epochs it sent under. */
+    const told = new Map<string, number>()
     for (const { one, latency } of producers) {
-      const traffic = this.#traffic(one.mqId, now, spread)
+      const traffic = this.#traffic(one.mqId, now)
       if (traffic === undefined) continue
       const outliers = traffic.outliers
       const part = partOf(one, latency, report.windowMs)
       if (part === undefined) traffic.outliers++
       else {
-        traffic.sent(part, instance, report.zone, now, windows)
+        const before = told.get(one.mqId) ?? 0
+        const activeMs = Math.max(0, Math.min(one.activeMs ?? spread, spread - before))
+        const coveredMs = before + activeMs
+        told.set(one.mqId, coveredMs)
+        traffic.sent(part, instance, report.zone, now, { windowMs: spread, activeMs, coveredMs })
         this.#log.add(report, part.one, now)
         traffic.outliers += part.dropped
       }
       this.#outliers += traffic.outliers - outliers
     }
     for (const { one, latency } of consumers) {
-      this.#traffic(one.mqId, now, spread)?.read(one, latency, instance, now, windows)
+      this.#traffic(one.mqId, now)?.read(one, latency, instance, now, windows)
     }
   }
 
@@ -169,7 +175,7 @@ export class Traffic {
     return finished
   }
 
-  #traffic(mqId: string, now: number, windowMs: number): IdTraffic | undefined {
+  #traffic(mqId: string, now: number): IdTraffic | undefined {
     if (!this.#options.isKnown(mqId)) {
       this.#unknownIds++
       return undefined
@@ -177,7 +183,6 @@ export class Traffic {
     let traffic = this.#ids.get(mqId)
     if (traffic === undefined) {
       traffic = new IdTraffic(now)
-      traffic.began(now, windowMs)
       this.#ids.set(mqId, traffic)
     } else if (traffic.isFiveOver(now)) this.#finish(mqId, traffic, now, false)
     return traffic

@@ -25,7 +25,7 @@ export function workloadOf(profile: TrafficProfile, record: ActiveId, logBytes: 
     peakMultiple: Math.max(profile.peakMultiple, ...intent.peaks.map(({ multiple }) => multiple)),
     recordBytes: sizes !== null && sizes > profile.recordBytes * ROUNDED ? sizes : profile.recordBytes,
     framedBytes: profile.framedBytes,
-    producers: Math.max(1, profile.producers),
+    producers: Math.max(1, Math.round(profile.sendersAtOnce)),
     keyed: isKeyed,
     busiestPartitionShare: isKeyed ? Math.max(1 / partitions, profile.busiestPartitionShare ?? 0) : 1 / partitions,
     // Bursts of g records on average, of very different sizes, vary 2 g - 1 times as much as records that come one by one.
