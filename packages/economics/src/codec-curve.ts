@@ -5,6 +5,8 @@
  *     the measured one.
  * C2. Deeper batches never compress worse, in the model; noise that says so is levelled.
  * C3. What is assumed says so. A measured curve always wins over an assumed one.
+ * C4. A codec that was not measured yet is assumed to do better or worse on these records than on usual ones as the nearest codec does
+ *     that was: records compress as they do whatever the codec.
  */
 import type { Codec } from '@mq/contract'
 
@@ -95,6 +97,44 @@ export function assumedCurve(codec: Codec, codecLevel: number | null, framedByte
     }
   })
   return { codec, codecLevel, source: 'assumed', points }
+}
+
+/** C4. The assumed curve as the nearest of the measured ones lets expect; undefined when none was measured. */
+export function curveLikeMeasured(
+  codec: Codec,
+  codecLevel: number | null,
+  measured: readonly CodecCurve[],
+  framedBytes: number,
+): CodecCurve | undefined {
+  if (codec === 'none') return undefined
+  const assumed = assumedCurve(codec, codecLevel, framedBytes)
+  const known = measured.filter((one) => one.codec !== 'none' && usable(one.points).length > 0)
+  const nearest = known.toSorted(
+    (a, b) => distance(a, codec, codecLevel) - distance(b, codec, codecLevel) || deepest(b) - deepest(a),
+  )[0]
+  if (nearest === undefined) return undefined
+  const its = new FittedCurve(nearest, framedBytes)
+  const usual = new FittedCurve(assumedCurve(nearest.codec, nearest.codecLevel, framedBytes), framedBytes)
+  const points = assumed.points.map((point) => ({
+    ...point,
+    compressedBytes: (point.compressedBytes * usual.ratio(point.depth)) / its.ratio(point.depth),
+  }))
+  return { ...assumed, points }
+}
+
+/** Codecs that also code by frequency gain from the same records; those that only look for repetitions gain less. */
+const FAMILY: Readonly<Record<Codec, number>> = { none: 0, gzip: 1, zstd: 1, lz4: 2, snappy: 2 }
+/** More than levels are apart. */
+const OTHER_CODEC = 100
+const OTHER_FAMILY = 1_000
+
+function distance(curve: CodecCurve, codec: Codec, codecLevel: number | null): number {
+  if (curve.codec !== codec) return FAMILY[curve.codec] === FAMILY[codec] ? OTHER_CODEC : OTHER_FAMILY
+  return Math.abs((curve.codecLevel ?? 0) - (codecLevel ?? 0))
+}
+
+function deepest({ points }: CodecCurve): number {
+  return Math.max(0, ...points.map(({ depth }) => depth))
 }
 
 /** A curve ready to be asked many times. */

@@ -271,7 +271,7 @@ function assumptionsOf(home: ClusterModel, now: Candidate): readonly string[] {
   }
   if (prediction.codecSource === 'assumed' && configuration.codec !== 'none') {
     own.push(
-      `the ratio of ${codecName(configuration.codec, configuration.codecLevel)} is that of JSON events: nothing was measured on its own records yet`,
+      `the ratio of ${codecName(configuration.codec, configuration.codecLevel)} is assumed: it was not measured on its own records yet`,
     )
   }
   return own

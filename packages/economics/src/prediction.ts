@@ -7,7 +7,7 @@
 import { BATCH_HEADER_BYTES } from './batching.ts'
 import { brokerCpuUs } from './broker-load.ts'
 import type { ClusterModel } from './cluster-model.ts'
-import { assumedCurve, codecName, FittedCurve } from './codec-curve.ts'
+import { assumedCurve, codecName, curveLikeMeasured, FittedCurve } from './codec-curve.ts'
 import type { Configuration } from './configuration.ts'
 import { consuming } from './consuming.ts'
 import { producing } from './producing.ts'
@@ -94,15 +94,17 @@ export function atPeak(workload: Workload): Workload {
     : { ...workload, recordsPerSecond: workload.recordsPerSecond * workload.peakMultiple, peakMultiple: 1 }
 }
 
-/** The workload's own curve for the codec, or the assumed one. */
+/** The workload's own curve for the codec, or one that is assumed, by other codecs on the same records where there are any. */
 export function curveOf(
   workload: Pick<Workload, 'curves' | 'framedBytes'>,
   { codec, codecLevel }: Pick<Configuration, 'codec' | 'codecLevel'>,
 ): FittedCurve {
+  const { curves, framedBytes } = workload
   const name = codecName(codec, codecLevel)
-  for (const own of workload.curves) {
+  for (const own of curves) {
     if (own.codec !== codec || own.points.length === 0 || codecName(own.codec, own.codecLevel) !== name) continue
-    return new FittedCurve(own, workload.framedBytes)
+    return new FittedCurve(own, framedBytes)
   }
-  return new FittedCurve(assumedCurve(codec, codecLevel, workload.framedBytes), workload.framedBytes)
+  const like = curveLikeMeasured(codec, codecLevel, curves, framedBytes)
+  return new FittedCurve(like ?? assumedCurve(codec, codecLevel, framedBytes), framedBytes)
 }

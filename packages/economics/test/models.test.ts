@@ -10,6 +10,7 @@ import {
   type CodecCurve,
   clusterModel,
   costOf,
+  curveOf,
   FittedCurve,
   GRID,
   measuredCost,
@@ -220,6 +221,46 @@ test('damaged measurements are left out, one point bends the assumed shape, none
     { ...point, depth: 100, uncompressedBytes: 50_000, compressedBytes: 9_000 },
   ])
   assert.ok(Math.abs(new FittedCurve(twice, 500).ratio(10) - 5_000 / 1_125) < 1e-9)
+})
+
+test('a codec that was not measured yet does on these records as the nearest one that was (C4)', () => {
+  // What codecs made of the real flights of the examples, 127 bytes a record.
+  const real = {
+    'zstd 1': [1, 2.18, 3.85, 5.11, 5.3],
+    'zstd 6': [1, 2.2, 3.9, 5.37, 5.49],
+    'gzip 6': [1, 2.16, 3.73, 4.83, 5.24],
+    'lz4 null': [1, 1.88, 2.82, 3.33, 3.47],
+    'snappy null': [1, 1.73, 2.61, 3.19, 3.43],
+  }
+  const depths = [1, 4, 16, 64, 256]
+  const curve = (name: keyof typeof real): CodecCurve => {
+    const [codec, level] = name.split(' ') as [CodecCurve['codec'], string]
+    const points = depths.map((depth, n) => ({
+      depth,
+      uncompressedBytes: 127 * depth,
+      compressedBytes: (127 * depth) / real[name][n]!,
+      compressUs: 20,
+      decompressUs: 5,
+    }))
+    return { codec, codecLevel: level === 'null' ? null : Number(level), source: 'measured', points }
+  }
+  const names = Object.keys(real) as (keyof typeof real)[]
+  const errors: number[] = []
+  for (const name of names) {
+    const { codec, codecLevel } = curve(name)
+    for (const others of [names.filter((one) => one !== name), names.filter((one) => one !== name).slice(0, 1)]) {
+      const got = curveOf({ curves: others.map(curve), framedBytes: 127 }, { codec, codecLevel })
+      assert.equal(got.curve.source, 'assumed', 'and says so (C3)')
+      for (const [n, depth] of depths.entries()) errors.push(Math.abs(got.ratio(depth) / real[name][n]! - 1))
+    }
+  }
+  const sorted = errors.toSorted((a, b) => a - b)
+  assert.ok(sorted[sorted.length >> 1]! < 0.05, `median ${sorted[sorted.length >> 1]}`)
+  assert.ok(sorted.at(-1)! < 0.15, `worst ${sorted.at(-1)}`)
+  assert.equal(
+    curveOf({ curves: names.map(curve), framedBytes: 127 }, { codec: 'none', codecLevel: null }).ratio(64),
+    1,
+  )
 })
 
 test('E[min(N, 1 + Poisson)] is what a simulation counts', () => {
