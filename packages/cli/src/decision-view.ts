@@ -132,6 +132,8 @@ function changeOf(before: Outcome | null, after: Outcome | null): string {
 
 export function decisionText(decision: Decision, colors: Colors, nowMs: number, width: number): string {
   const { number, mqId, state, title, kind } = decision
+  // A repair may cost more than what stood.
+  const isDearer = (decision.savingUsdPerMonth ?? 0) < 0
   const parts = [
     `${colors.bold(`Decision ${number}`)} about ${mqId}: ${stateMeaning(state, colors)}  ${colors.dim(`begun ${formatAge(nowMs - decision.createdAtMs)} ago by the ${decision.loop} loop`)}`,
     `  ${colors.bold(title)}`,
@@ -143,8 +145,8 @@ export function decisionText(decision: Decision, colors: Colors, nowMs: number, 
         ['kind', kind],
         ['policy', `${decision.policy}${decision.approvedBy === null ? '' : `, approved by ${decision.approvedBy}`}`],
         [
-          'saves',
-          `${usdText(decision.savingUsdPerMonth)} a month as predicted${decision.costOfChangeUsd > 0 ? `, net of ${usdText(decision.costOfChangeUsd)} for the change itself` : ''}`,
+          isDearer ? 'costs' : 'saves',
+          `${usdText(isDearer ? -decision.savingUsdPerMonth! : decision.savingUsdPerMonth)}${isDearer ? ' more' : ''} a month as predicted${decision.costOfChangeUsd > 0 ? `, net of ${usdText(decision.costOfChangeUsd)} for the change itself` : ''}`,
         ],
         ...(decision.migration === null
           ? []

@@ -184,6 +184,7 @@ describe('guardrails', () => {
 
 function trial(change: Partial<TrialFacts> = {}): TrialFacts {
   return {
+    goal: 'cost',
     design: 'instances',
     onTrial: windows(['a'], 20, 0.6, { trial: 1 }),
     rest: windows(['b', 'c', 'd'], 20, 1),
@@ -352,10 +353,100 @@ describe('lying telemetry', () => {
   })
 })
 
+describe('the verdict on a repair', () => {
+  const slow = { p99Ms: 80 }
+  const repair = (afterMs: number, change: Partial<TrialFacts> = {}): TrialFacts =>
+    trial({
+      goal: 'latency',
+      onTrial: waves(windows(['a'], 20, 1.3), afterMs),
+      rest: waves(windows(['b', 'c', 'd'], 20, 1), 80),
+      before: windows(['a', 'b', 'c', 'd'], 20, 1, slow, T0 - 30_000),
+      predictedRatio: 1.25,
+      onTrialP99Ms: afterMs,
+      restP99Ms: 80,
+      ...change,
+    })
+
+  test('what is faster passes although it costs more, by the same test (V2)', () => {
+    const verdict = judgeTrial(repair(40))
+    assert.equal(verdict.kind, 'pass', verdict.status)
+    assert.match(verdict.status, /50 % faster/)
+    const [latency, cost] = verdict.comparisons
+    assert.match(latency!.metric, /p99/)
+    assert.ok(cost!.changeShare > 0.25)
+  })
+
+  test('what is not faster, faster by next to nothing, or dearer than was said is undone', () => {
+    const last = { nowMs: T0 + devTimes.longestTrialMs }
+    assert.match(judgeTrial(repair(85, last)).status, /faster on 0 of 1 instances only/)
+    assert.match(judgeTrial(repair(78, last)).status, /no proof that it is faster/)
+    assert.equal(judgeTrial(repair(78, last)).kind, 'lose')
+    const dear = judgeTrial(repair(40, { onTrial: waves(windows(['a'], 20, 3), 40) }))
+    assert.equal(dear.kind, 'lose')
+    assert.match(dear.status, /costs 200 % more where 25 % more was said/)
+  })
+
+  test('cheaper and slower is no repair, and a saving is not judged by latency', () => {
+    const cheaper = { onTrial: waves(windows(['a'], 20, 0.5), 85), ...{ nowMs: T0 + devTimes.longestTrialMs } }
+    assert.equal(judgeTrial(repair(85, cheaper)).kind, 'lose')
+    assert.equal(judgeTrial(repair(85, { ...cheaper, goal: 'cost', predictedRatio: 0.5 })).kind, 'pass')
+  })
+
+  /** The same windows with latencies around `p99Ms`. */
+  function waves(samples: readonly Sample[], p99Ms: number): Sample[] {
+    return samples.map((one, nth) => ({ ...one, p99Ms: p99Ms * (1 + (((nth * 5) % 9) - 4) / 100 + nth / 1e6) }))
+  }
+
+  const watched = (afterMs: number, change: Partial<WatchFacts> = {}): WatchFacts => ({
+    goal: 'latency',
+    readers: null,
+    after: waves(windows(['a', 'b', 'c', 'd'], 10, 1.3), afterMs),
+    before: waves(windows(['a', 'b', 'c', 'd'], 20, 1, {}, T0 - 30_000), 80),
+    trialChange: -0.4,
+    predictedRatio: 1.25,
+    guardrails: [],
+    afterP99Ms: afterMs,
+    beforeP99Ms: 80,
+    sendP99LimitMs: 100,
+    sinceMs: 120_000,
+    reportedRecords: 40_000,
+    storedRecords: 40_000,
+    bytes: null,
+    isStructural: false,
+    times: { ...devTimes, longestWatchMs: 600_000 },
+    ...change,
+  })
+
+  test('for all it has to be faster again, and end to end where that was what was missed', () => {
+    assert.equal(judgeWatch(watched(40)).kind, 'pass')
+    const over = { sinceMs: 600_000 }
+    assert.equal(judgeWatch(watched(80, over)).kind, 'lose')
+    const readers = (nowMs: number | null) => ({ readers: { seenMs: 200, nowMs } })
+    assert.equal(judgeWatch(watched(40, readers(120))).kind, 'pass')
+    assert.equal(judgeWatch(watched(40, readers(199))).kind, 'wait')
+    for (const nowMs of [199, 300, null]) {
+      assert.match(judgeWatch(watched(40, { ...readers(nowMs), ...over })).status, /did not help/)
+    }
+    // The last minute is still that of before.
+    assert.equal(judgeWatch(watched(40, { ...readers(120), sinceMs: 30_000 })).kind, 'wait')
+  })
+
+  test('another way to fetch is judged by its readers alone', () => {
+    const fetch = (nowMs: number, change: Partial<WatchFacts> = {}) =>
+      judgeWatch(watched(80, { isStructural: true, readers: { seenMs: 200, nowMs }, ...change })).kind
+    assert.equal(fetch(120), 'pass')
+    assert.equal(fetch(198), 'wait')
+    assert.equal(fetch(198, { sinceMs: 600_000 }), 'lose')
+    assert.equal(fetch(198, { sinceMs: 600_000, after: [] }), 'lose')
+  })
+})
+
 describe('the verdict after widening', () => {
   const watched = (change: Partial<WatchFacts> = {}): WatchFacts => ({
     after: windows(['a', 'b', 'c', 'd'], 10, 0.6),
     before: windows(['a', 'b', 'c', 'd'], 20, 1, {}, T0 - 30_000),
+    goal: 'cost',
+    readers: null,
     trialChange: -0.4,
     predictedRatio: 0.6,
     guardrails: [],

@@ -3,93 +3,19 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { DEFAULT_POLICY, Intent } from '@mq/contract'
-import { clusterModel, priceBook, type Workload } from '@mq/economics'
+import { Intent } from '@mq/contract'
+import { clusterModel, priceBook } from '@mq/economics'
 import fc from 'fast-check'
 import type { DecisionRecord } from '../src/decisions/record.ts'
 import { feedbackOf } from '../src/loops/feedback.ts'
 import { partitioning } from '../src/loops/partitions.ts'
 import { assessPlacement, placement } from '../src/loops/placement.ts'
 import { assessRetention, retention } from '../src/loops/retention.ts'
+import { LATENCY_MARGIN } from '../src/loops/settings.ts'
 import { usualTimes } from '../src/loops/times.ts'
-import { assessTuning, LATENCY_MARGIN, tuning } from '../src/loops/tuning.ts'
-import type { IdWorld, World } from '../src/loops/world.ts'
-import { chooseSettings } from '../src/provision/settings-rules.ts'
-
-const NOW = 1_800_000_000_000
-const DAY_MS = 86_400_000
-const main = clusterModel({ name: 'main', book: priceBook('aws-us-east-1') })
-
-const workload: Workload = {
-  recordsPerSecond: 2_000,
-  peakMultiple: 1,
-  recordBytes: 400,
-  framedBytes: 410,
-  producers: 4,
-  keyed: true,
-  busiestPartitionShare: 0.25,
-  dispersion: 1,
-  groups: [{ group: 'billing', members: 2 }],
-  curves: [],
-  retainedBytes: null,
-  observedMs: 3_600_000,
-  records: 7_200_000,
-  source: 'measured',
-}
-
-/** An mQ ID with the settings of a client nobody configured, and steady traffic. */
-function anId(change: Partial<IdWorld> = {}): IdWorld {
-  const intent = change.intent ?? Intent.parse({ latencyP99Ms: '500ms', retention: '1d' })
-  const { producer, consumer } = chooseSettings(intent)
-  const { codecLevel: _level, ...plain } = producer
-  const bad = { ...plain, codec: 'none' as const, lingerMs: 0, batchBytes: 16_384 }
-  return {
-    id: 'orders.placed',
-    intent,
-    policy: {
-      ...DEFAULT_POLICY,
-      autoKnobs: [...DEFAULT_POLICY.autoKnobs],
-      from: { mode: 'default', maxChangesPerDay: 'default', autoKnobs: 'default' },
-    },
-    producer: bad,
-    consumer,
-    configuration: {
-      cluster: 'main',
-      partitions: 4,
-      replication: 3,
-      retentionMs: DAY_MS,
-      localRetentionMs: null,
-      codec: 'none',
-      codecLevel: null,
-      lingerMs: 0,
-      batchBytes: 16_384,
-      fetchMinBytes: consumer.fetchMinBytes,
-      fetchMaxWaitMs: consumer.fetchMaxWaitMs,
-      followerFetch: false,
-    },
-    largestBatchBytes: 1_048_576,
-    seenRetentionMs: null,
-    epoch: 1,
-    workload,
-    stretches: [2_000, 2_010, 1_990, 2_000].map((recordsPerSecond) => ({ recordsPerSecond, recordBytes: 400 })),
-    observedMs: usualTimes.observeMs,
-    records: 1_000_000,
-    readingP99Ms: 20,
-    isBusy: false,
-    decisions: [],
-    ...change,
-  }
-}
-
-const aWorld = (ids: readonly IdWorld[], change: Partial<World> = {}): World => ({
-  nowMs: NOW,
-  autopilot: true,
-  times: usualTimes,
-  detail: 'full',
-  ids,
-  clusters: [main],
-  ...change,
-})
+import { assessTuning, tuning } from '../src/loops/tuning.ts'
+import type { IdWorld } from '../src/loops/world.ts'
+import { anId, aWorld, DAY_MS, main, NOW, workload } from './worlds.ts'
 
 const outlookOf = (one: IdWorld): string => assessTuning(aWorld([one]))[0]!.outlook.state
 

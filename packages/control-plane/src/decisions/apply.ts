@@ -14,7 +14,7 @@ import { guardrails } from './guardrails.ts'
 import type { DecisionRecord } from './record.ts'
 import { isPlausible, mergedP99Ms, samplesOf } from './samples.ts'
 import { ended, errorOf, reportedSince } from './trial.ts'
-import { judgeWatch, outcomeOf } from './verdict.ts'
+import { judgeWatch, outcomeOf, type WatchFacts } from './verdict.ts'
 import {
   activeOf,
   endToEndP99Of,
@@ -135,7 +135,9 @@ export async function watch(work: Work, record: DecisionRecord): Promise<void> {
     nowMs: desk.nowMs,
     times,
   })
-  const facts = {
+  const facts: WatchFacts = {
+    goal: row.repair === null ? 'cost' : 'latency',
+    readers: row.repair?.what === 'end to end' ? { seenMs: row.repair.seenMs, nowMs: readersP99Of(work, mqId) } : null,
     after: samples,
     before: row.baseline,
     trialChange: row.trialChange,

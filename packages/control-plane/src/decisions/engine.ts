@@ -19,6 +19,7 @@ import { assessRetention } from '../loops/retention.ts'
 import { assessTuning } from '../loops/tuning.ts'
 import type { World } from '../loops/world.ts'
 import { KeyedMutex } from '../mutex.ts'
+import { Looks } from './looks.ts'
 import { newRecord } from './proposed.ts'
 import { type DecisionRecord, viewOf } from './record.ts'
 import { step } from './steps.ts'
@@ -40,6 +41,7 @@ export class Engine {
   readonly #options: EngineOptions
   readonly #locks = new KeyedMutex()
   readonly #outlooks = new Map<string, Outlook>()
+  readonly #looks = new Looks()
   readonly #busy = new Set<number>()
   readonly #stops: (() => Promise<void>)[] = []
   #closed = false
@@ -113,13 +115,15 @@ export class Engine {
     const all = registry.all().flatMap((record) => (record.state === 'active' ? [record.id] : []))
     const known = new Set(all)
     for (const [key, { mqId }] of this.#outlooks) if (!known.has(mqId)) this.#outlooks.delete(key)
+    this.#looks.forget((id) => known.has(id))
     const ids = all.filter((id) => this.#isDue(id))
     for (let from = 0; from < ids.length && !this.#closed; from += IDS_AT_A_TIME) {
       const some = ids.slice(from, from + IDS_AT_A_TIME)
-      const first = assess(worldOf(this.#options, some, false))
+      const first = assess(worldOf(this.#options, this.#looks, some, false))
       const worth = new Set(first.flatMap(({ proposal }) => proposal?.mqId ?? []))
       for (const { outlook } of first) if (!worth.has(outlook.mqId)) this.#say(outlook, policies.autopilot.on)
-      if (worth.size > 0) await this.#consider(worldOf(this.#options, [...worth], true), policies.autopilot.on)
+      if (worth.size > 0)
+        await this.#consider(worldOf(this.#options, this.#looks, [...worth], true), policies.autopilot.on)
       if (ids.length > IDS_AT_A_TIME) await sleep(this.#deps, 0)
     }
   }

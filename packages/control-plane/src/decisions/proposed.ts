@@ -3,14 +3,15 @@
  *
  * Q1. `observe` records and waits for nobody; `approve` waits for a person; `auto` goes on, unless a knob it touches is not among
  *     those it may turn by itself.
+ * Q2. Nothing goes over the budget of an intent by itself, not even to meet its other wishes.
  */
 import type { DecisionState } from '@mq/contract'
-import type { Proposal } from '../loops/proposal.ts'
-import { LATENCY_MARGIN } from '../loops/tuning.ts'
+import { type Proposal, usd } from '../loops/proposal.ts'
+import { LATENCY_MARGIN } from '../loops/settings.ts'
 import type { IdWorld, World } from '../loops/world.ts'
 import { intentKey } from '../provision/decide.ts'
 import type { ActiveId } from '../registry/records.ts'
-import type { DecisionRecord } from './record.ts'
+import type { DecisionRecord, Repair } from './record.ts'
 
 /** A send gets at least this long: under it clocks and timers decide. */
 const LEAST_SEND_MS = 5
@@ -82,6 +83,7 @@ export function newRecord(
         before.usdPerMillionRecords <= 0
           ? null
           : predicted.usdPerMillionRecords / before.usdPerMillionRecords,
+      repair: repairOf(proposal),
       looks: 0,
       turn: null,
       stored: null,
@@ -102,8 +104,14 @@ export function sendLimitMs({ intent, readingP99Ms }: Pick<IdWorld, 'intent' | '
   return Math.max(LEAST_SEND_MS, allowed - reading)
 }
 
-/** Q1. */
-function gate({ policy }: IdWorld, { knobs }: Proposal): { state: DecisionState; status: string } {
+function repairOf({ repair }: Proposal): Repair | null {
+  if (repair === null) return null
+  const { overBudgetUsd: _over, ...kept } = repair
+  return kept
+}
+
+/** Q1, Q2. */
+function gate({ policy }: IdWorld, { knobs, repair }: Proposal): { state: DecisionState; status: string } {
   const [mode, autoKnobs] = [policy.from.mode, policy.from.autoKnobs]
   switch (policy.mode) {
     case 'observe':
@@ -111,6 +119,12 @@ function gate({ policy }: IdWorld, { knobs }: Proposal): { state: DecisionState;
     case 'approve':
       return { state: 'waiting', status: `waits for a person: the policy (${mode}) says approve` }
     case 'auto': {
+      if (repair !== null && repair.overBudgetUsd !== null) {
+        return {
+          state: 'waiting',
+          status: `waits for a person: it is ${usd(repair.overBudgetUsd)} a month over the budget`,
+        }
+      }
       const asks = knobs.filter((knob) => !policy.autoKnobs.includes(knob))
       return asks.length === 0
         ? { state: 'approved', status: `the policy (${mode}) says auto` }

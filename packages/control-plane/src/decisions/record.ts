@@ -8,6 +8,16 @@ import { Sample } from './samples.ts'
 /** Windows of the time before that are kept with a decision: enough for a test, bounded whatever the number of instances. */
 export const MAX_BASELINE = 160
 
+/** The wish that was missed when it was proposed: it is judged by what was late instead of by cost. */
+export const Repair = z.object({
+  what: z.enum(['send', 'end to end']),
+  seenMs: z.number(),
+  allowedMs: z.number(),
+  /** What was seen over what the model said of the settings that stood. */
+  factor: z.number(),
+})
+export type Repair = z.output<typeof Repair>
+
 export const DecisionWork = z.object({
   /** The intent it was made for: another one supersedes it. */
   intent: z.string(),
@@ -21,6 +31,7 @@ export const DecisionWork = z.object({
   sendP99LimitMs: z.number(),
   /** Predicted cost after over before. */
   predictedRatio: z.number().nullable(),
+  repair: Repair.nullable().default(null),
   looks: z.number().int(),
   /** With one instance: whether it is on the new settings now, and since when. */
   turn: z.object({ isOnTrial: z.boolean(), sinceMs: z.number() }).nullable(),

@@ -112,6 +112,17 @@ export function pricesOf(samples: readonly Sample[]): number[] {
   return samples.flatMap(({ usdPerMillion }) => (usdPerMillion === null ? [] : [usdPerMillion]))
 }
 
+/** What a decision is judged by: what it was made for. */
+export type Goal = 'cost' | 'latency'
+
+export function valuesOf(goal: Goal, samples: readonly Sample[]): number[] {
+  return goal === 'cost'
+    ? pricesOf(samples)
+    : samples.flatMap(({ p99Ms, records }) =>
+        p99Ms === null || p99Ms <= 0 || records < LEAST_RECORDS_IN_WINDOW ? [] : [p99Ms],
+      )
+}
+
 export function sum(samples: readonly Sample[], of: (sample: Sample) => number): number {
   return samples.reduce((total, sample) => total + of(sample), 0)
 }

@@ -180,6 +180,7 @@ function factsOf(work: Work, record: DecisionRecord, active: ActiveId): Seen {
     onTrial: onTrial.filter(isPlausible),
     dropped: all.onTrial.dropped + all.rest.dropped + (mine.length - onTrial.length),
     facts: {
+      goal: row.repair === null ? 'cost' : 'latency',
       design: trial.design,
       onTrial: settled,
       rest: all.rest.samples,
@@ -213,7 +214,7 @@ async function decide(work: Work, record: DecisionRecord, verdict: Verdict, seen
   const { number } = record
   const { facts } = seen
   const measured = outcomeOf(facts.onTrial, facts.onTrialP99Ms, record.work.recordsPerSecond, null)
-  const cost = verdict.comparisons[0]
+  const sought = verdict.comparisons[0]
   const found = (row: DecisionRecord): DecisionRecord => ({
     ...row,
     status: verdict.status,
@@ -222,7 +223,7 @@ async function decide(work: Work, record: DecisionRecord, verdict: Verdict, seen
     measured,
     predictionError: errorOf(row, measured.usdPerMillionRecords),
     trial: { ...row.trial!, dropped: seen.dropped },
-    work: { ...row.work, trialChange: cost?.changeShare ?? row.work.trialChange },
+    work: { ...row.work, trialChange: sought?.changeShare ?? row.work.trialChange },
   })
   switch (verdict.kind) {
     case 'wait':

@@ -4,6 +4,7 @@
  * V1. Guardrails come first and need no statistics: one breach ends the trial.
  * V2. A change passes only when it is cheaper by a stated test, by a share worth having, within the latency the intent allows,
  *     and in believable agreement with the prediction. Everything else, doubt included, loses.
+ *     A repair passes when it is faster by the same test instead of cheaper, at a cost that is believable.
  * V3. The test is looked at twice at most, the first time as soon as there is enough, with the error shared out: looking again and
  *     again until it says yes would let chance decide.
  * V4. No single process carries a verdict where there are several: instances are weighed one by one, and what brokers hold has to
@@ -11,7 +12,7 @@
  */
 import type { Comparison, Guardrail, Outcome } from '@mq/contract'
 import type { LoopTimes } from '../loops/times.ts'
-import { byInstance, pricesOf, type Sample, sum } from './samples.ts'
+import { byInstance, type Goal, pricesOf, type Sample, sum, valuesOf } from './samples.ts'
 import { mannWhitneyLess, median, medianChange } from './statistics.ts'
 
 /** Of 5 % that chance may decide, the first look gets one and the last look four (V3). */
@@ -19,6 +20,10 @@ export const ALPHA_FIRST = 0.01
 export const ALPHA_LAST = 0.04
 /** A change of less than this is not worth having, however sure. */
 export const LEAST_GAIN = 0.02
+/** A repair has to bring more than that. */
+export const LEAST_FASTER = 0.05
+/** Measured over predicted cost: a repair that is dearer than said by so much was not agreed to. */
+export const DEARER = 2
 /** Measured over predicted cost: under this a client or the model is wrong, and neither is built on. Ratios of a codec nobody measured yet are off by half. */
 export const BELIEVABLE = 0.25
 /** Records reported over records the brokers took. */
@@ -32,6 +37,7 @@ const SLACK_BYTES = 65_536
 const LEAST_OF_INSTANCE = 3
 
 export interface TrialFacts {
+  readonly goal: Goal
   readonly design: 'instances' | 'windows'
   readonly onTrial: readonly Sample[]
   readonly rest: readonly Sample[]
@@ -70,7 +76,8 @@ export function judgeTrial(facts: TrialFacts): Verdict {
   }
   const elapsedMs = nowMs - startedAtMs
   const isLast = elapsedMs >= times.longestTrialMs
-  const [after, rest] = [evened(facts), pricesOf(facts.rest)]
+  const { goal } = facts
+  const [after, rest] = [evened(facts), valuesOf(goal, facts.rest)]
   const missing = missingFor(facts, after, rest)
   if (missing !== undefined) {
     return isLast
@@ -82,37 +89,53 @@ export function judgeTrial(facts: TrialFacts): Verdict {
     return { kind: 'wait', status, looked: false, comparisons: [] }
   }
   const alpha = isLast ? ALPHA_LAST : ALPHA_FIRST
-  const cost = compare('cost per million records', facts.onTrial, facts.rest, after, rest)
-  const latency = compareLatency(facts)
-  const comparisons = latency === undefined ? [cost] : [cost, latency]
-  const doubt = doubtOf(facts, cost)
+  const sought = compare(METRIC[goal], facts.onTrial, facts.rest, after, rest)
+  const other = compareOther(facts)
+  const comparisons = other === undefined ? [sought] : [sought, other]
+  const doubt = doubtOf(facts, goal === 'cost' ? sought : other)
   if (doubt !== undefined) return { kind: 'lose', status: doubt, comparisons }
-  const isCheaper = cost.pValue < alpha && cost.changeShare <= -LEAST_GAIN
-  const shown = `${percent(-cost.changeShare)} cheaper (p = ${cost.pValue.toPrecision(2)}, needed under ${alpha})`
-  if (isCheaper) return { kind: 'pass', status: `the trial is ${shown}`, comparisons }
+  const least = leastGain(goal)
+  const isBetter = sought.pValue < alpha && sought.changeShare <= -least
+  const shown = `${percent(-sought.changeShare)} ${BETTER[goal]} (p = ${sought.pValue.toPrecision(2)}, needed under ${alpha})`
+  if (isBetter) return { kind: 'pass', status: `the trial is ${shown}`, comparisons }
   if (!isLast) return { kind: 'wait', status: `not sure yet: ${shown}`, looked: true, comparisons }
   const status =
-    cost.changeShare > 0
-      ? `it costs ${percent(cost.changeShare)} more than what stands`
-      : `no proof that it is cheaper: ${shown}, and at least ${percent(LEAST_GAIN)} is asked for`
+    sought.changeShare > 0
+      ? goal === 'cost'
+        ? `it costs ${percent(sought.changeShare)} more than what stands`
+        : `its sends take ${percent(sought.changeShare)} longer than with what stands`
+      : `no proof that it is ${BETTER[goal]}: ${shown}, and at least ${percent(least)} is asked for`
   return { kind: 'lose', status, comparisons }
 }
 
+const METRIC: Readonly<Record<Goal, string>> = {
+  cost: 'cost per million records',
+  latency: 'p99 of a send (ms), median of windows',
+}
+const BETTER: Readonly<Record<Goal, string>> = { cost: 'cheaper', latency: 'faster' }
+const leastGain = (goal: Goal): number => (goal === 'cost' ? LEAST_GAIN : LEAST_FASTER)
+
 /**
- * Prices of the windows on trial, with what these instances differed in before taken out: an instance that always had fuller
+ * Prices, or latencies, of the windows on trial, with what these instances differed in before taken out: an instance that always had fuller
  * batches than the rest must not pass for a better setting.
  */
-function evened({ design, onTrial, before, instances }: TrialFacts): number[] {
-  const prices = pricesOf(onTrial)
-  if (design === 'windows') return prices
+function evened({ goal, design, onTrial, before, instances }: TrialFacts): number[] {
+  const values = valuesOf(goal, onTrial)
+  if (design === 'windows') return values
   const named = new Set(instances)
   const [ours, others] = [
-    pricesOf(before.filter((one) => named.has(one.instance))),
-    pricesOf(before.filter((one) => !named.has(one.instance))),
+    valuesOf(
+      goal,
+      before.filter((one) => named.has(one.instance)),
+    ),
+    valuesOf(
+      goal,
+      before.filter((one) => !named.has(one.instance)),
+    ),
   ]
-  if (ours.length < LEAST_OF_INSTANCE || others.length < LEAST_OF_INSTANCE) return prices
+  if (ours.length < LEAST_OF_INSTANCE || others.length < LEAST_OF_INSTANCE) return values
   const factor = median(others) / median(ours)
-  return prices.map((price) => price * factor)
+  return values.map((value) => value * factor)
 }
 
 function missingFor(
@@ -136,8 +159,8 @@ function missingFor(
 }
 
 /** Why the numbers cannot be built on, or undefined (V2, V4). */
-function doubtOf(facts: TrialFacts, cost: Comparison): string | undefined {
-  const { predictedRatio, reportedRecords, storedRecords, bytes, onTrialP99Ms, restP99Ms, sendP99LimitMs } = facts
+function doubtOf(facts: TrialFacts, cost: Comparison | undefined): string | undefined {
+  const { goal, predictedRatio, reportedRecords, storedRecords, bytes, onTrialP99Ms, restP99Ms, sendP99LimitMs } = facts
   // What is slow on both sides is no fault of the change.
   if (onTrialP99Ms !== null && onTrialP99Ms > Math.max(sendP99LimitMs, (restP99Ms ?? 0) * AS_SLOW)) {
     return `p99 of a send is ${Math.round(onTrialP99Ms)} ms on trial, and ${Math.round(sendP99LimitMs)} ms are allowed`
@@ -151,25 +174,28 @@ function doubtOf(facts: TrialFacts, cost: Comparison): string | undefined {
   if (bytes !== null && bytes.held > bytes.reported * MORE_HELD + SLACK_BYTES) {
     return `clients report ${Math.round(bytes.reported)} bytes and the log grew by ${Math.round(bytes.held)}: such numbers decide nothing`
   }
-  if (predictedRatio !== null && predictedRatio > 0) {
+  if (cost !== undefined && predictedRatio !== null && predictedRatio > 0) {
     const off = (1 + cost.changeShare) / predictedRatio
     if (off < BELIEVABLE) {
       return `the trial reports a cost of ${percent(1 + cost.changeShare)} of before where ${percent(predictedRatio)} was predicted: too good to be built on`
     }
+    if (goal === 'latency' && off > DEARER && cost.changeShare > 0) {
+      return `it costs ${percent(cost.changeShare)} more where ${percent(Math.max(0, predictedRatio - 1))} more was said`
+    }
   }
   const weighed = weigh(facts)
   if (weighed.against > 0 && weighed.against >= weighed.of / 2) {
-    return `cheaper on ${weighed.of - weighed.against} of ${weighed.of} instances only`
+    return `${BETTER[goal]} on ${weighed.of - weighed.against} of ${weighed.of} instances only`
   }
   return undefined
 }
 
-/** How many instances on trial do not get cheaper themselves, against their own past (V4). */
-function weigh({ onTrial, before, rest, design }: TrialFacts): { readonly of: number; readonly against: number } {
+/** How many instances on trial do not get better themselves, against their own past (V4). */
+function weigh({ goal, onTrial, before, rest, design }: TrialFacts): { readonly of: number; readonly against: number } {
   const past = byInstance(design === 'windows' ? rest : before)
   let [of, against] = [0, 0]
   for (const [instance, samples] of byInstance(onTrial)) {
-    const [now, then] = [pricesOf(samples), pricesOf(past.get(instance) ?? [])]
+    const [now, then] = [valuesOf(goal, samples), valuesOf(goal, past.get(instance) ?? [])]
     if (now.length < LEAST_OF_INSTANCE || then.length < LEAST_OF_INSTANCE) continue
     of++
     if (median(now) >= median(then)) against++
@@ -194,16 +220,17 @@ export function compare(
   }
 }
 
-function compareLatency({ onTrial, rest }: Pick<TrialFacts, 'onTrial' | 'rest'>): Comparison | undefined {
-  const p99 = (samples: readonly Sample[]): number[] =>
-    samples.flatMap((one) => (one.p99Ms === null || one.p99Ms <= 0 ? [] : [one.p99Ms]))
-  const [after, before] = [p99(onTrial), p99(rest)]
-  return after.length === 0 || before.length === 0
-    ? undefined
-    : compare('p99 of a send (ms), median of windows', onTrial, rest, after, before)
+/** What it was not made for, shown beside what it was. */
+function compareOther({ goal, onTrial, rest }: Pick<TrialFacts, 'goal' | 'onTrial' | 'rest'>): Comparison | undefined {
+  const other = goal === 'cost' ? 'latency' : 'cost'
+  const [after, before] = [valuesOf(other, onTrial), valuesOf(other, rest)]
+  return after.length === 0 || before.length === 0 ? undefined : compare(METRIC[other], onTrial, rest, after, before)
 }
 
 export interface WatchFacts {
+  readonly goal: Goal
+  /** End to end, where that is what was missed: p99 of the slowest group when it was proposed, and over the last minute. */
+  readonly readers: { readonly seenMs: number; readonly nowMs: number | null } | null
   readonly after: readonly Sample[]
   readonly before: readonly Sample[]
   /** What the trial measured, as a share of what stood; null for what had no trial. */
@@ -224,20 +251,32 @@ export interface WatchFacts {
 
 /** The second judgement, for all instances against the time before: a trial can be lucky. */
 export function judgeWatch(facts: WatchFacts): Verdict {
-  const { times, sinceMs } = facts
+  const { times, sinceMs, goal } = facts
   const broken = facts.guardrails.find((one) => !one.held)
   if (broken !== undefined) {
     return { kind: 'lose', status: `guardrail ${broken.name}: ${broken.seen}; ${broken.limit}`, comparisons: [] }
   }
-  const isLast = sinceMs >= times.longestWatchMs
-  const [after, before] = [pricesOf(facts.after), pricesOf(facts.before)]
-  if (sinceMs < times.watchMs) {
+  // What readers report is of the minute before: in less of it is left of what stood.
+  const [watchMs, longestMs] =
+    facts.readers === null
+      ? [times.watchMs, times.longestWatchMs]
+      : [Math.max(times.watchMs, READERS_MS), Math.max(times.longestWatchMs, 2 * READERS_MS)]
+  const isLast = sinceMs >= longestMs
+  const [after, before] = [valuesOf(goal, facts.after), valuesOf(goal, facts.before)]
+  if (sinceMs < watchMs) {
     return {
       kind: 'wait',
-      status: `for all, watched for ${seconds(sinceMs)} of ${seconds(times.watchMs)}`,
+      status: `for all, watched for ${seconds(sinceMs)} of ${seconds(watchMs)}`,
       looked: false,
       comparisons: [],
     }
+  }
+  const readers = facts.readers === null ? undefined : readersOf(facts.readers)
+  if (readers !== undefined && (facts.isStructural || !readers.held)) {
+    if (readers.held) return { kind: 'pass', status: readers.shown, comparisons: [] }
+    return isLast
+      ? { kind: 'lose', status: `it did not help: ${readers.shown}`, comparisons: [] }
+      : { kind: 'wait', status: `not sure yet for all: ${readers.shown}`, looked: true, comparisons: [] }
   }
   if (Math.min(after.length, before.length) < times.leastWindows) {
     if (!isLast)
@@ -252,8 +291,9 @@ export function judgeWatch(facts: WatchFacts): Verdict {
       ? { kind: 'pass', status: 'too little traffic to measure, nothing speaks against it', comparisons: [] }
       : { kind: 'lose', status: `could not be measured for all in ${seconds(sinceMs)}`, comparisons: [] }
   }
-  const cost = compare('cost per million records', facts.after, facts.before, after, before)
-  const comparisons = [cost]
+  const sought = compare(METRIC[goal], facts.after, facts.before, after, before)
+  const other = goal === 'cost' ? undefined : compareOther({ goal, onTrial: facts.after, rest: facts.before })
+  const comparisons = other === undefined ? [sought] : [sought, other]
   const doubt = doubtOf(
     {
       ...facts,
@@ -268,14 +308,28 @@ export function judgeWatch(facts: WatchFacts): Verdict {
       looks: 0,
       times: { ...times, leastTrialMs: 0, longestTrialMs: 0, leastRecords: 0 },
     },
-    cost,
+    goal === 'cost' ? sought : other,
   )
   if (doubt !== undefined) return { kind: 'lose', status: doubt, comparisons }
-  const shown = `${percent(-cost.changeShare)} cheaper for all than before (p = ${cost.pValue.toPrecision(2)})`
-  if (cost.changeShare <= -LEAST_GAIN && cost.pValue < 0.05) return { kind: 'pass', status: shown, comparisons }
-  if (facts.isStructural && cost.changeShare < LEAST_GAIN) return { kind: 'pass', status: shown, comparisons }
+  const shown = `${percent(-sought.changeShare)} ${BETTER[goal]} for all than before (p = ${sought.pValue.toPrecision(2)})${readers === undefined ? '' : `; ${readers.shown}`}`
+  if (sought.changeShare <= -leastGain(goal) && sought.pValue < 0.05)
+    return { kind: 'pass', status: shown, comparisons }
+  if (goal === 'cost' && facts.isStructural && sought.changeShare < LEAST_GAIN)
+    return { kind: 'pass', status: shown, comparisons }
   if (!isLast) return { kind: 'wait', status: `not sure yet for all: ${shown}`, looked: true, comparisons }
   return { kind: 'lose', status: `what the trial promised did not hold for all: ${shown}`, comparisons }
+}
+
+const READERS_MS = 60_000 + 30_000
+
+function readersOf({ seenMs, nowMs }: NonNullable<WatchFacts['readers']>): {
+  readonly held: boolean
+  readonly shown: string
+} {
+  if (nowMs === null) return { held: false, shown: 'no reader reports' }
+  const change = nowMs / seenMs - 1
+  const text = `the end-to-end p99 of the last minute is ${Math.round(nowMs)} ms where ${Math.round(seenMs)} ms were seen`
+  return { held: change <= -LEAST_FASTER, shown: text }
 }
 
 /** What was measured, in the words of a prediction. */

@@ -7,22 +7,24 @@
  *     change, so that thousands of quiet ones cost nothing.
  */
 import type { Configuration } from '@mq/economics'
-import type { IdWorld, Stretch, World } from '../loops/world.ts'
+import { spellMs } from '../loops/lateness.ts'
+import type { IdWorld, LatencyLook, Stretch, World } from '../loops/world.ts'
 import { BATCH_OVERHEAD_BYTES } from '../provision/placement-rules.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { InstanceWindow } from '../telemetry/profile.ts'
 import { workloadOf } from '../telemetry/workload.ts'
 import type { EngineOptions } from './engine.ts'
+import type { Looks } from './looks.ts'
 import type { DecisionRecord } from './record.ts'
 import { isPlausible } from './samples.ts'
-import { activeOf, endToEndP99Of, openEpochOf } from './work.ts'
+import { activeOf, endToEndP99Of, openEpochOf, type TrafficReader } from './work.ts'
 
 /** Into so many parts the time that was watched is cut, to see whether it is steady. */
 const STRETCHES = 4
 const LEAST_STRETCH_WINDOWS = 2
 
 /** @param closely whether windows of instances are read, too: they are kept for longer as soon as somebody asks for them */
-export function worldOf(options: EngineOptions, ids: readonly string[], closely: boolean): World {
+export function worldOf(options: EngineOptions, looks: Looks, ids: readonly string[], closely: boolean): World {
   const { deps, policies, times } = options
   return {
     nowMs: deps.clock.nowMs(),
@@ -30,11 +32,11 @@ export function worldOf(options: EngineOptions, ids: readonly string[], closely:
     times,
     detail: closely ? 'full' : 'brief',
     clusters: options.clusterModels(),
-    ids: ids.flatMap((id) => idWorld(options, id, closely) ?? []),
+    ids: ids.flatMap((id) => idWorld(options, looks, id, closely) ?? []),
   }
 }
 
-function idWorld(options: EngineOptions, id: string, closely: boolean): IdWorld | undefined {
+function idWorld(options: EngineOptions, looks: Looks, id: string, closely: boolean): IdWorld | undefined {
   const { policies, book, traffic, times, deps, ledger } = options
   const active = activeOf(options, id)
   if (active === undefined) return undefined
@@ -54,6 +56,7 @@ function idWorld(options: EngineOptions, id: string, closely: boolean): IdWorld 
   const first = Math.min(nowMs, ...windows.map(({ windowStartMs }) => windowStartMs))
   const sendP99Ms = profile?.sendLatency.quantileMs(0.99) ?? null
   const endToEnd = endToEndP99Of(profile)
+  const look = lookOf(traffic, id, nowMs)
   return {
     id,
     intent: active.spec.intent,
@@ -69,8 +72,23 @@ function idWorld(options: EngineOptions, id: string, closely: boolean): IdWorld 
     observedMs: closely ? nowMs - first : (profile?.observedMs ?? 0),
     records: closely ? windows.reduce((sum, { records }) => sum + records, 0) : (profile?.records ?? 0),
     readingP99Ms: endToEnd === null || sendP99Ms === null ? null : Math.max(0, endToEnd - sendP99Ms),
+    looks: looks.take(id, look, active.spec.intent.latencyP99Ms, changedAtMs, spellMs(options)),
     isBusy: active.pending !== null || ledger.handingOver(id) !== undefined,
     decisions,
+  }
+}
+
+/** A minute with few records has no p99 worth a look. */
+const LEAST_FOR_LOOK = 100
+
+function lookOf(traffic: TrafficReader, id: string, atMs: number): LatencyLook {
+  const slice = traffic.lastMinute(id)?.slice
+  const groups = [...(slice?.groups.values() ?? [])].filter(({ counts }) => counts.records >= LEAST_FOR_LOOK)
+  const reading = groups.flatMap(({ endToEnd }) => endToEnd.quantileMs(0.99) ?? [])
+  return {
+    atMs,
+    sendMs: slice !== undefined && slice.producer.records >= LEAST_FOR_LOOK ? slice.sendLatency.quantileMs(0.99) : null,
+    endToEndMs: reading.length === 0 ? null : Math.max(...reading),
   }
 }
 

@@ -22,7 +22,7 @@ import {
   type Workload,
 } from '@mq/economics'
 import { configurationOf } from '../decisions/world-view.ts'
-import { LATENCY_MARGIN } from '../loops/tuning.ts'
+import { LATENCY_MARGIN } from '../loops/settings.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { TrafficProfile } from '../telemetry/profile.ts'
 import { workloadOf } from '../telemetry/workload.ts'

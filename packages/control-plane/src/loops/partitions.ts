@@ -7,10 +7,11 @@
  */
 import { candidateOf } from '@mq/economics'
 import { wantedPartitions } from '../provision/placement-rules.ts'
+import { mayBeSlower } from './lateness.ts'
 import { moveUsd, PAYBACK } from './placement.ts'
 import { type Assessment, outcomeOf, type Proposal, percent, usd } from './proposal.ts'
 import { notReady } from './readiness.ts'
-import { LATENCY_MARGIN, workloadEvidence } from './tuning.ts'
+import { LATENCY_MARGIN, workloadEvidence } from './settings.ts'
 import type { IdWorld, World } from './world.ts'
 
 export function partitioning(world: World): Proposal[] {
@@ -36,6 +37,7 @@ function assess(world: World, one: IdWorld): Assessment | undefined {
   const halved = { ...workload, busiestPartitionShare: Math.max(1 / fewer, workload.busiestPartitionShare) }
   const then = candidateOf(halved, { ...configuration, partitions: fewer }, home)
   if (then.prediction.saturated || then.peakEndToEndP99Ms > intent.latencyP99Ms * LATENCY_MARGIN) return undefined
+  if (then.peakEndToEndP99Ms > now.peakEndToEndP99Ms && !mayBeSlower(world, one)) return undefined
   const saved = now.cost.usdPerMonth - then.cost.usdPerMonth
   const costOfMove = moveUsd(now, then)
   const { leastSavingShare, leastSavingUsdPerMonth } = world.times
@@ -59,6 +61,7 @@ function assess(world: World, one: IdWorld): Assessment | undefined {
       ...home.assumptions,
       `at least ${least} partitions are wanted by the load, the brokers and the readers`,
     ],
+    repair: null,
     epoch: one.epoch,
   }
   return { proposal, outlook: { mqId: one.id, loop: 'placement', state: 'proposed', reason: proposal.title } }

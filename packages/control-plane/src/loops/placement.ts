@@ -6,9 +6,10 @@
  * C3. What cannot be moved (movable: false, latest-per-key) is not proposed.
  */
 import { type Candidate, type ClusterModel, candidateOf, HOURS_PER_MONTH } from '@mq/economics'
+import { mayBeSlower } from './lateness.ts'
 import { type Assessment, outcomeOf, type Proposal, percent, usd } from './proposal.ts'
 import { notReady } from './readiness.ts'
-import { LATENCY_MARGIN, workloadEvidence } from './tuning.ts'
+import { LATENCY_MARGIN, workloadEvidence } from './settings.ts'
 import type { IdWorld, World } from './world.ts'
 
 /** Both places are paid for while groups drain and until the old topic is deleted. */
@@ -59,8 +60,10 @@ function assess(world: World, one: IdWorld): Assessment | undefined {
       cluster,
       candidate: candidateOf(workload, { ...configuration, cluster: cluster.name }, cluster),
     }))
+  const slowerWillDo = mayBeSlower(world, one)
   const fits = others
     .filter(({ candidate }) => candidate.peakEndToEndP99Ms <= intent.latencyP99Ms * LATENCY_MARGIN)
+    .filter(({ candidate }) => slowerWillDo || candidate.peakEndToEndP99Ms <= now.peakEndToEndP99Ms)
     .filter(({ cluster, candidate }) => hasRoom(cluster, one, candidate))
     .sort((a, b) => a.candidate.cost.usdPerMonth - b.candidate.cost.usdPerMonth)
   const [best] = fits
@@ -136,6 +139,7 @@ function moveProposal(
       ...best.cluster.assumptions,
       `both places are paid for during ${OVERLAP_HOURS} h while groups drain; records are not copied`,
     ],
+    repair: null,
     epoch: one.epoch,
   }
 }

@@ -3,6 +3,7 @@
  */
 import type { Alternative, Choice, DecisionChange, Evidence, Knob, Outcome, Outlook } from '@mq/contract'
 import type { Candidate, Optimum } from '@mq/economics'
+import type { Repair } from '../decisions/record.ts'
 
 export interface Proposal {
   readonly mqId: string
@@ -20,7 +21,8 @@ export interface Proposal {
   readonly savingUsdPerMonth: number
   readonly costOfChangeUsd: number
   readonly assumptions: readonly string[]
-  /** Without clients to ask: cheaper by its nature. */
+  /** With a wish that is missed now; null for what is to save. */
+  readonly repair: (Repair & { readonly overBudgetUsd: number | null }) | null
   readonly epoch: number
 }
 

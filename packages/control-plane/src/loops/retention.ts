@@ -50,6 +50,7 @@ function assess(world: World, one: IdWorld): Assessment | undefined {
       ...home.assumptions,
       `records older than ${is} are deleted once the change is applied, and an undo does not bring them back`,
     ],
+    repair: null,
     epoch: one.epoch,
   }
   return { proposal, outlook: { mqId: one.id, loop: 'retention', state: 'proposed', reason: proposal.title } }

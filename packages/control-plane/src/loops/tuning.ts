@@ -4,18 +4,34 @@
  * T1. (World) => Proposal[] and nothing else: no clock, no store, no broker.
  * T2. The wishes of the intent are hard limits; acks, idempotence and the partitioner are not looked at.
  * T3. At most one proposal for an mQ ID, and none while it is not ready (readiness.ts).
+ * T5. While the intent is met, or not known to be missed, nothing dearer is proposed; once it is missed, only what meets it better
+ *     is (repair.ts), and what was repaired is not given up for a saving (lateness.ts M2).
  * T4. What was tried and undone is not proposed again before `retryMs`; the next best may be.
  */
-import { type Choice, type Evidence, formatDurationMs, type Knob, type ProducerSettings } from '@mq/contract'
-import { type Candidate, type ClusterModel, candidateOf, GRID, type Grid, type Optimum, optimise } from '@mq/economics'
+import { formatDurationMs } from '@mq/contract'
+import { type Candidate, candidateOf, type Grid, type Optimum, optimise } from '@mq/economics'
 import { feedbackOf } from './feedback.ts'
-import { type Assessment, alternativesOf, codecText, outcomeOf, type Proposal, percent, usd } from './proposal.ts'
+import { latenessOf, mayBeSlower, rememberedFactor } from './lateness.ts'
+import { type Assessment, type Proposal, percent, usd } from './proposal.ts'
 import { notReady } from './readiness.ts'
+import { repairing } from './repair.ts'
+import {
+  consumerGrid,
+  consumerOf,
+  consumerProposal,
+  LATENCY_MARGIN,
+  ms,
+  producerGrid,
+  producerOf,
+  producerProposal,
+  savingMotive,
+  settingsKey,
+  triedLately,
+} from './settings.ts'
 import type { IdWorld, World } from './world.ts'
 
-const KIB = 1_024
-/** Room that is left below the promise of the intent: models and clocks are not exact. */
-export const LATENCY_MARGIN = 0.8
+/** As what stands, but for rounding. */
+const AS_FAST = 1 + 1e-6
 
 export function tuning(world: World): Proposal[] {
   return assessTuning(world).flatMap(({ proposal }) => proposal ?? [])
@@ -39,7 +55,7 @@ function assess(world: World, one: IdWorld): Assessment {
   const { leastSavingShare, leastSavingUsdPerMonth } = world.times
   const feedback = feedbackOf(one.decisions)
   const hysteresis = { minSavingShare: leastSavingShare / feedback.trust, minSavingUsdPerMonth: leastSavingUsdPerMonth }
-  const solve = (grid: Grid): Optimum =>
+  const solveWithin = (grid: Grid, limitMs: number): Optimum =>
     optimise({
       workload: one.workload!,
       intent: one.intent,
@@ -49,30 +65,53 @@ function assess(world: World, one: IdWorld): Assessment {
       hysteresis,
       // readiness.ts has judged that already, by the windows since the settings last changed.
       evidence: { minMs: 0, minRecords: 0 },
-      latencyMargin: 1 - LATENCY_MARGIN / feedback.latencyFactor,
+      latencyMargin: 1 - limitMs / one.intent.latencyP99Ms,
       // What was tried already is passed over, so the next best have to be known.
       detail: one.decisions.length > 0 ? 'full' : world.detail,
     })
-  const { fetchMinBytes, fetchMaxWaitMs } = one.configuration
-  const producing = solve({ ...producerGrid(one), fetches: [{ fetchMinBytes, fetchMaxWaitMs }] })
+  // As the optimiser reads it: groups nobody reads for cost and delay nothing.
+  const read = { ...one.workload, groups: one.workload.groups.filter(({ members }) => members > 0) }
+  const now = candidateOf(read, one.configuration, home)
+  const lateness = latenessOf(world, one)
+  if (lateness.kind === 'missed') {
+    const answer = repairing(world, one, now, lateness, feedback, solveWithin)
+    return typeof answer === 'string' ? say('unmet', answer) : proposed(one, answer)
+  }
+  const asked = (one.intent.latencyP99Ms * LATENCY_MARGIN) / Math.max(feedback.latencyFactor, rememberedFactor(one))
+  const isHeld = !mayBeSlower(world, one)
+  const solve = (grid: Grid): Optimum =>
+    solveWithin(grid, isHeld ? Math.min(asked, now.peakEndToEndP99Ms * AS_FAST) : asked)
+  const producing = solve(producerGrid(one))
   if (producing.outcome.kind === 'too-little') return say('too-small', producing.outcome.why)
   if (producing.outcome.kind === 'infeasible') return say('unmet', producing.outcome.why)
   const tried = triedLately(world, one)
   const worth = worthwhile(producing, hysteresis)
   const chosen = worth.find((candidate) => !tried.has(settingsKey(producerOf(one.producer, candidate))))
   if (chosen !== undefined) {
-    return proposed(one, producerProposal(one, producing, chosen, feedback.decisions))
+    const motive = savingMotive(one, producing, chosen, 'configurations', feedback.decisions)
+    return proposed(one, producerProposal(one, producing, chosen, motive))
   }
   const consuming = solve(consumerGrid(one))
   const fetch = worthwhile(consuming, hysteresis).find(
     (candidate) => !tried.has(settingsKey(consumerOf(one, candidate))),
   )
-  if (fetch !== undefined) return proposed(one, consumerProposal(one, consuming, fetch))
+  if (fetch !== undefined) {
+    const motive = savingMotive(one, consuming, fetch, 'ways to fetch', 0)
+    return proposed(one, consumerProposal(one, consuming, fetch, motive))
+  }
+  // Looked at again soon, and not when what is settled is looked at.
+  if (lateness.kind === 'late') {
+    return say(
+      'too-short',
+      `a p99 of ${ms(lateness.seenMs)} was seen where ${ms(one.intent.latencyP99Ms)} are allowed, for ${formatDurationMs(seconds(lateness.forMs))} so far; it counts as missed once it was so in nearly every look of ${formatDurationMs(lateness.neededMs)}`,
+    )
+  }
   if (worth.length > 0)
     return say(
       'resting',
       `what would save was tried and undone lately; it is tried again after ${formatDurationMs(world.times.retryMs)}`,
     )
+  const held = isHeld ? '; nothing slower is looked at, because it missed its p99 lately' : ''
   const { savingUsdPerMonth } = producing.outcome
   const tightened =
     feedback.latencyFactor > 1 || feedback.trust < 1
@@ -81,8 +120,8 @@ function assess(world: World, one: IdWorld): Assessment {
   return say(
     'nothing-to-gain',
     savingUsdPerMonth <= 0
-      ? `of ${producing.evaluated} configurations none is cheaper than the ${usd(producing.current.cost.usdPerMonth)} a month of what stands`
-      : `the cheapest of ${producing.evaluated} configurations saves ${usd(savingUsdPerMonth)} a month (${percent(savingUsdPerMonth / producing.current.cost.usdPerMonth)}); a change is worth it from ${percent(hysteresis.minSavingShare)}${leastSavingUsdPerMonth > 0 ? ` and ${usd(leastSavingUsdPerMonth)}` : ''}${tightened}`,
+      ? `of ${producing.evaluated} configurations none is cheaper than the ${usd(producing.current.cost.usdPerMonth)} a month of what stands${held}`
+      : `the cheapest of ${producing.evaluated} configurations saves ${usd(savingUsdPerMonth)} a month (${percent(savingUsdPerMonth / producing.current.cost.usdPerMonth)}); a change is worth it from ${percent(hysteresis.minSavingShare)}${leastSavingUsdPerMonth > 0 ? ` and ${usd(leastSavingUsdPerMonth)}` : ''}${tightened}${held}`,
   )
 }
 
@@ -102,165 +141,4 @@ function worthwhile(
   })
 }
 
-function producerGrid({ producer, largestBatchBytes }: IdWorld): Grid {
-  const codecs = [...GRID.codecs, { codec: producer.codec, codecLevel: producer.codecLevel ?? null }]
-  return {
-    ...GRID,
-    codecs: codecs.filter(
-      (one, index) =>
-        codecs.findIndex((other) => other.codec === one.codec && other.codecLevel === one.codecLevel) === index,
-    ),
-    lingerMs: distinct([...GRID.lingerMs, producer.lingerMs]),
-    batchBytes: distinct([...GRID.batchBytes, producer.batchBytes]).filter((bytes) => bytes <= largestBatchBytes),
-  }
-}
-
-function consumerGrid({ configuration }: IdWorld): Grid {
-  const { codec, codecLevel, lingerMs, batchBytes, fetchMinBytes, fetchMaxWaitMs } = configuration
-  return {
-    codecs: [{ codec, codecLevel }],
-    lingerMs: [lingerMs],
-    batchBytes: [batchBytes],
-    fetches: [...GRID.fetches, { fetchMinBytes, fetchMaxWaitMs }],
-  }
-}
-
-const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b)
-
-/** T4. */
-function triedLately({ nowMs, times }: World, one: IdWorld): Set<string> {
-  return new Set(
-    one.decisions
-      .filter(
-        ({ state, updatedAtMs, work }) =>
-          (state === 'undone' || state === 'failed' || state === 'rejected' || state === 'expired') &&
-          work.epoch === one.epoch &&
-          updatedAtMs > nowMs - times.retryMs,
-      )
-      .map(({ change }) => settingsKey(change.after)),
-  )
-}
-
-const settingsKey = (settings: object): string =>
-  JSON.stringify(Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1)))
-
-function producerOf(standing: ProducerSettings, { configuration }: Candidate): ProducerSettings {
-  const { codecLevel: _level, ...rest } = standing
-  const { codec, codecLevel, lingerMs, batchBytes } = configuration
-  return { ...rest, codec, lingerMs, batchBytes, ...(codecLevel === null ? {} : { codecLevel }) }
-}
-
-function consumerOf(one: IdWorld, { configuration }: Candidate): IdWorld['consumer'] {
-  const { fetchMinBytes, fetchMaxWaitMs } = configuration
-  return { ...one.consumer, fetchMinBytes, fetchMaxWaitMs }
-}
-
-function producerProposal(one: IdWorld, optimum: Optimum, chosen: Candidate, corrections: number): Proposal {
-  const before = one.producer
-  const after = producerOf(before, chosen)
-  const changes: { knob: Knob; choice: Choice; text: string }[] = []
-  const reason = `cheapest of ${optimum.evaluated} configurations within the intent`
-  if (before.codec !== after.codec || before.codecLevel !== after.codecLevel) {
-    const value = codecText(after.codec, after.codecLevel)
-    const text = `${codecText(before.codec, before.codecLevel)} -> ${value}`
-    changes.push({ knob: 'codec', choice: { setting: 'producer.codec', value, reason }, text })
-  }
-  if (before.lingerMs !== after.lingerMs) {
-    const choice = { setting: 'producer.lingerMs', value: `${after.lingerMs} ms`, reason }
-    changes.push({ knob: 'linger', choice, text: `linger ${before.lingerMs} -> ${after.lingerMs} ms` })
-  }
-  if (before.batchBytes !== after.batchBytes) {
-    const choice = { setting: 'producer.batchBytes', value: `${after.batchBytes / KIB} KiB`, reason }
-    changes.push({ knob: 'batch', choice, text: `batch ${before.batchBytes / KIB} -> ${after.batchBytes / KIB} KiB` })
-  }
-  return {
-    ...common(one, optimum, chosen, corrections),
-    title: changes.map(({ text }) => text).join(', '),
-    change: { kind: 'producer-settings', before, after },
-    choices: changes.map(({ choice }) => choice),
-    knobs: changes.map(({ knob }) => knob),
-  }
-}
-
-function consumerProposal(one: IdWorld, optimum: Optimum, chosen: Candidate): Proposal {
-  const before = one.consumer
-  const after = consumerOf(one, chosen)
-  const reason = `cheapest of ${optimum.evaluated} ways to fetch within the intent`
-  return {
-    ...common(one, optimum, chosen, 0),
-    title: `fetch ${before.fetchMinBytes} bytes or ${before.fetchMaxWaitMs} ms -> ${after.fetchMinBytes} bytes or ${after.fetchMaxWaitMs} ms`,
-    change: { kind: 'consumer-settings', before, after },
-    choices: [
-      { setting: 'consumer.fetchMinBytes', value: `${after.fetchMinBytes} bytes`, reason },
-      { setting: 'consumer.fetchMaxWaitMs', value: `${after.fetchMaxWaitMs} ms`, reason },
-    ],
-    knobs: ['fetch'],
-  }
-}
-
-function common(
-  one: IdWorld,
-  optimum: Optimum,
-  chosen: Candidate,
-  corrections: number,
-): Omit<Proposal, 'title' | 'change' | 'choices' | 'knobs'> {
-  const { current, best } = optimum
-  const saved = current.cost.usdPerMonth - chosen.cost.usdPerMonth
-  const share = saved / current.cost.usdPerMonth
-  const passedOver = chosen === best ? '' : '; the very cheapest was tried and undone lately'
-  return {
-    mqId: one.id,
-    loop: 'tuning',
-    why: `predicted ${usd(chosen.cost.usdPerMonth)} a month instead of ${usd(current.cost.usdPerMonth)} (${percent(share)} less), end-to-end p99 ${ms(chosen.peakEndToEndP99Ms)} where ${ms(one.intent.latencyP99Ms)} are allowed${passedOver}`,
-    evidence: [...workloadEvidence(one, current), ...(corrections === 0 ? [] : [correction(corrections)])],
-    alternatives: alternativesOf(optimum),
-    before: outcomeOf(current),
-    predicted: outcomeOf(chosen),
-    savingUsdPerMonth: saved,
-    costOfChangeUsd: 0,
-    assumptions: optimum.assumptions,
-    epoch: one.epoch,
-  }
-}
-
-const correction = (decisions: number): Evidence => ({
-  what: 'errors of earlier predictions for this mQ ID',
-  value: `${decisions} decisions`,
-  from: 'their measured outcomes; limits were tightened by them',
-})
-
-export function workloadEvidence(one: IdWorld, current: Candidate): Evidence[] {
-  const workload = one.workload!
-  const measured = `telemetry of ${Math.round(one.observedMs / 1_000)} s, ${Math.round(one.records)} records`
-  const curves = workload.curves.filter(({ source }) => source === 'measured').length
-  return [
-    {
-      what: 'rate',
-      value: `${Math.round(workload.recordsPerSecond)} records/s, ${workload.producers} producer${workload.producers === 1 ? '' : 's'}`,
-      from: measured,
-    },
-    { what: 'record', value: `${Math.round(workload.recordBytes)} bytes`, from: measured },
-    {
-      what: 'batch now',
-      value: `${current.prediction.recordsPerBatch.toFixed(1)} records, ${current.prediction.wireBytesPerRecord.toFixed(1)} bytes a record on the wire`,
-      from: 'model',
-    },
-    {
-      what: 'codecs',
-      value: curves === 0 ? 'ratios of usual JSON events' : `${curves} measured on its own records`,
-      from: curves === 0 ? 'assumption' : 'clients, beside the data path',
-    },
-    {
-      what: 'readers',
-      value: `${workload.groups.length} group${workload.groups.length === 1 ? '' : 's'}`,
-      from: measured,
-    },
-  ]
-}
-
-const ms = (durationMs: number): string => `${Math.round(durationMs)} ms`
-
-/** What the settings of an mQ ID cost and do now, by the model. */
-export function standing(one: IdWorld, cluster: ClusterModel): Candidate | undefined {
-  return one.workload === null ? undefined : candidateOf(one.workload, one.configuration, cluster)
-}
+const seconds = (durationMs: number): number => Math.round(durationMs / 1_000) * 1_000

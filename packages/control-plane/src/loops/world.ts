@@ -15,6 +15,14 @@ export interface Stretch {
   readonly recordBytes: number
 }
 
+/** p99 over the minute before; null when nobody reports. */
+export interface LatencyLook {
+  readonly atMs: number
+  readonly sendMs: number | null
+  /** Of the slowest group. */
+  readonly endToEndMs: number | null
+}
+
 export interface IdWorld {
   readonly id: string
   readonly intent: Intent
@@ -36,6 +44,8 @@ export interface IdWorld {
   readonly records: number
   /** End-to-end p99 beyond what sending takes, of the slowest group; null when no group reports. */
   readonly readingP99Ms: number | null
+  /** Since the settings last changed, oldest first; empty for what is in time (lateness.ts). */
+  readonly looks: readonly LatencyLook[]
   /** A move or another change is under way. */
   readonly isBusy: boolean
   /** As far back as decisions are remembered, oldest first. */
