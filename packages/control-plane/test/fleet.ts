@@ -30,6 +30,8 @@ export interface FleetOptions {
   /** Records a second of each instance, by the second. */
   readonly rateAt?: (second: number) => number
   readonly lagRecords?: (onTrial: boolean) => number
+  /** What a send really takes of what the model says. */
+  readonly slowness?: number
   /** The cluster behind each name; one for all when left out. */
   readonly kafkas?: Readonly<Record<string, FakeKafka>>
 }
@@ -67,19 +69,22 @@ export class Fleet {
   }
 
   /** An mQ ID on the settings of a client nobody configured. */
-  async declareBadly(intent: Record<string, unknown> = { latencyP99Ms: '500ms' }): Promise<void> {
+  async declareBadly(
+    intent: Record<string, unknown> = { latencyP99Ms: '500ms' },
+    settings?: Partial<ProducerSettings>,
+  ): Promise<void> {
     const made = await this.plane.call('PUT', `/v1/ids/${ID}`, { intent })
     assert.equal(made.status, 200, made.text)
-    await this.spoil()
+    await this.spoil(settings)
   }
 
-  async spoil(): Promise<void> {
+  async spoil(settings: Partial<ProducerSettings> = { codec: 'none', lingerMs: 0, batchBytes: 16_384 }): Promise<void> {
     const { registry } = this.plane
     const record = registry.get(ID)
     assert.ok(record?.state === 'active')
     const { revision: _revision, updatedAtMs: _updated, ...change } = record
     const { codecLevel: _level, ...producer } = record.spec.producer
-    const bad = { ...producer, codec: 'none' as const, lingerMs: 0, batchBytes: 16_384 }
+    const bad = { ...producer, ...settings }
     await registry.publish(
       { ...change, spec: { ...record.spec, producer: bad } },
       { kind: 'change', subject: ID, actor: 'test', why: 'badly configured', before: null, after: null },
@@ -235,7 +240,7 @@ export class Fleet {
       codec: settings.codec,
       codecLevel: settings.codecLevel ?? null,
       lingerMs: settings.lingerMs,
-      sendLatencyUs: this.latency(Math.min(did.sendP99Ms, 60_000) * wobble, records),
+      sendLatencyUs: this.latency(Math.min(did.sendP99Ms * (this.#options.slowness ?? 1), 60_000) * wobble, records),
       activeMs: SECOND_MS,
       batchBytesLimit: settings.batchBytes,
       trial,
