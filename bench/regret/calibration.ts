@@ -3,7 +3,7 @@
  */
 import { calibrated, codecName, DEFAULT_CONSTANTS, type ModelConstants, type Workload } from '@mq/economics'
 import { type Calibration, type CalibrationRun, calibrate } from '../../packages/control-plane/src/twin/calibrate.ts'
-import { merged } from '../../packages/control-plane/src/twin/calibrations.ts'
+import { agreeing, merged } from '../../packages/control-plane/src/twin/calibrations.ts'
 import { consumerSettings, type ProducerKnobs, producerSettings } from './grids.ts'
 import type { Sweeper, TrialFigures, Windows } from './sweep.ts'
 import { openWorkload, type WorkloadSource } from './workloads.ts'
@@ -19,7 +19,7 @@ const RUNS: readonly ProducerKnobs[] = [
   { ...NONE, lingerMs: 100, batchBytes: 256 * KIB },
   { codec: 'lz4', codecLevel: null, lingerMs: 50, batchBytes: 64 * KIB },
 ]
-/** Each constant is the median of so many: a bad moment moves nothing. */
+/** Each constant is the median of so many, less those that a bad moment set far apart from the calmest. */
 const ROUNDS = 3
 const FETCH = { fetchMinBytes: 1, fetchMaxWaitMs: 500 }
 
@@ -50,7 +50,7 @@ export async function calibrateHere(
     const figures = await sweeper.run({ workload, source, trials, windows, seed: seed + 1 + round, alone: true })
     rounds.push(calibrate(figures.map((one, n) => runOf(sweeper, one, n, known, dryUsPerMs))))
   }
-  return calibrated(DEFAULT_CONSTANTS, merged(rounds))
+  return calibrated(DEFAULT_CONSTANTS, merged(agreeing(rounds)))
 }
 
 function runOf(sweeper: Sweeper, one: TrialFigures, n: number, known: Workload, dryUsPerMs: number): CalibrationRun {

@@ -1,4 +1,4 @@
-/** Workload twins without a broker: made-up records (E1-E3), moments (M2), bounds (N1, N2), constants (K1-K3, B1), drift (D1, D2), ranking (A1). */
+/** Workload twins without a broker: made-up records (E1-E3), moments (M2), bounds (N1, N2), constants (K1-K3, B1, B4), drift (D1, D2), ranking (A1). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
@@ -13,7 +13,7 @@ import {
 import { measureCodecs, probeBatchOf } from '@mq/kafka'
 import fc from 'fast-check'
 import { type CalibrationRun, calibrate } from '../src/twin/calibrate.ts'
-import { merged } from '../src/twin/calibrations.ts'
+import { agreeing, calmOf, disagreement, merged } from '../src/twin/calibrations.ts'
 import { DRIFT_RULE, driftOf, markOf } from '../src/twin/drift.ts'
 import { leastSquares } from '../src/twin/least-squares.ts'
 import type { HeardFigures } from '../src/twin/listener.ts'
@@ -280,9 +280,24 @@ test('CPU that was measured becomes costs of records and requests, in the propor
   assert.ok(Math.abs(found.requestUs! / found.batchUs! - base.requestUs / base.batchUs) < 1e-9)
 })
 
-test('of several calibrations each constant counts with its median (B1)', () => {
-  const found = merged([{ produceRttMs: 3 }, { produceRttMs: 90, fetchRttMs: 1 }, { produceRttMs: 4 }])
-  assert.deepEqual(found, { produceRttMs: 4, fetchRttMs: 1 })
+test('of rounds each constant counts with its median, of calibrations the way of a calm moment (B1)', () => {
+  const all = [{ produceRttMs: 3, batchUs: 9 }, { produceRttMs: 90, fetchRttMs: 1, batchUs: 10 }, { produceRttMs: 4 }]
+  assert.deepEqual(merged(all), { produceRttMs: 4, fetchRttMs: 1, batchUs: 9.5 })
+  assert.deepEqual(calmOf(all), { produceRttMs: 3, fetchRttMs: 1, batchUs: 9.5 })
+  const crossed = calmOf([{ produceRttMs: 6, produceRttP99Ms: 7 }, { produceRttP99Ms: 5 }])
+  assert.equal(crossed.produceRttP99Ms, 6, 'no p99 below the median')
+})
+
+test('rounds that are more than three times apart calibrate nothing, and the reason is said (B4)', () => {
+  const round = (produceRttP99Ms: number, fetchRttP99Ms = 8) => ({ produceRttMs: 2, produceRttP99Ms, fetchRttP99Ms })
+  assert.equal(disagreement([round(13), round(38)]), null)
+  assert.match(disagreement([round(13), round(46)])!, /p99\) took 13\.0 ms in one round and 46\.0 ms in another/)
+  assert.match(disagreement([round(13, 90), round(46)])!, /way to readers \(p99\) took 8\.0 ms/, 'the worst of them')
+  assert.equal(disagreement([round(0.5), round(4)]), null, 'timers differ by as much')
+  assert.equal(disagreement([round(13)]), null)
+  assert.equal(disagreement([]), null)
+  assert.deepEqual(agreeing([round(147), round(13), round(20)]), [round(13), round(20)])
+  assert.deepEqual(agreeing([]), [])
 })
 
 const curve: CodecCurve = {

@@ -60,10 +60,17 @@ export interface TwinOptions<C extends TwinCandidate> {
   onProgress?(done: number, of: number): void
 }
 
+export interface TwinRound {
+  readonly sent: SentFigures
+  readonly heard: HeardFigures
+}
+
 export interface TwinResult<C extends TwinCandidate> {
   readonly candidate: C
   readonly sent: SentFigures
   readonly heard: HeardFigures
+  /** What `sent` and `heard` are the medians of. */
+  readonly rounds: readonly TwinRound[]
 }
 
 export interface TwinOutcome<C extends TwinCandidate> {
@@ -88,7 +95,7 @@ export async function runTwin<C extends TwinCandidate>(options: TwinOptions<C>):
   const topic = `${TWIN_TOPIC_PREFIX}${options.name}.${Math.floor(deps.random() * 2 ** 40).toString(36)}`
   await admin.createTopic({ name: topic, partitions, replication, configs: TOPIC_CONFIGS })
   try {
-    const runs = candidates.map((candidate) => ({ candidate, all: [] as Run[] }))
+    const runs = candidates.map((candidate) => ({ candidate, all: [] as TwinRound[] }))
     let done = 0
     for (let round = 0; round < options.rounds; round++) {
       for (const { candidate, all } of runs) {
@@ -97,7 +104,7 @@ export async function runTwin<C extends TwinCandidate>(options: TwinOptions<C>):
       }
     }
     return {
-      results: runs.map(({ candidate, all }) => ({ candidate, ...middle(all) })),
+      results: runs.map(({ candidate, all }) => ({ candidate, ...middle(all), rounds: all })),
       recordsPerSecond: plan.recordsPerSecond,
       windowMs: plan.windowMs,
       cut: plan.cut,
@@ -135,11 +142,6 @@ const TOPIC_CONFIGS: Readonly<Record<string, string>> = {
   'compression.type': 'producer',
 }
 
-interface Run {
-  readonly sent: SentFigures
-  readonly heard: HeardFigures
-}
-
 interface Plan {
   readonly recordsPerSecond: number
   readonly windowMs: number
@@ -175,7 +177,7 @@ export function planOf(
 
 async function runOne<C extends TwinCandidate>(
   options: TwinOptions<C> & Plan & { readonly topic: string; readonly candidate: C },
-): Promise<Run> {
+): Promise<TwinRound> {
   const { cluster, admin, topic, partitions, candidate, deps, warmMs, windowMs, signal } = options
   const counter = new SentCounter()
   const producer = new Producer({
@@ -224,7 +226,7 @@ async function runOne<C extends TwinCandidate>(
 }
 
 /** Medians of every figure over the rounds (N3). */
-function middle(runs: readonly Run[]): Run {
+function middle(runs: readonly TwinRound[]): TwinRound {
   const of = <F extends object>(figures: readonly F[]): F =>
     Object.fromEntries(
       Object.keys(figures[0] ?? {}).map((name) => [name, median(figures.map((one) => one[name as keyof F] as number))]),

@@ -15,11 +15,11 @@ import { errorFacts, type Logger } from '../logger.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { TrafficProfile } from '../telemetry/profile.ts'
 import { type CalibrationRun, calibrate } from './calibrate.ts'
-import type { Calibrations } from './calibrations.ts'
+import { type Calibrations, disagreement, MOST_APART } from './calibrations.ts'
 import { driftOf, markOf, type WorkloadMark } from './drift.ts'
 import { rank } from './ranking.ts'
 import { sleep } from './replay.ts'
-import { runTwin, sweepTwins, TWIN_LIMITS, TWIN_TOPIC_PREFIX, type TwinCandidate } from './run-twin.ts'
+import { runTwin, sweepTwins, TWIN_LIMITS, TWIN_TOPIC_PREFIX, type TwinCandidate, type TwinRound } from './run-twin.ts'
 import { payloadOf } from './traffic.ts'
 import { isTwinOver, type TwinBook, type TwinRecord } from './twin-book.ts'
 
@@ -110,6 +110,8 @@ export class Twins {
   async begin(mqId: string, request: TwinRequest, actor: string, why: string): Promise<Twin> {
     const { book, deps } = this.#options
     if (this.#closed) throw new MqError('MQ_CLOSED', 'the control plane is closing')
+    // What is wrong with the question is said first: waiting for another one would not mend it.
+    const subject = this.#subject(mqId)
     const busy = this.#underWay
     if (busy !== undefined) {
       throw new MqError(
@@ -118,7 +120,6 @@ export class Twins {
         { details: { number: busy.number } },
       )
     }
-    const subject = this.#subject(mqId)
     const record = await book.add({
       mqId,
       cluster: subject.configuration.cluster,
@@ -301,26 +302,43 @@ export class Twins {
       // The last one is there to measure the way to the broker and back.
       const ranked = measured.filter(({ configuration }) => tried.includes(configuration))
       const ranking = rank({ workload, intent: active.spec.intent, cluster, current, measured: ranked })
-      const calibration = calibrate(
-        measured.map(
-          ({ configuration, sent, heard }): CalibrationRun => ({
-            configuration,
-            framedBytes: workload.framedBytes,
-            curve: null,
-            sent,
-            heard,
-            senderCpuUs: null,
-            readerCpuUs: null,
-            brokerCpuUs: null,
-          }),
+      const runOf = (configuration: Configuration, { sent, heard }: TwinRound): CalibrationRun => ({
+        configuration,
+        framedBytes: workload.framedBytes,
+        curve: null,
+        sent,
+        heard,
+        senderCpuUs: null,
+        readerCpuUs: null,
+        brokerCpuUs: null,
+      })
+      const calibration = calibrate(seen.map((one) => runOf(one.candidate.configuration, one)))
+      const apart = disagreement(
+        Array.from({ length: request.rounds }, (_, round) =>
+          calibrate(
+            seen.flatMap(({ candidate, rounds }) => {
+              const one = rounds[round]
+              return one === undefined || one.sent.records === 0 || one.heard.samples === 0
+                ? []
+                : [runOf(candidate.configuration, one)]
+            }),
+          ),
         ),
       )
-      await calibrations.add(cluster.name, calibration)
+      const isKept = apart === null && Object.keys(calibration).length > 0
+      if (isKept) await calibrations.add(cluster.name, calibration)
       change({
         state: 'done',
         ranking,
-        calibrated: Object.keys(calibration).length > 0,
-        assumptions: [...assumptionsOf(error, workload), ...outcome.cut, ...cluster.assumptions],
+        calibrated: isKept,
+        assumptions: [
+          ...assumptionsOf(error, workload),
+          ...outcome.cut,
+          ...(apart === null
+            ? []
+            : [`the cluster was not calibrated: ${apart}, more than ${MOST_APART} times as long`]),
+          ...cluster.assumptions,
+        ],
       })
       logger.info({ twin: underWay.number, mqId: active.id, best: ranking[0]?.settings }, 'workload twin done')
     } catch (error) {
