@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Decision } from '@mq/contract'
+import { Decision, MqError } from '@mq/contract'
 import { exitCodes } from '../src/exit-codes.ts'
 import { fakeControlPlane, type Reply, run, type Seen } from './harness.ts'
 
@@ -176,6 +176,29 @@ test('what is refused comes with its code', async () => {
       assert.notEqual(refused.code, exitCodes.ok)
       assert.match(refused.stderr, /MQ_DECISION_OVERTAKEN/)
       assert.match(refused.stderr, /decision 9/)
+    },
+  )
+})
+
+test('a rule for an mQ ID nobody declared is set, with a warning; one for a known ID, a team or all has none', async () => {
+  const unknown = new MqError('MQ_ID_UNKNOWN', "no mQ ID 'orders.typo'").toJSON()
+  await withPlane(
+    (seen) => {
+      if (seen.method === 'PUT')
+        return { body: { scope: decodeURIComponent(seen.path.split('/').at(-1)!), ...(seen.body as object) } }
+      if (seen.path === '/v1/ids/orders.typo') return { status: 404, body: unknown }
+      return seen.path.startsWith('/v1/ids/') ? { body: {} } : { body: { rules: [], effective: null } }
+    },
+    async (url) => {
+      const set = async (scope: string) => run(['policy', 'set', scope, '--mode', 'observe', '--url', url])
+      const typo = await set('id=orders.typo')
+      assert.equal(typo.code, exitCodes.ok, typo.stderr)
+      assert.match(typo.stdout, /warning: no mQ ID 'orders.typo' is declared/)
+      for (const scope of ['id=orders.placed', 'team=checkout', 'global']) {
+        const ran = await set(scope)
+        assert.equal(ran.code, exitCodes.ok, ran.stderr)
+        assert.doesNotMatch(ran.stdout, /warning/)
+      }
     },
   )
 })

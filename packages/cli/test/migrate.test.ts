@@ -93,6 +93,18 @@ test('a plan prints what would be done, and a refusal exits as one', async () =>
   )
 })
 
+test('a plan to a cluster that does not exist exits as one that names an unknown thing', async () => {
+  const refusal = { code: 'MQ_CLUSTER_UNKNOWN', message: "no cluster 'nowhere' is registered" }
+  await withPlane(
+    () => ({ body: { plan: { ...plan, from: null, to: null, refusal }, migration: null } }),
+    async (url) => {
+      const ran = await run(['migrate', 'orders.placed', '--to', 'nowhere', '--plan', '--url', url])
+      assert.equal(ran.code, exitCodes.notFound)
+      assert.match(ran.stdout, /no cluster 'nowhere' is registered/)
+    },
+  )
+})
+
 test('what becomes of a lost source is asked for with the move, and a waiting one is let go by number', async () => {
   await withPlane(
     ({ path }) => ({

@@ -2,11 +2,11 @@
  * `mq migrate ID`: move a live mQ ID to another cluster or shape; `mq migrate cancel N` undoes a move, `mq migrate skip N` lets
  * groups go on without an old cluster that is gone.
  */
-import { type Migration, MqError, OnLostSource } from '@mq/contract'
+import { isMqErrorCode, type Migration, MqError, OnLostSource } from '@mq/contract'
 import type { Command } from 'commander'
 import type { ControlPlaneApi } from '../api.ts'
 import type { TargetFlags } from '../contexts.ts'
-import { exitCodes } from '../exit-codes.ts'
+import { type ExitCode, exitCodeFor, exitCodes } from '../exit-codes.ts'
 import { Exit } from '../failures.ts'
 import type { Io } from '../io.ts'
 import { migrationPlanText, migrationText, progressText } from '../migration-view.ts'
@@ -76,13 +76,19 @@ async function migrate(io: Io, id: string, flags: MigrateFlags): Promise<void> {
   const { plan, migration } = await api.call('migrate', { params: { id }, body }, { signal: io.interrupt })
   if (migration === null) {
     await print(io, flags.output, plan, (colors) => migrationPlanText(plan, colors))
-    if (plan.refusal !== null) throw new Exit(exitCodes.refused)
+    if (plan.refusal !== null) throw new Exit(refusedExitCode(plan.refusal.code))
     return
   }
   const last = await follow(io, api, migration, flags.wait === true)
   await print(io, flags.output, last, (colors) => migrationText(last, colors, Date.now()))
   if (last.state === 'failed' || last.state === 'cancelled' || last.state === 'stranded')
     throw new Exit(exitCodes.refused)
+}
+
+/** A plan that is refused exits as refused, unless what it names does not exist. */
+function refusedExitCode(code: string): ExitCode {
+  const isUnknown = isMqErrorCode(code) && exitCodeFor(code) === exitCodes.notFound
+  return isUnknown ? exitCodes.notFound : exitCodes.refused
 }
 
 /** Looks until the new place is open, or with `untilDrained` until the old one is read to its end. */

@@ -1,13 +1,16 @@
 /** `mq policy show|set` and `mq autopilot on|off|status`: how far mQ may go by itself. */
 import { Knob, MqError, PolicyMode, policyScopeProblem } from '@mq/contract'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { ControlPlaneApi } from '../api.ts'
 import type { TargetFlags } from '../contexts.ts'
 import { autopilotText, policiesText } from '../decision-view.ts'
+import { exitCodeFor, exitCodes } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { apiFor, checkMqId, type OutputFlags, wholeNumber, withExamples, withOutput, withTarget } from '../options.ts'
 import { print } from '../output.ts'
 
 const INHERIT = 'inherit'
+const ID_SCOPE = 'id='
 
 type Flags = OutputFlags & TargetFlags
 interface SetFlags extends Flags {
@@ -69,8 +72,29 @@ export function policyCommand(program: Command, io: Io): void {
       autoKnobs: knobsAsked === null ? null : [...knobsAsked],
     }
     const rule = await api.call('putPolicy', { params: { scope }, body }, { signal: io.interrupt })
-    await print(io, flags.output, rule, (colors) => policiesText({ rules: [rule], effective: null }, colors, undefined))
+    const unknown = await unknownIdOf(api, scope, io.interrupt)
+    await print(io, flags.output, rule, (colors) =>
+      [
+        policiesText({ rules: [rule], effective: null }, colors, undefined),
+        ...(unknown === undefined
+          ? []
+          : [`${colors.yellow('warning')}: no mQ ID '${unknown}' is declared; the rule waits for it`]),
+      ].join('\n'),
+    )
   })
+}
+
+/** The mQ ID a scope names, when there is none of that name (now): rules may come before what they are for. */
+async function unknownIdOf(api: ControlPlaneApi, scope: string, signal: AbortSignal): Promise<string | undefined> {
+  if (!scope.startsWith(ID_SCOPE)) return undefined
+  const id = scope.slice(ID_SCOPE.length)
+  try {
+    await api.call('getId', { params: { id } }, { signal })
+    return undefined
+  } catch (error) {
+    // The rule is set: whatever else went wrong is no reason to say it was not.
+    return error instanceof MqError && exitCodeFor(error.code) === exitCodes.notFound ? id : undefined
+  }
 }
 
 export function autopilotCommand(program: Command, io: Io): void {
