@@ -4,7 +4,7 @@
  * C1. Nothing is copied but while a round collects; a round ends with MOST_RECORDS records, MOST_BYTES bytes or COLLECT_MS, and
  *     only a sent batch makes it go on: an idle mQ ID costs nothing.
  * C2. The room for copies is bounded for all mQ IDs together.
- * C3. What is told is the last round's numbers, once.
+ * C3. What is told are the last numbers for each codec, level and depth, once, and as soon as they are there: a round takes its time.
  */
 import type { Codec, ShadowSample } from '@mq/contract'
 import { type Clock, type EncodedRecords, type ProbeBatch, recordsWithin } from '@mq/kafka'
@@ -34,7 +34,7 @@ export class ShadowCollector {
   #restUntilMs = 0
   #rounds = 0
   #found: readonly ShadowSample[] = []
-  #untold: readonly ShadowSample[] = []
+  readonly #untold = new Map<string, ShadowSample>()
   /** The settings in force: a candidate, too. */
   current: { readonly codec: Codec; readonly codecLevel: number | null } = { codec: 'none', codecLevel: null }
 
@@ -76,20 +76,22 @@ export class ShadowCollector {
     return batches
   }
 
-  /** Ends the round. */
+  /** Part of a round, to be told (C3). */
+  tell(found: readonly ShadowSample[]): void {
+    for (const one of found) this.#untold.set(`${one.codec} ${one.codecLevel} ${one.depth}`, one)
+  }
+
+  /** Ends the round. @param found all of it, told or not */
   done(found: readonly ShadowSample[]): void {
-    if (found.length > 0) {
-      this.#found = found
-      this.#untold = found
-    }
+    if (found.length > 0) this.#found = found
     this.#rest()
   }
 
-  /** What the last round found, if it was not told yet (C3). */
+  /** What was found and not told yet (C3). */
   take(): ShadowSample[] {
-    const untold = this.#untold
-    this.#untold = []
-    return [...untold]
+    const untold = [...this.#untold.values()]
+    this.#untold.clear()
+    return untold
   }
 
   /** CPU of compressing one byte as last measured, at the greatest depth; undefined when it was not. */

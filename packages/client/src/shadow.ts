@@ -29,6 +29,9 @@ const FIRST_US_PER_BYTE: Readonly<Record<Codec, number>> = {
   gzip: 0.04,
 }
 const MARGIN = 1.5
+/** Usual depths first: from two of them the others follow well, and whoever waits for a first finding has the one that counts. */
+const FIRST_DEPTHS: readonly number[] = [64, 16, 256]
+const DEPTHS: readonly number[] = [...FIRST_DEPTHS, ...PROBE_DEPTHS.filter((depth) => !FIRST_DEPTHS.includes(depth))]
 
 export interface ProbePort {
   load(batches: readonly ProbeBatch[]): Promise<number>
@@ -129,12 +132,14 @@ export class Shadow {
       if (!(await this.#afford(this.#probe === undefined ? START_US : 1_000 + bytes * 0.02))) return
       this.#probe ??= this.#options.openProbe()
       this.#budget.spend(await this.#probe.load(batches))
-      for (const depth of PROBE_DEPTHS.filter((each) => each <= records)) {
+      for (const depth of DEPTHS.filter((each) => each <= records)) {
+        const before = found.length
         for (const candidate of candidatesOf(collector)) {
           const sample = await this.#step(candidate, depth, bytes, records)
           if (this.#closed.signal.aborted) return
           if (sample !== null) found.push(sample)
         }
+        collector.tell(found.slice(before))
       }
       this.#failures = 0
     } catch {

@@ -307,6 +307,25 @@ test('codecs are judged by what most processes find: impossible and far findings
   assert.equal(outliers, 3)
 })
 
+test('a round of findings that is told piece by piece is one, and bounded whatever is told (D1)', () => {
+  const { traffic, report } = open()
+  report({ producers: [producer({ shadow: [sample({ depth: 64, uncompressedBytes: 20_000 })] })] })
+  report({ producers: [producer({ shadow: [sample(), sample({ codecLevel: 3 })] })] })
+  report({ producers: [producer({ shadow: [sample({ compressedBytes: 900 })] })] })
+  assert.deepEqual(
+    traffic.profile(ID)!.shadow.map(({ codecLevel, depth, compressedBytes }) => [codecLevel, depth, compressedBytes]),
+    [
+      [1, 64, 61 + 16 * 70],
+      [3, 16, 61 + 16 * 70],
+      [1, 16, 900],
+    ],
+  )
+  for (let depth = 1; depth < 300; depth++) {
+    report({ producers: [producer({ shadow: [sample({ depth, uncompressedBytes: 61 + depth * 210 * 16 })] })] })
+  }
+  assert.equal(traffic.profile(ID)!.shadow.length, 96)
+})
+
 test('findings are those of the latest round, and none that is hours old (D1)', () => {
   const { deps, traffic, report } = open()
   report({ producers: [producer({ shadow: [sample({ compressedBytes: 1_000 })] })] })

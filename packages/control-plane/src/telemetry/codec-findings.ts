@@ -1,13 +1,16 @@
 /**
  * What clients found about codecs on the traffic of one mQ ID, put together so that no single client decides.
  *
- * D1. The latest findings of at most MOST_INSTANCES processes count, none older than FRESH_MS.
+ * D1. Of at most MOST_INSTANCES processes the latest finding of each codec, level and depth counts, none older than FRESH_MS: a round
+ *     is told piece by piece.
  * D2. A finding that cannot be (more out than in, fewer bytes than a record takes) is dropped, and counted.
  * D3. Of several processes the median decides what is usual; what is twice or half of it is dropped, and counted.
  */
 import type { ShadowSample } from '@mq/contract'
 
 const MOST_INSTANCES = 32
+/** Eight codecs and levels at six depths, twice. */
+const MOST_FINDINGS = 96
 const FRESH_MS = 2 * 3_600_000
 const BATCH_HEADER_BYTES = 61
 const LEAST_RECORD_BYTES = 6
@@ -17,30 +20,36 @@ const FAR = 2
 
 interface Found {
   readonly atMs: number
-  readonly samples: readonly ShadowSample[]
+  readonly sample: ShadowSample
 }
 
 export class CodecFindings {
-  readonly #byInstance = new Map<string, Found>()
+  readonly #byInstance = new Map<string, Map<string, Found>>()
 
   /** @returns how many findings were dropped (D2) */
   take(instance: string, samples: readonly ShadowSample[], nowMs: number): number {
     const possible = samples.filter(isPossible)
     if (possible.length > 0) {
+      const all = this.#byInstance.get(instance) ?? new Map<string, Found>()
       this.#byInstance.delete(instance)
       if (this.#byInstance.size >= MOST_INSTANCES) this.#byInstance.delete(this.#byInstance.keys().next().value!)
-      this.#byInstance.set(instance, { atMs: nowMs, samples: possible })
+      this.#byInstance.set(instance, all)
+      for (const sample of possible) {
+        const key = keyOf(sample)
+        all.delete(key)
+        if (all.size >= MOST_FINDINGS) all.delete(all.keys().next().value!)
+        all.set(key, { atMs: nowMs, sample })
+      }
     }
     return samples.length - possible.length
   }
 
   /** Means over processes by codec, level and depth. */
   merged(nowMs: number): { readonly samples: ShadowSample[]; readonly dropped: number } {
-    const all = [...this.#byInstance.values()].filter(({ atMs }) => atMs > nowMs - FRESH_MS)
-    const groups = Map.groupBy(
-      all.flatMap(({ samples }) => samples),
-      ({ codec, codecLevel, depth }) => `${codec} ${codecLevel} ${depth}`,
+    const fresh = [...this.#byInstance.values()].flatMap((all) =>
+      [...all.values()].flatMap(({ atMs, sample }) => (atMs > nowMs - FRESH_MS ? [sample] : [])),
     )
+    const groups = Map.groupBy(fresh, keyOf)
     const samples: ShadowSample[] = []
     let dropped = 0
     for (const found of groups.values()) {
@@ -51,6 +60,8 @@ export class CodecFindings {
     return { samples, dropped }
   }
 }
+
+const keyOf = ({ codec, codecLevel, depth }: ShadowSample): string => `${codec} ${codecLevel} ${depth}`
 
 /** D2 */
 function isPossible({ depth, uncompressedBytes, compressedBytes }: ShadowSample): boolean {
