@@ -4,8 +4,8 @@
  * Q1. What can be known without running anything (format, lint, types, boundaries, docs) comes first; a failure there ends the run.
  * Q2. The tests on real Kafka are never left out in silence: without Java or Maven the run fails, unless MQ_TEST_WITHOUT_KAFKA=1,
  *     which is said loudly before and after.
- * Q3. All tests count in one summary, whose closing lines are the last that are printed. Tests without Kafka run two files at a time;
- *     those with Kafka one, since each of them brings up to three brokers to two cores.
+ * Q3. All tests count in one summary, whose closing lines are the last that are printed. Two files run at a time. Those with Kafka
+ *     come after the others: they mostly wait, for elections, sessions and retries, and two of them fit on two cores.
  * Q4. A run that found no test fails.
  *
  * `--only TEXT`: only the checks and test files whose name contains it.
@@ -187,7 +187,7 @@ async function main(): Promise<number> {
         console.log('  or leave out the tests on real Kafka, knowingly: MQ_TEST_WITHOUT_KAFKA=1 ./mq test')
         return 1
       }
-      groups.push({ files: withKafka, concurrency: 1 })
+      groups.push({ files: withKafka, concurrency: 2 })
     }
   }
   if (files.length === 0) {
