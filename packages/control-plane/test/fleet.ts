@@ -31,7 +31,7 @@ export interface FleetOptions {
   readonly rateAt?: (second: number) => number
   readonly lagRecords?: (onTrial: boolean) => number
   /** What a send really takes of what the model says. */
-  readonly slowness?: number
+  readonly slowness?: number | ((second: number) => number)
   /** The cluster behind each name; one for all when left out. */
   readonly kafkas?: Readonly<Record<string, FakeKafka>>
 }
@@ -240,13 +240,18 @@ export class Fleet {
       codec: settings.codec,
       codecLevel: settings.codecLevel ?? null,
       lingerMs: settings.lingerMs,
-      sendLatencyUs: this.latency(Math.min(did.sendP99Ms * (this.#options.slowness ?? 1), 60_000) * wobble, records),
+      sendLatencyUs: this.latency(Math.min(did.sendP99Ms * this.#slowness(), 60_000) * wobble, records),
       activeMs: SECOND_MS,
       batchBytesLimit: settings.batchBytes,
       trial,
       cpuUs: Math.round(records * did.producerCpuUsPerRecord * wobble),
       compressUs: 0,
     }
+  }
+
+  #slowness(): number {
+    const { slowness = 1 } = this.#options
+    return typeof slowness === 'number' ? slowness : slowness(this.second)
   }
 
   #consumer(epoch: number, records: number, recordBytes: number, isTrial: boolean) {

@@ -58,3 +58,31 @@ test('a repair that does not help is undone, and is not tried again soon', TIMEO
   )
   assert.deepEqual(again, [])
 })
+
+test(
+  'a repair over the budget waits for a person, and is dropped once the p99 is met again by itself',
+  TIMEOUT,
+  async (t) => {
+    const fleet = new Fleet({ instances: 4, slowness: (second) => (second < 250 ? 1.4 : 0.8) })
+    await fleet.start(t)
+    await fleet.declareBadly({ latencyP99Ms: '120ms', budgetUsdPerMonth: 130 }, WAITS)
+    await fleet.run(240, async () => (await fleet.decisions()).some(dearer))
+    const repair = (await fleet.decisions()).find(dearer)
+    assert.equal(repair?.state, 'waiting', repair?.status ?? JSON.stringify(fleet.engine.outlooks(ID)))
+    assert.match(repair.status, /over the budget/)
+    assert.match(repair.why, /over the budget of 130/)
+    assert.deepEqual(fleet.binding.producer.lingerMs, WAITS.lingerMs)
+    // Newer figures may ask for another repair meanwhile.
+    await fleet.run(420, async () => (await fleet.decisions()).every(({ state }) => state !== 'waiting'))
+    const all = (await fleet.decisions()).filter(dearer)
+    assert.ok(
+      all.every(({ state }) => state === 'superseded'),
+      JSON.stringify(all.map(({ status }) => status)),
+    )
+    const notes = all.map(({ steps }) => steps.at(-1)!.note)
+    assert.ok(
+      notes.some((note) => /met again: \d+ ms where 120 ms are allowed/.test(note)),
+      notes.join('; '),
+    )
+  },
+)

@@ -6,12 +6,14 @@
  * G3. A failing step never ends the engine: the next tick tries again, and says so in the log.
  * G4. With the autopilot off nothing is proposed and nothing begun; what is under way is taken back, watching goes on.
  * G5. The loops work on a few mQ IDs at a time, so that thousands of them never hold up a request.
+ * G6. A repair that waits is dropped once what it is to mend was in time for a whole spell.
  */
 import { type Decision, decisionTransition, isUnderWay, MqError, type Outlook } from '@mq/contract'
 import type { ClusterModel } from '@mq/economics'
 import type { Deps } from '@mq/kafka'
 import { every, sleep } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
+import { worstOf } from '../loops/lateness.ts'
 import { assessPartitions } from '../loops/partitions.ts'
 import { assessPlacement } from '../loops/placement.ts'
 import type { Assessment, Proposal } from '../loops/proposal.ts'
@@ -25,7 +27,7 @@ import { type DecisionRecord, viewOf } from './record.ts'
 import { step } from './steps.ts'
 import { ended } from './trial.ts'
 import { activeOf, type Work } from './work.ts'
-import { worldOf } from './world-view.ts'
+import { lookOf, worldOf } from './world-view.ts'
 
 const IDS_AT_A_TIME = 20
 const MAX_OUTLOOKS = 50_000
@@ -119,12 +121,31 @@ export class Engine {
     const ids = all.filter((id) => this.#isDue(id))
     for (let from = 0; from < ids.length && !this.#closed; from += IDS_AT_A_TIME) {
       const some = ids.slice(from, from + IDS_AT_A_TIME)
-      const first = assess(worldOf(this.#options, this.#looks, some, false))
+      const world = worldOf(this.#options, this.#looks, some, false)
+      await this.#dropNeedless(world)
+      const first = assess(world)
       const worth = new Set(first.flatMap(({ proposal }) => proposal?.mqId ?? []))
       for (const { outlook } of first) if (!worth.has(outlook.mqId)) this.#say(outlook, policies.autopilot.on)
       if (worth.size > 0)
         await this.#consider(worldOf(this.#options, this.#looks, [...worth], true), policies.autopilot.on)
       if (ids.length > IDS_AT_A_TIME) await sleep(this.#deps, 0)
+    }
+  }
+
+  /** What a repair was to mend may mend itself while it waits: then nothing dearer is made true (G6). */
+  async #dropNeedless({ ids, nowMs }: World): Promise<void> {
+    const { desk, book, traffic } = this.#options
+    for (const { id, intent, looks, decisions } of ids) {
+      const waits = decisions.filter(({ state, work }) => work.repair !== null && isUntouched(state))
+      if (waits.length === 0 || looks.length > 0) continue
+      const nowTakesMs = worstOf(lookOf(traffic, id, nowMs))
+      if (nowTakesMs === 0 || nowTakesMs > intent.latencyP99Ms) continue
+      const note = `the p99 is met again: ${Math.round(nowTakesMs)} ms where ${intent.latencyP99Ms} ms are allowed`
+      for (const { number } of waits) {
+        await this.#locks.run(id, async () => {
+          if (isUntouched(book.current(number)?.state)) await desk.go(number, { event: 'supersede', note, actor: 'mq' })
+        })
+      }
     }
   }
 
@@ -256,6 +277,10 @@ export class Engine {
   #later(number: number, error: unknown): void {
     this.#logger.warn({ decision: number, ...errorFacts(error) }, 'a decision goes on later')
   }
+}
+
+function isUntouched(state: DecisionRecord['state'] | undefined): boolean {
+  return state === 'proposed' || state === 'waiting' || state === 'approved'
 }
 
 /** What all loops say. An mQ ID whose figures no model takes says so itself and holds up no other. */

@@ -81,7 +81,7 @@ function idWorld(options: EngineOptions, looks: Looks, id: string, closely: bool
 /** A minute with few records has no p99 worth a look. */
 const LEAST_FOR_LOOK = 100
 
-function lookOf(traffic: TrafficReader, id: string, atMs: number): LatencyLook {
+export function lookOf(traffic: TrafficReader, id: string, atMs: number): LatencyLook {
   const slice = traffic.lastMinute(id)?.slice
   const groups = [...(slice?.groups.values() ?? [])].filter(({ counts }) => counts.records >= LEAST_FOR_LOOK)
   const reading = groups.flatMap(({ endToEnd }) => endToEnd.quantileMs(0.99) ?? [])
