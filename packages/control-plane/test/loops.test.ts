@@ -1,5 +1,5 @@
 /**
- * The loops on worlds made by hand: what they propose, and what they say where they propose nothing (T1-T4, E1-E3, N1, C1-C3).
+ * The loops on worlds made by hand: what they propose, and what they say where they propose nothing (T1-T4, T6, E1-E3, N1, C1-C3).
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -108,6 +108,20 @@ describe('tuning', () => {
     const [short] = assessTuning(aWorld([anId({ observedMs: 60_000 })]))
     assert.match(short!.outlook.reason, /60 s .* 10 min are needed/)
     assert.equal(short!.proposal, undefined)
+  })
+
+  test('a first decision waits for the codecs to be measured, and not for ever (T6)', () => {
+    const seen = { ...workload, observedMs: usualTimes.observeMs }
+    const [waits] = assessTuning(aWorld([anId({ workload: seen })]))
+    assert.equal(waits!.proposal, undefined)
+    assert.match(waits!.outlook.reason, /looks best by usual ratios; clients have 20m/)
+    const point = { depth: 64, uncompressedBytes: 26_240, compressedBytes: 5_000, compressUs: 90, decompressUs: 30 }
+    const curve = { codec: 'zstd', codecLevel: 1, source: 'measured', points: [point] } as const
+    assert.equal(outlookOf(anId({ workload: { ...seen, curves: [curve] } })), 'proposed')
+    const none = { ...curve, codec: 'none', codecLevel: null } as const
+    assert.equal(outlookOf(anId({ workload: { ...seen, curves: [none] } })), 'too-short', 'no codec among them')
+    const longer = { ...workload, observedMs: 2 * usualTimes.observeMs }
+    assert.equal(outlookOf(anId({ workload: longer })), 'proposed', 'clients that measure nothing')
   })
 
   test('after a decision an mQ ID rests (E2)', () => {

@@ -7,12 +7,13 @@
  * T5. While the intent is met, or not known to be missed, nothing dearer is proposed; once it is missed, only what meets it better
  *     is (repair.ts), and what was repaired is not given up for a saving (lateness.ts M2).
  * T4. What was tried and undone is not proposed again before `retryMs`; the next best may be.
+ * T6. While clients may still be measuring the first codec nothing is chosen by usual ratios; where they do not in time, it is.
  */
 import { formatDurationMs } from '@mq/contract'
 import { type Candidate, candidateOf, type Grid, type Optimum, optimise } from '@mq/economics'
 import { feedbackOf } from './feedback.ts'
 import { latenessOf, mayBeSlower, rememberedFactor } from './lateness.ts'
-import { type Assessment, type Proposal, percent, usd } from './proposal.ts'
+import { type Assessment, codecText, type Proposal, percent, usd } from './proposal.ts'
 import { notReady } from './readiness.ts'
 import { repairing } from './repair.ts'
 import {
@@ -30,6 +31,8 @@ import {
 } from './settings.ts'
 import type { IdWorld, World } from './world.ts'
 
+/** Clients measure codecs beside the data path, at 1 % of a core: they get so many times what a workload is watched for anyway. */
+const CODECS_TIMES = 2
 /** As what stands, but for rounding. */
 const AS_FAST = 1 + 1e-6
 
@@ -88,6 +91,13 @@ function assess(world: World, one: IdWorld): Assessment {
   const worth = worthwhile(producing, hysteresis)
   const chosen = worth.find((candidate) => !tried.has(settingsKey(producerOf(one.producer, candidate))))
   if (chosen !== undefined) {
+    const { configuration, prediction } = chosen
+    if (prediction.codecSource === 'assumed' && configuration.codec !== 'none' && isSoonMeasured(world, one)) {
+      return say(
+        'too-short',
+        `${codecText(configuration.codec, configuration.codecLevel)} looks best by usual ratios; clients have ${formatDurationMs(codecsMs(world))} to measure codecs on its own records`,
+      )
+    }
     const motive = savingMotive(one, producing, chosen, 'configurations', feedback.decisions)
     return proposed(one, producerProposal(one, producing, chosen, motive))
   }
@@ -127,6 +137,14 @@ function assess(world: World, one: IdWorld): Assessment {
 
 function proposed(one: IdWorld, proposal: Proposal): Assessment {
   return { proposal, outlook: { mqId: one.id, loop: 'tuning', state: 'proposed', reason: proposal.title } }
+}
+
+const codecsMs = ({ times }: World): number => CODECS_TIMES * times.observeMs
+
+/** T6. Once one codec was measured the others follow from it well enough. */
+function isSoonMeasured(world: World, { workload }: IdWorld): boolean {
+  const isMeasured = workload?.curves.some(({ codec, points }) => codec !== 'none' && points.length > 0)
+  return isMeasured === false && workload!.observedMs < codecsMs(world)
 }
 
 /** Cheapest first, those alone that save enough. */
