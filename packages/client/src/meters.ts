@@ -3,88 +3,112 @@
  *
  * T1. Counts are taken as deltas: a window that was taken is forgotten, whether its report arrives or not.
  * T2. Latency is sampled so that it costs next to nothing at high rates and is exact at low ones.
+ * T3. Everything counts for the settings in force at that moment, and each set of settings that was in force is reported by itself;
+ *     the one in force is always reported, also when nothing was read: that is how one knows that somebody reads.
  */
-import type { ConsumerTelemetry } from '@mq/contract'
-import { LatencyHistogram } from './latency-histogram.ts'
+import type { ConsumerSettings, ConsumerTelemetry } from '@mq/contract'
+import type { Clock } from '@mq/kafka'
+import { ReadStretch } from './read-stretch.ts'
 
 export interface ConsumerMeterOptions {
   readonly mqId: string
   readonly group: string
   readonly epoch: number
+  readonly clock: Clock
+  readonly settings: ConsumerSettings
+  readonly trial?: number | null
   lagRecords(): number | null
 }
 
+/** Settings told apart in one window; of more, the counts of the oldest are lost. */
+const MOST_STRETCHES = 8
 /** Above this many records in a window, one in 64 is timed. */
 const SAMPLE_ALL_BELOW = 10_000
 const SAMPLE_MASK = 63
 
 export class ConsumerMeter {
   readonly #options: ConsumerMeterOptions
-  readonly #latency = new LatencyHistogram()
-  #counts = noConsumerCounts()
+  /** Those of this window, the one in force among them. */
+  #stretches: ReadStretch[]
+  #current: ReadStretch
+  /** In this window, on whatever settings. */
+  #records = 0
 
   constructor(options: ConsumerMeterOptions) {
     this.#options = options
+    this.#current = new ReadStretch({ ...options.settings }, options.trial ?? null, options.clock.monotonicMs())
+    this.#stretches = [this.#current]
+  }
+
+  /** Other settings from now on. */
+  use(settings: ConsumerSettings, trial: number | null): void {
+    if (this.#current.isOf(settings, trial)) return
+    const nowMs = this.#options.clock.monotonicMs()
+    this.#current.end(nowMs)
+    const known = this.#stretches.find((stretch) => stretch.isOf(settings, trial))
+    if (known !== undefined) {
+      known.sinceMs = nowMs
+      this.#current = known
+      return
+    }
+    this.#current = new ReadStretch({ ...settings }, trial, nowMs)
+    this.#stretches = [...this.#stretches, this.#current].slice(-MOST_STRETCHES)
   }
 
   /** Counts a record handed to the handler. @returns whether its latency is to be recorded */
   delivered(recordBytes: number): boolean {
-    const counts = this.#counts
+    const { counts } = this.#current
     counts.records++
     counts.recordBytes += recordBytes
-    return counts.records < SAMPLE_ALL_BELOW || (counts.records & SAMPLE_MASK) === 0
+    const nth = ++this.#records
+    return nth < SAMPLE_ALL_BELOW || (nth & SAMPLE_MASK) === 0
   }
 
   latency(endToEndMs: number): void {
-    this.#latency.record(endToEndMs)
+    this.#current.latency.record(endToEndMs)
   }
 
   fetched(wireBytes: number, uncompressedBytes = 0): void {
-    this.#counts.wireBytes += wireBytes
-    this.#counts.uncompressedBytes += uncompressedBytes
-    this.#counts.batches++
+    const { counts } = this.#current
+    counts.wireBytes += wireBytes
+    counts.uncompressedBytes += uncompressedBytes
+    counts.batches++
   }
 
   requested(): void {
-    this.#counts.fetchRequests++
+    this.#current.counts.fetchRequests++
   }
 
   handlerFailed(): void {
-    this.#counts.handlerErrors++
+    this.#current.counts.handlerErrors++
   }
 
   redelivered(): void {
-    this.#counts.redeliveries++
+    this.#current.counts.redeliveries++
   }
 
   committed(): void {
-    this.#counts.commits++
+    this.#current.counts.commits++
   }
 
   rebalanced(): void {
-    this.#counts.rebalances++
+    this.#current.counts.rebalances++
   }
 
-  take(): ConsumerTelemetry {
-    const counts = this.#counts
-    this.#counts = noConsumerCounts()
-    const { mqId, group, epoch } = this.#options
-    const lagRecords = this.#options.lagRecords()
-    return { mqId, group, epoch, ...counts, lagRecords, endToEndLatencyUs: this.#latency.takeEncoded() }
-  }
-}
-
-function noConsumerCounts() {
-  return {
-    records: 0,
-    recordBytes: 0,
-    wireBytes: 0,
-    handlerErrors: 0,
-    redeliveries: 0,
-    commits: 0,
-    rebalances: 0,
-    batches: 0,
-    uncompressedBytes: 0,
-    fetchRequests: 0,
+  /** The window's reports, the settings in force last (T3). */
+  take(): ConsumerTelemetry[] {
+    const { mqId, group, epoch, clock } = this.#options
+    const nowMs = clock.monotonicMs()
+    const current = this.#current
+    const told = [...this.#stretches.filter((stretch) => stretch !== current && !stretch.isEmpty), current]
+    const reports = told.map((stretch) => {
+      // How far behind it is now says nothing of settings that are not in force any more.
+      const lagRecords = stretch === current ? this.#options.lagRecords() : null
+      return { mqId, group, epoch, ...stretch.report(nowMs), lagRecords }
+    })
+    current.clear(nowMs)
+    this.#stretches = [current]
+    this.#records = 0
+    return reports
   }
 }

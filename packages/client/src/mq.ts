@@ -6,7 +6,7 @@
  * A2. Memory is bounded for all mQ IDs together; a full buffer makes sends wait, then refuses them, and never drops one.
  * A3. `close` settles every send or says how many it could not, ends every subscription, and leaves nothing running.
  */
-import { type Binding, MqError, mqIdProblem, Name, settingsFor } from '@mq/contract'
+import { type Binding, MqError, mqIdProblem, Name } from '@mq/contract'
 import type { Deps, MemoryBudget, Receipt } from '@mq/kafka'
 import type { BindingCache } from './binding-cache.ts'
 import type { BindingSource } from './binding-source.ts'
@@ -104,7 +104,6 @@ export class Mq {
     if (problem !== undefined) throw problem
     options.signal?.throwIfAborted()
     const { source, store, clusters, telemetry, deps, logger, instance } = this.#parts
-    const own = (binding: Binding): Binding => ({ ...binding, consumer: settingsFor(binding, instance).consumer })
     const binding = await within(deps, FIRST_BINDING_MS, source.resolve(id))
     if (binding === undefined) {
       throw new MqError(
@@ -119,6 +118,7 @@ export class Mq {
     const subscription = new Subscription({
       mqId: id,
       group,
+      instance,
       handler: guarded(handler as MessageHandler, options.onPoison as PoisonHandler | undefined),
       concurrency: options.concurrency ?? 1,
       from: options.from ?? 'earliest',
@@ -132,12 +132,12 @@ export class Mq {
         options.signal?.removeEventListener('abort', onAbort)
       },
     })
-    const stopListening = store.listen(id, (newer) => subscription.update(own(newer)))
+    const stopListening = store.listen(id, (newer) => subscription.update(newer))
     const onAbort = (): void => void subscription.close()
     options.signal?.addEventListener('abort', onAbort, { once: true })
     this.#subscriptions.add(subscription)
     try {
-      await subscription.start(own(store.get(id) ?? binding))
+      await subscription.start(store.get(id) ?? binding)
     } catch (error) {
       await subscription.close()
       throw error

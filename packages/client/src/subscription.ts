@@ -9,8 +9,9 @@
  *     newer epoch wait at their gates (gates.ts), and a reader leaves when its epoch is read to the end or gone.
  * U5. A group that is new begins at the oldest live epoch, or, with `latest`, at the end of the newest and never in between;
  *     a group that has a position anywhere begins newer epochs at their start.
+ * U6. A trial that names this process reaches its readers with their next fetch, and leaves them likewise: no rejoining, no gap.
  */
-import { type Binding, type Epoch, groupIdOf, MqError } from '@mq/contract'
+import { type Binding, type Epoch, groupIdOf, MqError, settingsFor } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { Arrivals } from './arrivals.ts'
 import type { ClusterPool } from './cluster-pool.ts'
@@ -35,6 +36,8 @@ const STANDSTILL_MS = 20
 export interface SubscriptionOptions {
   readonly mqId: string
   readonly group: string
+  /** This process, as a trial names it. */
+  readonly instance: string
   readonly handler: MessageHandler
   readonly concurrency: number
   readonly from: StartAt
@@ -244,11 +247,14 @@ export class Subscription {
   /** Leaves the epochs that are over, and makes readers for those that have none yet. */
   #follow(binding: Binding): EpochReader[] {
     const live = binding.epochs.filter(({ state }) => state !== 'lost')
+    // U6
+    const { consumer: settings, trial } = settingsFor(binding, this.#options.instance)
     const wasRead = new Set([...this.#readers.keys()].filter((epoch) => this.#gates.isDone(epoch)))
     for (const number of this.#readers.keys()) {
       const epoch = live.find((one) => one.epoch === number)
       if (epoch !== undefined) {
-        this.#readers.get(number)!.update(binding.consumer, epoch)
+        this.#readers.get(number)!.update(settings, epoch)
+        this.#meters.get(number)!.use(settings, trial)
         continue
       }
       if (!wasRead.has(number) && binding.epochs[0] !== undefined && number < binding.epochs[0].epoch) {
@@ -268,14 +274,15 @@ export class Subscription {
       const { mqId, group, clusters, telemetry, deps, logger, handler } = this.#options
       const from = epoch.epoch === binding.epochs[0]!.epoch ? this.#options.from : 'earliest'
       const lagRecords = (): number | null => this.#readers.get(epoch.epoch)?.lagRecords() ?? null
-      const meter = new ConsumerMeter({ mqId, group, epoch: epoch.epoch, lagRecords })
+      const { clock } = deps
+      const meter = new ConsumerMeter({ mqId, group, epoch: epoch.epoch, clock, settings, trial, lagRecords })
       const reader = new EpochReader({
         mqId,
         group,
         groupId: groupIdOf(mqId, group),
         epoch,
         from,
-        settings: binding.consumer,
+        settings,
         ports: kafkaPorts(clusters.get(address)),
         scheduler: this.#scheduler,
         meter,

@@ -98,7 +98,7 @@ export class Telemetry {
       ...(zone === undefined ? {} : { zone }),
       bindings: store.all().map(({ mqId, incarnation, revision }) => ({ mqId, incarnation, revision })),
       producers: [...this.#leavingProducers, ...this.#producers].flatMap((meter) => meter.take()).slice(0, MAX_METERS),
-      consumers: [...this.#leavingConsumers, ...this.#consumers].map((meter) => meter.take()).slice(0, MAX_METERS),
+      consumers: [...this.#leavingConsumers, ...this.#consumers].flatMap((meter) => meter.take()).slice(0, MAX_METERS),
       ...(moves.producers.length + moves.consumers.length === 0 ? {} : { moves }),
     }
     this.#leavingProducers.clear()

@@ -122,8 +122,15 @@ async function open(
   const kafka = new TestKafka()
   const logger = new RecordingLogger()
   const fatal: MqError[] = []
-  const meter = new ConsumerMeter({ mqId: 'orders.placed', group: 'g', epoch: 1, lagRecords: () => null })
   const binding = bindingOf()
+  const meter = new ConsumerMeter({
+    mqId: 'orders.placed',
+    group: 'g',
+    epoch: 1,
+    clock: time.deps.clock,
+    settings: binding.consumer,
+    lagRecords: () => null,
+  })
   const reader = new EpochReader({
     mqId: binding.mqId,
     group: 'g',

@@ -26,7 +26,14 @@ function open(send: (report: TelemetryReport) => Promise<number | undefined>) {
     bufferBytes: () => 4_096,
     producerIds: () => [7n],
   })
-  const consumer = new ConsumerMeter({ mqId: 'orders.placed', group: 'billing', epoch: 1, lagRecords: () => 7 })
+  const consumer = new ConsumerMeter({
+    mqId: 'orders.placed',
+    group: 'billing',
+    epoch: 1,
+    clock: time.deps.clock,
+    settings: bindingOf().consumer,
+    lagRecords: () => 7,
+  })
   telemetry.addProducer(producer)
   telemetry.addConsumer(consumer)
   return { time, telemetry, producer, consumer }

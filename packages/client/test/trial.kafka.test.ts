@@ -1,4 +1,4 @@
-/** A trial in a running client (epoch-writer W3, producer-meter T3), on real Kafka with a control plane of the test's own. */
+/** A trial in a running client (epoch-writer W3, producer-meter T3, subscription U6), on real Kafka with a control plane of the test's own. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type Binding, TelemetryReport } from '@mq/contract'
@@ -64,6 +64,7 @@ describe('a trial on real Kafka', { timeout: 90_000 }, () => {
       const key = String(message.key)
       handled.set(key, [...(handled.get(key) ?? []), (message.value as { n: number }).n])
     })
+    await control.consume(ID, 'other', () => {})
     let sent = 0
     let failed = 0
     let running = true
@@ -84,9 +85,12 @@ describe('a trial on real Kafka', { timeout: 90_000 }, () => {
       decision: 41,
       instances: [instance],
       producer: { ...base.producer, codec: 'zstd', codecLevel: 1, lingerMs: 25 },
+      consumer: { ...base.consumer, fetchMinBytes: 1_048_576, fetchMaxWaitMs: 150 },
     }
     plane.publish({ ...base, revision: 2, trial })
+    const readingOf = (app: string) => reports.filter((one) => one.app === app).flatMap(({ consumers }) => consumers)
     await until('the canary tries', () => of('canary').filter((one) => one.trial === 41).length >= 3, 15_000)
+    await until('its reader does', () => readingOf('canary').filter((one) => one.trial === 41).length >= 6, 15_000)
     plane.publish({ ...base, revision: 3, trial: { decision: 'of a later version' } as unknown as Binding['trial'] })
     const back = of('canary').length
     await until(
@@ -129,6 +133,23 @@ describe('a trial on real Kafka', { timeout: 90_000 }, () => {
     assert.deepEqual(logger.lines.filter(({ level }) => level === 'error').length, 0, JSON.stringify(logger.lines))
     const reading = reports.flatMap(({ consumers }) => consumers)
     assert.ok(reading.some((one) => (one.fetchRequests ?? 0) > 0 && (one.batches ?? 0) > 0))
+    const settingsOf = (list: typeof reading): string[] => [
+      ...new Set(list.map((one) => `${one.trial} ${one.fetchMinBytes} ${one.fetchMaxWaitMs}`)),
+    ]
+    assert.deepEqual(settingsOf(readingOf('canary')), ['null 1 100', '41 1048576 150'])
+    assert.deepEqual(settingsOf(readingOf('control')), ['null 1 100'], 'nobody else takes it up')
+    const fetches = (trial: number | null): number => {
+      const list = readingOf('canary').filter((one) => one.trial === trial && one.records > 0)
+      const sum = (of: (one: (typeof list)[number]) => number | undefined): number =>
+        list.reduce((total, one) => total + (of(one) ?? 0), 0)
+      return sum((one) => one.fetchRequests) / sum((one) => one.activeMs)
+    }
+    assert.ok(
+      fetches(41) < fetches(null) / 2,
+      `${fetches(41)} fetches a ms on trial, ${fetches(null)} before and after`,
+    )
+    const joined = readingOf('canary').reduce((sum, one) => sum + one.rebalances, 0)
+    assert.ok(joined <= 2, `${joined} assignments: a trial makes nobody join again`)
     assert.ok(reports.every(({ app, zone }) => zone === `zone-of-${app}`))
     t.diagnostic(`${sent} messages, ${depth(usual).toFixed(2)} and ${depth(tried).toFixed(2)} records in a batch`)
   })

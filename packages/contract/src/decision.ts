@@ -241,7 +241,7 @@ export type Guardrail = z.output<typeof Guardrail>
 export const DecisionTrial = z.object({
   design: z.enum(['instances', 'windows']).describe('Some instances against the rest, or one against itself in turn'),
   instances: z.array(z.string()).describe('On the new settings, now or in turn'),
-  ofInstances: z.number().int().describe('Instances that sent when it began'),
+  ofInstances: z.number().int().describe('Instances that sent, or read, when it began'),
   startedAtMs: atMs,
   endedAtMs: atMs.nullable(),
   dropped: z.number().int().describe('Windows left out because no honest client reports such'),

@@ -4,8 +4,8 @@
  * T1. Counts are deltas of the window, so that a lost report loses its window and nothing else.
  * T2. Latencies travel as encoded HDR histograms (microseconds, 2 significant digits) that merge; never as percentiles.
  * T3. Payloads, keys and header values never leave the process.
- * T4. What was sent under different settings is told apart: an entry of `producers` holds one mQ ID, one epoch and one set of
- *     settings, so that a trial and what it is compared with never mix, also within one window.
+ * T4. What was sent or read under different settings is told apart: an entry of `producers` or `consumers` holds one mQ ID, one
+ *     epoch, one group and one set of settings, so that a trial and what it is compared with never mix, also within one window.
  * T5. Every field that is not in the first release is optional: a report of an older client stays valid.
  */
 import { z } from 'zod'
@@ -130,6 +130,10 @@ export const ConsumerTelemetry = z.object({
   batches: count.optional().describe('Batches that were handed out'),
   uncompressedBytes: count.optional().describe('Bytes of those batches once decompressed'),
   fetchRequests: count.optional().describe('Fetch requests that were sent'),
+  activeMs: count.optional().describe('How long of the window these settings were in force, milliseconds'),
+  fetchMinBytes: count.optional().describe('Of the settings in force'),
+  fetchMaxWaitMs: count.optional().describe('Of the settings in force, milliseconds'),
+  trial: z.number().int().min(1).nullable().optional().describe('The decision whose trial these settings are'),
 })
 
 const spanMs = z.number().min(0).max(1e9)
@@ -172,7 +176,12 @@ export const TelemetryReport = z.object({
     .array(ProducerTelemetry)
     .max(1_000)
     .describe('One entry for each mQ ID, epoch and set of settings under which something happened'),
-  consumers: z.array(ConsumerTelemetry).max(1_000).describe('One entry for each mQ ID, group and epoch'),
+  consumers: z
+    .array(ConsumerTelemetry)
+    .max(1_000)
+    .describe(
+      'One entry for each mQ ID, group and epoch, and one more for each other set of settings that was in force',
+    ),
   moves: z
     .object({ producers: z.array(ProducerMove).max(1_000), consumers: z.array(ConsumerMove).max(1_000) })
     .optional()
