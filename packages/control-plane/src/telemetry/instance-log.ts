@@ -18,18 +18,19 @@ const MOST_INSTANCES = 2_000
 const MOST_OTHERS = 100_000
 const MOST_ASKED = 300_000
 
-interface Entry {
+interface Entry<Window> {
   readonly atMs: number
-  readonly window: InstanceWindow
+  readonly window: Window
 }
 
-interface IdLog {
-  readonly instances: Map<string, Entry[]>
+interface IdLog<Window> {
+  readonly instances: Map<string, Entry<Window>[]>
   askedAtMs: number
 }
 
-export class InstanceLog {
-  readonly #ids = new Map<string, IdLog>()
+/** Of those that send, or of those that read. */
+export class InstanceLog<Window> {
+  readonly #ids = new Map<string, IdLog<Window>>()
   #entries = 0
   #left = 0
 
@@ -38,14 +39,15 @@ export class InstanceLog {
     return this.#left
   }
 
-  add(report: TelemetryReport, one: ProducerTelemetry, nowMs: number): void {
-    let log = this.#ids.get(one.mqId)
+  /** @param who the process, or the process in one of its groups */
+  add(mqId: string, who: string, window: Window, nowMs: number): void {
+    let log = this.#ids.get(mqId)
     if (log === undefined) {
       log = { instances: new Map(), askedAtMs: Number.NEGATIVE_INFINITY }
-      this.#ids.set(one.mqId, log)
+      this.#ids.set(mqId, log)
     }
     const isAsked = nowMs - log.askedAtMs < ASKED_LASTS_MS
-    let entries = log.instances.get(report.instance)
+    let entries = log.instances.get(who)
     if (
       this.#entries >= (isAsked ? MOST_ASKED : MOST_OTHERS) ||
       (entries === undefined && log.instances.size >= MOST_INSTANCES)
@@ -55,9 +57,9 @@ export class InstanceLog {
     }
     if (entries === undefined) {
       entries = []
-      log.instances.set(report.instance, entries)
+      log.instances.set(who, entries)
     }
-    entries.push({ atMs: nowMs, window: windowOf(report, one, nowMs) })
+    entries.push({ atMs: nowMs, window })
     this.#entries++
     const since = nowMs - (isAsked ? KEEP_ASKED_MS : KEEP_OTHERS_MS)
     this.#cut(entries, since)
@@ -68,7 +70,7 @@ export class InstanceLog {
   }
 
   /** Oldest first. Asking keeps what comes for longer (N2). */
-  windows(mqId: string, sinceMs: number, nowMs: number): InstanceWindow[] {
+  windows(mqId: string, sinceMs: number, nowMs: number): Window[] {
     const log = this.#ids.get(mqId)
     if (log === undefined) return []
     log.askedAtMs = nowMs
@@ -84,15 +86,15 @@ export class InstanceLog {
     for (const [mqId, log] of this.#ids) {
       const isAsked = nowMs - log.askedAtMs < ASKED_LASTS_MS
       const since = isKnown(mqId) ? nowMs - (isAsked ? KEEP_ASKED_MS : KEEP_OTHERS_MS) : Number.POSITIVE_INFINITY
-      for (const [instance, entries] of log.instances) {
+      for (const [who, entries] of log.instances) {
         this.#cut(entries, since)
-        if (entries.length === 0) log.instances.delete(instance)
+        if (entries.length === 0) log.instances.delete(who)
       }
       if (log.instances.size === 0 && !isAsked) this.#ids.delete(mqId)
     }
   }
 
-  #cut(entries: Entry[], sinceMs: number): void {
+  #cut(entries: Entry<Window>[], sinceMs: number): void {
     let old = 0
     while (old < entries.length && entries[old]!.atMs < sinceMs) old++
     if (old === 0) return
@@ -101,7 +103,7 @@ export class InstanceLog {
   }
 }
 
-function windowOf(report: TelemetryReport, one: ProducerTelemetry, nowMs: number): InstanceWindow {
+export function windowOf(report: TelemetryReport, one: ProducerTelemetry, nowMs: number): InstanceWindow {
   const encoded = one.sendLatencyUs
   return {
     instance: report.instance,

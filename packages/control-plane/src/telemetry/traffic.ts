@@ -11,8 +11,9 @@
 import { type ConsumerTelemetry, MqError, type ProducerTelemetry, type TelemetryReport } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { IdTraffic, INSTANCE_AWAY_MS, type SentPart, type TenSeconds, WINDOW_MS, windowsOf } from './id-traffic.ts'
-import { InstanceLog } from './instance-log.ts'
+import { InstanceLog, windowOf } from './instance-log.ts'
 import { type InstanceWindow, profileOf, type TrafficProfile } from './profile.ts'
+import { type ReaderWindow, readerKey, readerWindowOf } from './reader-window.ts'
 import { Sketch } from './sketch.ts'
 import { emptySlice, mergeSlice, type Slice } from './slice.ts'
 
@@ -24,8 +25,11 @@ const MAX_INSTANCES = 20_000
 /** Ten times what one process was ever measured to send. */
 const MAX_MESSAGES_PER_SECOND = 20_000_000
 const MAX_BYTES_PER_SECOND = 100e9
+const MAX_REQUESTS_PER_SECOND = 1_000_000
 /** No process has more processors. */
 const MAX_PROCESSORS = 1_024
+/** No batch is shorter. */
+const BATCH_HEADER_BYTES = 61
 /** mQ IDs whose five minutes are ended in one go: ending takes a moment for each, and requests wait meanwhile. */
 const FINISHED_AT_ONCE = 1_000
 
@@ -46,7 +50,8 @@ export class Traffic {
   readonly #options: TrafficOptions
   readonly #ids = new Map<string, IdTraffic>()
   readonly #instances = new Map<string, { app: string; atMs: number }>()
-  readonly #log = new InstanceLog()
+  readonly #sent = new InstanceLog<InstanceWindow>()
+  readonly #read = new InstanceLog<ReaderWindow>()
   #finished: FinishedRollup[] = []
   #reports = 0
   #unknownIds = 0
@@ -105,13 +110,22 @@ export class Traffic {
         const coveredMs = before + activeMs
         told.set(one.mqId, coveredMs)
         traffic.sent(part, instance, report.zone, now, { windowMs: spread, activeMs, coveredMs })
-        this.#log.add(report, part.one, now)
+        this.#sent.add(one.mqId, report.instance, windowOf(report, part.one, now), now)
         traffic.outliers += part.dropped
       }
       this.#outliers += traffic.outliers - outliers
     }
     for (const { one, latency } of consumers) {
-      this.#traffic(one.mqId, now)?.read(one, latency, instance, now, windows)
+      const traffic = this.#traffic(one.mqId, now)
+      if (traffic === undefined) continue
+      if (!canBeRead(one, latency)) {
+        traffic.outliers++
+        this.#outliers++
+        continue
+      }
+      traffic.read(one, latency, instance, now, windows)
+      const window = readerWindowOf(report, one, now)
+      if (window !== undefined) this.#read.add(one.mqId, readerKey(window), window, now)
     }
   }
 
@@ -155,7 +169,12 @@ export class Traffic {
 
   /** What single processes sent since then, one entry for each report and set of settings, oldest first. */
   instanceWindows(mqId: string, sinceMs: number): readonly InstanceWindow[] {
-    return this.#log.windows(mqId, sinceMs, this.#options.deps.clock.nowMs())
+    return this.#sent.windows(mqId, sinceMs, this.#options.deps.clock.nowMs())
+  }
+
+  /** What single processes read since then, one entry for each report, group and set of settings, oldest first. */
+  readerWindows(mqId: string, sinceMs: number): readonly ReaderWindow[] {
+    return this.#read.windows(mqId, sinceMs, this.#options.deps.clock.nowMs())
   }
 
   /** Roll-ups that are complete, or all of them at the end; each is handed out once. */
@@ -169,7 +188,8 @@ export class Traffic {
         this.#finish(mqId, traffic, now, all)
       }
     }
-    this.#log.prune(now, this.#options.isKnown)
+    this.#sent.prune(now, this.#options.isKnown)
+    this.#read.prune(now, this.#options.isKnown)
     const finished = this.#finished
     this.#finished = []
     return finished
@@ -246,6 +266,13 @@ function checkConsumer(one: ConsumerTelemetry, windowMs: number): void {
   checkRate(one.mqId, 'records', one.records, windowMs, MAX_MESSAGES_PER_SECOND)
   checkRate(one.mqId, 'recordBytes', one.recordBytes, windowMs, MAX_BYTES_PER_SECOND)
   checkRate(one.mqId, 'wireBytes', one.wireBytes, windowMs, MAX_BYTES_PER_SECOND)
+  checkRate(one.mqId, 'batches', one.batches ?? 0, windowMs, MAX_MESSAGES_PER_SECOND)
+  checkRate(one.mqId, 'fetchRequests', one.fetchRequests ?? 0, windowMs, MAX_REQUESTS_PER_SECOND)
+}
+
+/** Whether what an entry says of reading can be true together (T5): what is handed out in a window may have come in the one before. */
+function canBeRead({ records, batches = 0, wireBytes }: ConsumerTelemetry, latency: Sketch): boolean {
+  return wireBytes >= batches * BATCH_HEADER_BYTES && latency.total <= records * 1.01 + 1
 }
 
 function checkRate(mqId: string, what: string, count: number, windowMs: number, perSecond: number): void {
