@@ -215,7 +215,7 @@ function trialText({ trial }: Decision, colors: Colors): string {
         'design',
         design === 'instances'
           ? `${instances.length} of ${ofInstances} instances against the rest`
-          : 'one instance, taking turns between old and new settings',
+          : `${plural(instances.length, 'instance')}, taking turns between old and new settings`,
       ],
       ['instances', instances.slice(0, 5).join(', ') + (instances.length > 5 ? ', ...' : '')],
       ['took', endedAtMs === null ? 'still running' : formatMs(endedAtMs - startedAtMs)],

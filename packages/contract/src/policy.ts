@@ -58,7 +58,7 @@ export const DEFAULT_POLICY = {
   mode: 'auto',
   maxChangesPerDay: 6,
   // Only what can be tried on a few instances first.
-  autoKnobs: ['codec', 'linger', 'batch'],
+  autoKnobs: ['codec', 'linger', 'batch', 'fetch'],
 } as const satisfies { mode: PolicyMode; maxChangesPerDay: number; autoKnobs: readonly Knob[] }
 
 /** What is in force for one mQ ID, and which scope said each part. */

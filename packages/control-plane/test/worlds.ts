@@ -64,6 +64,7 @@ export function anId(change: Partial<IdWorld> = {}): IdWorld {
     observedMs: usualTimes.observeMs,
     records: 1_000_000,
     readingP99Ms: 20,
+    whyNoReaders: null,
     looks: [],
     isBusy: false,
     decisions: [],

@@ -1,5 +1,5 @@
 /**
- * Making a decision true for all, watching it, and taking it back.
+ * Making a decision true for all, and taking it back.
  *
  * P1. Settings change by one new revision of the binding; retention through the provisioner; places through the migrator.
  * P2. Each of them may be asked for twice: what is already so is not done again.
@@ -9,28 +9,11 @@
 import { formatDurationMs, type Migration, MqError } from '@mq/contract'
 import type { MigrationRecord } from '../migration/record.ts'
 import type { ActiveId } from '../registry/records.ts'
-import type { InstanceWindow } from '../telemetry/profile.ts'
-import { guardrails } from './guardrails.ts'
 import type { DecisionRecord } from './record.ts'
-import { isPlausible, mergedP99Ms, samplesOf } from './samples.ts'
-import { ended, errorOf, reportedSince } from './trial.ts'
-import { judgeWatch, outcomeOf, type WatchFacts } from './verdict.ts'
-import {
-  activeOf,
-  endToEndP99Of,
-  lagOf,
-  overtakenBy,
-  readersP99Of,
-  specAfter,
-  specWithout,
-  stands,
-  storedRecords,
-  type Work,
-} from './work.ts'
+import { ended } from './trial.ts'
+import { activeOf, overtakenBy, specAfter, specWithout, stands, storedRecords, type Work } from './work.ts'
 
 const MQ = 'mq'
-/** Readers may get slower by this much where they missed the intent before. */
-const SLOWER = 1.2
 
 /** From `applying` to `watching`. */
 export async function apply(work: Work, record: DecisionRecord): Promise<void> {
@@ -91,118 +74,6 @@ export async function apply(work: Work, record: DecisionRecord): Promise<void> {
       }
     }
   }
-}
-
-/** From `watching` to `kept`, or on the way back. */
-export async function watch(work: Work, record: DecisionRecord): Promise<void> {
-  const { desk, traffic, times, pricer } = work
-  const { number, mqId } = record
-  const active = activeOf(work, mqId)
-  const gone = overtakenBy(work, record)
-  if (gone !== undefined || active === undefined) {
-    const note = gone ?? 'it was deleted'
-    await desk.go(number, { event: 'supersede', note, actor: MQ }, (row) => ended(row, desk.nowMs, 'superseded', note))
-    return
-  }
-  const { work: row } = record
-  const appliedAtMs = row.appliedAtMs ?? record.updatedAtMs
-  const price = pricer(active) ?? (() => null)
-  const windows = traffic
-    .instanceWindows(mqId, appliedAtMs)
-    .filter((one) => one.trial === null && one.windowStartMs >= appliedAtMs)
-  const settled = windows.filter((one) => one.windowStartMs >= appliedAtMs + times.settleMs)
-  const { samples } = samplesOf(settled, price)
-  const all = samplesOf(windows, price).samples
-  const profile = traffic.profile(mqId)
-  const afterP99Ms = mergedP99Ms(settled.filter(isPlausible))
-  const held = guardrails({
-    onTrial: all,
-    rest: [],
-    before: row.baseline,
-    sendP99LimitMs: row.sendP99LimitMs,
-    lagBefore: row.lagBefore,
-    lagNow: lagOf(profile),
-    recordsPerSecond: row.recordsPerSecond,
-    reports: all,
-    readers: {
-      nowMs: readersP99Of(work, mqId),
-      // What was slow before is no fault of the change.
-      limitMs: Math.max(active.spec.intent.latencyP99Ms, (record.measuredBefore?.endToEndP99Ms ?? 0) * SLOWER),
-    },
-    // Instances come and go while all of them are watched.
-    instances: [],
-    beganAtMs: appliedAtMs,
-    nowMs: desk.nowMs,
-    times,
-  })
-  const facts: WatchFacts = {
-    goal: row.repair === null ? 'cost' : 'latency',
-    readers: row.repair?.what === 'end to end' ? { seenMs: row.repair.seenMs, nowMs: readersP99Of(work, mqId) } : null,
-    after: samples,
-    before: row.baseline,
-    trialChange: row.trialChange,
-    predictedRatio: row.predictedRatio,
-    guardrails: held,
-    afterP99Ms,
-    beforeP99Ms: row.baselineP99Ms,
-    sendP99LimitMs: row.sendP99LimitMs,
-    sinceMs: desk.nowMs - appliedAtMs,
-    reportedRecords: reportedSince(windows, row.stored?.atMs ?? appliedAtMs, times.telemetryMs),
-    storedRecords: null,
-    bytes: grown(work, record, active, windows),
-    isStructural: record.kind !== 'producer-settings',
-    times,
-  }
-  let verdict = judgeWatch(facts)
-  if (verdict.kind === 'pass') {
-    const now = await storedRecords(work, active)
-    const since = now === null || row.stored === null ? null : Number(now - BigInt(row.stored.records))
-    verdict = judgeWatch({ ...facts, storedRecords: since })
-  }
-  const measured = outcomeOf(samples, afterP99Ms, row.recordsPerSecond, endToEndP99Of(profile))
-  const found = (before: DecisionRecord): DecisionRecord => ({
-    ...before,
-    status: verdict.status,
-    guardrails: held,
-    watchComparisons: verdict.comparisons.length > 0 ? verdict.comparisons : before.watchComparisons,
-    measured: samples.length > 0 ? measured : before.measured,
-    predictionError: errorOf(
-      before,
-      samples.length > 0 ? measured.usdPerMillionRecords : (before.measured?.usdPerMillionRecords ?? null),
-    ),
-  })
-  if (verdict.kind === 'wait') desk.show(number, found)
-  else if (verdict.kind === 'pass') await desk.go(number, { event: 'verified', note: verdict.status, actor: MQ }, found)
-  else {
-    await desk.go(number, { event: 'regressed', note: verdict.status, actor: MQ }, (before) =>
-      ended(found(before), desk.nowMs, 'undone', verdict.status),
-    )
-  }
-}
-
-/** Bytes reported and held between two looks at the log after the change; the first look is remembered. */
-function grown(
-  { desk, seenLog, times }: Work,
-  { number, work: row }: DecisionRecord,
-  active: ActiveId,
-  windows: readonly InstanceWindow[],
-): { readonly reported: number; readonly held: number } | null {
-  const open = active.epochs.find(({ state }) => state === 'open')
-  const look = open === undefined ? null : seenLog(open.cluster, open.topic)
-  if (look === null) return null
-  const first = row.held
-  if (first === null) {
-    if (look.atMs >= (row.appliedAtMs ?? 0) + times.settleMs) {
-      desk.show(number, (before) => ({ ...before, work: { ...before.work, held: look } }))
-    }
-    return null
-  }
-  if (look.atMs <= first.atMs) return null
-  // Windows that reach over an end count whole: in doubt for the clients.
-  const reported = windows
-    .filter((one) => one.windowStartMs + one.windowMs >= first.atMs && one.windowStartMs <= look.atMs)
-    .reduce((sum, one) => sum + one.wireBytes, 0)
-  return { reported, held: look.bytes - first.bytes }
 }
 
 /** From `undoing` to the end it was undone for (P3). */

@@ -9,6 +9,7 @@ import type { Ledger } from '../migration/ledger.ts'
 import type { Migrator } from '../migration/migrator.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import type { Provisioner } from '../provision/provisioner.ts'
+import type { ActiveId } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
 import { workloadOf } from '../telemetry/workload.ts'
@@ -16,7 +17,7 @@ import { Book } from './book.ts'
 import { Desk } from './desk.ts'
 import { Engine } from './engine.ts'
 import { Policies } from './policies.ts'
-import { pricerFor } from './pricing.ts'
+import { pricerFor, readingPricerFor } from './pricing.ts'
 import type { TrafficReader } from './work.ts'
 import { configurationOf, logBytesOf, type SeenLog } from './world-view.ts'
 
@@ -47,17 +48,24 @@ export async function assembleDeciding(options: DecidingOptions): Promise<Decidi
   const book = await Book.load(store, deps.clock.nowMs())
   const policies = await Policies.load(store, deps)
   const desk = new Desk({ store, registry, provisioner, book, deps })
+  const knownOf = (active: ActiveId) => {
+    const cluster = clusterModels().find(({ name }) => name === configurationOf(active).cluster)
+    const profile = traffic.profile(active.id)
+    if (cluster === undefined || profile === null) return undefined
+    return { cluster, profile, workload: workloadOf(profile, active, logBytesOf(options.seenLog, active)) }
+  }
   const engine = new Engine({
     ...options,
     book,
     policies,
     desk,
     pricer: (active) => {
-      const cluster = clusterModels().find(({ name }) => name === configurationOf(active).cluster)
-      const profile = traffic.profile(active.id)
-      return cluster === undefined || profile === null
-        ? undefined
-        : pricerFor(active, cluster, workloadOf(profile, active, logBytesOf(options.seenLog, active)))
+      const known = knownOf(active)
+      return known === undefined ? undefined : pricerFor(active, known.cluster, known.workload)
+    },
+    readingPricer: (active) => {
+      const known = knownOf(active)
+      return known === undefined ? undefined : readingPricerFor(active, known.cluster, known.workload, known.profile)
     },
   })
   return { book, policies, engine }

@@ -4,6 +4,8 @@
  * N1. At most CANARY_SHARE of the instances, and at least one.
  * N2. One instance alone has nobody to be compared with: it takes turns with itself.
  * N3. Those nearest to the usual rate go first: what holds for them holds for most.
+ * N4. Of readers each group has its share on trial, at most a tenth of its members and at least one. A process that reads for several
+ *     groups is on trial in all of them, so those go first that put no other group over its share.
  */
 import { byInstance, rateOf, type Sample } from './samples.ts'
 import { median } from './statistics.ts'
@@ -36,4 +38,49 @@ export function chooseCanary(recent: readonly Sample[]): Canary | undefined {
     .map(({ instance }) => instance)
     .sort()
   return { design: 'instances', instances, ofInstances: rates.length }
+}
+
+/** N4. @param recent windows of readers that read now; undefined when none does */
+export function chooseReaders(recent: readonly Sample[]): Canary | undefined {
+  const groups = [...Map.groupBy(recent, ({ group }) => group).values()]
+    .map(readersOf)
+    .filter(({ rates }) => rates.size > 0)
+    .sort((a, b) => a.rates.size - b.rates.size)
+  if (groups.length === 0) return undefined
+  const chosen = new Set<string>()
+  const onTrial = ({ rates }: Readers): number => [...chosen].filter((instance) => rates.has(instance)).length
+  const isFull = (group: Readers): boolean => onTrial(group) >= group.most
+  for (const group of groups) {
+    const spills = (instance: string): number =>
+      groups.filter((other) => other !== group && other.rates.has(instance) && isFull(other)).length
+    const far = (instance: string): number => Math.abs(Math.log(group.rates.get(instance)! / group.usual))
+    while (!isFull(group)) {
+      const [best] = [...group.rates.keys()]
+        .filter((instance) => !chosen.has(instance) && group.rates.get(instance)! >= group.usual * LEAST_RATE_SHARE)
+        .sort((a, b) => spills(a) - spills(b) || far(a) - far(b) || (a < b ? -1 : 1))
+      if (best === undefined || (onTrial(group) > 0 && spills(best) > 0)) break
+      chosen.add(best)
+    }
+  }
+  const all = new Set(groups.flatMap(({ rates }) => [...rates.keys()]))
+  // N2
+  const design = chosen.size === all.size ? 'windows' : 'instances'
+  return { design, instances: [...chosen].sort(), ofInstances: all.size }
+}
+
+interface Readers {
+  readonly rates: ReadonlyMap<string, number>
+  readonly usual: number
+  /** On trial at most. */
+  readonly most: number
+}
+
+function readersOf(samples: readonly Sample[]): Readers {
+  const rates = new Map(
+    [...byInstance(samples).values()]
+      .map((own) => [own[0]!.instance, rateOf(own)] as const)
+      .filter(([, rate]) => rate > 0),
+  )
+  const most = Math.min(MOST_INSTANCES, Math.max(1, Math.floor(rates.size * CANARY_SHARE)))
+  return { rates, most, usual: rates.size === 0 ? 0 : median([...rates.values()]) }
 }

@@ -22,8 +22,9 @@ const LATE_WINDOWS = 2
 const FAR_OVER = 2
 /** Records in a window before its p99 says anything. */
 const LEAST_FOR_P99 = 20
-/** Groups may fall behind by this many seconds of traffic. */
-const LAG_SECONDS = 30
+/** Groups may fall behind by this many seconds of traffic, and by so many records in any case. */
+export const LAG_SECONDS = 30
+export const LEAST_LAG = 1_000
 
 export interface GuardrailInput {
   readonly onTrial: readonly Sample[]
@@ -37,8 +38,6 @@ export interface GuardrailInput {
   readonly recordsPerSecond: number
   /** What the named instances reported last, on whatever settings. */
   readonly reports: readonly Sample[]
-  /** End-to-end p99 of the slowest group; looked at once a change is made for all. */
-  readonly readers?: { readonly nowMs: number | null; readonly limitMs: number }
   readonly instances: readonly string[]
   readonly beganAtMs: number
   readonly nowMs: number
@@ -56,12 +55,11 @@ export function guardrails(input: GuardrailInput): Guardrail[] {
     throughput(input),
     lag(input),
     silence(input),
-    ...(input.readers === undefined ? [] : [reading(input.readers)]),
   ]
 }
 
-const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole)
-const percent = (value: number): string => `${(value * 100).toPrecision(2)} %`
+export const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole)
+export const percent = (value: number): string => `${(value * 100).toPrecision(2)} %`
 
 function errors(onTrial: readonly Sample[], reference: readonly Sample[]): Guardrail {
   const failed = sum(onTrial, (one) => one.errors)
@@ -79,13 +77,26 @@ function errors(onTrial: readonly Sample[], reference: readonly Sample[]): Guard
   }
 }
 
-function latency(onTrial: readonly Sample[], reference: readonly Sample[], limitMs: number): Guardrail {
-  const judge = (samples: readonly Sample[]): { of: number; late: number; worst: number } => {
-    const judged = samples.flatMap((one) => (one.p99Ms === null || one.records < LEAST_FOR_P99 ? [] : [one.p99Ms]))
-    return { of: judged.length, late: judged.filter((p99Ms) => p99Ms > limitMs).length, worst: Math.max(0, ...judged) }
-  }
-  const [seen, usual] = [judge(onTrial), judge(reference)]
+/** Windows with a p99, those of them over a limit, and the worst. */
+export interface Lateness {
+  readonly of: number
+  readonly late: number
+  readonly worst: number
+}
+
+export function lateness(samples: readonly Sample[], limitMs: number): Lateness {
+  const judged = samples.flatMap((one) => (one.p99Ms === null || one.records < LEAST_FOR_P99 ? [] : [one.p99Ms]))
+  return { of: judged.length, late: judged.filter((p99Ms) => p99Ms > limitMs).length, worst: Math.max(0, ...judged) }
+}
+
+/** One slow window is chance, several are not, one that is far over is enough; what everybody suffers is no fault of the trial. */
+export function isTooLate(seen: Lateness, usual: Lateness, limitMs: number): boolean {
   const most = Math.max(LATE_WINDOWS, Math.ceil(seen.of * Math.max(0.1, 2 * share(usual.late, usual.of))))
+  return seen.late >= most || seen.worst > Math.max(limitMs, usual.worst) * FAR_OVER
+}
+
+function latency(onTrial: readonly Sample[], reference: readonly Sample[], limitMs: number): Guardrail {
+  const [seen, usual] = [lateness(onTrial, limitMs), lateness(reference, limitMs)]
   return {
     name: 'latency',
     limit: `p99 of a send at most ${Math.round(limitMs)} ms, so that the intent holds`,
@@ -93,7 +104,7 @@ function latency(onTrial: readonly Sample[], reference: readonly Sample[], limit
       seen.of === 0
         ? 'no window with enough sends'
         : `worst window ${Math.round(seen.worst)} ms, ${seen.late} of ${seen.of} over`,
-    held: seen.late < most && seen.worst <= Math.max(limitMs, usual.worst) * FAR_OVER,
+    held: !isTooLate(seen, usual, limitMs),
   }
 }
 
@@ -124,7 +135,7 @@ function buffer(onTrial: readonly Sample[], reference: readonly Sample[]): Guard
   return { name: 'buffer', limit: `at most ${mib(limit)} waiting`, seen: mib(seen), held: seen <= limit }
 }
 
-function throughput({ onTrial, rest, before }: GuardrailInput): Guardrail {
+export function throughput({ onTrial, rest, before }: Pick<GuardrailInput, 'onTrial' | 'rest' | 'before'>): Guardrail {
   const usual = rateOf(before)
   // A slow hour slows the rest, too; a slow setting does not.
   const expected = rest.length === 0 ? usual : Math.min(usual, rateOf(rest))
@@ -137,8 +148,12 @@ function throughput({ onTrial, rest, before }: GuardrailInput): Guardrail {
   }
 }
 
-function lag({ lagBefore, lagNow, recordsPerSecond }: GuardrailInput): Guardrail {
-  const limit = (lagBefore ?? 0) + Math.max(1_000, recordsPerSecond * LAG_SECONDS)
+export function lag({
+  lagBefore,
+  lagNow,
+  recordsPerSecond,
+}: Pick<GuardrailInput, 'lagBefore' | 'lagNow' | 'recordsPerSecond'>): Guardrail {
+  const limit = (lagBefore ?? 0) + Math.max(LEAST_LAG, recordsPerSecond * LAG_SECONDS)
   return {
     name: 'lag',
     limit: `consumers at most ${Math.round(limit)} records behind`,
@@ -147,7 +162,8 @@ function lag({ lagBefore, lagNow, recordsPerSecond }: GuardrailInput): Guardrail
   }
 }
 
-function reading({ nowMs, limitMs }: NonNullable<GuardrailInput['readers']>): Guardrail {
+/** End-to-end p99 of the slowest group; looked at once a change is made for all. */
+export function reading({ nowMs, limitMs }: { readonly nowMs: number | null; readonly limitMs: number }): Guardrail {
   return {
     name: 'end to end',
     limit: `p99 from send to handler at most ${Math.round(limitMs)} ms`,
@@ -157,7 +173,13 @@ function reading({ nowMs, limitMs }: NonNullable<GuardrailInput['readers']>): Gu
 }
 
 /** R3. */
-function silence({ reports, instances, beganAtMs, nowMs, times }: GuardrailInput): Guardrail {
+export function silence({
+  reports,
+  instances,
+  beganAtMs,
+  nowMs,
+  times,
+}: Pick<GuardrailInput, 'reports' | 'instances' | 'beganAtMs' | 'nowMs' | 'times'>): Guardrail {
   const last = (instance: string): number =>
     Math.max(beganAtMs, ...reports.filter((one) => one.instance === instance).map((one) => one.atMs + one.activeMs))
   const silent = instances.filter((instance) => nowMs - last(instance) > times.silentMs)

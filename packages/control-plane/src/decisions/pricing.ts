@@ -4,9 +4,14 @@
  * M1. Predictions and windows go through the same bill, so that both sides of a comparison, and the prediction beside them, mean the
  *     same.
  * M2. What no producer measures (how often consumers fetch) is taken to follow the batches: every batch is fetched once by each group.
+ * M3. A window of a reader is priced as the whole mQ ID would be if every group fetched as often, of what is usual for it, as this reader:
+ *     a fetch by the constants of the cluster, for the broker and for the client. Nothing else follows from how often is fetched:
+ *     bytes, batches and what producers take are those of the traffic, and decoding, which nobody measures, is that of the model.
  */
-import { type ClusterModel, measuredCost, type Workload } from '@mq/economics'
+import { type ClusterModel, curveOf, decodingUs, measuredCost, type Workload } from '@mq/economics'
 import type { ActiveId } from '../registry/records.ts'
+import type { TrafficProfile } from '../telemetry/profile.ts'
+import type { PriceReading } from './readings.ts'
 import type { PriceWindow } from './samples.ts'
 import { configurationOf } from './world-view.ts'
 
@@ -25,6 +30,51 @@ export function pricerFor(active: ActiveId, cluster: ClusterModel, workload: Wor
         produceRequests: requests,
         fetchRequests: batches * groups,
         producerCpuUs: cpuUs ?? 0,
+        groups,
+        recordsPerSecond: Math.max(workload.recordsPerSecond, 1e-3),
+        peakMultiple: workload.peakMultiple,
+        ...(workload.retainedBytes === null ? {} : { retainedBytes: workload.retainedBytes }),
+      },
+      configuration,
+      cluster,
+    )
+    return cost.usdPerMillionRecords
+  }
+}
+
+/** M3. Undefined while nobody says how often it is fetched. */
+export function readingPricerFor(
+  active: ActiveId,
+  cluster: ClusterModel,
+  workload: Workload,
+  profile: TrafficProfile,
+): PriceReading | undefined {
+  const configuration = configurationOf(active)
+  const fetches = new Map(
+    profile.groups.flatMap(({ group, members, fetchRequestsPerSecond: usual }) =>
+      members > 0 && usual !== null ? [[group, usual] as const] : [],
+    ),
+  )
+  if (fetches.size === 0) return undefined
+  const ofAll = [...fetches.values()].reduce((sum, one) => sum + one, 0)
+  const groups = workload.groups.length
+  const { constants } = cluster
+  const depth = Math.max(1, profile.recordsPerBatch)
+  const decodeUs = decodingUs(workload.framedBytes, groups, constants, depth, curveOf(workload, configuration))
+  return ({ group, records, fetchRequests }) => {
+    const usual = fetches.get(group)
+    if (records <= 0 || usual === undefined) return null
+    const requests = (fetchRequests * ofAll) / usual
+    const cost = measuredCost(
+      {
+        windowMs: 1_000,
+        records,
+        wireBytes: records * profile.wireBytesPerRecord,
+        uncompressedBytes: records * workload.framedBytes,
+        produceRequests: records / depth,
+        fetchRequests: requests,
+        producerCpuUs: records * (profile.producerCpuUsPerRecord ?? 0),
+        consumerCpuUs: records * decodeUs + requests * constants.requestUs,
         groups,
         recordsPerSecond: Math.max(workload.recordsPerSecond, 1e-3),
         peakMultiple: workload.peakMultiple,

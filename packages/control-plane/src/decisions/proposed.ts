@@ -4,6 +4,7 @@
  * Q1. `observe` records and waits for nobody; `approve` waits for a person; `auto` goes on, unless a knob it touches is not among
  *     those it may turn by itself.
  * Q2. Nothing goes over the budget of an intent by itself, not even to meet its other wishes.
+ * Q3. What is to be tried on readers waits for a person where they cannot be compared.
  */
 import type { DecisionState } from '@mq/contract'
 import { type Proposal, usd } from '../loops/proposal.ts'
@@ -110,8 +111,11 @@ function repairOf({ repair }: Proposal): Repair | null {
   return kept
 }
 
-/** Q1, Q2. */
-function gate({ policy }: IdWorld, { knobs, repair }: Proposal): { state: DecisionState; status: string } {
+/** Q1, Q2, Q3. */
+function gate(
+  { policy, whyNoReaders }: IdWorld,
+  { knobs, repair, change }: Proposal,
+): { state: DecisionState; status: string } {
   const [mode, autoKnobs] = [policy.from.mode, policy.from.autoKnobs]
   switch (policy.mode) {
     case 'observe':
@@ -124,6 +128,9 @@ function gate({ policy }: IdWorld, { knobs, repair }: Proposal): { state: Decisi
           state: 'waiting',
           status: `waits for a person: it is ${usd(repair.overBudgetUsd)} a month over the budget`,
         }
+      }
+      if (change.kind === 'consumer-settings' && whyNoReaders !== null) {
+        return { state: 'waiting', status: `waits for a person: ${whyNoReaders}` }
       }
       const asks = knobs.filter((knob) => !policy.autoKnobs.includes(knob))
       return asks.length === 0

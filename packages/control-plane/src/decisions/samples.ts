@@ -1,22 +1,23 @@
 /**
- * What instances reported, as the numbers a comparison is made of. Pure.
+ * What instances reported, as the numbers a comparison is made of: of those that send, and (readings.ts) of those that read. Pure.
  *
  * A1. A window no honest client can report is left out and counted: it neither helps nor harms a decision.
  * A2. A window with hardly any records says nothing about cost: it counts for guardrails and not for the test.
- * A3. Thousands of instances are judged by a part of their windows, taken evenly: a look never costs more than a bound.
+ * A3. Thousands of instances are judged by a part of their windows, taken evenly: a look never costs more than a bound (windows.ts).
  */
 import { z } from 'zod'
 import type { InstanceWindow } from '../telemetry/profile.ts'
-import { Sketch } from '../telemetry/sketch.ts'
+import type { Sketch } from '../telemetry/sketch.ts'
 
 /** The header of a record batch: no batch is shorter. */
 const BATCH_HEADER_BYTES = 61
 /** No codec makes more of text than this, and what does is not text worth a decision. */
 const MOST_COMPRESSION = 1_000
 const MOST_CORES = 1_024
-const LEAST_RECORDS_IN_WINDOW = 5
-const MOST_WINDOWS = 2_000
-const MOST_MERGED = 400
+export const LEAST_RECORDS_IN_WINDOW = 5
+
+/** Whom a change of settings concerns. */
+export type Subject = 'producers' | 'readers'
 
 export const Sample = z.object({
   instance: z.string(),
@@ -35,6 +36,10 @@ export const Sample = z.object({
   p99Ms: z.number().nullable(),
   /** By the price book; null when the window cannot be priced. */
   usdPerMillion: z.number().nullable(),
+  /** Of a reader: for whom it reads, how often its partitions changed, and how far behind it was. */
+  group: z.string().optional(),
+  rebalances: z.number().optional(),
+  lagRecords: z.number().nullable().optional(),
 })
 export type Sample = z.output<typeof Sample>
 
@@ -65,12 +70,12 @@ export function isPlausible(window: InstanceWindow): boolean {
 }
 
 /** Windows stay the same objects as long as they are kept, and reading a histogram is the dear part of them. */
-const p99s = new WeakMap<InstanceWindow, number | null>()
+const p99s = new WeakMap<object, number | null>()
 
-function p99Of(window: InstanceWindow): number | null {
+export function p99Of(window: object, latency: () => Sketch): number | null {
   const known = p99s.get(window)
   if (known !== undefined) return known
-  const p99Ms = window.sendLatency.quantileMs(0.99)
+  const p99Ms = latency().quantileMs(0.99)
   p99s.set(window, p99Ms)
   return p99Ms
 }
@@ -91,20 +96,8 @@ export function sampleOf(window: InstanceWindow, price: PriceWindow): Sample {
     errors: window.errors,
     retries: window.retries,
     bufferBytesMax: window.bufferBytesMax,
-    p99Ms: p99Of(window),
+    p99Ms: p99Of(window, () => window.sendLatency),
     usdPerMillion: records < LEAST_RECORDS_IN_WINDOW ? null : price(window),
-  }
-}
-
-/** Samples of the windows that can be believed, with how many cannot (A1, A3). */
-export function samplesOf(
-  windows: readonly InstanceWindow[],
-  price: PriceWindow,
-): { readonly samples: readonly Sample[]; readonly dropped: number } {
-  const believed = thinned(windows, MOST_WINDOWS).filter(isPlausible)
-  return {
-    samples: believed.map((window) => sampleOf(window, price)),
-    dropped: windows.filter((one) => !isPlausible(one)).length,
   }
 }
 
@@ -139,19 +132,17 @@ export function thinned<T>(all: readonly T[], most: number): readonly T[] {
   return Array.from({ length: most }, (_, index) => all[Math.floor((index * all.length) / most)]!)
 }
 
-/** The p99 over all of them: latencies merge, percentiles do not. */
-export function mergedP99Ms(windows: readonly InstanceWindow[]): number | null {
-  const all = new Sketch()
-  for (const window of thinned(windows, MOST_MERGED)) all.merge(window.sendLatency)
-  return all.quantileMs(0.99)
-}
+/** A process that reads for several groups is several readers. */
+export const whoOf = ({ instance, group }: Pick<Sample, 'instance' | 'group'>): string =>
+  group === undefined ? instance : `${group} ${instance}`
 
-/** By instance, in the order they are met. */
+/** By instance, or by reader, in the order they are met. */
 export function byInstance(samples: readonly Sample[]): Map<string, Sample[]> {
   const groups = new Map<string, Sample[]>()
   for (const sample of samples) {
-    const group = groups.get(sample.instance)
-    if (group === undefined) groups.set(sample.instance, [sample])
+    const who = whoOf(sample)
+    const group = groups.get(who)
+    if (group === undefined) groups.set(who, [sample])
     else group.push(sample)
   }
   return groups

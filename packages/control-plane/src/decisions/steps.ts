@@ -5,9 +5,10 @@
  * X2. What failed for good is undone; what may pass is tried again at the next step.
  */
 import { type DecisionState, MqError } from '@mq/contract'
-import { apply, takeBack, watch } from './apply.ts'
+import { apply, takeBack } from './apply.ts'
 import type { DecisionRecord } from './record.ts'
 import { ended, look, start } from './trial.ts'
+import { watch } from './watching.ts'
 import { activeOf, overtakenBy, stands, type Work } from './work.ts'
 
 const MQ = 'mq'

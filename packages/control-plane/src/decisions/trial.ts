@@ -5,15 +5,15 @@
  * R2. Only the trial's own settings in the binding tell who is on trial; what clients report names the decision they were on.
  * R3. A verdict in favour asks the brokers how much they really took before it counts.
  */
-import { isUnderWay, type Trial } from '@mq/contract'
+import { isUnderWay } from '@mq/contract'
 import { changesToday } from '../loops/readiness.ts'
 import type { ActiveId } from '../registry/records.ts'
-import type { InstanceWindow } from '../telemetry/profile.ts'
-import { chooseCanary } from './canary.ts'
-import { guardrails } from './guardrails.ts'
+import { howTried, noteOf } from './how-tried.ts'
+import { errorOf } from './measured.ts'
 import { type DecisionRecord, MAX_BASELINE } from './record.ts'
-import { isPlausible, mergedP99Ms, samplesOf, thinned } from './samples.ts'
-import { judgeTrial, outcomeOf, type TrialFacts, type Verdict } from './verdict.ts'
+import { thinned } from './samples.ts'
+import { type Side, sideOf } from './sides.ts'
+import { judgeTrial, type TrialFacts, type Verdict } from './verdict.ts'
 import { activeOf, endToEndP99Of, lagOf, otherUnderWay, overtakenBy, stands, storedRecords, type Work } from './work.ts'
 
 const MQ = 'mq'
@@ -45,45 +45,46 @@ export async function start(work: Work, record: DecisionRecord): Promise<void> {
   if (record.approvedBy === null && spent >= policy.maxChangesPerDay) {
     return wait(`waits: ${spent} of ${policy.maxChangesPerDay} changes of the day are made`)
   }
-  const price = work.pricer(active)
+  const how = howTried(work, record)
+  if (how.kind === 'wait') return wait(how.why)
+  if (how.kind === 'not') {
+    await desk.go(number, { event: 'supersede', note: how.why, actor: MQ })
+    return
+  }
+  const side = sideOf(work, active, record, how.kind === 'trial' ? how.subject : 'producers')
   const sinceMs = desk.nowMs - Math.max(times.observeMs, times.longestTrialMs)
-  const windows = traffic.instanceWindows(mqId, sinceMs).filter(({ trial }) => trial === null)
-  const { samples } = samplesOf(windows, price ?? (() => null))
+  const windows = side.since(sinceMs).where(({ trial }) => trial === null)
+  const { samples } = windows
   const profile = traffic.profile(mqId)
-  const baseline = [...thinned(samples, MAX_BASELINE)]
   const begun = {
-    baseline,
-    baselineP99Ms: mergedP99Ms(windows.filter(isPlausible)),
+    baseline: [...thinned(samples, MAX_BASELINE)],
+    baselineP99Ms: side.p99Ms(windows),
     lagBefore: lagOf(profile),
     recordsPerSecond: profile?.recordsPerSecond ?? record.work.recordsPerSecond,
   }
-  const measuredBefore = outcomeOf(samples, begun.baselineP99Ms, begun.recordsPerSecond, endToEndP99Of(profile))
-  if (record.kind !== 'producer-settings' || record.change.kind !== 'producer-settings') {
-    const note = 'it concerns the whole topic or its readers, so it is made for all and watched'
-    await desk.go(number, { event: 'apply-began', note, actor: MQ }, (row) => ({
+  const told = side.outcome(samples, begun.baselineP99Ms, begun.recordsPerSecond)
+  const measuredBefore = { ...told, endToEndP99Ms: told.endToEndP99Ms ?? endToEndP99Of(profile) }
+  if (how.kind === 'for-all') {
+    await desk.go(number, { event: 'apply-began', note: how.why, actor: MQ }, (row) => ({
       ...row,
       measuredBefore,
       work: { ...row.work, ...begun },
     }))
     return
   }
-  if (price === undefined) return wait(`waits: nothing is known about the prices of its cluster`)
+  if (!side.isPriced) return wait(`waits: nothing is known about the prices of its cluster`)
   const recentMs = desk.nowMs - Math.max(3 * times.telemetryMs, times.settleMs)
-  const canary = chooseCanary(samples.filter((one) => one.atMs + one.activeMs >= recentMs))
-  if (canary === undefined) return wait('waits: no instance sends now')
+  const canary = side.canary(samples.filter((one) => one.atMs + one.activeMs >= recentMs))
+  if (canary === undefined) return wait(`waits: no instance ${how.subject === 'readers' ? 'reads' : 'sends'} now`)
   const held = await storedRecords(work, active)
-  const { after } = record.change
-  const trial: Trial = { decision: number, instances: canary.instances, producer: after }
   const startedAtMs = desk.nowMs
-  const note =
-    canary.design === 'instances'
-      ? `on trial with ${canary.instances.length} of ${canary.ofInstances} instances`
-      : 'one instance sends: it takes turns between the old settings and the new ones'
+  const note = noteOf(canary, how.subject)
   await desk.publish(
     number,
     'trial',
     `decision ${number}: ${record.title}; ${note}`,
-    (now) => (stands(now, record, 'before') ? { ...now.spec, trial } : undefined),
+    (now) =>
+      stands(now, record, 'before') ? { ...now.spec, trial: side.trialOf(now.spec, canary.instances) } : undefined,
     { event: 'trial-began', note, actor: MQ },
     (row) => ({
       ...row,
@@ -124,96 +125,83 @@ export async function look(work: Work, record: DecisionRecord): Promise<void> {
     const held = await storedRecords(work, active)
     const stored = record.work.stored
     const storedSince = held === null || stored === null ? null : Number(held - BigInt(stored.records))
-    verdict = judgeTrial({ ...seen.facts, storedRecords: storedSince })
+    verdict = judgeTrial({ ...seen.facts, storedRecords: storedSince, reportedRecords: seen.reported(storedSince) })
   }
   await decide(work, record, verdict, seen)
   if (verdict.kind === 'wait') await changeTurn(work, desk.row(number))
 }
 
 interface Seen {
+  readonly side: Side
   readonly facts: TrialFacts
-  readonly onTrial: readonly InstanceWindow[]
+  readonly p99Ms: number | null
   readonly dropped: number
+  /** Records clients say they sent, or read, held against what brokers took. */
+  reported(storedRecords: number | null): number
 }
 
 function factsOf(work: Work, record: DecisionRecord, active: ActiveId): Seen {
-  const { desk, traffic, times, pricer } = work
-  const { number, mqId } = record
+  const { desk, times } = work
+  const { number, work: row } = record
   const trial = record.trial!
-  const price = pricer(active) ?? (() => null)
+  const side = sideOf(work, active, record)
   // A window may have begun just before the trial did.
-  const sinceMs = trial.startedAtMs - times.telemetryMs
-  const windows = traffic.instanceWindows(mqId, sinceMs)
+  const windows = side.since(trial.startedAtMs - times.telemetryMs)
   const named = new Set(trial.instances)
-  const mine = windows.filter((one) => one.trial === number)
+  const mine = windows.where((one) => one.trial === number)
   // Nobody but the named may be on trial: whoever else says so is no witness.
-  const onTrial = mine.filter((one) => named.has(one.instance))
-  const rest = windows.filter(
+  const onTrial = mine.where((one) => named.has(one.instance))
+  const rest = windows.where(
     (one) =>
       one.trial === null &&
       one.windowStartMs >= trial.startedAtMs &&
       (trial.design === 'windows' ? named.has(one.instance) : !named.has(one.instance)),
   )
-  const all = { onTrial: samplesOf(onTrial, price), rest: samplesOf(rest, price) }
-  const settled = all.onTrial.samples.filter((one) => one.atMs >= trial.startedAtMs + times.settleMs)
-  const reports = samplesOf(
-    windows.filter((one) => named.has(one.instance)),
-    price,
-  ).samples
-  const { work: row } = record
-  const reported = reportedSince(windows, row.stored?.atMs ?? trial.startedAtMs, times.telemetryMs)
-  const held = guardrails({
-    onTrial: all.onTrial.samples,
-    rest: trial.design === 'windows' ? [] : all.rest.samples,
+  const settled = onTrial.samples.filter((one) => one.atMs >= trial.startedAtMs + times.settleMs)
+  const held = side.guardrails({
+    onTrial: onTrial.samples,
+    rest: trial.design === 'windows' ? [] : rest.samples,
     before: row.baseline.filter((one) => named.has(one.instance)),
-    sendP99LimitMs: row.sendP99LimitMs,
-    lagBefore: row.lagBefore,
-    lagNow: lagOf(traffic.profile(mqId)),
-    recordsPerSecond: row.recordsPerSecond,
-    reports,
+    endToEndLimitMs: active.spec.intent.latencyP99Ms,
+    reports: windows.where((one) => named.has(one.instance)).samples,
     instances: trial.instances,
     beganAtMs: trial.startedAtMs,
-    nowMs: desk.nowMs,
-    times,
   })
+  const reported = (stored: number | null): number =>
+    side.reported(windows, row.stored?.atMs ?? trial.startedAtMs, stored)
   return {
-    onTrial: onTrial.filter(isPlausible),
-    dropped: all.onTrial.dropped + all.rest.dropped + (mine.length - onTrial.length),
+    side,
+    reported,
+    p99Ms: side.p99Ms(onTrial),
+    dropped: onTrial.dropped + rest.dropped + (mine.size - onTrial.size),
     facts: {
       goal: row.repair === null ? 'cost' : 'latency',
+      subject: side.subject,
       design: trial.design,
       onTrial: settled,
-      rest: all.rest.samples,
+      rest: rest.samples,
       before: row.baseline,
       instances: trial.instances,
       startedAtMs: trial.startedAtMs,
       nowMs: desk.nowMs,
       looks: row.looks,
-      sendP99LimitMs: row.sendP99LimitMs,
+      p99LimitMs: side.p99LimitMs,
       guardrails: held,
       predictedRatio: row.predictedRatio,
-      reportedRecords: reported,
+      reportedRecords: reported(null),
       storedRecords: null,
       bytes: null,
-      onTrialP99Ms: mergedP99Ms(onTrial.filter(isPlausible)),
-      restP99Ms: mergedP99Ms(rest.filter(isPlausible)),
+      ...side.compared(onTrial, rest),
       times,
     },
   }
 }
 
-/** Records clients say they sent since; a window that straddles the moment counts when most of it lies after. */
-export function reportedSince(windows: readonly InstanceWindow[], sinceMs: number, telemetryMs: number): number {
-  return windows
-    .filter((one) => one.windowStartMs >= sinceMs - telemetryMs / 2)
-    .reduce((total, one) => total + one.records, 0)
-}
-
 async function decide(work: Work, record: DecisionRecord, verdict: Verdict, seen: Seen): Promise<void> {
   const { desk } = work
   const { number } = record
-  const { facts } = seen
-  const measured = outcomeOf(facts.onTrial, facts.onTrialP99Ms, record.work.recordsPerSecond, null)
+  const { facts, side } = seen
+  const measured = side.outcome(facts.onTrial, seen.p99Ms, record.work.recordsPerSecond)
   const sought = verdict.comparisons[0]
   const found = (row: DecisionRecord): DecisionRecord => ({
     ...row,
@@ -248,15 +236,15 @@ async function decide(work: Work, record: DecisionRecord, verdict: Verdict, seen
 async function changeTurn(work: Work, record: DecisionRecord): Promise<void> {
   const { desk, times } = work
   const { turn } = record.work
-  if (turn === null || desk.nowMs - turn.sinceMs < times.turnMs || record.change.kind !== 'producer-settings') return
+  const active = activeOf(work, record.mqId)
+  if (turn === null || active === undefined || desk.nowMs - turn.sinceMs < times.turnMs) return
   const isOnTrial = !turn.isOnTrial
-  const { after } = record.change
-  const trial: Trial = { decision: record.number, instances: record.trial!.instances, producer: after }
+  const side = sideOf(work, active, record)
   await desk.publish(
     record.number,
     'trial',
     `decision ${record.number}: the turn of the ${isOnTrial ? 'new' : 'old'} settings`,
-    (now) => ({ ...now.spec, trial: isOnTrial ? trial : null }),
+    ({ spec }) => ({ ...spec, trial: isOnTrial ? side.trialOf(spec, record.trial!.instances) : null }),
     undefined,
     (row) => ({ ...row, work: { ...row.work, turn: { isOnTrial, sinceMs: desk.nowMs } } }),
   )
@@ -274,10 +262,4 @@ export function ended(
     trial: record.trial === null ? null : { ...record.trial, endedAtMs: record.trial.endedAtMs ?? nowMs },
     work: { ...record.work, undo: record.work.undo ?? { outcome, reason, actor } },
   }
-}
-
-/** Measured over predicted, less one. */
-export function errorOf({ predicted }: DecisionRecord, measured: number | null): number | null {
-  if (measured === null || predicted.usdPerMillionRecords === null || predicted.usdPerMillionRecords <= 0) return null
-  return measured / predicted.usdPerMillionRecords - 1
 }

@@ -9,10 +9,12 @@
  *     again until it says yes would let chance decide.
  * V4. No single process carries a verdict where there are several: instances are weighed one by one, and what brokers hold has to
  *     agree with what clients say they sent.
+ * V5. Readers are levelled: each counts by what it does of its own past, so that groups with much to do and with little make one test.
  */
-import type { Comparison, Guardrail, Outcome } from '@mq/contract'
+import type { Comparison, Guardrail } from '@mq/contract'
+import { percent } from '../loops/proposal.ts'
 import type { LoopTimes } from '../loops/times.ts'
-import { byInstance, type Goal, pricesOf, type Sample, sum, valuesOf } from './samples.ts'
+import { byInstance, type Goal, type Sample, type Subject, sum, valuesOf } from './samples.ts'
 import { mannWhitneyLess, median, medianChange } from './statistics.ts'
 
 /** Of 5 % that chance may decide, the first look gets one and the last look four (V3). */
@@ -38,6 +40,7 @@ const LEAST_OF_INSTANCE = 3
 
 export interface TrialFacts {
   readonly goal: Goal
+  readonly subject: Subject
   readonly design: 'instances' | 'windows'
   readonly onTrial: readonly Sample[]
   readonly rest: readonly Sample[]
@@ -48,11 +51,12 @@ export interface TrialFacts {
   readonly nowMs: number
   /** Looks at the test that were taken already. */
   readonly looks: number
-  readonly sendP99LimitMs: number
+  /** Of a send, or end to end for readers. */
+  readonly p99LimitMs: number
   readonly guardrails: readonly Guardrail[]
   /** Predicted cost of the change over that of what stands. */
   readonly predictedRatio: number | null
-  /** Records clients said they sent over those the brokers took, since the trial began; null when it cannot be known. */
+  /** Records clients said they sent, or read, and those the brokers took, since the trial began; null when it cannot be known. */
   readonly reportedRecords: number
   readonly storedRecords: number | null
   /** Bytes clients say they sent, and by how much the log grew, between two looks at it; null without two looks. */
@@ -76,8 +80,8 @@ export function judgeTrial(facts: TrialFacts): Verdict {
   }
   const elapsedMs = nowMs - startedAtMs
   const isLast = elapsedMs >= times.longestTrialMs
-  const { goal } = facts
-  const [after, rest] = [evened(facts), valuesOf(goal, facts.rest)]
+  const { goal, subject } = facts
+  const [after, rest] = comparedOf(facts)
   const missing = missingFor(facts, after, rest)
   if (missing !== undefined) {
     return isLast
@@ -89,7 +93,7 @@ export function judgeTrial(facts: TrialFacts): Verdict {
     return { kind: 'wait', status, looked: false, comparisons: [] }
   }
   const alpha = isLast ? ALPHA_LAST : ALPHA_FIRST
-  const sought = compare(METRIC[goal], facts.onTrial, facts.rest, after, rest)
+  const sought = compare(metricOf(goal, subject), facts.onTrial, facts.rest, after, rest)
   const other = compareOther(facts)
   const comparisons = other === undefined ? [sought] : [sought, other]
   const doubt = doubtOf(facts, goal === 'cost' ? sought : other)
@@ -103,17 +107,39 @@ export function judgeTrial(facts: TrialFacts): Verdict {
     sought.changeShare > 0
       ? goal === 'cost'
         ? `it costs ${percent(sought.changeShare)} more than what stands`
-        : `its sends take ${percent(sought.changeShare)} longer than with what stands`
+        : `its ${subject === 'readers' ? 'records' : 'sends'} take ${percent(sought.changeShare)} longer than with what stands`
       : `no proof that it is ${BETTER[goal]}: ${shown}, and at least ${percent(least)} is asked for`
   return { kind: 'lose', status, comparisons }
 }
 
-const METRIC: Readonly<Record<Goal, string>> = {
-  cost: 'cost per million records',
-  latency: 'p99 of a send (ms), median of windows',
+const P99: Readonly<Record<Subject, string>> = { producers: 'p99 of a send', readers: 'end-to-end p99' }
+
+export function metricOf(goal: Goal, subject: Subject): string {
+  return goal === 'cost' ? 'cost per million records' : `${P99[subject]} (ms), median of windows`
 }
-const BETTER: Readonly<Record<Goal, string>> = { cost: 'cheaper', latency: 'faster' }
-const leastGain = (goal: Goal): number => (goal === 'cost' ? LEAST_GAIN : LEAST_FASTER)
+export const BETTER: Readonly<Record<Goal, string>> = { cost: 'cheaper', latency: 'faster' }
+export const leastGain = (goal: Goal): number => (goal === 'cost' ? LEAST_GAIN : LEAST_FASTER)
+
+/** What is compared, on trial and of the rest. */
+function comparedOf(facts: TrialFacts, goal = facts.goal): [after: number[], rest: number[]] {
+  const { subject, onTrial, rest, before } = facts
+  if (subject === 'readers') return [levelled(goal, onTrial, before), levelled(goal, rest, before)]
+  return [goal === facts.goal ? evened(facts) : valuesOf(goal, onTrial), valuesOf(goal, rest)]
+}
+
+/** Each value as the usual reader would have it, by what its own reader, or else its group, had before; without a past it is left out (V5). */
+function levelled(goal: Goal, samples: readonly Sample[], before: readonly Sample[]): number[] {
+  const usual = valuesOf(goal, before)
+  if (usual.length < LEAST_OF_INSTANCE) return valuesOf(goal, samples)
+  const all = median(usual)
+  const own = new Map([...byInstance(before)].map(([who, past]) => [who, valuesOf(goal, past)]))
+  const groups = Map.groupBy(before, ({ group }) => group)
+  return [...byInstance(samples)].flatMap(([who, theirs]) => {
+    const alone = own.get(who) ?? []
+    const past = alone.length >= LEAST_OF_INSTANCE ? alone : valuesOf(goal, groups.get(theirs[0]!.group) ?? [])
+    return past.length < LEAST_OF_INSTANCE ? [] : valuesOf(goal, theirs).map((value) => (value * all) / median(past))
+  })
+}
 
 /**
  * Prices, or latencies, of the windows on trial, with what these instances differed in before taken out: an instance that always had fuller
@@ -159,16 +185,17 @@ function missingFor(
 }
 
 /** Why the numbers cannot be built on, or undefined (V2, V4). */
-function doubtOf(facts: TrialFacts, cost: Comparison | undefined): string | undefined {
-  const { goal, predictedRatio, reportedRecords, storedRecords, bytes, onTrialP99Ms, restP99Ms, sendP99LimitMs } = facts
+export function doubtOf(facts: TrialFacts, cost: Comparison | undefined): string | undefined {
+  const { goal, subject, predictedRatio, reportedRecords, storedRecords, bytes, onTrialP99Ms, restP99Ms, p99LimitMs } =
+    facts
   // What is slow on both sides is no fault of the change.
-  if (onTrialP99Ms !== null && onTrialP99Ms > Math.max(sendP99LimitMs, (restP99Ms ?? 0) * AS_SLOW)) {
-    return `p99 of a send is ${Math.round(onTrialP99Ms)} ms on trial, and ${Math.round(sendP99LimitMs)} ms are allowed`
+  if (onTrialP99Ms !== null && onTrialP99Ms > Math.max(p99LimitMs, (restP99Ms ?? 0) * AS_SLOW)) {
+    return `the ${P99[subject]} is ${Math.round(onTrialP99Ms)} ms on trial, and ${Math.round(p99LimitMs)} ms are allowed`
   }
   if (storedRecords !== null && Math.max(storedRecords, reportedRecords) >= LEAST_TO_COMPARE) {
     const ratio = reportedRecords / Math.max(1, storedRecords)
     if (ratio < AGREEMENT.low || ratio > AGREEMENT.high) {
-      return `clients report ${Math.round(reportedRecords)} records and the brokers took ${storedRecords}: such numbers decide nothing`
+      return `${subject === 'readers' ? 'a group reports' : 'clients report'} ${Math.round(reportedRecords)} records and the brokers took ${storedRecords}: such numbers decide nothing`
     }
   }
   if (bytes !== null && bytes.held > bytes.reported * MORE_HELD + SLACK_BYTES) {
@@ -221,138 +248,12 @@ export function compare(
 }
 
 /** What it was not made for, shown beside what it was. */
-function compareOther({ goal, onTrial, rest }: Pick<TrialFacts, 'goal' | 'onTrial' | 'rest'>): Comparison | undefined {
+function compareOther(facts: TrialFacts): Comparison | undefined {
+  const { goal, subject, onTrial, rest } = facts
   const other = goal === 'cost' ? 'latency' : 'cost'
-  const [after, before] = [valuesOf(other, onTrial), valuesOf(other, rest)]
-  return after.length === 0 || before.length === 0 ? undefined : compare(METRIC[other], onTrial, rest, after, before)
+  const [after, before] = comparedOf(facts, other)
+  if (after.length === 0 || before.length === 0) return undefined
+  return compare(metricOf(other, subject), onTrial, rest, after, before)
 }
 
-export interface WatchFacts {
-  readonly goal: Goal
-  /** End to end, where that is what was missed: p99 of the slowest group when it was proposed, and over the last minute. */
-  readonly readers: { readonly seenMs: number; readonly nowMs: number | null } | null
-  readonly after: readonly Sample[]
-  readonly before: readonly Sample[]
-  /** What the trial measured, as a share of what stood; null for what had no trial. */
-  readonly trialChange: number | null
-  readonly predictedRatio: number | null
-  readonly guardrails: readonly Guardrail[]
-  readonly afterP99Ms: number | null
-  readonly beforeP99Ms: number | null
-  readonly sendP99LimitMs: number
-  readonly sinceMs: number
-  readonly reportedRecords: number
-  readonly storedRecords: number | null
-  readonly bytes: TrialFacts['bytes']
-  /** Whether what stands now costs less by itself, without clients to ask (retention, another cluster). */
-  readonly isStructural: boolean
-  readonly times: Pick<LoopTimes, 'watchMs' | 'longestWatchMs' | 'leastWindows'>
-}
-
-/** The second judgement, for all instances against the time before: a trial can be lucky. */
-export function judgeWatch(facts: WatchFacts): Verdict {
-  const { times, sinceMs, goal } = facts
-  const broken = facts.guardrails.find((one) => !one.held)
-  if (broken !== undefined) {
-    return { kind: 'lose', status: `guardrail ${broken.name}: ${broken.seen}; ${broken.limit}`, comparisons: [] }
-  }
-  // What readers report is of the minute before: in less of it is left of what stood.
-  const [watchMs, longestMs] =
-    facts.readers === null
-      ? [times.watchMs, times.longestWatchMs]
-      : [Math.max(times.watchMs, READERS_MS), Math.max(times.longestWatchMs, 2 * READERS_MS)]
-  const isLast = sinceMs >= longestMs
-  const [after, before] = [valuesOf(goal, facts.after), valuesOf(goal, facts.before)]
-  if (sinceMs < watchMs) {
-    return {
-      kind: 'wait',
-      status: `for all, watched for ${seconds(sinceMs)} of ${seconds(watchMs)}`,
-      looked: false,
-      comparisons: [],
-    }
-  }
-  const readers = facts.readers === null ? undefined : readersOf(facts.readers)
-  if (readers !== undefined && (facts.isStructural || !readers.held)) {
-    if (readers.held) return { kind: 'pass', status: readers.shown, comparisons: [] }
-    return isLast
-      ? { kind: 'lose', status: `it did not help: ${readers.shown}`, comparisons: [] }
-      : { kind: 'wait', status: `not sure yet for all: ${readers.shown}`, looked: true, comparisons: [] }
-  }
-  if (Math.min(after.length, before.length) < times.leastWindows) {
-    if (!isLast)
-      return {
-        kind: 'wait',
-        status: `${after.length} of ${times.leastWindows} windows so far`,
-        looked: false,
-        comparisons: [],
-      }
-    // A change that is cheaper by its nature needs no proof by traffic that does not come.
-    return facts.isStructural
-      ? { kind: 'pass', status: 'too little traffic to measure, nothing speaks against it', comparisons: [] }
-      : { kind: 'lose', status: `could not be measured for all in ${seconds(sinceMs)}`, comparisons: [] }
-  }
-  const sought = compare(METRIC[goal], facts.after, facts.before, after, before)
-  const other = goal === 'cost' ? undefined : compareOther({ goal, onTrial: facts.after, rest: facts.before })
-  const comparisons = other === undefined ? [sought] : [sought, other]
-  const doubt = doubtOf(
-    {
-      ...facts,
-      design: 'instances',
-      onTrial: facts.after,
-      rest: [],
-      instances: [],
-      onTrialP99Ms: facts.afterP99Ms,
-      restP99Ms: facts.beforeP99Ms,
-      startedAtMs: 0,
-      nowMs: 0,
-      looks: 0,
-      times: { ...times, leastTrialMs: 0, longestTrialMs: 0, leastRecords: 0 },
-    },
-    goal === 'cost' ? sought : other,
-  )
-  if (doubt !== undefined) return { kind: 'lose', status: doubt, comparisons }
-  const shown = `${percent(-sought.changeShare)} ${BETTER[goal]} for all than before (p = ${sought.pValue.toPrecision(2)})${readers === undefined ? '' : `; ${readers.shown}`}`
-  if (sought.changeShare <= -leastGain(goal) && sought.pValue < 0.05)
-    return { kind: 'pass', status: shown, comparisons }
-  if (goal === 'cost' && facts.isStructural && sought.changeShare < LEAST_GAIN)
-    return { kind: 'pass', status: shown, comparisons }
-  if (!isLast) return { kind: 'wait', status: `not sure yet for all: ${shown}`, looked: true, comparisons }
-  return { kind: 'lose', status: `what the trial promised did not hold for all: ${shown}`, comparisons }
-}
-
-const READERS_MS = 60_000 + 30_000
-
-function readersOf({ seenMs, nowMs }: NonNullable<WatchFacts['readers']>): {
-  readonly held: boolean
-  readonly shown: string
-} {
-  if (nowMs === null) return { held: false, shown: 'no reader reports' }
-  const change = nowMs / seenMs - 1
-  const text = `the end-to-end p99 of the last minute is ${Math.round(nowMs)} ms where ${Math.round(seenMs)} ms were seen`
-  return { held: change <= -LEAST_FASTER, shown: text }
-}
-
-/** What was measured, in the words of a prediction. */
-export function outcomeOf(
-  samples: readonly Sample[],
-  p99Ms: number | null,
-  recordsPerSecond: number,
-  endToEndP99Ms: number | null,
-): Outcome {
-  const prices = pricesOf(samples)
-  const usdPerMillionRecords = prices.length === 0 ? null : median(prices)
-  const records = sum(samples, (one) => one.records)
-  const batches = sum(samples, (one) => one.batches)
-  return {
-    usdPerMillionRecords,
-    usdPerMonth: usdPerMillionRecords === null ? null : (usdPerMillionRecords * recordsPerSecond * MONTH_SECONDS) / 1e6,
-    sendP99Ms: p99Ms,
-    endToEndP99Ms,
-    wireBytesPerRecord: records === 0 ? null : sum(samples, (one) => one.wireBytes) / records,
-    recordsPerBatch: batches === 0 ? null : records / batches,
-  }
-}
-
-const MONTH_SECONDS = 730 * 3_600
-const seconds = (durationMs: number): string => `${Math.round(durationMs / 1_000)} s`
-const percent = (share: number): string => `${(share * 100).toFixed(Math.abs(share) < 0.1 ? 1 : 0)} %`
+export const seconds = (durationMs: number): string => `${Math.round(durationMs / 1_000)} s`

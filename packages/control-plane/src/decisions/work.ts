@@ -13,10 +13,12 @@ import type { Provisioner } from '../provision/provisioner.ts'
 import type { ActiveId, IdSpec } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { InstanceWindow, TrafficProfile } from '../telemetry/profile.ts'
+import type { ReaderWindow } from '../telemetry/reader-window.ts'
 import type { Slice } from '../telemetry/slice.ts'
 import type { Book } from './book.ts'
 import type { Desk } from './desk.ts'
 import type { Policies } from './policies.ts'
+import type { PriceReading } from './readings.ts'
 import type { DecisionRecord } from './record.ts'
 import type { PriceWindow } from './samples.ts'
 
@@ -24,6 +26,7 @@ import type { PriceWindow } from './samples.ts'
 export interface TrafficReader {
   profile(mqId: string): TrafficProfile | null
   instanceWindows(mqId: string, sinceMs: number): readonly InstanceWindow[]
+  readerWindows(mqId: string, sinceMs: number): readonly ReaderWindow[]
   lastMinute(mqId: string): { readonly slice: Slice } | null
 }
 
@@ -42,6 +45,8 @@ export interface Work {
   readonly times: LoopTimes
   /** How windows of the mQ ID are priced; undefined when nothing is known about its cluster. */
   readonly pricer: (active: ActiveId) => PriceWindow | undefined
+  /** The same for windows of readers. */
+  readonly readingPricer: (active: ActiveId) => PriceReading | undefined
   /** What the log of a topic held when its cluster was last looked at; one copy. */
   readonly seenLog: (cluster: string, topic: string) => { readonly atMs: number; readonly bytes: number } | null
 }

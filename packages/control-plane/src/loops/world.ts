@@ -44,6 +44,8 @@ export interface IdWorld {
   readonly records: number
   /** End-to-end p99 beyond what sending takes, of the slowest group; null when no group reports. */
   readonly readingP99Ms: number | null
+  /** Why other ways to fetch cannot be compared on some of its readers; null when they can, or nobody looked closely. */
+  readonly whyNoReaders: string | null
   /** Since the settings last changed, oldest first; empty for what is in time (lateness.ts). */
   readonly looks: readonly LatencyLook[]
   /** A move or another change is under way. */

@@ -1,0 +1,42 @@
+/**
+ * How a decision is tried that may begin now.
+ *
+ * R4. What cannot be compared, because it concerns the whole topic or readers that report no windows, is made for all and watched. Of
+ *     readers only a person may ask for that.
+ */
+import type { Canary } from './canary.ts'
+import { whyNoReaders } from './readings.ts'
+import type { DecisionRecord } from './record.ts'
+import type { Subject } from './samples.ts'
+import { readingNow } from './sides.ts'
+import type { Work } from './work.ts'
+
+export type HowTried =
+  | { readonly kind: 'trial'; readonly subject: Subject }
+  | { readonly kind: 'for-all'; readonly why: string }
+  | { readonly kind: 'wait'; readonly why: string }
+  /** What it was to be tried on is gone. */
+  | { readonly kind: 'not'; readonly why: string }
+
+/** R4. */
+export function howTried(work: Work, record: DecisionRecord): HowTried {
+  if (record.kind === 'producer-settings') return { kind: 'trial', subject: 'producers' }
+  if (record.kind !== 'consumer-settings') {
+    return { kind: 'for-all', why: 'it concerns the whole topic, so it is made for all and watched' }
+  }
+  const groups = readingNow(work, record.mqId)
+  const why = whyNoReaders(groups)
+  if (why === null) return { kind: 'trial', subject: 'readers' }
+  if (record.approvedBy !== null) {
+    return { kind: 'for-all', why: `${why}: as ${record.approvedBy} wished, it is made for all and watched` }
+  }
+  return groups.length === 0 ? { kind: 'wait', why: `waits: ${why}` } : { kind: 'not', why }
+}
+
+export function noteOf({ design, instances, ofInstances }: Canary, subject: Subject): string {
+  const [one, some] = subject === 'readers' ? ['reads', 'read'] : ['sends', 'send']
+  if (design === 'instances') return `on trial with ${instances.length} of ${ofInstances} instances that ${some}`
+  return instances.length === 1
+    ? `one instance ${one}: it takes turns between the old settings and the new ones`
+    : `each group has one reader: they take turns between the old settings and the new ones`
+}

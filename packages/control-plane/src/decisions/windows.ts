@@ -1,0 +1,77 @@
+/**
+ * Windows of what instances reported, of one kind, picked and summed up the same way whether they send or read. Pure.
+ */
+import { Sketch } from '../telemetry/sketch.ts'
+import { type Sample, thinned } from './samples.ts'
+
+const MOST_WINDOWS = 2_000
+const MOST_MERGED = 400
+
+/** What every window says, whoever reported it. */
+export interface AnyWindow {
+  readonly instance: string
+  readonly group?: string
+  readonly windowStartMs: number
+  readonly windowMs: number
+  readonly trial: number | null
+  readonly records: number
+  readonly wireBytes: number
+}
+
+/** How windows of one kind are read. */
+export interface WindowKind<W extends AnyWindow> {
+  isPlausible(window: W): boolean
+  sampleOf(window: W): Sample
+  latencyOf(window: W): Sketch
+}
+
+/** Some windows; the kind of them is nobody else's business. */
+export interface Windows {
+  /** Of those that can be believed, and not more than a bound (A1, A3). */
+  readonly samples: readonly Sample[]
+  /** How many cannot be believed. */
+  readonly dropped: number
+  readonly size: number
+  /** Over all that can be believed: latencies merge, percentiles do not. */
+  readonly p99Ms: number | null
+  readonly groups: readonly string[]
+  where(keep: (window: AnyWindow) => boolean): Windows
+  /** Records clients say they sent, or read, since; a window that straddles the moment counts when most of it lies after. */
+  recordsSince(sinceMs: number, telemetryMs: number): number
+  /** Bytes of windows that touch the time; windows that reach over an end count whole: in doubt for the clients. */
+  wireBytesWithin(fromMs: number, untilMs: number): number
+}
+
+export function windowsOf<W extends AnyWindow>(all: readonly W[], kind: WindowKind<W>): Windows {
+  let samples: readonly Sample[] | undefined
+  const isPlausible = (one: W): boolean => kind.isPlausible(one)
+  return {
+    get samples() {
+      samples ??= thinned(all, MOST_WINDOWS)
+        .filter(isPlausible)
+        .map((one) => kind.sampleOf(one))
+      return samples
+    },
+    get dropped() {
+      return all.filter((one) => !isPlausible(one)).length
+    },
+    size: all.length,
+    get p99Ms() {
+      const merged = new Sketch()
+      for (const one of thinned(all.filter(isPlausible), MOST_MERGED)) merged.merge(kind.latencyOf(one))
+      return merged.quantileMs(0.99)
+    },
+    get groups() {
+      return [...new Set(all.flatMap(({ group }) => group ?? []))]
+    },
+    where: (keep) => windowsOf(all.filter(keep), kind),
+    recordsSince: (sinceMs, telemetryMs) =>
+      all
+        .filter(({ windowStartMs }) => windowStartMs >= sinceMs - telemetryMs / 2)
+        .reduce((total, { records }) => total + records, 0),
+    wireBytesWithin: (fromMs, untilMs) =>
+      all
+        .filter(({ windowStartMs, windowMs }) => windowStartMs + windowMs >= fromMs && windowStartMs <= untilMs)
+        .reduce((total, { wireBytes }) => total + wireBytes, 0),
+  }
+}

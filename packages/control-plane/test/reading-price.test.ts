@@ -1,0 +1,72 @@
+/** What a window of a reader costs (pricing M3). */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { Intent } from '@mq/contract'
+import { readingPricerFor } from '../src/decisions/pricing.ts'
+import { chooseSettings } from '../src/provision/settings-rules.ts'
+import type { ActiveId } from '../src/registry/records.ts'
+import type { TrafficProfile } from '../src/telemetry/profile.ts'
+import { Sketch } from '../src/telemetry/sketch.ts'
+import { main, workload } from './worlds.ts'
+
+describe('what a fetch costs', () => {
+  const intent = Intent.parse({ latencyP99Ms: '500ms', retention: '1d' })
+  const { producer, consumer } = chooseSettings(intent)
+  const active = {
+    id: 'orders.placed',
+    epochs: [{ epoch: 1, state: 'open', cluster: 'main', topic: 't', partitions: 6 }],
+    spec: { intent, producer, consumer, replication: 3 },
+  } as unknown as ActiveId
+  const group = (name: string, fetchRequestsPerSecond: number | null) => ({
+    group: name,
+    members: 2,
+    recordsPerSecond: 2_000,
+    fetchRequestsPerSecond,
+    lagRecords: 0,
+    endToEnd: new Sketch(),
+  })
+  const profile = (groups: ReturnType<typeof group>[]): TrafficProfile =>
+    ({ recordsPerBatch: 20, wireBytesPerRecord: 120, producerCpuUsPerRecord: 3, groups }) as unknown as TrafficProfile
+  const load = { ...workload, groups: ['a', 'b'].map((name) => ({ group: name, members: 2 })) }
+
+  test('half the fetches of one reader are half the fetches of all, whatever its group does (M3)', () => {
+    const price = readingPricerFor(active, main, load, profile([group('a', 900), group('b', 100)]))!
+    const usualA = price({ group: 'a', records: 1_000, fetchRequests: 450 })!
+    const usualB = price({ group: 'b', records: 1_000, fetchRequests: 50 })!
+    assert.ok(Math.abs(usualA - usualB) < 1e-9, 'what is usual costs the same seen from either group')
+    const halfA = price({ group: 'a', records: 1_000, fetchRequests: 225 })!
+    const halfB = price({ group: 'b', records: 1_000, fetchRequests: 25 })!
+    assert.ok(Math.abs(halfA - halfB) < 1e-9)
+    // 500 fetches fewer for a thousand records, each of so much CPU of a client.
+    const saved = ((500 * main.constants.requestUs) / 1_000 / 3.6e9) * 1e6 * main.book.figures['client-compute']!.usd
+    assert.ok(Math.abs((usualA - halfA) / (saved / 2) - 1) < 0.01, `${usualA - halfA} and ${saved / 2}`)
+  })
+
+  test('a calibrated broker adds what a fetch takes of it (M3)', () => {
+    const brokerCpu = {
+      kind: 'calibrated',
+      usPerProduceRequest: 50,
+      usPerFetchRequest: 100,
+      usPerByteIn: 0.001,
+      usPerByteOut: 0.001,
+      usPerDecompressedByte: 0,
+    } as const
+    const calibrated = { ...main, constants: { ...main.constants, brokerCpu } }
+    const groups = [group('a', 900)]
+    const change = (cluster: typeof main): number => {
+      const price = readingPricerFor(active, cluster, load, profile(groups))!
+      return (
+        price({ group: 'a', records: 1_000, fetchRequests: 400 })! -
+        price({ group: 'a', records: 1_000, fetchRequests: 0 })!
+      )
+    }
+    assert.ok(change(calibrated) > change(main) * 1.5)
+  })
+
+  test('nothing is priced of a group nobody knows, and nothing at all while nobody tells how often it fetches', () => {
+    const price = readingPricerFor(active, main, load, profile([group('a', 900)]))!
+    assert.equal(price({ group: 'b', records: 100, fetchRequests: 1 }), null)
+    assert.equal(price({ group: 'a', records: 0, fetchRequests: 1 }), null)
+    assert.equal(readingPricerFor(active, main, load, profile([group('a', null)])), undefined)
+  })
+})
