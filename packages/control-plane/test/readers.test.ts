@@ -69,6 +69,25 @@ describe('readers that poll far too often', () => {
     assert.deepEqual([...fleet.touched], ['worker-0'])
   })
 
+  test('processes that both send and read keep their settings for sending', TIMEOUT, async (t) => {
+    const fleet = new ReadersFleet({
+      groups: { billing: 4 },
+      instanceOf: (_group, nth) => `sender-${nth}`,
+      recordsPerSecond: 200,
+    })
+    await fleet.start(t)
+    await fleet.declare({ fetchMinBytes: 1, fetchMaxWaitMs: 1 })
+    const { producer } = fleet.binding
+    const trying = await fleet.until(100, 'trial')
+    assert.equal(trying?.state, 'trial', trying?.status ?? JSON.stringify(fleet.engine.outlooks()))
+    assert.deepEqual(fleet.binding.trial?.producer, producer)
+    assert.ok(trying.change.kind === 'consumer-settings')
+    assert.deepEqual(fleet.binding.trial?.consumer, trying.change.after)
+    const decision = await fleet.until(100, 'kept', 'undone')
+    assert.equal(decision?.state, 'kept', `${decision?.status}`)
+    assert.deepEqual(fleet.binding.producer, producer)
+  })
+
   test('an undo by a person gives readers back what stood', TIMEOUT, async (t) => {
     const fleet = new ReadersFleet({ groups: TWO_GROUPS })
     const plane = await fleet.start(t)
