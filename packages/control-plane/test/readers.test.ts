@@ -69,6 +69,23 @@ describe('readers that poll far too often', () => {
     assert.deepEqual([...fleet.touched], ['worker-0'])
   })
 
+  test('groups of very different sizes make one test, and the prediction holds for their sum', TIMEOUT, async (t) => {
+    const fleet = new ReadersFleet({ groups: { big: 40, alone: 1, pair: 2 } })
+    await fleet.start(t)
+    await fleet.declare()
+    const decision = await fleet.until(150, 'kept', 'undone', 'failed')
+    assert.equal(decision?.state, 'kept', decision?.status ?? JSON.stringify(fleet.engine.outlooks()))
+    assert.deepEqual([...fleet.touched].map((name) => name.replace(/-.*/, '')).sort(), [
+      'alone',
+      ...Array.from({ length: 4 }, () => 'big'),
+      'pair',
+    ])
+    assert.ok(Math.abs(decision.predictionError!) < 0.05, `${decision.predictionError}`)
+    const { before, measuredBefore } = decision
+    const off = measuredBefore!.usdPerMillionRecords! / before.usdPerMillionRecords! - 1
+    assert.ok(Math.abs(off) < 0.05, `what stood was measured ${off} off`)
+  })
+
   test('processes that both send and read keep their settings for sending', TIMEOUT, async (t) => {
     const fleet = new ReadersFleet({
       groups: { billing: 4 },
