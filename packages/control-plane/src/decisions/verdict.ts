@@ -11,6 +11,7 @@
  *     agree with what clients say they sent.
  */
 import type { Comparison, Guardrail, Outcome } from '@mq/contract'
+import { percent } from '../loops/proposal.ts'
 import type { LoopTimes } from '../loops/times.ts'
 import { byInstance, type Goal, pricesOf, type Sample, sum, valuesOf } from './samples.ts'
 import { mannWhitneyLess, median, medianChange } from './statistics.ts'
@@ -355,4 +356,3 @@ export function outcomeOf(
 
 const MONTH_SECONDS = 730 * 3_600
 const seconds = (durationMs: number): string => `${Math.round(durationMs / 1_000)} s`
-const percent = (share: number): string => `${(share * 100).toFixed(Math.abs(share) < 0.1 ? 1 : 0)} %`

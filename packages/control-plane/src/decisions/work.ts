@@ -19,6 +19,7 @@ import type { Desk } from './desk.ts'
 import type { Policies } from './policies.ts'
 import type { DecisionRecord } from './record.ts'
 import type { PriceWindow } from './samples.ts'
+import type { SeenLog } from './world-view.ts'
 
 /** The part of the traffic that decisions look at. */
 export interface TrafficReader {
@@ -43,7 +44,7 @@ export interface Work {
   /** How windows of the mQ ID are priced; undefined when nothing is known about its cluster. */
   readonly pricer: (active: ActiveId) => PriceWindow | undefined
   /** What the log of a topic held when its cluster was last looked at; one copy. */
-  readonly seenLog: (cluster: string, topic: string) => { readonly atMs: number; readonly bytes: number } | null
+  readonly seenLog: SeenLog
 }
 
 export function activeOf({ registry }: Pick<Work, 'registry'>, mqId: string): ActiveId | undefined {
