@@ -23,6 +23,7 @@ import {
 } from '@mq/economics'
 import { readFlags } from './flags.ts'
 import { machineFacts } from './machine.ts'
+import { seededRandom } from './payloads.ts'
 import { publish } from './publish.ts'
 import { OptimiserResult } from './results.ts'
 import { round } from './statistics.ts'
@@ -41,18 +42,7 @@ if (!process.execArgv.includes(ONE_CORE)) {
 }
 const DAY_MS = 86_400_000
 
-/** mulberry32 */
-function randoms(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
-const random = randoms(flags.seed)
+const random = seededRandom(flags.seed)
 const between = (low: number, high: number): number => low * (high / low) ** random()
 const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!
 

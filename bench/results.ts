@@ -264,7 +264,7 @@ export type TelemetryStoreResult = z.output<typeof TelemetryStoreResult>
 export const TelemetryCostResult = z.object({
   measure: z.literal('telemetry-cost'),
   machine: Machine,
-  options: z.object({ seconds: total, rounds: total, bytes: total, codec: z.string(), partitions: total }),
+  options: z.object({ seconds: positive, rounds: total, bytes: total, codec: z.string(), partitions: total }),
   runs: z.array(
     z.object({
       what: z.enum(['off', 'on']),
@@ -274,8 +274,10 @@ export const TelemetryCostResult = z.object({
   ),
   throughputLossPercent: z
     .number()
-    .describe('Of the median with telemetry and shadow measurement against the one without'),
+    .describe('With telemetry and shadow measurement against without: the median over pairs of neighbouring slices'),
+  throughputLossInterval: z.tuple([z.number(), z.number()]).describe('Of that median, 95 %'),
   cpuPercent: z.number().describe('CPU for a message, the same comparison'),
+  cpuInterval: z.tuple([z.number(), z.number()]),
   shadowCpuPercent: z
     .number()
     .describe('CPU that shadow measurements used, of one core, over the time telemetry was on'),

@@ -15,6 +15,25 @@ export function percentile(sorted: ArrayLike<number>, percent: number): number {
   return sorted[Math.min(sorted.length - 1, Math.max(0, rank - 1))]!
 }
 
+/**
+ * The median and its 95 % interval by order statistics: the ranks n/2 -+ 0.98 sqrt(n), which hold whatever the distribution.
+ * @param values enough of them for ranks to be inside: 6 or more
+ */
+export function medianInterval(values: readonly number[]): {
+  readonly median: number
+  readonly low: number
+  readonly high: number
+} {
+  const sorted = [...values].sort((a, b) => a - b)
+  const half = 0.98 * Math.sqrt(sorted.length)
+  const at = (rank: number): number => sorted[Math.min(sorted.length - 1, Math.max(0, rank))]!
+  return {
+    median: median(sorted),
+    low: at(Math.floor(sorted.length / 2 - half) - 1),
+    high: at(Math.ceil(sorted.length / 2 + half)),
+  }
+}
+
 /** Median, minimum and maximum of one figure over the rounds. */
 export interface Spread {
   readonly median: number

@@ -181,13 +181,13 @@ export function telemetryCostTable(result: TelemetryCostResult): string {
   const { machine, options, runs } = result
   return [
     `${machine.cpu}, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}, load at start ${machine.loadAverage}`,
-    `rounds of ${options.seconds} s, ${options.bytes}-byte values, ${options.codec}, ${options.partitions} partitions, on and off in turns`,
+    `${options.rounds} pairs of slices of ${options.seconds} s, ${options.bytes}-byte values, ${options.codec}, ${options.partitions} partitions, on and off in turns; medians`,
     '',
     table(
       ['telemetry and shadow', 'messages/s', 'CPU us/message'],
       runs.map((run) => [run.what, count(run.messagesPerSecond), run.cpuUsPerMessage.toFixed(3)]),
     ),
     '',
-    `cost: ${result.throughputLossPercent} % of throughput, ${result.cpuPercent} % more CPU for a message; shadow measurements used ${result.shadowCpuPercent} % of a core for ${count(result.shadowSamples)} samples`,
+    `cost: ${result.throughputLossPercent} % of throughput (95 %: ${result.throughputLossInterval.join(' to ')}), ${result.cpuPercent} % more CPU for a message (${result.cpuInterval.join(' to ')}); shadow measurements used ${result.shadowCpuPercent} % of a core for ${count(result.shadowSamples)} samples`,
   ].join('\n')
 }

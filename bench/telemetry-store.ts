@@ -16,6 +16,7 @@ import { emptySlice, noGroupCounts, type Slice } from '../packages/control-plane
 import { FIVE_MINUTES_MS, type FinishedRollup, WINDOW_MS } from '../packages/control-plane/src/telemetry/traffic.ts'
 import { readFlags } from './flags.ts'
 import { machineFacts } from './machine.ts'
+import { seededRandom } from './payloads.ts'
 import { publish } from './publish.ts'
 import { TelemetryStoreResult } from './results.ts'
 import { round } from './statistics.ts'
@@ -31,17 +32,7 @@ const DAY_MS = 24 * HOUR_MS
 const FINE_MS = DAY_MS
 const GROUPS = ['billing', 'search-index']
 
-/** mulberry32 */
-function randoms(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-const random = randoms(flags.seed)
+const random = seededRandom(flags.seed)
 const normal = (): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 
 interface Load {

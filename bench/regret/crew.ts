@@ -8,6 +8,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { SentFigures } from '../../packages/control-plane/src/twin/replay.ts'
 import type { SendAnswer, SendJob } from './sender-process.ts'
+import type { WorkloadSource } from './workloads.ts'
 
 const PROGRAM = fileURLToPath(new URL('./sender-process.ts', import.meta.url))
 
@@ -20,6 +21,12 @@ export class Crew {
     const missing = count - this.#idle.length
     if (missing <= 0) return
     this.#idle.push(...(await Promise.all(Array.from({ length: missing }, () => this.#start()))))
+  }
+
+  /** Has every process that is ready make the messages of the workload now, so that none is late for its first moment. */
+  async prepare(workload: WorkloadSource): Promise<void> {
+    const dry = { workload, bootstrap: [], target: null, startAtMs: 0, warmMs: 0, windowMs: 1, seed: 1 }
+    await Promise.all(Array.from({ length: this.#idle.length }, () => this.run(dry)))
   }
 
   async run(job: SendJob): Promise<SentFigures> {

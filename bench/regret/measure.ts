@@ -49,18 +49,7 @@ export interface Verdict {
   }
 }
 
-export interface Predicted {
-  readonly usdPerMonth: number
-  readonly wireBytesPerRecord: number
-  readonly recordsPerBatch: number
-  readonly produceRequestsPerSecond: number
-  readonly fetchRequestsPerSecond: number
-  readonly producerCpuUsPerRecord: number
-  readonly consumerCpuUsPerRecord: number
-  readonly brokerCpuUsPerRecord: number
-  readonly sendP99Ms: number
-  readonly endToEndP99Ms: number
-}
+export type Predicted = Omit<Sample, 'knobs' | 'samples'>
 
 export interface Errors {
   readonly bytes: number

@@ -163,6 +163,7 @@ export class Sweeper {
     const { partitions } = workload
     const topics = trials.map(() => `mq.twin.bench-${process.pid}-${++this.#topics}`)
     await this.#crew.muster(trials.length)
+    await this.#crew.prepare(source)
     await Promise.all(topics.map((name) => this.admin.createTopic({ name, partitions, replication: 1 })))
     const listeners: Listener[][] = []
     try {

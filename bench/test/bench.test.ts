@@ -14,7 +14,13 @@ import { consumed, steadyState } from '../peers/java.ts'
 import { Arrivals, type Latency, pace, sendBatches } from '../peers/job.ts'
 import { runProcess } from '../peers/process.ts'
 import { Machine } from '../results.ts'
-import { median, percentile, round, roundedSpread } from '../statistics.ts'
+import { median, medianInterval, percentile, round, roundedSpread } from '../statistics.ts'
+
+test('the interval of a median is that of the 40th and the 61st of a hundred, and never outside of what was seen', () => {
+  const hundred = Array.from({ length: 100 }, (_, n) => 100 - n)
+  assert.deepEqual(medianInterval(hundred), { median: 50.5, low: 40, high: 61 })
+  assert.deepEqual(medianInterval([3, 1, 2]), { median: 2, low: 1, high: 3 })
+})
 
 test('the median is the middle of an odd list and the mean of the two middles of an even one', () => {
   assert.equal(median([3, 1, 2]), 2)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Twin } from '@mq/contract'
 import { exitCodes } from '../src/exit-codes.ts'
-import { fakeControlPlane, type Reply, run, type Seen } from './harness.ts'
+import { run, withPlane } from './harness.ts'
 
 const outcome = (usdPerMonth: number, endToEndP99Ms: number) => ({
   usdPerMonth,
@@ -67,18 +67,6 @@ const done = Twin.parse({
   endedAtMs: 2,
 })
 const running: Twin = { ...done, state: 'running', ranking: [], done: 1, endedAtMs: null }
-
-async function withPlane(
-  reply: (seen: Seen) => Reply | undefined,
-  work: (url: string, seen: readonly Seen[]) => Promise<void>,
-) {
-  const plane = await fakeControlPlane(reply)
-  try {
-    await work(plane.url, plane.seen)
-  } finally {
-    await plane.close()
-  }
-}
 
 test('mq bench waits for its twin and ranks what was measured, with what stands now and what misses the intent', async () => {
   let asked = 0

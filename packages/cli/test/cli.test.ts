@@ -7,7 +7,7 @@ import { parse } from 'yaml'
 import { checkClock, checkNode } from '../src/diagnosis.ts'
 import { exitCodeFor, exitCodeMeanings, exitCodes } from '../src/exit-codes.ts'
 import { buildProgram } from '../src/program.ts'
-import { fakeControlPlane, freshFolder, type Reply, run } from './harness.ts'
+import { fakeControlPlane, freshFolder, run, withPlane } from './harness.ts'
 
 const summary = {
   id: 'orders.placed',
@@ -26,18 +26,6 @@ const summary = {
   updatedAtMs: 2,
 }
 const empty = { body: { ids: [] } }
-
-async function withPlane<T>(
-  reply: () => Reply | undefined,
-  work: (url: string, seen: readonly unknown[]) => Promise<T>,
-): Promise<T> {
-  const plane = await fakeControlPlane(reply)
-  try {
-    return await work(plane.url, plane.seen)
-  } finally {
-    await plane.close()
-  }
-}
 
 test('X1: every catalogue code has an exit code that the help explains, and only success has 0', () => {
   const explained = new Set(exitCodeMeanings.map(({ code }) => code))

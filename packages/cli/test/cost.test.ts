@@ -5,18 +5,9 @@ import type { CostReport } from '@mq/contract'
 import { monthlyUsd } from '../src/commands/budget.ts'
 import { costText } from '../src/commands/cost.ts'
 import { colorsFor } from '../src/io.ts'
-import { fakeControlPlane, type Reply, run, type Seen } from './harness.ts'
+import { run, withPlane } from './harness.ts'
 
 const LIMIT = { timeout: 30_000 }
-
-async function withPlane(reply: (request: Seen) => Reply, use: (url: string, seen: readonly Seen[]) => Promise<void>) {
-  const plane = await fakeControlPlane(reply)
-  try {
-    await use(plane.url, plane.seen)
-  } finally {
-    await plane.close()
-  }
-}
 
 const budget = {
   scope: 'team=checkout',

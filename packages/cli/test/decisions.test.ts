@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Decision, MqError } from '@mq/contract'
 import { exitCodes } from '../src/exit-codes.ts'
-import { fakeControlPlane, type Reply, run, type Seen } from './harness.ts'
+import { run, withPlane } from './harness.ts'
 
 const settings = { lingerMs: 0, batchBytes: 16_384, maxMessageBytes: 1_048_576, requestTimeoutMs: 30_000 }
 const outcome = (usdPerMonth: number, sendP99Ms: number) => ({
@@ -89,18 +89,6 @@ const outlook = {
   state: 'too-small' as const,
   reason: '12 records in 10 min; 10000 are needed to judge',
   atMs: 1,
-}
-
-async function withPlane<T>(
-  reply: (seen: Seen) => Reply | undefined,
-  work: (url: string, seen: readonly Seen[]) => Promise<T>,
-): Promise<T> {
-  const plane = await fakeControlPlane(reply)
-  try {
-    return await work(plane.url, plane.seen)
-  } finally {
-    await plane.close()
-  }
 }
 
 test('decisions are listed with what was predicted and measured, and with how to let one go on', async () => {

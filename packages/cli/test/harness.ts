@@ -109,3 +109,15 @@ export async function fakeControlPlane(reply: (request: Seen) => Reply | undefin
       }),
   }
 }
+
+export async function withPlane<T>(
+  reply: (seen: Seen) => Reply | undefined,
+  work: (url: string, seen: readonly Seen[]) => Promise<T>,
+): Promise<T> {
+  const plane = await fakeControlPlane(reply)
+  try {
+    return await work(plane.url, plane.seen)
+  } finally {
+    await plane.close()
+  }
+}

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Migration } from '@mq/contract'
 import { exitCodes } from '../src/exit-codes.ts'
-import { fakeControlPlane, type Reply, run, type Seen } from './harness.ts'
+import { run, withPlane } from './harness.ts'
 
 const place = (epoch: number, cluster: string, partitions: number) => ({
   epoch,
@@ -43,18 +43,6 @@ const opened: Migration = {
   report: { ...migration.report, recordsSealed: '10', closedMs: 87 },
 }
 const plan = { mqId: 'orders.placed', from: migration.from, to: migration.to, warnings: ['one broker'], refusal: null }
-
-async function withPlane<T>(
-  reply: (seen: Seen) => Reply | undefined,
-  work: (url: string, seen: readonly Seen[]) => Promise<T>,
-): Promise<T> {
-  const plane = await fakeControlPlane(reply)
-  try {
-    return await work(plane.url, plane.seen)
-  } finally {
-    await plane.close()
-  }
-}
 
 test('a move is followed until the new place is open, and says how long it was closed', async () => {
   let looks = 0

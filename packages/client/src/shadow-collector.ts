@@ -9,7 +9,7 @@
 import type { Codec, ShadowSample } from '@mq/contract'
 import { type Clock, type EncodedRecords, type ProbeBatch, recordsWithin } from '@mq/kafka'
 
-const MOST_RECORDS = 1_024
+const MOST_RECORDS = 4_096
 const MOST_BYTES = 1_048_576
 const COLLECT_MS = 2_000
 /** From one round to the next: soon again, because the first sees little, and then seldom. */

@@ -106,7 +106,7 @@ describe('Shadow', () => {
     await busy(time, [collector], 40)
     const found = collector.take()
     for (const sample of found) Sample.parse(sample)
-    assert.deepEqual([...new Set(found.map(({ depth }) => depth))], [64, 16, 256, 1, 4, 1_024])
+    assert.deepEqual([...new Set(found.map(({ depth }) => depth))], [64, 16, 256, 1, 4, 1_024, 4_096])
     assert.equal(new Set(found.map(({ codec, codecLevel }) => `${codec} ${codecLevel}`)).size, 8)
     assert.equal(collector.usPerByte('zstd', undefined), 1_024 / 102_400, 'by default zstd runs at level 3')
     assert.equal(collector.usPerByte('gzip', 9), undefined)

@@ -1,6 +1,7 @@
 /**
- * Clients of one mQ ID in numbers: they follow its binding and report what the model says their settings do, with a wobble, once a
- * second of a clock the test moves. What they claim and what brokers get can be made to differ.
+ * Clients of one mQ ID in numbers: they follow its binding and report what the model says their settings do, with a wobble, on a clock
+ * the test moves: once a second, or in the usual timing every ten, each at its own moment. What they claim and what brokers get can be
+ * made to differ.
  */
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
@@ -8,6 +9,7 @@ import { Binding, Decision, MqError, type ProducerSettings, type ProducerTelemet
 import { clusterModel, predict, priceBook, type Workload } from '@mq/economics'
 import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js'
 import type { ControlPlaneOptions } from '../src/control-plane.ts'
+import { usualTimes } from '../src/loops/times.ts'
 import { FakeKafka } from './fake-kafka.ts'
 import { type Harness, movableClock, startHarness, telemetryReport } from './harness.ts'
 
@@ -34,6 +36,7 @@ export interface FleetOptions {
   readonly slowness?: number | ((second: number) => number)
   /** The cluster behind each name; one for all when left out. */
   readonly kafkas?: Readonly<Record<string, FakeKafka>>
+  readonly timing?: 'dev' | 'usual'
 }
 
 export class Fleet {
@@ -48,10 +51,19 @@ export class Fleet {
   sentBytes = 0
   readonly #options: FleetOptions
   readonly #latencies = new Map<string, string>()
+  /** In seconds: how often clients report, and how often the engine looks and proposes. */
+  readonly #every: { readonly report: number; readonly tick: number; readonly propose: number }
+  /** What an instance sends with in the window it is in: the settings of its first moment. */
+  readonly #window = new Map<string, ReturnType<typeof settingsFor>>()
 
   constructor(options: FleetOptions, kafka = new FakeKafka()) {
     this.kafka = kafka
     this.#options = options
+    const { telemetryMs, tickMs, proposeMs } = usualTimes
+    this.#every =
+      options.timing === 'usual'
+        ? { report: telemetryMs / SECOND_MS, tick: tickMs / SECOND_MS, propose: proposeMs / SECOND_MS }
+        : { report: 1, tick: 1, propose: 2 }
     this.names = Array.from({ length: options.instances }, (_, index) => `shop-${String(index).padStart(3, '0')}`)
   }
 
@@ -59,7 +71,7 @@ export class Fleet {
     this.plane = await startHarness(t, {
       kafka: this.kafka,
       deps: this.clock,
-      timing: 'dev',
+      timing: this.#options.timing ?? 'dev',
       // The test does what timers would do.
       ...options,
       loopTimes: { tickMs: 3_600_000, proposeMs: 3_600_000, ...options.loopTimes },
@@ -124,8 +136,8 @@ export class Fleet {
     this.second++
     this.clock.advance(SECOND_MS)
     this.report()
-    await this.engine.tick()
-    if (this.second % 2 !== 0) return
+    if (this.second % this.#every.tick === 0) await this.engine.tick()
+    if (this.second % this.#every.propose !== 0) return
     await this.engine.propose().catch((error: unknown) => {
       // A store that fails is a matter of the test; timers would try again.
       if (!(error instanceof MqError) || error.code !== 'MQ_STORE_FAILED') throw error
@@ -148,8 +160,12 @@ export class Fleet {
     const producers = this.names.length
     const rate = this.#options.rateAt?.(this.second) ?? this.#options.ratePerInstance ?? 500
     const recordBytes = this.#options.recordBytes ?? 400
+    const seconds = this.#every.report
     for (const [nth, instance] of this.names.entries()) {
-      const { producer, trial } = settingsFor(binding, instance)
+      if ((this.second - 1 + nth) % seconds === 0) this.#window.set(instance, settingsFor(binding, instance))
+      const current = this.#window.get(instance)
+      if (current === undefined || (this.second + nth) % seconds !== 0) continue
+      const { producer, trial } = current
       if (trial !== null) this.touched.add(instance)
       const honest = this.#honest(nth, rate, recordBytes, producers, open, producer, trial)
       this.sentBytes += honest.batchBytesWire
@@ -159,11 +175,12 @@ export class Fleet {
         telemetryReport({
           app: 'shop',
           instance,
-          windowMs: SECOND_MS,
-          windowStartMs: this.clock.clock.nowMs() - SECOND_MS,
+          windowMs: seconds * SECOND_MS,
+          windowStartMs: this.clock.clock.nowMs() - seconds * SECOND_MS,
           bindings: [{ mqId: ID, incarnation: binding.incarnation, revision: binding.revision }],
           producers: [told],
-          consumers: nth > 0 ? [] : [this.#consumer(open.epoch, rate * producers, recordBytes, binding.trial != null)],
+          consumers:
+            nth > 0 ? [] : [this.#consumer(open.epoch, seconds * rate * producers, recordBytes, binding.trial != null)],
         }),
       )
     }
@@ -218,7 +235,7 @@ export class Fleet {
     )
     // A few percent of change from window to window, the same at every run.
     const wobble = 1 + ((((this.second * 31 + nth * 17) % 13) - 6) * 0.5) / 100
-    const records = Math.round(rate)
+    const records = Math.round(rate * this.#every.report)
     const batches = Math.max(records > 0 ? 1 : 0, Math.round(records / Math.max(1, did.recordsPerBatch)))
     const uncompressed = records * (recordBytes + 10) + batches * 61
     return {
@@ -241,7 +258,7 @@ export class Fleet {
       codecLevel: settings.codecLevel ?? null,
       lingerMs: settings.lingerMs,
       sendLatencyUs: this.latency(Math.min(did.sendP99Ms * this.#slowness(), 60_000) * wobble, records),
-      activeMs: SECOND_MS,
+      activeMs: this.#every.report * SECOND_MS,
       batchBytesLimit: settings.batchBytes,
       trial,
       cpuUs: Math.round(records * did.producerCpuUsPerRecord * wobble),

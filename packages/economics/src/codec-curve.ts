@@ -3,7 +3,8 @@
  *
  * C1. Between measured depths the ratio follows F2: rho(d) = rhoInf - (rhoInf - rho1) / (1 + (d - 1) / h); at a measured depth it is
  *     the measured one.
- * C2. Deeper batches never compress worse, in the model; noise that says so is levelled.
+ * C2. Deeper batches never compress worse, in the model, and noise that says so is levelled; but for zstd, which looks for longer
+ *     repetitions from 16 KiB of records on: where it was measured to do worse beyond that, it does so from there on.
  * C3. What is assumed says so. A measured curve always wins over an assumed one.
  * C4. A codec that was not measured yet is assumed to do better or worse on these records than on usual ones as the nearest codec does
  *     that was: records compress as they do whatever the codec.
@@ -57,6 +58,10 @@ const FACTS: Readonly<Record<string, CodecFacts>> = {
 }
 /** Depths at which an assumed curve is written down. */
 const ASSUMED_DEPTHS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000] as const
+/** zstd's own tables of parameters change with the size of what is compressed, here the most (`ZSTD_getCParams`). */
+const ZSTD_STEP_BYTES = 16 * 1_024
+/** A fall by less is how batches differ. */
+const STEP_NOISE = 0.02
 /** Starting a compressor for one batch. */
 const COMPRESS_CALL_US = 8
 const DECOMPRESS_CALL_US = 4
@@ -141,9 +146,12 @@ function deepest({ points }: CodecCurve): number {
 export class FittedCurve {
   readonly curve: CodecCurve
   readonly #halfDepth: number
-  /** By rising depth: 1 / (1 + (d - 1) / h), which falls, and the ratio, which rises (C2). */
+  /** By rising depth: 1 / (1 + (d - 1) / h), which falls, and the ratio, which rises but for a step (C2). */
   readonly #x: Float64Array
   readonly #rho: Float64Array
+  /** Between which points the step is: before the one of that index; 0 for none. And above which depth. */
+  #stepBefore = 0
+  #stepDepth = Number.POSITIVE_INFINITY
   readonly #compress: Line
   readonly #decompress: Line
 
@@ -156,7 +164,7 @@ export class FittedCurve {
       points.length >= 2 ? points : likeOne(assumedCurve(curve.codec, curve.codecLevel, framedBytes), points[0])
     this.#x = Float64Array.from(base, (point) => this.#at(point.depth))
     this.#rho = Float64Array.from(base, (point) => point.uncompressedBytes / point.compressedBytes)
-    for (let i = 1; i < this.#rho.length; i++) this.#rho[i] = Math.max(this.#rho[i]!, this.#rho[i - 1]!)
+    this.#level(base, framedBytes)
     this.#compress = lineThrough(base.map((point) => [point.uncompressedBytes, point.compressUs]))
     const known = base.filter((point) => point.decompressUs !== null)
     this.#decompress =
@@ -175,10 +183,30 @@ export class FittedCurve {
     if (last === 0 || x >= xs[0]!) return rhos[0]!
     let right = 1
     while (right < last && xs[right]! > x) right++
+    if (this.#stepBefore > 0) {
+      const isBeyond = depth > this.#stepDepth
+      if (right === this.#stepBefore && x > xs[right]!) return rhos[isBeyond ? right : right - 1]!
+      // One measurement alone beyond the step: how it goes on is not known.
+      if (right === this.#stepBefore && right === last) return rhos[last]!
+    }
     const x0 = xs[right - 1]!
     const x1 = xs[right]!
     // Beyond the last measurement the line of the last two goes on: x ends at 0, so it is bounded.
     return rhos[right - 1]! + ((rhos[right]! - rhos[right - 1]!) * (x - x0)) / (x1 - x0)
+  }
+
+  /** C2 */
+  #level(points: readonly CodecPoint[], framedBytes: number): void {
+    const rho = this.#rho
+    const mayStep = this.curve.codec === 'zstd' && this.curve.source === 'measured'
+    for (let i = 1; i < rho.length; i++) {
+      const isAcross =
+        points[i - 1]!.uncompressedBytes <= ZSTD_STEP_BYTES && points[i]!.uncompressedBytes > ZSTD_STEP_BYTES
+      if (mayStep && isAcross && rho[i]! < rho[i - 1]! * (1 - STEP_NOISE)) {
+        this.#stepBefore = i
+        this.#stepDepth = ZSTD_STEP_BYTES / framedBytes
+      } else rho[i] = Math.max(rho[i]!, rho[i - 1]!)
+    }
   }
 
   compressUs(uncompressedBytes: number): number {

@@ -24,14 +24,14 @@ export function consuming(
 ): Consumed {
   const { constants } = cluster
   const links = linksOf(workload, configuration.partitions, cluster.leadingBrokers ?? cluster.brokers)
-  const { requestsPerSecond, waitMs } = fetching(workload.recordsPerSecond, configuration, links, produced, constants)
-  const rate = workload.recordsPerSecond
+  const { recordsPerSecond: rate, dispersion } = workload
+  const { requestsPerSecond, wait } = fetching({ rate, dispersion }, configuration, links, produced, constants)
   return {
     requestsPerSecond,
     cpuUsPerRecord:
       decodingUs(workload.framedBytes, links.length, constants, produced.depth, curve) +
       (rate > 0 ? (constants.requestUs * requestsPerSecond) / rate : 0),
-    endToEndP99Ms: endToEndP99Ms(produced, constants, waitMs, configuration.followerFetch),
+    endToEndP99Ms: endToEndP99Ms(produced, constants, wait, configuration.followerFetch),
   }
 }
 
@@ -42,19 +42,42 @@ export function linksOf(workload: Pick<Workload, 'groups'>, partitions: number, 
     .map(({ members }) => members * Math.min(brokers, Math.ceil(partitions / members)))
 }
 
-/** F6: between a poll that finds nothing and one answer for every batch; never faster than the way there and back. */
+/** How long records lie at the broker until a poll that waits for more bytes is answered. */
+export interface PollWait {
+  readonly meanMs: number
+  readonly p99Ms: number
+}
+
+export const NO_WAIT: PollWait = { meanMs: 0, p99Ms: 0 }
+
+/** Arrivals of a workload. */
+export interface Arrivals {
+  /** Records a second. */
+  readonly rate: number
+  readonly dispersion: number
+}
+
+/** Batches differ: where this part of one would be missing, now and then it is, and a poll waits for another. */
+const MISSING_PART = 0.1
+/** Of how much a poll's filling varies, what its p99 holds: longer fillings hold more of the records. */
+const FILL_SPREADS = 2
+
+/**
+ * F6: between a poll that finds nothing and one answer for every batch; never faster than the way there and back. A poll that wants more
+ * bytes than a batch has waits for the batches after the first: whose records came first wait for all of it, the last ones for nothing.
+ */
 export function fetching(
-  recordsPerSecond: number,
+  { rate, dispersion }: Arrivals,
   { fetchMinBytes, fetchMaxWaitMs }: Pick<Configuration, 'fetchMinBytes' | 'fetchMaxWaitMs'>,
   links: readonly number[],
   produced: Pick<Produced, 'wireBytesPerRecord' | 'depth'>,
   constants: Pick<ModelConstants, 'fetchRttMs'>,
-): { readonly requestsPerSecond: number; readonly waitMs: number } {
-  const bytesPerSecond = recordsPerSecond * produced.wireBytesPerRecord
-  const batchesPerSecond = recordsPerSecond / produced.depth
-  const missing = Math.max(0, fetchMinBytes - produced.wireBytesPerRecord * produced.depth)
+): { readonly requestsPerSecond: number; readonly wait: PollWait } {
+  const bytesPerSecond = rate * produced.wireBytesPerRecord
+  const batchesPerSecond = rate / produced.depth
+  const more = Math.ceil(fetchMinBytes / (produced.wireBytesPerRecord * produced.depth) + MISSING_PART) - 1
   let requestsPerSecond = 0
-  let waitMs = 0
+  let wait = NO_WAIT
   for (const count of links) {
     const wanted = Math.min(
       bytesPerSecond / count / Math.max(1, fetchMinBytes),
@@ -62,12 +85,15 @@ export function fetching(
       1_000 / Math.max(0.1, constants.fetchRttMs),
     )
     requestsPerSecond += count * Math.max(1_000 / fetchMaxWaitMs, wanted)
-    if (missing > 0) {
-      const fillMs = bytesPerSecond > 0 ? (missing * count * 1_000) / bytesPerSecond : Number.POSITIVE_INFINITY
-      waitMs = Math.max(waitMs, Math.min(fetchMaxWaitMs, fillMs))
+    if (more > 0 && fetchMinBytes > 1) {
+      const fillMs = rate > 0 ? (more * count * 1_000) / batchesPerSecond : Number.POSITIVE_INFINITY
+      const gathered = more * produced.depth
+      const spreadMs = rate > 0 ? (Math.sqrt(Math.max(1, dispersion) * gathered) * count * 1_000) / rate : 0
+      const p99Ms = Math.min(fetchMaxWaitMs, fillMs + FILL_SPREADS * spreadMs)
+      if (p99Ms > wait.p99Ms) wait = { meanMs: Math.min(fetchMaxWaitMs, fillMs) / 2, p99Ms }
     }
   }
-  return { requestsPerSecond, waitMs }
+  return { requestsPerSecond, wait }
 }
 
 /** CPU of taking one record out of its batch, in every group. */
@@ -86,17 +112,23 @@ export function decodingUs(
   )
 }
 
-/** F8, the receiving half: a poll that waits for more bytes, and a follower that is behind. */
+/**
+ * F8, the receiving half: a poll that waits for more bytes, and a follower that is behind. What varies like a lottery adds in squares; two
+ * waits that are anything between nothing and all of it (a linger and a poll) have a sum whose p99 lies nearer to both in full:
+ * 1 - F(s) = (a + b - s)^2 / 2ab for two even ones.
+ */
 export function endToEndP99Ms(
   { latency, saturated }: Pick<Produced, 'latency' | 'saturated'>,
   constants: ModelConstants,
-  waitMs: number,
+  wait: PollWait,
   followerFetch: boolean,
 ): number {
   if (saturated) return SATURATED_MS
   const sent = latency.p99 - latency.mean
+  const polled = wait.p99Ms - wait.meanMs
   const fetched = constants.fetchRttP99Ms - constants.fetchRttMs
   const behind = followerFetch ? constants.followerFetchP99Ms : 0
-  const tail = Math.sqrt(sent * sent + fetched * fetched + (waitMs * waitMs) / 4 + behind * behind)
-  return latency.mean + constants.fetchRttMs + waitMs / 2 + tail
+  const waited = Math.max(sent * sent + polled * polled, (sent + polled - Math.sqrt(0.08 * sent * polled)) ** 2)
+  const tail = Math.sqrt(waited + fetched * fetched + behind * behind)
+  return latency.mean + constants.fetchRttMs + wait.meanMs + tail
 }

@@ -55,6 +55,20 @@ export interface Quantities {
   readonly remoteLogicalBytes: number
 }
 
+/** Of what neither moves nor is kept. */
+export const NO_QUANTITIES: Quantities = {
+  recordsPerSecond: 0,
+  wireBytesPerSecond: 0,
+  logicalBytesPerSecond: 0,
+  brokerCpuUsPerSecond: 0,
+  producerCpuUsPerSecond: 0,
+  consumerCpuUsPerSecond: 0,
+  localBytes: 0,
+  localLogicalBytes: 0,
+  remoteBytes: 0,
+  remoteLogicalBytes: 0,
+}
+
 /** What a byte meets on its way, apart from the traffic itself. */
 export interface Shape {
   readonly groups: number

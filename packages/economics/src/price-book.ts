@@ -93,14 +93,25 @@ export interface PriceBook {
   readonly notes: readonly string[]
 }
 
-/** The figure of a meter (B1). */
+/** What every cluster of one's own machines uses, whether or not it costs anything. */
+const OWN_METERS: readonly Meter[] = ['cross-zone-transfer', 'broker-storage', 'broker-compute', 'client-compute']
+
+/** The figure of a meter (B1). A book that the owner has to fill says all that is missing at once. */
 export function figureOf(book: PriceBook, meter: Meter): PriceFigure {
   const figure = book.figures[meter]
   if (figure === undefined) {
+    const others =
+      book.kind === 'own-hardware'
+        ? OWN_METERS.filter((each) => each !== meter && book.figures[each] === undefined)
+        : []
+    const also =
+      others.length === 0
+        ? ''
+        : `, nor for ${others.map((each) => `'${each}' (${METERS[each]})`).join(', ')}; 0 is a price where something costs nothing`
     throw new MqError(
       'MQ_PRICE_MISSING',
-      `Price book '${book.id}' (version ${book.version}) has no figure for '${meter}' (${METERS[meter]})`,
-      { details: { priceBook: book.id, version: book.version, meter } },
+      `Price book '${book.id}' (version ${book.version}) has no figure for '${meter}' (${METERS[meter]})${also}`,
+      { details: { priceBook: book.id, version: book.version, meter, alsoMissing: others } },
     )
   }
   return figure

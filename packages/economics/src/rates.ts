@@ -6,25 +6,13 @@
  * Q2. They are remembered by cluster and shape: many mQ IDs share them.
  */
 import type { ClusterModel } from './cluster-model.ts'
-import { bill, type Quantities, type Shape } from './cost.ts'
+import { bill, NO_QUANTITIES, type Quantities, type Shape } from './cost.ts'
 
 export type Rates = { readonly [Name in keyof Quantities]: number } & {
   /** Costs that no byte changes: partitions. */
   readonly fixed: number
 }
 
-const NOTHING: Quantities = {
-  recordsPerSecond: 0,
-  wireBytesPerSecond: 0,
-  logicalBytesPerSecond: 0,
-  brokerCpuUsPerSecond: 0,
-  producerCpuUsPerSecond: 0,
-  consumerCpuUsPerSecond: 0,
-  localBytes: 0,
-  localLogicalBytes: 0,
-  remoteBytes: 0,
-  remoteLogicalBytes: 0,
-}
 /** Large, so that the fixed part is lost in nothing. */
 const UNIT = 1e9
 const REMEMBERED = 256
@@ -65,8 +53,8 @@ function remembered(known: Map<number, Rates>, shape: Shape, peakMultiple: 1 | 2
   const before = known.get(key)
   if (before !== undefined) return before
   const of = (quantities: Quantities): number => bill(quantities, { ...shape, peakMultiple }, cluster).usdPerMonth
-  const fixed = of(NOTHING)
-  const unit = (name: keyof Quantities): number => (of({ ...NOTHING, [name]: UNIT }) - fixed) / UNIT
+  const fixed = of(NO_QUANTITIES)
+  const unit = (name: keyof Quantities): number => (of({ ...NO_QUANTITIES, [name]: UNIT }) - fixed) / UNIT
   const rates: Rates = {
     fixed,
     recordsPerSecond: unit('recordsPerSecond'),

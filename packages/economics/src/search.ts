@@ -13,7 +13,7 @@ import type { FittedCurve } from './codec-curve.ts'
 import type { Configuration } from './configuration.ts'
 import { sameConfiguration } from './configuration.ts'
 import { identityOf } from './constants-identity.ts'
-import { endToEndP99Ms, fetching, linksOf } from './consuming.ts'
+import { endToEndP99Ms, fetching, linksOf, NO_WAIT, type PollWait } from './consuming.ts'
 import type { Grid } from './grid.ts'
 import type { ModelConstants } from './model-constants.ts'
 import type { Constraint } from './optimum.ts'
@@ -173,7 +173,7 @@ export class Search {
     const links = linksOf(workload, partitions, cluster.leadingBrokers ?? cluster.brokers)
     const price = this.#priceOf(variant, wishes)
     const { usdPerFetch } = price
-    const rate = workload.recordsPerSecond
+    const { recordsPerSecond: rate, dispersion } = workload
     const peakRate = rate * workload.peakMultiple
     for (const row of rows) {
       tally.evaluated += grid.fetches.length
@@ -184,7 +184,7 @@ export class Search {
       }
       const rowUsd = price.usd(row)
       if (tally.brief && tally.best !== null && rowUsd > tally.best.usdPerMonth * TIE) continue
-      const unwaited = this.#p99(row, constants, 0, 0, variant.followerFetch)
+      const unwaited = this.#p99(row, constants, NO_WAIT, NO_WAIT, variant.followerFetch)
       // Waiting at the broker only adds: what is too late without it is too late with it.
       const tooLate = unwaited > wishes.latencyMs
       if (tooLate) {
@@ -196,9 +196,10 @@ export class Search {
         continue
       }
       for (const fetch of grid.fetches) {
-        const usual = fetching(rate, fetch, links, row.usual, constants)
-        const peak = row.peak === row.usual ? usual : fetching(peakRate, fetch, links, row.peak, constants)
-        const p99 = this.#p99(row, constants, usual.waitMs, peak.waitMs, variant.followerFetch)
+        const usual = fetching({ rate, dispersion }, fetch, links, row.usual, constants)
+        const peak =
+          row.peak === row.usual ? usual : fetching({ rate: peakRate, dispersion }, fetch, links, row.peak, constants)
+        const p99 = this.#p99(row, constants, usual.wait, peak.wait, variant.followerFetch)
         if (p99 > wishes.latencyMs) {
           tally.refuse('latency', 1, p99)
           continue
@@ -260,11 +261,9 @@ export class Search {
     return new RowPrice(this.#space.workload, variant, wishes, this.#ratesFor(variant, wishes))
   }
 
-  #p99(row: Row, constants: ModelConstants, waitMs: number, peakWaitMs: number, followerFetch: boolean): number {
-    const usual = endToEndP99Ms(row.usual, constants, waitMs, followerFetch)
-    return row.peak === row.usual
-      ? usual
-      : Math.max(usual, endToEndP99Ms(row.peak, constants, peakWaitMs, followerFetch))
+  #p99(row: Row, constants: ModelConstants, wait: PollWait, peakWait: PollWait, followerFetch: boolean): number {
+    const usual = endToEndP99Ms(row.usual, constants, wait, followerFetch)
+    return row.peak === row.usual ? usual : Math.max(usual, endToEndP99Ms(row.peak, constants, peakWait, followerFetch))
   }
 
   #noRoom(row: Row, variant: Variant, wishes: Wishes, price: RowPrice): Constraint | null {

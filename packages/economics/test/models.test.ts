@@ -180,6 +180,41 @@ test('a curve goes through its measured points and never falls with depth (C1, C
     assert.ok(Math.abs(half.ratio(depth) / measured[at]! - 1) < 0.08, `${depth}`)
 })
 
+test('zstd that was measured to do worse beyond 16 KiB does so from there on; others, and noise, are levelled (C2)', () => {
+  // 20-byte counters, 28 bytes framed: 7.13 bytes a record in batches of up to 16 KiB, 8.57 in larger ones.
+  const ratios: readonly (readonly [number, number])[] = [
+    [64, 3.2],
+    [256, 3.7],
+    [1_024, 3.27],
+  ]
+  const curveOf = (codec: 'zstd' | 'gzip', points: readonly (readonly [number, number])[]): FittedCurve =>
+    new FittedCurve(
+      {
+        codec,
+        codecLevel: 1,
+        source: 'measured',
+        points: points.map(([depth, ratio]) => ({
+          depth,
+          uncompressedBytes: depth * 28,
+          compressedBytes: (depth * 28) / ratio,
+          compressUs: 10 + depth,
+          decompressUs: null,
+        })),
+      },
+      28,
+    )
+  const near = (got: number, wanted: number): void => assert.ok(Math.abs(got - wanted) < 1e-9, `${got}, ${wanted}`)
+  const zstd = curveOf('zstd', ratios)
+  near(zstd.ratio(585), 3.7)
+  near(zstd.ratio(586), 3.27)
+  near(zstd.ratio(1_024), 3.27)
+  near(zstd.ratio(9_000), 3.27)
+  assert.ok(zstd.ratio(128) > 3.2 && zstd.ratio(128) < 3.7)
+  assert.ok(curveOf('zstd', [...ratios, [4_096, 3.4]]).ratio(2_000) > 3.27)
+  near(curveOf('gzip', ratios).ratio(1_024), 3.7)
+  near(curveOf('zstd', [...ratios.slice(0, 2), [1_024, 3.65]]).ratio(1_024), 3.7)
+})
+
 test('assumed ratios are near the measured ones of the reference', () => {
   const reference: readonly (readonly ['gzip' | 'snappy' | 'lz4' | 'zstd', number | null, number, number, number])[] = [
     ['gzip', 6, 862, 10, 2.91],

@@ -78,9 +78,17 @@ test('unknown books, meters and machines are errors that name what there is (B1)
 test('own machines cost nothing until the owner says what: an error, never zero (B1)', () => {
   const configuration = defaultConfiguration({ cluster: 'mine', partitions: 4, replication: 3, retentionMs: 3_600_000 })
   const bare = clusterModel({ name: 'mine', book: priceBook('own-hardware') })
-  refused('MQ_PRICE_MISSING', /own-hardware/, () =>
-    costOf(traffic, configuration, bare, predict(traffic, configuration, bare)),
-  )
+  for (const meter of ['cross-zone-transfer', 'broker-storage', 'broker-compute', 'client-compute']) {
+    refused('MQ_PRICE_MISSING', new RegExp(`own-hardware.*'${meter}'`), () =>
+      costOf(traffic, configuration, bare, predict(traffic, configuration, bare)),
+    )
+  }
+  const one = overrideFigures(priceBook('own-hardware'), {
+    'broker-storage': 0.02,
+    'client-compute': 0,
+    'broker-compute': 0.01,
+  })
+  refused('MQ_PRICE_MISSING', /'cross-zone-transfer' \([^)]*\)$/, () => figureOf(one, 'cross-zone-transfer'))
   const book = overrideFigures(priceBook('own-hardware'), {
     'cross-zone-transfer': 0,
     'broker-storage': 0.02,

@@ -36,7 +36,7 @@ export const PROBE_CANDIDATES: readonly ProbeCandidate[] = [
   { codec: 'gzip', codecLevel: 6 },
   { codec: 'zstd', codecLevel: 6 },
 ]
-export const PROBE_DEPTHS: readonly number[] = [1, 4, 16, 64, 256, 1_024]
+export const PROBE_DEPTHS: readonly number[] = [1, 4, 16, 64, 256, 1_024, 4_096]
 
 /** Batches measured at a depth: many of the small ones, whose sizes differ most and whose times are shortest. */
 const MOST_SLICES = 32

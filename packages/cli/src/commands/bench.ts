@@ -8,6 +8,7 @@ import { Exit } from '../failures.ts'
 import type { Io } from '../io.ts'
 import { apiFor, checkMqId, type OutputFlags, wholeNumber, withExamples, withOutput, withTarget } from '../options.ts'
 import { print } from '../output.ts'
+import { pause } from '../pause.ts'
 import { startProgress } from '../progress.ts'
 import { twinProgress, twinText } from '../twin-view.ts'
 
@@ -72,19 +73,5 @@ async function run(io: Io, api: ControlPlaneApi, id: string, flags: BenchFlags):
     throw error
   } finally {
     progress.stop()
-  }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted()
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const stop = (): void => reject(signal.reason)
-  const timer = setTimeout(resolve, ms)
-  signal.addEventListener('abort', stop, { once: true })
-  try {
-    await promise
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', stop)
   }
 }

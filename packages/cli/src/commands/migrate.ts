@@ -12,6 +12,7 @@ import type { Io } from '../io.ts'
 import { migrationPlanText, migrationText, progressText } from '../migration-view.ts'
 import { apiFor, checkMqId, type OutputFlags, wholeNumber, withExamples, withOutput, withTarget } from '../options.ts'
 import { print } from '../output.ts'
+import { pause } from '../pause.ts'
 import { startProgress } from '../progress.ts'
 
 interface MigrateFlags extends OutputFlags, TargetFlags {
@@ -140,19 +141,4 @@ export function migrationNumber(text: string | undefined): string {
     'MQ_OPTION_INVALID',
     text === undefined ? 'Say which migration: its number from mq migrations' : `'${text}' is not a migration's number`,
   )
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted()
-  await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop)
-      resolve()
-    }, ms)
-    const stop = (): void => {
-      clearTimeout(timer)
-      reject(signal.reason)
-    }
-    signal.addEventListener('abort', stop, { once: true })
-  })
 }

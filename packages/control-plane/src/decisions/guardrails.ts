@@ -16,7 +16,9 @@ const RETRY_SHARE = 0.02
 const BUFFER_TIMES = 4
 const LEAST_BUFFER_BYTES = 16 * 1_024 * 1_024
 const THROUGHPUT_SHARE = 0.5
+/** What has to be seen before a rate says anything: so many windows, or so long. */
 const LEAST_WINDOWS_FOR_RATE = 4
+const LEAST_MS_FOR_RATE = 20_000
 /** Windows with a p99 over the limit before it counts, unless one is far over. */
 const LATE_WINDOWS = 2
 const FAR_OVER = 2
@@ -140,11 +142,13 @@ export function throughput({ onTrial, rest, before }: Pick<GuardrailInput, 'onTr
   // A slow hour slows the rest, too; a slow setting does not.
   const expected = rest.length === 0 ? usual : Math.min(usual, rateOf(rest))
   const now = rateOf(onTrial)
+  const isEnough =
+    onTrial.length >= LEAST_WINDOWS_FOR_RATE || sum(onTrial, ({ activeMs }) => activeMs) >= LEAST_MS_FOR_RATE
   return {
     name: 'throughput',
     limit: `at least ${Math.floor(expected * THROUGHPUT_SHARE)} records/s from an instance`,
     seen: `${Math.round(now)} records/s`,
-    held: onTrial.length < LEAST_WINDOWS_FOR_RATE || now >= expected * THROUGHPUT_SHARE,
+    held: !isEnough || now >= expected * THROUGHPUT_SHARE,
   }
 }
 

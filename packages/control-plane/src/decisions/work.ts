@@ -21,6 +21,7 @@ import type { Policies } from './policies.ts'
 import type { PriceReading } from './readings.ts'
 import type { DecisionRecord } from './record.ts'
 import type { PriceWindow } from './samples.ts'
+import type { SeenLog } from './world-view.ts'
 
 /** The part of the traffic that decisions look at. */
 export interface TrafficReader {
@@ -48,7 +49,7 @@ export interface Work {
   /** The same for windows of readers. */
   readonly readingPricer: (active: ActiveId) => PriceReading | undefined
   /** What the log of a topic held when its cluster was last looked at; one copy. */
-  readonly seenLog: (cluster: string, topic: string) => { readonly atMs: number; readonly bytes: number } | null
+  readonly seenLog: SeenLog
 }
 
 export function activeOf({ registry }: Pick<Work, 'registry'>, mqId: string): ActiveId | undefined {

@@ -32,7 +32,7 @@ export interface Assessment {
   readonly outlook: Omit<Outlook, 'atMs'>
 }
 
-export function outcomeOf({ cost, prediction }: Candidate): Outcome {
+export function outcomeOf({ cost, prediction }: Pick<Candidate, 'cost' | 'prediction'>): Outcome {
   return {
     usdPerMonth: cost.usdPerMonth,
     usdPerMillionRecords: cost.usdPerMillionRecords,

@@ -121,3 +121,6 @@ export function withDone(
 ): MigrationRecord {
   return withStep(record, name, nowMs, { endedAtMs: nowMs, problem: null, result })
 }
+
+/** Times are kept to the tenth of a millisecond. */
+export const tenths = (ms: number): number => Math.round(ms * 10) / 10

@@ -8,7 +8,7 @@ import type { EpochTally, MigrationReport, MigrationStepName, Spread, VerdictChe
 import { Sketch } from '../telemetry/sketch.ts'
 import { foreignText } from './foreign.ts'
 import { isEnd } from './machine.ts'
-import { type MigrationRecord, type MoveTally, stepOf } from './record.ts'
+import { type MigrationRecord, type MoveTally, stepOf, tenths } from './record.ts'
 
 export function reportOf(record: MigrationRecord): MigrationReport {
   const { data, createdAtMs, endedAtMs } = record
@@ -196,4 +196,3 @@ function writersCheck({ data }: MigrationRecord): VerdictCheck {
 }
 
 const sum = (offsets: readonly string[]): bigint => offsets.reduce((all, offset) => all + BigInt(offset), 0n)
-const tenths = (ms: number): number => Math.round(ms * 10) / 10

@@ -9,7 +9,7 @@
  */
 import { MqError, type SealProof } from '@mq/contract'
 import { settingsOf, withSettings } from '../provision/decide.ts'
-import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
+import { type MigrationRecord, stepOf, tenths, withDone, withStep } from './record.ts'
 import { range, type Work } from './work.ts'
 
 /** A seal request whose effect does not show is repeated. */
@@ -213,5 +213,3 @@ export async function open(work: Work, number: number): Promise<void> {
     (row, revision) => withDone(row, 'open', logbook.nowMs, { records: String(records), revision }),
   )
 }
-
-const tenths = (ms: number): number => Math.round(ms * 10) / 10

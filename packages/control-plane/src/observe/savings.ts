@@ -6,7 +6,7 @@
  * V3. Fewer than three copies are never proposed: what the third one costs is a price of durability, shown apart.
  */
 import type { Codec } from '@mq/contract'
-import { type ClusterModel, type Cost, codecName, SEGMENT_BYTES, segmentMs } from '@mq/economics'
+import { type ClusterModel, type Cost, codecName, NO_QUANTITIES, SEGMENT_BYTES, segmentMs } from '@mq/economics'
 import { costOfState, type TopicBill, type TopicState, withCpu, withStored } from './topic-bill.ts'
 
 export type SavingKind =
@@ -62,18 +62,6 @@ const LINGER_MS = 50
 /** A codec that saves less is not worth anybody's afternoon. */
 const LEAST_SHARE = 0.03
 const LEAST_USD = 0.01
-const NOTHING: TopicState['quantities'] = {
-  recordsPerSecond: 0,
-  wireBytesPerSecond: 0,
-  logicalBytesPerSecond: 0,
-  brokerCpuUsPerSecond: 0,
-  producerCpuUsPerSecond: 0,
-  consumerCpuUsPerSecond: 0,
-  localBytes: 0,
-  remoteBytes: 0,
-  localLogicalBytes: 0,
-  remoteLogicalBytes: 0,
-}
 
 /** In the order in which they are counted: the surest first. */
 export function savingsOf(bill: TopicBill, cluster: ClusterModel, nowMs: number): TopicSavings {
@@ -299,7 +287,7 @@ function idleTopic({ topic, readers, cost }: TopicBill, nowMs: number): Change |
       ? 'it holds no record and nobody reads it'
       : `its newest record is ${daysText(ageMs!)} old and no group reads it${topic.configs?.compacted === true ? '; it is compacted, so it may be reference data' : ''}`,
     confidence: topic.configs?.compacted === true ? 'low' : (ageMs ?? LONG_IDLE_MS) >= LONG_IDLE_MS ? 'high' : 'medium',
-    apply: ({ shape }) => ({ shape: { ...shape, partitions: 0 }, quantities: NOTHING }),
+    apply: ({ shape }) => ({ shape: { ...shape, partitions: 0 }, quantities: NO_QUANTITIES }),
   }
 }
 
@@ -311,7 +299,7 @@ function unreadTopic({ topic, readers, idleGroups, state }: TopicBill): Change |
     change: 'ask whether it is needed: it is written, and no group reads it',
     assumption: `${idleGroups === 0 ? 'no group has a position on it' : `${idleGroups} group${idleGroups === 1 ? ' has a position' : 's have positions'} on it and no members`}; readers without a group leave no trace in Kafka`,
     confidence: 'low',
-    apply: ({ shape }) => ({ shape: { ...shape, partitions: 0 }, quantities: NOTHING }),
+    apply: ({ shape }) => ({ shape: { ...shape, partitions: 0 }, quantities: NO_QUANTITIES }),
   }
 }
 

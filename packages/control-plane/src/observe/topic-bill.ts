@@ -10,6 +10,7 @@ import {
   type ClusterModel,
   type Cost,
   FOREVER_MS,
+  NO_QUANTITIES,
   type Quantities,
   type Shape,
   storedBytes,
@@ -99,16 +100,10 @@ export function billOf(
     peakMultiple: 1,
   }
   const moving: Quantities = {
+    ...NO_QUANTITIES,
     recordsPerSecond,
     wireBytesPerSecond: wire,
     logicalBytesPerSecond: wire * ratioOf(topic),
-    brokerCpuUsPerSecond: 0,
-    producerCpuUsPerSecond: 0,
-    consumerCpuUsPerSecond: 0,
-    localBytes: 0,
-    remoteBytes: 0,
-    localLogicalBytes: 0,
-    remoteLogicalBytes: 0,
   }
   const quantities = withStored(moving, stored.localBytes, stored.remoteBytes, ratioOf(topic))
   const state: TopicState = { quantities: withCpu(quantities, shape, cluster), shape }

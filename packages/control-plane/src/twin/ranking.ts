@@ -10,12 +10,12 @@ import {
   type ClientKnobs,
   type ClusterModel,
   type Configuration,
-  costOf,
+  candidateOf,
   measuredCost,
-  predict,
   sameKnobs,
   type Workload,
 } from '@mq/economics'
+import { outcomeOf } from '../loops/proposal.ts'
 import type { HeardFigures } from './listener.ts'
 import type { SentFigures } from './replay.ts'
 
@@ -42,7 +42,7 @@ export function rank(input: RankingInput): TwinRank[] {
         settings: settingsOf(configuration),
         isCurrent: sameKnobs(configuration, current),
         meetsIntent: heard.endToEndP99Ms <= intent.latencyP99Ms,
-        predicted: predictedOutcome(workload, configuration, cluster),
+        predicted: outcomeOf(candidateOf(workload, configuration, cluster)),
         measured: outcome,
         recordsPerUsd: outcome.usdPerMillionRecords === null ? null : 1e6 / outcome.usdPerMillionRecords,
       }
@@ -102,18 +102,5 @@ function measuredOutcome(
     endToEndP99Ms: heard.endToEndP99Ms,
     wireBytesPerRecord: sent.wireBytes / sent.records,
     recordsPerBatch: sent.records / sent.batches,
-  }
-}
-
-function predictedOutcome(workload: Workload, configuration: Configuration, cluster: ClusterModel): Outcome {
-  const prediction = predict(workload, configuration, cluster)
-  const cost = costOf(workload, configuration, cluster, prediction)
-  return {
-    usdPerMonth: cost.usdPerMonth,
-    usdPerMillionRecords: cost.usdPerMillionRecords,
-    sendP99Ms: prediction.sendP99Ms,
-    endToEndP99Ms: prediction.endToEndP99Ms,
-    wireBytesPerRecord: prediction.wireBytesPerRecord,
-    recordsPerBatch: prediction.recordsPerBatch,
   }
 }

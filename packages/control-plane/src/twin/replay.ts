@@ -7,7 +7,15 @@
  * R3. A replay that falls behind sends late and says by how much: nothing is left out in silence.
  */
 import type { MqError } from '@mq/contract'
-import type { BatchReport, Deps, Producer, ProducerObserver, ProducerTopic, Receipt } from '@mq/kafka'
+import {
+  type BatchReport,
+  type Deps,
+  type Producer,
+  type ProducerObserver,
+  type ProducerTopic,
+  type Receipt,
+  sleep,
+} from '@mq/kafka'
 import type { TwinMessages } from './messages.ts'
 import { quantile } from './quantile.ts'
 
@@ -121,7 +129,8 @@ interface Open {
 export async function replay(options: ReplayOptions): Promise<SentFigures> {
   const { producer, topic, counter, traffic, warmMs, windowMs, deps, signal } = options
   const { clock } = deps
-  await sleep(deps, (options.startAtMs ?? clock.nowMs()) - clock.nowMs(), signal)
+  const startInMs = (options.startAtMs ?? 0) - clock.nowMs()
+  if (startInMs > 0) await sleep(deps, startInMs, signal)
   const startedAt = clock.monotonicMs()
   const latencies: number[] = []
   const open = new Map<Promise<Receipt>, Open>()
@@ -186,18 +195,3 @@ export async function replay(options: ReplayOptions): Promise<SentFigures> {
 /** A turn of the event loop that sends more keeps the answers of the broker waiting. */
 const SENDS_PER_TURN = 2_000
 const MAX_WAIT_MS = 100
-
-export async function sleep(deps: Deps, ms: number, signal?: AbortSignal): Promise<void> {
-  signal?.throwIfAborted()
-  if (ms <= 0) return
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const timer = deps.timers.setTimeout(resolve, ms)
-  const onAbort = (): void => reject(signal?.reason)
-  signal?.addEventListener('abort', onAbort, { once: true })
-  try {
-    await promise
-  } finally {
-    deps.timers.clearTimeout(timer)
-    signal?.removeEventListener('abort', onAbort)
-  }
-}

@@ -8,13 +8,13 @@
  * N4. Nothing but the shadow topic is written or read.
  */
 import type { ConsumerSettings, ProducerSettings } from '@mq/contract'
-import { type Admin, type Cluster, type Deps, MemoryBudget, Producer } from '@mq/kafka'
+import { type Admin, type Cluster, type Deps, MemoryBudget, Producer, sleep, within } from '@mq/kafka'
 import { type HeardFigures, Listener } from './listener.ts'
 import type { TwinMessage } from './messages.ts'
 import { poissonMoments } from './messages.ts'
 import { median } from './quantile.ts'
 import { seeded } from './recipe.ts'
-import { replay, SentCounter, type SentFigures, sleep } from './replay.ts'
+import { replay, SentCounter, type SentFigures } from './replay.ts'
 
 /** Every shadow topic begins with it; nothing else may. */
 export const TWIN_TOPIC_PREFIX = 'mq.twin.'
@@ -110,7 +110,8 @@ export async function runTwin<C extends TwinCandidate>(options: TwinOptions<C>):
       cut: plan.cut,
     }
   } finally {
-    await within(deps, DELETE_LIMIT_MS, admin.deleteTopic(topic))
+    // What cannot be deleted now is swept later (N2).
+    await within(deps, DELETE_LIMIT_MS, () => new Error('late'), admin.deleteTopic(topic)).catch(() => undefined)
   }
 }
 
@@ -232,10 +233,4 @@ function middle(runs: readonly TwinRound[]): TwinRound {
       Object.keys(figures[0] ?? {}).map((name) => [name, median(figures.map((one) => one[name as keyof F] as number))]),
     ) as F
   return { sent: of(runs.map(({ sent }) => sent)), heard: of(runs.map(({ heard }) => heard)) }
-}
-
-async function within(deps: Deps, ms: number, work: Promise<unknown>): Promise<void> {
-  const stop = new AbortController()
-  await Promise.race([work.catch(() => undefined), sleep(deps, ms, stop.signal).catch(() => undefined)])
-  stop.abort()
 }
