@@ -65,7 +65,7 @@ export interface SweepOptions {
 const MOST_TOGETHER = 24
 const MOST_REQUESTS = 800
 const MOST_MESSAGES = 10_000
-const MOST_BYTES = 16e6
+const MOST_BYTES = 5e6
 const START_MS = 250
 const GRACE_MS = 300
 

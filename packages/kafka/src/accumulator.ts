@@ -2,7 +2,8 @@
  * Where the records of one partition gather: the open batch that takes more, and the closed ones that wait for their turn.
  *
  * A1. Batches leave in the order they were opened, and hold records in the order they were appended.
- * A2. A batch is closed when the next record does not fit, when memory is spent, or when its time has come. Closed batches are
+ * A2. A batch is closed when it is full or the next record does not fit, when memory is spent, or when its time has come; after a record
+ *     without a key already when another one like those before would not fit, since that one would go elsewhere. Closed batches are
  *     compressed while others are on the wire, so the first one may not be ready yet.
  * A3. No batch is longer than min(batchBytes, maxMessageBytes), save one with a single record of at most maxMessageBytes.
  */
@@ -94,13 +95,23 @@ export class Accumulator {
     const open = this.#open
     if (open !== null) {
       const needed = open.encoder.tryAppend(key, value, headers, timestampMs, this.#limitBytes)
-      if (needed === 0) return open
+      if (needed === 0) return this.#taken(open, key)
       if (needed <= this.#limitBytes && this.#grow(open, needed)) {
-        if (open.encoder.tryAppend(key, value, headers, timestampMs, this.#limitBytes) === 0) return open
+        if (open.encoder.tryAppend(key, value, headers, timestampMs, this.#limitBytes) === 0) {
+          return this.#taken(open, key)
+        }
       }
       this.close()
     }
     return this.#openWith(key, value, headers, timestampMs)
+  }
+
+  /** Nothing more joins a batch that is full, nor does a record without a key that would find no room: neither lingers (A2). */
+  #taken(batch: PendingBatch, key: Bytes | null): PendingBatch {
+    const { length, count } = batch.encoder
+    const left = this.#limitBytes - length
+    if (left <= 0 || (key === null && length - HEADER_BYTES > left * count)) this.close()
+    return batch
   }
 
   /** Closes the open batch, if there is one (A2). */
@@ -172,7 +183,7 @@ export class Accumulator {
     }
     this.#open = batch
     this.#events.opened(openedAtMs + lingerMs)
-    return batch
+    return this.#taken(batch, key)
   }
 
   #seal(batch: PendingBatch): void {

@@ -275,6 +275,23 @@ test('a lingering batch leaves when its time is up, when it is full, or when som
   }),
 )
 
+test(
+  'what nothing can join does not linger: a record larger than a batch, and records without a key as many as fit',
+  TIMEOUT,
+  () =>
+    onStage({}, { settings: { lingerMs: 600_000, batchBytes: 1_024 } }, async ({ broker, producer }) => {
+      const topic = producer.topic('t', 1)
+      await producer.send(topic, null, Buffer.alloc(2_000))
+      await producer.send(topic, 'k', Buffer.alloc(2_000))
+      await producer.send(topic, null, Buffer.alloc(600))
+      await Promise.all(numbered(2).map(() => producer.send(topic, null, Buffer.alloc(400))))
+      assert.deepEqual(
+        broker.log('t', 0).batches.map(({ records }) => records.length),
+        [1, 1, 1, 2],
+      )
+    }),
+)
+
 test('settings change between batches: codec, size and linger', TIMEOUT, () =>
   onStage({}, {}, async ({ broker, producer }) => {
     const topic = producer.topic('t', 1)
