@@ -11,7 +11,7 @@ import { feedbackOf } from '../src/loops/feedback.ts'
 import { partitioning } from '../src/loops/partitions.ts'
 import { assessPlacement, placement } from '../src/loops/placement.ts'
 import { assessRetention, retention } from '../src/loops/retention.ts'
-import { LATENCY_MARGIN } from '../src/loops/settings.ts'
+import { LATENCY_MARGIN, sendLimitMs } from '../src/loops/settings.ts'
 import { usualTimes } from '../src/loops/times.ts'
 import { assessTuning, tuning } from '../src/loops/tuning.ts'
 import type { IdWorld } from '../src/loops/world.ts'
@@ -63,7 +63,7 @@ describe('tuning', () => {
     assert.equal(JSON.stringify(world), text)
   })
 
-  test('whatever the intent, no proposal leaves it (T2)', () => {
+  test('whatever the intent and however slow its readers, no proposal leaves it, nor breaks the guardrail that will watch it (T2)', () => {
     let proposals = 0
     fc.assert(
       fc.property(
@@ -72,11 +72,13 @@ describe('tuning', () => {
         fc.integer({ min: 20, max: 20_000 }),
         fc.integer({ min: 1, max: 32 }),
         fc.integer({ min: 20_000, max: 1_048_576 }),
-        (latencyP99Ms, recordsPerSecond, framedBytes, producers, largestBatchBytes) => {
+        fc.integer({ min: 0, max: 3_000 }),
+        (latencyP99Ms, recordsPerSecond, framedBytes, producers, largestBatchBytes, readingP99Ms) => {
           const intent = Intent.parse({ latencyP99Ms, retention: '1d' })
           const one = anId({
             intent,
             largestBatchBytes,
+            readingP99Ms,
             workload: { ...workload, recordsPerSecond, framedBytes, recordBytes: framedBytes, producers },
           })
           for (const { change, predicted } of tuning(aWorld([one]))) {
@@ -85,7 +87,12 @@ describe('tuning', () => {
               predicted.endToEndP99Ms! <= latencyP99Ms * LATENCY_MARGIN + 1,
               `${predicted.endToEndP99Ms} of ${latencyP99Ms}`,
             )
-            if (change.kind === 'producer-settings') assert.ok(change.after.batchBytes <= largestBatchBytes)
+            if (change.kind !== 'producer-settings') continue
+            assert.ok(change.after.batchBytes <= largestBatchBytes)
+            assert.ok(
+              predicted.sendP99Ms! <= sendLimitMs(one),
+              `a send of ${predicted.sendP99Ms} would be stopped at ${sendLimitMs(one)}`,
+            )
           }
         },
       ),

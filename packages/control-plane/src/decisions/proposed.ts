@@ -8,14 +8,11 @@
  */
 import type { DecisionState } from '@mq/contract'
 import { type Proposal, usd } from '../loops/proposal.ts'
-import { LATENCY_MARGIN } from '../loops/settings.ts'
+import { sendLimitMs } from '../loops/settings.ts'
 import type { IdWorld, World } from '../loops/world.ts'
 import { intentKey } from '../provision/decide.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { DecisionRecord, Repair } from './record.ts'
-
-/** A send gets at least this long: under it clocks and timers decide. */
-const LEAST_SEND_MS = 5
 
 export function newRecord(
   world: World,
@@ -95,14 +92,6 @@ export function newRecord(
       undoMigration: null,
     },
   }
-}
-
-/** What sending may take: the promise of the intent, with room, less what reading takes anyway. */
-export function sendLimitMs({ intent, readingP99Ms }: Pick<IdWorld, 'intent' | 'readingP99Ms'>): number {
-  const allowed = intent.latencyP99Ms * LATENCY_MARGIN
-  // Readers that are slow by themselves must not leave sending without any time.
-  const reading = Math.min(readingP99Ms ?? 0, allowed / 2)
-  return Math.max(LEAST_SEND_MS, allowed - reading)
 }
 
 function repairOf({ repair }: Proposal): Repair | null {

@@ -73,12 +73,20 @@ function idWorld(options: EngineOptions, looks: Looks, id: string, closely: bool
     stretches: stretchesOf(windows, first, nowMs),
     observedMs: closely ? nowMs - first : (profile?.observedMs ?? 0),
     records: closely ? windows.reduce((sum, { records }) => sum + records, 0) : (profile?.records ?? 0),
-    readingP99Ms: endToEnd === null || sendP99Ms === null ? null : Math.max(0, endToEnd - sendP99Ms),
+    readingP99Ms: leastOf(beyond(endToEnd, sendP99Ms), beyond(look.endToEndMs, look.sendMs)),
     whyNoReaders: closely ? whyNoReaders(readingNow(options, id)) : null,
     looks: looks.take(id, look, active.spec.intent.latencyP99Ms, changedAtMs, spellMs(options)),
     isBusy: active.pending !== null || ledger.handingOver(id) !== undefined,
     decisions,
   }
+}
+
+const beyond = (endToEndMs: number | null, sendMs: number | null): number | null =>
+  endToEndMs === null || sendMs === null ? null : Math.max(0, endToEndMs - sendMs)
+
+/** A group that began in the middle of a log, or fell behind for a moment, was late once: neither then nor now alone says how it reads. */
+function leastOf(ever: number | null, lately: number | null): number | null {
+  return ever === null || lately === null ? (ever ?? lately) : Math.min(ever, lately)
 }
 
 /** A minute with few records has no p99 worth a look. */

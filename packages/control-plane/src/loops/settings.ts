@@ -10,6 +10,31 @@ const KIB = 1_024
 /** Room that is left below the promise of the intent: models and clocks are not exact. */
 export const LATENCY_MARGIN = 0.8
 
+/** What stops a trial lies between what is chosen and what is promised: windows differ, and what was just chosen must not fail by that. */
+const GUARD_MARGIN = 0.9
+/** A send gets at least this long: under it clocks and timers decide. */
+const LEAST_SEND_MS = 5
+
+/** What sending may take on trial and after: the promise of the intent, with room, less what reading takes anyway. */
+export function sendLimitMs({ intent, readingP99Ms }: Pick<IdWorld, 'intent' | 'readingP99Ms'>): number {
+  const allowed = intent.latencyP99Ms * GUARD_MARGIN
+  // Readers that are slow by themselves must not leave sending without any time.
+  const reading = Math.min(readingP99Ms ?? 0, allowed / 2)
+  return Math.max(LEAST_SEND_MS, allowed - reading)
+}
+
+/**
+ * What the model may predict end to end, so that sending keeps its limit with the room that the intent has: readers may really take longer
+ * than the model thinks.
+ */
+export function promisedMs(one: Pick<IdWorld, 'intent' | 'readingP99Ms'>, { prediction }: Candidate): number {
+  const modelled = Math.max(0, prediction.endToEndP99Ms - prediction.sendP99Ms)
+  return Math.min(
+    one.intent.latencyP99Ms * LATENCY_MARGIN,
+    (sendLimitMs(one) * LATENCY_MARGIN) / GUARD_MARGIN + modelled,
+  )
+}
+
 /** Why a proposal is made, in its own words. */
 export interface Motive {
   /** Of each setting that changes. */

@@ -20,11 +20,11 @@ import {
   consumerGrid,
   consumerOf,
   consumerProposal,
-  LATENCY_MARGIN,
   ms,
   producerGrid,
   producerOf,
   producerProposal,
+  promisedMs,
   savingMotive,
   settingsKey,
   triedLately,
@@ -80,7 +80,7 @@ function assess(world: World, one: IdWorld): Assessment {
     const answer = repairing(world, one, now, lateness, feedback, solveWithin)
     return typeof answer === 'string' ? say('unmet', answer) : proposed(one, answer)
   }
-  const asked = (one.intent.latencyP99Ms * LATENCY_MARGIN) / Math.max(feedback.latencyFactor, rememberedFactor(one))
+  const asked = promisedMs(one, now) / Math.max(feedback.latencyFactor, rememberedFactor(one))
   const isHeld = !mayBeSlower(world, one)
   const solve = (grid: Grid): Optimum =>
     solveWithin(grid, isHeld ? Math.min(asked, now.peakEndToEndP99Ms * AS_FAST) : asked)
