@@ -120,7 +120,9 @@ export function specWithout(spec: IdSpec, record: DecisionRecord): IdSpec | unde
   const hasTrial = spec.trial?.decision === number
   const trial = hasTrial ? null : spec.trial
   if (change.kind === 'producer-settings' && sameSettings(spec.producer, change.after)) {
-    return { ...spec, choices: restored, producer: change.before, trial }
+    // A trial of readers names the settings to send with only because a trial names both.
+    const held = trial?.consumer === undefined ? trial : { ...trial, producer: change.before }
+    return { ...spec, choices: restored, producer: change.before, trial: held }
   }
   if (change.kind === 'consumer-settings' && sameSettings(spec.consumer, change.after)) {
     return { ...spec, choices: restored, consumer: change.before, trial }
