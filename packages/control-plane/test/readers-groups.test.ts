@@ -50,6 +50,32 @@ describe('who tries', () => {
     const groups = new Set(trying.trial?.instances.map((name) => name.replace(/-.*/, '')))
     assert.deepEqual([...groups].sort(), ['large', ...Object.keys(small)])
   })
+
+  test('who has a clock that is behind does not try, and keeps nothing from being tried (K1)', TIMEOUT, async (t) => {
+    const fleet: ReadersFleet = new ReadersFleet({
+      groups: { billing: 10, search: 1 },
+      tells: ({ instance }, _settings, _trial, { records }) =>
+        instance === 'billing-000' ? { endToEndLatencyUs: fleet.latency(0, records) } : {},
+    })
+    await fleet.start(t)
+    await fleet.declare()
+    const decision = await fleet.until(150, 'kept', 'undone')
+    assert.equal(decision?.state, 'kept', decision?.status ?? JSON.stringify(fleet.engine.outlooks()))
+    assert.deepEqual([...fleet.touched].sort(), ['billing-001', 'search-000'])
+  })
+
+  test('where only clocks that are behind read a group, a person decides (K1)', TIMEOUT, async (t) => {
+    const fleet: ReadersFleet = new ReadersFleet({
+      groups: { billing: 10, search: 1 },
+      tells: ({ group }, _settings, _trial, { records }) =>
+        group === 'search' ? { endToEndLatencyUs: fleet.latency(0, records) } : {},
+    })
+    await fleet.start(t)
+    await fleet.declare()
+    const waiting = await fleet.until(100, 'waiting', 'trial')
+    assert.equal(waiting?.state, 'waiting', waiting?.status ?? JSON.stringify(fleet.engine.outlooks()))
+    assert.match(waiting.status, /the clocks of the readers of group 'search' cannot be built on/)
+  })
 })
 
 describe('groups that are slow by themselves', () => {
@@ -111,6 +137,66 @@ describe('groups that are slow by themselves', () => {
     assert.match(decision.status, /guardrail latency: .* at most 500 ms/)
     assert.deepEqual(fleet.binding.consumer, consumer)
   })
+})
+
+describe('harm that is easily passed over', () => {
+  for (const timing of ['dev', 'usual'] as const) {
+    test(
+      `readers of one record a second, ${timing} timing: what takes too long is undone within 60 s (R5)`,
+      TIMEOUT,
+      async (t) => {
+        const fleet: ReadersFleet = new ReadersFleet({
+          groups: { billing: 20 },
+          recordsPerSecond: 20,
+          timing,
+          tells: (_reader, _settings, trial, { records }) =>
+            trial === null ? {} : { endToEndLatencyUs: fleet.latency(5_000, records) },
+        })
+        await fleet.start(t)
+        await fleet.declare({ fetchMinBytes: 1, fetchMaxWaitMs: 1 })
+        const trying = await fleet.until(timing === 'dev' ? 150 : 3_000, 'trial')
+        assert.equal(trying?.state, 'trial', trying?.status ?? JSON.stringify(fleet.engine.outlooks()))
+        const began = fleet.second
+        const undone = await fleet.until(60, 'undone')
+        assert.equal(undone?.state, 'undone', `${undone?.status}`)
+        t.diagnostic(`${timing}: undone after ${fleet.second - began} s: ${undone.status}`)
+        assert.match(undone.status, /guardrail latency/)
+      },
+    )
+
+    test(
+      `a reader that stops in one of its groups only, ${timing} timing: undone within 60 s (R4)`,
+      TIMEOUT,
+      async (t) => {
+        const stops = { throughput: { records: 0, batches: 0, wireBytes: 0, recordBytes: 0 }, silence: null } as const
+        for (const [name, told] of Object.entries(stops)) {
+          const fleet: ReadersFleet = new ReadersFleet({
+            groups: { busy: 10, other: 10 },
+            instanceOf: (_group, nth) => `worker-${nth}`,
+            timing,
+            tells: ({ group }, _settings, trial) =>
+              group === 'other' && trial !== null && told !== null
+                ? { ...told, endToEndLatencyUs: fleet.latency(1, 0) }
+                : {},
+          })
+          await fleet.start(t)
+          await fleet.declare()
+          const trying = await fleet.until(timing === 'dev' ? 150 : 1_500, 'trial')
+          assert.equal(trying?.state, 'trial', trying?.status ?? JSON.stringify(fleet.engine.outlooks()))
+          assert.equal(trying.trial?.instances.length, 1)
+          const began = fleet.second
+          if (told === null) {
+            const [named] = trying.trial.instances
+            fleet.readers = fleet.readers.filter(({ instance, group }) => group !== 'other' || instance !== named)
+          }
+          const undone = await fleet.until(60, 'undone')
+          assert.equal(undone?.state, 'undone', `${name}: ${undone?.status}`)
+          t.diagnostic(`${timing}: undone after ${fleet.second - began} s: ${undone.status}`)
+          assert.match(undone.status, new RegExp(`guardrail ${name}`))
+        }
+      },
+    )
+  }
 })
 
 describe('the time before', () => {
