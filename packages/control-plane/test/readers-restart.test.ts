@@ -37,6 +37,37 @@ for (const at of ['trial', 'watching']) {
   })
 }
 
+test('in the usual timing a restart in the middle of a trial does not end it, and none begins on a few reports', {
+  timeout: 120_000,
+}, async (t) => {
+  const dataDir = temporaryFolder(t)
+  const fleet = new ReadersFleet({ groups: { billing: 20 }, timing: 'usual' })
+  const plane = await fleet.start(t, { dataDir })
+  await plane.call('PUT', '/v1/policies/global', { maxChangesPerDay: 0 })
+  await fleet.declare()
+  const approved = await fleet.until(1_500, 'approved')
+  assert.equal(approved?.state, 'approved', approved?.status ?? JSON.stringify(fleet.engine.outlooks()))
+  await plane.call('PUT', '/v1/policies/global', { maxChangesPerDay: 6 })
+  await fleet.plane.close()
+  await fleet.start(t, { dataDir })
+  await fleet.run(45)
+  assert.equal((await fleet.fetching())?.state, 'approved')
+  assert.match((await fleet.fetching())!.status, /since the control plane began/)
+  const trying = await fleet.until(30, 'trial')
+  assert.equal(trying?.state, 'trial', `${trying?.status}`)
+  assert.deepEqual([trying.trial?.design, trying.trial?.instances.length], ['instances', 2])
+  await fleet.run(120)
+  await fleet.plane.close()
+  // Longer than anybody may be silent.
+  fleet.clock.advance(60_000)
+  await fleet.start(t, { dataDir })
+  await fleet.run(60)
+  const after = await fleet.fetching()
+  assert.ok(after?.state === 'trial' || after?.state === 'watching', `${after?.state} ${after?.status}`)
+  const decision = await fleet.until(1_500, 'kept', 'undone')
+  assert.equal(decision?.state, 'kept', `${decision?.status}`)
+})
+
 test('killed before or after any write, the next process carries it on or takes it back', TIMEOUT, async (t) => {
   const ends: Record<string, number> = {}
   for (const when of ['before', 'after'] as const) {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { chooseReaders } from '../src/decisions/canary.ts'
+import { chooseReaders, untried } from '../src/decisions/canary.ts'
 import { type ReaderGuardrailInput, readerGuardrails } from '../src/decisions/reader-guardrails.ts'
 import { isPlausibleReading, reportingOf, whyNoReaders } from '../src/decisions/readings.ts'
 import type { Sample } from '../src/decisions/samples.ts'
@@ -55,10 +55,17 @@ function windows(
 }
 
 describe('the readers that try', () => {
-  test('at most a tenth of the members of each group and at least one, whoever reads for whom (N4)', () => {
+  test('at most a tenth of the members of each group, whoever reads for whom, and at least one where that can be (N4)', () => {
     const members = fc.uniqueArray(fc.nat(40), { minLength: 1, maxLength: 30 })
+    const few = fc.uniqueArray(fc.nat(6), { minLength: 1, maxLength: 4 })
+    const groupsOf = fc.oneof(
+      fc.array(members, { minLength: 1, maxLength: 4 }),
+      fc.array(few, { minLength: 4, maxLength: 8 }),
+    )
+    const most = (own: readonly number[]): number => Math.max(1, Math.floor(own.length * 0.1))
+    let [tried, left] = [0, 0]
     fc.assert(
-      fc.property(fc.array(members, { minLength: 1, maxLength: 4 }), fc.nat(5), (groups, seed) => {
+      fc.property(groupsOf, fc.nat(5), (groups, seed) => {
         const recent = groups.flatMap((own, nth) =>
           own.map((one) => reading(`g${nth}`, `i${one}`, { records: 80 + ((one * 7 + seed) % 40) })),
         )
@@ -66,15 +73,32 @@ describe('the readers that try', () => {
         const all = new Set(groups.flat())
         assert.equal(canary.ofInstances, all.size)
         assert.equal(canary.design, canary.instances.length === all.size ? 'windows' : 'instances')
-        const over = groups.filter((own) => {
-          const named = own.filter((one) => canary.instances.includes(`i${one}`)).length
-          assert.ok(named >= 1, 'every group tries')
-          return named > Math.max(1, Math.floor(own.length * 0.1))
-        })
-        // Only where one process reads for several groups can another group have more than its share.
-        if (over.length > 0) assert.ok(groups.flat().length > all.size)
+        const onTrial = (own: readonly number[]): number =>
+          own.filter((one) => canary.instances.includes(`i${one}`)).length
+        for (const own of groups) assert.ok(onTrial(own) <= most(own), 'nobody is over its share')
+        const names = groups.map((_, nth) => `g${nth}`)
+        const without = groups.filter((own) => onTrial(own) === 0)
+        assert.equal(untried(names, recent, canary.instances).length, without.length)
+        for (const own of without) {
+          left++
+          // Each of its members would put another group over its share.
+          const isFull = (one: number) => groups.some((other) => other.includes(one) && onTrial(other) >= most(other))
+          assert.ok(own.every(isFull))
+        }
+        if (without.length === 0) tried++
       }),
+      { numRuns: 300 },
     )
+    assert.ok(tried > 50 && left > 0, `${tried} tried, ${left} left out`)
+  })
+
+  test('a group whose every member reads for a private group, too, is never on trial as a whole (N4)', () => {
+    const hosts = Array.from({ length: 10 }, (_, nth) => `host-${nth}`)
+    const recent = hosts.flatMap((host) => [reading('workers', host), reading(`cache-${host}`, host)])
+    const canary = chooseReaders(recent)
+    assert.equal(canary?.instances.length, 1)
+    assert.equal(canary.design, 'instances')
+    assert.equal(untried(['workers', ...hosts.map((host) => `cache-${host}`)], recent, canary.instances).length, 9)
   })
 
   test('one process that reads for all is enough, and nobody else is taken', () => {
@@ -158,7 +182,7 @@ describe('guardrails of readers', () => {
     onTrial: windows('a', 'i', 10, 1),
     rest: [...windows('a', 'j', 10, 1), ...windows('a', 'k', 10, 1)],
     before: windows('a', 'i', 10, 1),
-    endToEndLimitMs: 100,
+    endToEndLimitMs: () => 100,
     reports: windows('a', 'i', 10, 1),
     instances: ['i'],
     beganAtMs: T0,

@@ -1,6 +1,6 @@
 /**
  * Ways to fetch on trial with fake readers: from readers that poll far too often to a kept change, and everything that may not be kept
- * (trial R1-R3, how-tried R4, sides D1-D3, proposed Q3).
+ * (beginning R1, trial R2, R3, how-tried R4, sides D1-D3, proposed Q3).
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Intent } from '@mq/contract'
-import { readingPricerFor } from '../src/decisions/pricing.ts'
+import { readingPricerFor, usualFetchesOf } from '../src/decisions/pricing.ts'
 import { chooseSettings } from '../src/provision/settings-rules.ts'
 import type { ActiveId } from '../src/registry/records.ts'
 import type { TrafficProfile } from '../src/telemetry/profile.ts'
@@ -40,6 +40,18 @@ describe('what a fetch costs', () => {
     // 500 fetches fewer for a thousand records, each of so much CPU of a client.
     const saved = ((500 * main.constants.requestUs) / 1_000 / 3.6e9) * 1e6 * main.book.figures['client-compute']!.usd
     assert.ok(Math.abs((usualA - halfA) / (saved / 2) - 1) < 0.01, `${usualA - halfA} and ${saved / 2}`)
+  })
+
+  test('a group that leaves while a trial runs makes no window cheaper (M3)', () => {
+    const began = profile([group('a', 900), group('b', 100)])
+    const alone = profile([group('a', 900)])
+    const less = { ...load, groups: load.groups.slice(0, 1) }
+    const window = { group: 'a', records: 1_000, fetchRequests: 450 }
+    const before = readingPricerFor(active, main, load, began)!(window)!
+    const frozen = readingPricerFor(active, main, less, alone, usualFetchesOf(began, load))!
+    assert.ok(Math.abs(frozen(window)! / before - 1) < 1e-9)
+    assert.ok(readingPricerFor(active, main, less, alone)!(window)! < before)
+    assert.equal(frozen({ ...window, group: 'new' }), null)
   })
 
   test('a calibrated broker adds what a fetch takes of it (M3)', () => {

@@ -17,7 +17,7 @@ import { Book } from './book.ts'
 import { Desk } from './desk.ts'
 import { Engine } from './engine.ts'
 import { Policies } from './policies.ts'
-import { pricerFor, readingPricerFor } from './pricing.ts'
+import { pricerFor, readingPricerFor, usualFetchesOf } from './pricing.ts'
 import type { TrafficReader } from './work.ts'
 import { configurationOf, logBytesOf, type SeenLog } from './world-view.ts'
 
@@ -63,10 +63,16 @@ export async function assembleDeciding(options: DecidingOptions): Promise<Decidi
       const known = knownOf(active)
       return known === undefined ? undefined : pricerFor(active, known.cluster, known.workload)
     },
-    readingPricer: (active) => {
+    readingPricer: (active, usual) => {
       const known = knownOf(active)
-      return known === undefined ? undefined : readingPricerFor(active, known.cluster, known.workload, known.profile)
+      if (known === undefined) return undefined
+      return readingPricerFor(active, known.cluster, known.workload, known.profile, usual ?? undefined)
     },
+    usualFetches: (active) => {
+      const known = knownOf(active)
+      return known === undefined ? null : usualFetchesOf(known.profile, known.workload)
+    },
+    upSinceMs: deps.clock.nowMs(),
   })
   return { book, policies, engine }
 }

@@ -5,7 +5,8 @@
  * N2. One instance alone has nobody to be compared with: it takes turns with itself.
  * N3. Those nearest to the usual rate go first: what holds for them holds for most.
  * N4. Of readers each group has its share on trial, at most a tenth of its members and at least one. A process that reads for several
- *     groups is on trial in all of them, so those go first that put no other group over its share.
+ *     groups is on trial in all of them, so nobody is taken that puts another group over its share. A group that gets nobody so is named:
+ *     then there is no trial.
  */
 import { byInstance, rateOf, type Sample } from './samples.ts'
 import { median } from './statistics.ts'
@@ -21,8 +22,11 @@ export interface Canary {
   readonly ofInstances: number
 }
 
+/** What is looked at of a window: all of the last windows, so that nobody is passed over. */
+export type Recent = Pick<Sample, 'instance' | 'group' | 'activeMs' | 'records'>
+
 /** @param recent windows of instances that send now; undefined when none does */
-export function chooseCanary(recent: readonly Sample[]): Canary | undefined {
+export function chooseCanary(recent: readonly Recent[]): Canary | undefined {
   const rates = [...byInstance(recent)]
     .map(([instance, samples]) => ({ instance, rate: rateOf(samples) }))
     .filter(({ rate }) => rate > 0)
@@ -40,32 +44,46 @@ export function chooseCanary(recent: readonly Sample[]): Canary | undefined {
   return { design: 'instances', instances, ofInstances: rates.length }
 }
 
-/** N4. @param recent windows of readers that read now; undefined when none does */
-export function chooseReaders(recent: readonly Sample[]): Canary | undefined {
+/**
+ * N4.
+ * @param recent windows of readers that read now; undefined when none does
+ * @param except processes that prove nothing
+ */
+export function chooseReaders(recent: readonly Recent[], except: ReadonlySet<string> = new Set()): Canary | undefined {
   const groups = [...Map.groupBy(recent, ({ group }) => group).values()]
     .map(readersOf)
     .filter(({ rates }) => rates.size > 0)
     .sort((a, b) => a.rates.size - b.rates.size)
   if (groups.length === 0) return undefined
   const chosen = new Set<string>()
-  const onTrial = ({ rates }: Readers): number => [...chosen].filter((instance) => rates.has(instance)).length
-  const isFull = (group: Readers): boolean => onTrial(group) >= group.most
+  const onTrial = new Map(groups.map((group) => [group, 0]))
+  const isFull = (group: Readers): boolean => onTrial.get(group)! >= group.most
   for (const group of groups) {
-    const spills = (instance: string): number =>
-      groups.filter((other) => other !== group && other.rates.has(instance) && isFull(other)).length
+    const spills = (instance: string): boolean =>
+      groups.some((other) => other !== group && isFull(other) && other.rates.has(instance))
     const far = (instance: string): number => Math.abs(Math.log(group.rates.get(instance)! / group.usual))
     while (!isFull(group)) {
       const [best] = [...group.rates.keys()]
-        .filter((instance) => !chosen.has(instance) && group.rates.get(instance)! >= group.usual * LEAST_RATE_SHARE)
-        .sort((a, b) => spills(a) - spills(b) || far(a) - far(b) || (a < b ? -1 : 1))
-      if (best === undefined || (onTrial(group) > 0 && spills(best) > 0)) break
+        .filter((instance) => !chosen.has(instance) && !except.has(instance) && !spills(instance))
+        .filter((instance) => group.rates.get(instance)! >= group.usual * LEAST_RATE_SHARE)
+        .sort((a, b) => far(a) - far(b) || (a < b ? -1 : 1))
+      if (best === undefined) break
       chosen.add(best)
+      for (const one of groups) if (one.rates.has(best)) onTrial.set(one, onTrial.get(one)! + 1)
     }
   }
+  if (chosen.size === 0) return undefined
   const all = new Set(groups.flatMap(({ rates }) => [...rates.keys()]))
-  // N2
+  // N2: all of them are chosen only where each group has one reader.
   const design = chosen.size === all.size ? 'windows' : 'instances'
   return { design, instances: [...chosen].sort(), ofInstances: all.size }
+}
+
+/** N4: those of the groups that have nobody on trial. */
+export function untried(groups: Iterable<string>, recent: readonly Recent[], instances: readonly string[]): string[] {
+  const named = new Set(instances)
+  const tried = new Set(recent.flatMap((one) => (one.records > 0 && named.has(one.instance) ? [one.group] : [])))
+  return [...new Set(groups)].filter((group) => !tried.has(group))
 }
 
 interface Readers {
@@ -75,7 +93,7 @@ interface Readers {
   readonly most: number
 }
 
-function readersOf(samples: readonly Sample[]): Readers {
+function readersOf(samples: readonly Recent[]): Readers {
   const rates = new Map(
     [...byInstance(samples).values()]
       .map((own) => [own[0]!.instance, rateOf(own)] as const)

@@ -162,7 +162,7 @@ export class Desk {
     const steps = [...record.steps, { atMs: nowMs, state, event, actor, note }].slice(-MAX_STEPS)
     const isOver = isDecided(state)
     // Nothing is compared any more, and the windows are most of the row.
-    const work = isOver ? { ...record.work, baseline: [] } : record.work
+    const work = isOver ? { ...record.work, baseline: [], past: [] } : record.work
     return { ...record, work, state, status: note, steps, updatedAtMs: nowMs, endedAtMs: isOver ? nowMs : null }
   }
 }

@@ -4,10 +4,11 @@
  * R1. A guardrail compares the instances on trial with the rest, and where there is no rest with the time before.
  * R2. Each says its limit and what was seen; `mq decision show` prints them word for word.
  * R3. Silence is a breach: an instance that stopped reporting on new settings may have died of them.
+ * R5. Who handles little is judged, too: windows with too few records for a p99 are joined until there are enough.
  */
 import type { Guardrail } from '@mq/contract'
 import type { LoopTimes } from '../loops/times.ts'
-import { rateOf, type Sample, sum } from './samples.ts'
+import { byInstance, rateOf, type Sample, sum } from './samples.ts'
 
 /** A failed send in a thousand, or twice as many as the rest has. */
 const ERROR_SHARE = 0.001
@@ -79,16 +80,35 @@ function errors(onTrial: readonly Sample[], reference: readonly Sample[]): Guard
   }
 }
 
-/** Windows with a p99, those of them over a limit, and the worst. */
+/** Windows, or small ones joined, with a p99, those of them over a limit, and the worst. */
 export interface Lateness {
   readonly of: number
   readonly late: number
   readonly worst: number
 }
 
-export function lateness(samples: readonly Sample[], limitMs: number): Lateness {
-  const judged = samples.flatMap((one) => (one.p99Ms === null || one.records < LEAST_FOR_P99 ? [] : [one.p99Ms]))
+export function lateness(parts: Iterable<readonly Sample[]>, limitMs: number): Lateness {
+  const judged = [...parts].flatMap(p99sOf)
   return { of: judged.length, late: judged.filter((p99Ms) => p99Ms > limitMs).length, worst: Math.max(0, ...judged) }
+}
+
+/** R5: of so few records as small windows make together the slowest one is the p99. */
+function p99sOf(samples: readonly Sample[]): number[] {
+  const judged: number[] = []
+  let [records, slowest] = [0, 0]
+  for (const one of samples) {
+    if (one.p99Ms === null) continue
+    if (one.records >= LEAST_FOR_P99) {
+      judged.push(one.p99Ms)
+      continue
+    }
+    records += one.records
+    slowest = Math.max(slowest, one.p99Ms)
+    if (records < LEAST_FOR_P99) continue
+    judged.push(slowest)
+    ;[records, slowest] = [0, 0]
+  }
+  return judged
 }
 
 /** One slow window is chance, several are not, one that is far over is enough; what everybody suffers is no fault of the trial. */
@@ -98,7 +118,8 @@ export function isTooLate(seen: Lateness, usual: Lateness, limitMs: number): boo
 }
 
 function latency(onTrial: readonly Sample[], reference: readonly Sample[], limitMs: number): Guardrail {
-  const [seen, usual] = [lateness(onTrial, limitMs), lateness(reference, limitMs)]
+  const of = (samples: readonly Sample[]): Lateness => lateness(byInstance(samples).values(), limitMs)
+  const [seen, usual] = [of(onTrial), of(reference)]
   return {
     name: 'latency',
     limit: `p99 of a send at most ${Math.round(limitMs)} ms, so that the intent holds`,
@@ -137,13 +158,19 @@ function buffer(onTrial: readonly Sample[], reference: readonly Sample[]): Guard
   return { name: 'buffer', limit: `at most ${mib(limit)} waiting`, seen: mib(seen), held: seen <= limit }
 }
 
-export function throughput({ onTrial, rest, before }: Pick<GuardrailInput, 'onTrial' | 'rest' | 'before'>): Guardrail {
-  const usual = rateOf(before)
+/** @param leastExpected records that ought to have come before so few say anything */
+export function throughput(
+  { onTrial, rest, before }: Pick<GuardrailInput, 'onTrial' | 'rest' | 'before'>,
+  leastExpected = 0,
+): Guardrail {
+  const usual = before.length === 0 ? rateOf(rest) : rateOf(before)
   // A slow hour slows the rest, too; a slow setting does not.
   const expected = rest.length === 0 ? usual : Math.min(usual, rateOf(rest))
   const now = rateOf(onTrial)
+  const activeMs = sum(onTrial, (one) => one.activeMs)
   const isEnough =
-    onTrial.length >= LEAST_WINDOWS_FOR_RATE || sum(onTrial, ({ activeMs }) => activeMs) >= LEAST_MS_FOR_RATE
+    (onTrial.length >= LEAST_WINDOWS_FOR_RATE || activeMs >= LEAST_MS_FOR_RATE) &&
+    (expected * activeMs) / 1_000 >= leastExpected
   return {
     name: 'throughput',
     limit: `at least ${Math.floor(expected * THROUGHPUT_SHARE)} records/s from an instance`,
@@ -166,7 +193,7 @@ export function lag({
   }
 }
 
-/** End-to-end p99 of the slowest group; looked at once a change is made for all. */
+/** End-to-end p99 of the group that is nearest to its limit, or farthest over it; looked at once a change is made for all. */
 export function reading({ nowMs, limitMs }: { readonly nowMs: number | null; readonly limitMs: number }): Guardrail {
   return {
     name: 'end to end',

@@ -1,19 +1,19 @@
 /**
  * How a decision is tried that may begin now.
  *
- * R4. What cannot be compared, because it concerns the whole topic or readers that report no windows, is made for all and watched. Of
- *     readers only a person may ask for that.
+ * R4. What cannot be compared, because it concerns the whole topic, or readers that report no windows or of which no few can be taken,
+ *     is made for all and watched. Of readers only a person may ask for that.
  */
 import type { Canary } from './canary.ts'
-import { whyNoReaders } from './readings.ts'
+import { readingNow, whyNoTrial } from './reading-now.ts'
 import type { DecisionRecord } from './record.ts'
 import type { Subject } from './samples.ts'
-import { readingNow } from './sides.ts'
 import type { Work } from './work.ts'
 
 export type HowTried =
   | { readonly kind: 'trial'; readonly subject: Subject }
   | { readonly kind: 'for-all'; readonly why: string }
+  /** Nobody reads it at the moment. */
   | { readonly kind: 'wait'; readonly why: string }
   /** What it was to be tried on is gone. */
   | { readonly kind: 'not'; readonly why: string }
@@ -24,13 +24,12 @@ export function howTried(work: Work, record: DecisionRecord): HowTried {
   if (record.kind !== 'consumer-settings') {
     return { kind: 'for-all', why: 'it concerns the whole topic, so it is made for all and watched' }
   }
-  const groups = readingNow(work, record.mqId)
-  const why = whyNoReaders(groups)
+  const why = whyNoTrial(work, record.mqId)
   if (why === null) return { kind: 'trial', subject: 'readers' }
   if (record.approvedBy !== null) {
     return { kind: 'for-all', why: `${why}: as ${record.approvedBy} wished, it is made for all and watched` }
   }
-  return groups.length === 0 ? { kind: 'wait', why: `waits: ${why}` } : { kind: 'not', why }
+  return readingNow(work, record.mqId).length === 0 ? { kind: 'wait', why } : { kind: 'not', why }
 }
 
 export function noteOf({ design, instances, ofInstances }: Canary, subject: Subject): string {

@@ -7,11 +7,13 @@
  * M3. A window of a reader is priced as the whole mQ ID would be if every group fetched as often, of what is usual for it, as this reader:
  *     a fetch by the constants of the cluster, for the broker and for the client. Nothing else follows from how often is fetched:
  *     bytes, batches and what producers take are those of the traffic, and decoding, which nobody measures, is that of the model.
+ *     What is usual, and for how many groups, is that of the moment a trial began: a group that leaves makes nothing cheaper.
  */
 import { type ClusterModel, curveOf, decodingUs, measuredCost, type Workload } from '@mq/economics'
 import type { ActiveId } from '../registry/records.ts'
 import type { TrafficProfile } from '../telemetry/profile.ts'
 import type { PriceReading } from './readings.ts'
+import type { UsualFetches } from './record.ts'
 import type { PriceWindow } from './samples.ts'
 import { configurationOf } from './world-view.ts'
 
@@ -42,29 +44,36 @@ export function pricerFor(active: ActiveId, cluster: ClusterModel, workload: Wor
   }
 }
 
-/** M3. Undefined while nobody says how often it is fetched. */
+/** How often those groups fetch that read now. */
+export function usualFetchesOf({ groups }: Pick<TrafficProfile, 'groups'>, workload: Workload): UsualFetches {
+  return {
+    groups: workload.groups.length,
+    perSecond: groups.flatMap(({ group, members, fetchRequestsPerSecond: fetches }) =>
+      members > 0 && fetches !== null ? [{ group, fetches }] : [],
+    ),
+  }
+}
+
+/** M3. Undefined while nobody says how often it is fetched. @param usual as it was when a trial began */
 export function readingPricerFor(
   active: ActiveId,
   cluster: ClusterModel,
   workload: Workload,
   profile: TrafficProfile,
+  usual: UsualFetches = usualFetchesOf(profile, workload),
 ): PriceReading | undefined {
   const configuration = configurationOf(active)
-  const fetches = new Map(
-    profile.groups.flatMap(({ group, members, fetchRequestsPerSecond: usual }) =>
-      members > 0 && usual !== null ? [[group, usual] as const] : [],
-    ),
-  )
+  const fetches = new Map(usual.perSecond.map((one) => [one.group, one.fetches]))
   if (fetches.size === 0) return undefined
   const ofAll = [...fetches.values()].reduce((sum, one) => sum + one, 0)
-  const groups = workload.groups.length
+  const { groups } = usual
   const { constants } = cluster
   const depth = Math.max(1, profile.recordsPerBatch)
   const decodeUs = decodingUs(workload.framedBytes, groups, constants, depth, curveOf(workload, configuration))
   return ({ group, records, fetchRequests }) => {
-    const usual = fetches.get(group)
-    if (records <= 0 || usual === undefined) return null
-    const requests = (fetchRequests * ofAll) / usual
+    const own = fetches.get(group)
+    if (records <= 0 || own === undefined) return null
+    const requests = (fetchRequests * ofAll) / own
     const cost = measuredCost(
       {
         windowMs: 1_000,

@@ -1,13 +1,26 @@
 /**
- * What stops a trial of readers at once. Pure. The rules are those of producers (guardrails.ts R1-R3), and:
+ * What stops a trial of readers at once. Pure. The rules are those of producers (guardrails.ts R1-R3, R5), and:
  *
  * R4. Each group is judged by itself, against its own rest, and where all of it is on trial against the time before: a group that is
- *     slow by its own work neither stops a trial nor hides what it does to another.
+ *     slow, small or quiet by its own work neither stops a trial nor hides what it does to another. A process is as many readers as it
+ *     reads for groups.
+ * R6. A reader is late only where it takes longer than it took before, too: what its clock adds is no fault of the trial.
  */
 import type { Guardrail } from '@mq/contract'
 import type { LoopTimes } from '../loops/times.ts'
-import { isTooLate, LAG_SECONDS, LEAST_LAG, lateness, percent, share, silence, throughput } from './guardrails.ts'
-import { byInstance, rateOf, type Sample, sum } from './samples.ts'
+import {
+  isTooLate,
+  LAG_SECONDS,
+  LEAST_LAG,
+  lateness,
+  percent,
+  share,
+  silence as silenceOf,
+  throughput as throughputOf,
+} from './guardrails.ts'
+import { byInstance, rateOf, type Sample, sum, whoOf } from './samples.ts'
+import { median } from './statistics.ts'
+import { AS_SLOW } from './verdict.ts'
 
 /** A failed handler in a thousand, or twice as many as the rest has. */
 const ERROR_SHARE = 0.001
@@ -15,6 +28,8 @@ const REDELIVERY_SHARE = 0.001
 const LEAST_FAILED = 3
 /** Changes of the assignment that a trial may see whatever the rest sees: members come and go. */
 const LEAST_REBALANCES = 3
+/** Records that ought to have come before a quiet group says anything of its rate. */
+const LEAST_EXPECTED = 50
 const MINUTE_MS = 60_000
 
 export interface ReaderGuardrailInput {
@@ -22,8 +37,8 @@ export interface ReaderGuardrailInput {
   readonly rest: readonly Sample[]
   /** The same readers before it began. */
   readonly before: readonly Sample[]
-  /** What the intent allows from send to handler. */
-  readonly endToEndLimitMs: number
+  /** What records of a group may take from send to handler. */
+  readonly endToEndLimitMs: (group: string) => number
   readonly reports: readonly Sample[]
   readonly instances: readonly string[]
   readonly beganAtMs: number
@@ -44,52 +59,104 @@ export function readerGuardrails(input: ReaderGuardrailInput): Guardrail[] {
 }
 
 interface Group {
+  readonly group: string
   readonly onTrial: readonly Sample[]
+  readonly rest: readonly Sample[]
+  readonly before: readonly Sample[]
   /** R4. */
   readonly reference: readonly Sample[]
 }
 
 function groupsOf({ onTrial, rest, before }: ReaderGuardrailInput): Group[] {
   const [others, past] = [rest, before].map((samples) => Map.groupBy(samples, ({ group }) => group))
-  return [...Map.groupBy(onTrial, ({ group }) => group)].map(([group, own]) => ({
-    onTrial: own,
-    reference: others!.get(group) ?? past!.get(group) ?? [],
-  }))
+  return [...Map.groupBy(onTrial, ({ group }) => group)].map(([group, own]) => {
+    const [theirs, earlier] = [others!.get(group) ?? [], past!.get(group) ?? []]
+    return {
+      group: group ?? '',
+      onTrial: own,
+      rest: theirs,
+      before: earlier,
+      reference: theirs.length > 0 ? theirs : earlier,
+    }
+  })
 }
 
 function latency(input: ReaderGuardrailInput): Guardrail {
-  const limitMs = input.endToEndLimitMs
-  const groups = groupsOf(input).map(({ onTrial, reference }) => {
-    const [seen, usual] = [lateness(onTrial, limitMs), lateness(reference, limitMs)]
-    return { seen, isLate: isTooLate(seen, usual, limitMs) }
+  const groups = groupsOf(input).map(({ group, onTrial, before, reference }) => {
+    const limitMs = input.endToEndLimitMs(group)
+    const [seen, usual] = [lateness([excused(onTrial, before, limitMs)], limitMs), lateness([reference], limitMs)]
+    return { seen, limitMs, isLate: isTooLate(seen, usual, limitMs) }
   })
-  const worst = groups.toSorted((a, b) => Number(b.isLate) - Number(a.isLate) || b.seen.worst - a.seen.worst)[0]?.seen
+  const worst = groups.toSorted(
+    (a, b) => Number(b.isLate) - Number(a.isLate) || b.seen.worst / b.limitMs - a.seen.worst / a.limitMs,
+  )[0]
   return {
     name: 'latency',
-    limit: `p99 from send to handler at most ${Math.round(limitMs)} ms, so that the intent holds`,
+    limit: `p99 from send to handler at most ${Math.round(worst?.limitMs ?? input.endToEndLimitMs(''))} ms, so that the intent holds`,
     seen:
-      worst === undefined || worst.of === 0
+      worst === undefined || worst.seen.of === 0
         ? 'no window with enough records'
-        : `worst window ${Math.round(worst.worst)} ms, ${worst.late} of ${worst.of} over`,
+        : `worst window ${Math.round(worst.seen.worst)} ms, ${worst.seen.late} of ${worst.seen.of} over`,
     held: groups.every(({ isLate }) => !isLate),
   }
 }
 
-/** How far the readers on trial themselves are behind, each by what it last said. */
-function lag({ onTrial, before }: ReaderGuardrailInput): Guardrail {
-  const past = byInstance(before)
-  let [seen, limit] = [0, 0]
-  for (const [who, samples] of byInstance(onTrial)) {
-    seen += samples.findLast((one) => one.lagRecords != null)?.lagRecords ?? 0
-    limit += Math.max(0, ...(past.get(who) ?? []).map((one) => one.lagRecords ?? 0))
-  }
-  limit += Math.max(LEAST_LAG, sumOfRates(onTrial) * LAG_SECONDS)
+/** R6: windows over the limit that are no longer than usual for their reader count as just within it. */
+function excused(samples: readonly Sample[], before: readonly Sample[], limitMs: number): Sample[] {
+  const usual = new Map(
+    [...byInstance(before)].flatMap(([who, past]) => {
+      const p99s = past.flatMap(({ p99Ms }) => p99Ms ?? [])
+      return p99s.length === 0 ? [] : [[who, median(p99s) * AS_SLOW] as const]
+    }),
+  )
+  return samples.map((one) =>
+    one.p99Ms !== null && one.p99Ms > limitMs && one.p99Ms <= (usual.get(whoOf(one)) ?? 0)
+      ? { ...one, p99Ms: limitMs }
+      : one,
+  )
+}
+
+/** How far the readers on trial of each group are behind, each by what it last said. */
+function lag(input: ReaderGuardrailInput): Guardrail {
+  const mostOf = (samples: readonly Sample[]): number => Math.max(0, ...samples.map((one) => one.lagRecords ?? 0))
+  const groups = groupsOf(input).map(({ onTrial, before }) => {
+    const past = byInstance(before)
+    let [seen, limit] = [0, Math.max(LEAST_LAG, sumOfRates(onTrial) * LAG_SECONDS)]
+    for (const [who, samples] of byInstance(onTrial)) {
+      seen += samples.findLast((one) => one.lagRecords != null)?.lagRecords ?? 0
+      // Who has no past of its own is taken for one of its group.
+      limit += mostOf(past.get(who) ?? before)
+    }
+    return { seen, limit }
+  })
+  const worst = groups.toSorted((a, b) => b.seen / b.limit - a.seen / a.limit)[0] ?? { seen: 0, limit: LEAST_LAG }
   return {
     name: 'lag on trial',
-    limit: `readers on trial at most ${Math.round(limit)} records behind`,
-    seen: `${Math.round(seen)} records`,
-    held: seen <= limit,
+    limit: `readers of a group on trial at most ${Math.round(worst.limit)} records behind`,
+    seen: `${Math.round(worst.seen)} records`,
+    held: worst.seen <= worst.limit,
   }
+}
+
+function throughput(input: ReaderGuardrailInput): Guardrail {
+  const groups = groupsOf(input).map((one) => throughputOf(one, LEAST_EXPECTED))
+  return groups.find(({ held }) => !held) ?? groups[0] ?? throughputOf({ onTrial: [], rest: [], before: [] })
+}
+
+/** R3 for each reader: a process that reads for another group still is silent in this one. */
+function silence({ reports, before, instances, ...input }: ReaderGuardrailInput): Guardrail {
+  const named = new Set(instances)
+  const endOf = (one: Sample): number => one.atMs + one.activeMs
+  const lastMs = Math.max(0, ...before.map(endOf))
+  // Who left a group before the trial began is not missed in it.
+  const current = [...before.filter((one) => endOf(one) >= lastMs - input.times.silentMs), ...reports]
+  const readers = current.filter(({ instance }) => named.has(instance))
+  const seen = new Set(readers.map(({ instance }) => instance))
+  return silenceOf({
+    ...input,
+    reports: reports.map((one) => ({ ...one, instance: whoOf(one) })),
+    instances: [...new Set([...readers.map(whoOf), ...instances.filter((one) => !seen.has(one))])],
+  })
 }
 
 const sumOfRates = (samples: readonly Sample[]): number =>

@@ -43,7 +43,7 @@ export function isPlausibleReading(window: ReaderWindow): boolean {
   return p99Ms === null || p99Ms >= betweenMs / 2
 }
 
-const readingP99Of = (window: ReaderWindow): number | null => p99Of(window, () => window.endToEnd)
+export const readingP99Of = (window: ReaderWindow): number | null => p99Of(window, () => window.endToEnd)
 
 export function readingOf(window: ReaderWindow, price: PriceReading): Sample {
   const { instance, group, windowStartMs, activeMs, trial, records, recordBytes, wireBytes, batches } = window

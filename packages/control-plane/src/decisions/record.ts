@@ -8,6 +8,16 @@ import { Sample } from './samples.ts'
 /** Windows of the time before that are kept with a decision: enough for a test, bounded whatever the number of instances. */
 export const MAX_BASELINE = 160
 
+/** More of them, of those on trial and of every group, so that each is judged by a past of its own. */
+export const MAX_PAST = 480
+
+/** How often groups fetched when a trial began: prices go by it to the end, whoever comes or goes. */
+export const UsualFetches = z.object({
+  groups: z.number().int(),
+  perSecond: z.array(z.object({ group: z.string(), fetches: z.number() })),
+})
+export type UsualFetches = z.output<typeof UsualFetches>
+
 /** The wish that was missed when it was proposed: it is judged by what was late instead of by cost. */
 export const Repair = z.object({
   what: z.enum(['send', 'end to end']),
@@ -25,7 +35,15 @@ export const DecisionWork = z.object({
   choicesBefore: z.array(Choice),
   /** All instances before anything was touched. */
   baseline: z.array(Sample),
+  /** Of the same time, what `baseline` has no room for of those on trial, and of groups. */
+  past: z.array(Sample).default([]),
   baselineP99Ms: z.number().nullable(),
+  /** End to end, of each group; null in a row of an older version. */
+  groupP99s: z
+    .array(z.object({ group: z.string(), p99Ms: z.number() }))
+    .nullable()
+    .default(null),
+  usualFetches: UsualFetches.nullable().default(null),
   lagBefore: z.number().nullable(),
   recordsPerSecond: z.number(),
   sendP99LimitMs: z.number(),
@@ -52,6 +70,11 @@ export type DecisionWork = z.output<typeof DecisionWork>
 
 export const DecisionRecord = Decision.extend({ work: DecisionWork })
 export type DecisionRecord = z.output<typeof DecisionRecord>
+
+/** All windows of the time before that are kept, oldest first. */
+export function pastOf({ baseline, past }: Pick<DecisionWork, 'baseline' | 'past'>): readonly Sample[] {
+  return past.length === 0 ? baseline : [...baseline, ...past].sort((a, b) => a.atMs - b.atMs)
+}
 
 /** What everybody may read. */
 export function viewOf(record: DecisionRecord): Decision {

@@ -116,12 +116,12 @@ export function valuesOf(goal: Goal, samples: readonly Sample[]): number[] {
       )
 }
 
-export function sum(samples: readonly Sample[], of: (sample: Sample) => number): number {
+export function sum<S>(samples: readonly S[], of: (sample: S) => number): number {
   return samples.reduce((total, sample) => total + of(sample), 0)
 }
 
 /** Records a second while the settings were in force. */
-export function rateOf(samples: readonly Sample[]): number {
+export function rateOf(samples: readonly Pick<Sample, 'activeMs' | 'records'>[]): number {
   const activeMs = sum(samples, (sample) => sample.activeMs)
   return activeMs === 0 ? 0 : (sum(samples, (sample) => sample.records) * 1_000) / activeMs
 }
@@ -137,8 +137,8 @@ export const whoOf = ({ instance, group }: Pick<Sample, 'instance' | 'group'>): 
   group === undefined ? instance : `${group} ${instance}`
 
 /** By instance, or by reader, in the order they are met. */
-export function byInstance(samples: readonly Sample[]): Map<string, Sample[]> {
-  const groups = new Map<string, Sample[]>()
+export function byInstance<S extends Pick<Sample, 'instance' | 'group'>>(samples: readonly S[]): Map<string, S[]> {
+  const groups = new Map<string, S[]>()
   for (const sample of samples) {
     const who = whoOf(sample)
     const group = groups.get(who)

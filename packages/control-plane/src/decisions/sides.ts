@@ -3,19 +3,22 @@
  * and what stops it. The steps and the tests are the same for those that send and those that read.
  *
  * D1. A window that claims a trial on other settings than those of the trial is no witness.
- * D2. Readers of different groups differ by their own work: a p99 of theirs is compared within a group.
+ * D2. Readers of different groups differ by their own work: a p99 of theirs is compared within a group, or, where all of it is on trial,
+ *     with the time before. The group counts that is farthest over what it may take.
  * D3. What readers say they read is held against what brokers took, group by group, where every member of the group reports.
  */
 import type { Guardrail, Outcome, Trial } from '@mq/contract'
 import type { ActiveId, IdSpec } from '../registry/records.ts'
-import { INSTANCE_AWAY_MS } from '../telemetry/id-traffic.ts'
 import type { InstanceWindow } from '../telemetry/profile.ts'
 import type { ReaderWindow } from '../telemetry/reader-window.ts'
-import { type Canary, chooseCanary, chooseReaders } from './canary.ts'
+import { type Canary, chooseCanary, chooseReaders, untried } from './canary.ts'
+import { oddClocks } from './clocks.ts'
+import { type ComparedP99, type EndToEndLimit, type GroupP99, slowestOf, worstOf } from './group-latency.ts'
 import { type GuardrailInput, guardrails, lag } from './guardrails.ts'
 import { outcomeOf } from './measured.ts'
 import { readerGuardrails } from './reader-guardrails.ts'
-import { type GroupReporting, isPlausibleReading, readingOf, reportingOf } from './readings.ts'
+import { readingNow } from './reading-now.ts'
+import { isPlausibleReading, readingOf } from './readings.ts'
 import type { DecisionRecord } from './record.ts'
 import { isPlausible, type Sample, type Subject, sampleOf } from './samples.ts'
 import { type WindowKind, type Windows, windowsOf } from './windows.ts'
@@ -29,20 +32,20 @@ export interface Held {
   readonly reports: readonly Sample[]
   readonly instances: readonly string[]
   readonly beganAtMs: number
-  /** What records may take from send to handler. */
-  readonly endToEndLimitMs: number
+  readonly endToEndLimitMs: EndToEndLimit
 }
 
 export interface Side {
   readonly subject: Subject
-  /** Of a send, or end to end. */
-  readonly p99LimitMs: number
   readonly isPriced: boolean
   since(sinceMs: number): Windows
-  canary(recent: readonly Sample[]): Canary | undefined
+  /** Who of those that report now tries it, or why nobody can just now. */
+  canary(sinceMs: number): Canary | string
   p99Ms(windows: Windows): number | null
-  /** P99 on trial and of what it is compared with, where they can be (D2). */
-  compared(onTrial: Windows, rest: Windows): { readonly onTrialP99Ms: number | null; readonly restP99Ms: number | null }
+  /** Of each group; none of those that send. */
+  groupP99s(windows: Windows): GroupP99[]
+  /** P99 of what was changed, what it may be, and that of what it is compared with: the rest, or else the time before (D2). */
+  compared(changed: Windows, rest: Windows | null, limitOf: EndToEndLimit): ComparedP99
   /** Records clients report since then; of several groups the one that is farthest from what brokers took (D3). */
   reported(windows: Windows, sinceMs: number, stored: number | null): number
   guardrails(held: Held): Guardrail[]
@@ -60,15 +63,6 @@ export function sideOf(work: Work, active: ActiveId, record: DecisionRecord, sub
   return subject === 'readers' ? readers(work, active, record) : producers(work, active, record)
 }
 
-/** Groups that read now, and how many of their members can be compared. */
-export function readingNow(
-  { traffic, deps, times }: Pick<Work, 'traffic' | 'deps' | 'times'>,
-  mqId: string,
-): GroupReporting[] {
-  const sinceMs = deps.clock.nowMs() - Math.max(INSTANCE_AWAY_MS, 3 * times.telemetryMs)
-  return reportingOf(traffic.profile(mqId)?.groups ?? [], traffic.readerWindows(mqId, sinceMs))
-}
-
 function producers(work: Work, active: ActiveId, record: DecisionRecord): Side {
   const { traffic, times, desk } = work
   const { mqId, number, change, work: row } = record
@@ -78,14 +72,19 @@ function producers(work: Work, active: ActiveId, record: DecisionRecord): Side {
     sampleOf: (window) => sampleOf(window, price ?? (() => null)),
     latencyOf: ({ sendLatency }) => sendLatency,
   }
+  const since = (sinceMs: number): Windows => windowsOf(traffic.instanceWindows(mqId, sinceMs), kind)
   return {
     subject: 'producers',
-    p99LimitMs: row.sendP99LimitMs,
     isPriced: price !== undefined,
-    since: (sinceMs) => windowsOf(traffic.instanceWindows(mqId, sinceMs), kind),
-    canary: chooseCanary,
+    since,
+    canary: (sinceMs) => chooseCanary(onNoTrial(since(sinceMs)).parts) ?? 'no instance sends now',
     p99Ms: ({ p99Ms }) => p99Ms,
-    compared: (onTrial, rest) => ({ onTrialP99Ms: onTrial.p99Ms, restP99Ms: rest.p99Ms }),
+    groupP99s: () => [],
+    compared: ({ p99Ms }, rest) => ({
+      p99Ms,
+      limitMs: row.sendP99LimitMs,
+      restP99Ms: rest === null ? row.baselineP99Ms : rest.p99Ms,
+    }),
     reported: (windows, sinceMs) => windows.recordsSince(sinceMs, times.telemetryMs),
     guardrails: (held) => guardrails({ ...held, ...lagging(work, record), ...limits(row), nowMs: desk.nowMs, times }),
     outcome: (samples, p99Ms, rate) => outcomeOf(samples, p99Ms, rate, null),
@@ -96,6 +95,8 @@ function producers(work: Work, active: ActiveId, record: DecisionRecord): Side {
     }),
   }
 }
+
+const onNoTrial = (windows: Windows): Windows => windows.where(({ trial }) => trial === null)
 
 const limits = ({ sendP99LimitMs }: DecisionRecord['work']): Pick<GuardrailInput, 'sendP99LimitMs'> => ({
   sendP99LimitMs,
@@ -111,32 +112,39 @@ function lagging(
 
 function readers(work: Work, active: ActiveId, record: DecisionRecord): Side {
   const { traffic, times, desk } = work
-  const { mqId, number, change } = record
-  const price = work.readingPricer(active)
+  const { mqId, number, change, work: row } = record
+  const price = work.readingPricer(active, row.usualFetches)
   const kind: WindowKind<ReaderWindow> = {
     // D1
     isPlausible: (window) => isPlausibleReading(window) && (window.trial !== number || runsOn(change, window)),
     sampleOf: (window) => readingOf(window, price ?? (() => null)),
     latencyOf: ({ endToEnd }) => endToEnd,
   }
-  const byGroup = (windows: Windows): (readonly [group: string, p99Ms: number])[] =>
+  const since = (sinceMs: number): Windows => windowsOf(traffic.readerWindows(mqId, sinceMs), kind)
+  const groupP99s = (windows: Windows): GroupP99[] =>
     windows.groups.flatMap((group) => {
       const { p99Ms } = windows.where((one) => one.group === group)
-      return p99Ms === null ? [] : [[group, p99Ms] as const]
+      return p99Ms === null ? [] : [{ group, p99Ms }]
     })
   return {
     subject: 'readers',
-    p99LimitMs: active.spec.intent.latencyP99Ms,
     isPriced: price !== undefined,
-    since: (sinceMs) => windowsOf(traffic.readerWindows(mqId, sinceMs), kind),
-    canary: chooseReaders,
-    p99Ms: (windows) => slowest(byGroup(windows)),
-    compared: (onTrial, rest) => {
-      const others = new Map(byGroup(rest))
-      const [worst] = byGroup(onTrial)
-        .flatMap(([group, p99Ms]) => (others.has(group) ? [{ p99Ms, rest: others.get(group)! }] : []))
-        .sort((a, b) => b.p99Ms / Math.max(1, b.rest) - a.p99Ms / Math.max(1, a.rest))
-      return { onTrialP99Ms: worst?.p99Ms ?? null, restP99Ms: worst?.rest ?? null }
+    since,
+    canary: (sinceMs) => {
+      const recent = onNoTrial(since(sinceMs)).parts
+      const canary = chooseReaders(recent, oddClocks(recent))
+      if (canary === undefined) return 'no instance reads now'
+      const groups = readingNow(work, mqId).map(({ group }) => group)
+      const [without] = untried(groups, recent, canary.instances)
+      return without === undefined ? canary : `nobody of group '${without}' can try it now`
+    },
+    p99Ms: (windows) => slowestOf(groupP99s(windows)),
+    groupP99s,
+    compared: (changed, rest, limitOf) => {
+      const then = new Map(row.groupP99s?.map((one) => [one.group, one.p99Ms]))
+      const others = new Map(rest === null ? [] : groupP99s(rest).map((one) => [one.group, one.p99Ms]))
+      const old = row.groupP99s === null ? row.baselineP99Ms : null
+      return worstOf(groupP99s(changed), (group) => others.get(group) ?? then.get(group) ?? old, limitOf)
     },
     reported: (windows, sinceMs, stored) => {
       const whole = readingNow(work, mqId).filter(({ members, reporting }) => reporting >= members)
@@ -170,8 +178,4 @@ function runsOn(change: DecisionRecord['change'], { settings }: ReaderWindow): b
     settings.fetchMinBytes === change.after.fetchMinBytes &&
     settings.fetchMaxWaitMs === change.after.fetchMaxWaitMs
   )
-}
-
-function slowest(groups: readonly (readonly [group: string, p99Ms: number])[]): number | null {
-  return groups.length === 0 ? null : Math.max(...groups.map(([, p99Ms]) => p99Ms))
 }

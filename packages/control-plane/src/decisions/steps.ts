@@ -6,8 +6,9 @@
  */
 import { type DecisionState, MqError } from '@mq/contract'
 import { apply, takeBack } from './apply.ts'
+import { start } from './beginning.ts'
 import type { DecisionRecord } from './record.ts'
-import { ended, look, start } from './trial.ts'
+import { ended, look } from './trial.ts'
 import { watch } from './watching.ts'
 import { activeOf, overtakenBy, stands, type Work } from './work.ts'
 

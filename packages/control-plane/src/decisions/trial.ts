@@ -1,112 +1,25 @@
 /**
  * The trial: the new settings on a few instances, against the rest.
  *
- * R1. Before anything is touched the time before is written down: a trial is compared with it also after a restart.
  * R2. Only the trial's own settings in the binding tell who is on trial; what clients report names the decision they were on.
  * R3. A verdict in favour asks the brokers how much they really took before it counts.
  */
-import { isUnderWay } from '@mq/contract'
-import { changesToday } from '../loops/readiness.ts'
 import type { ActiveId } from '../registry/records.ts'
-import { howTried, noteOf } from './how-tried.ts'
 import { errorOf } from './measured.ts'
-import { type DecisionRecord, MAX_BASELINE } from './record.ts'
-import { thinned } from './samples.ts'
+import { type DecisionRecord, pastOf } from './record.ts'
+import { recounted } from './restart.ts'
 import { type Side, sideOf } from './sides.ts'
 import { judgeTrial, type TrialFacts, type Verdict } from './verdict.ts'
-import { activeOf, endToEndP99Of, lagOf, otherUnderWay, overtakenBy, stands, storedRecords, type Work } from './work.ts'
+import { activeOf, overtakenBy, storedRecords, type Work } from './work.ts'
 
 const MQ = 'mq'
-/** Over all mQ IDs: a model that is wrong is wrong in many places at once. */
-const MOST_UNDER_WAY = 200
-
-/** From `approved` on: begins the trial, or what needs none, as soon as it may. */
-export async function start(work: Work, record: DecisionRecord): Promise<void> {
-  const { desk, policies, times, ledger, traffic } = work
-  const { number, mqId } = record
-  const gone = overtakenBy(work, record)
-  const active = activeOf(work, mqId)
-  if (gone !== undefined || active === undefined || !stands(active, record, 'before')) {
-    const note = gone ?? 'the settings it was made for do not stand any more'
-    await desk.go(number, { event: 'supersede', note, actor: MQ })
-    return
-  }
-  const wait = (status: string): void => {
-    if (record.status !== status) desk.show(number, (row) => ({ ...row, status }))
-  }
-  if (!policies.autopilot.on) return wait('waits: the autopilot is off')
-  const other = otherUnderWay(work, record)
-  if (other !== undefined) return wait(`waits for decision ${other.number}, which is ${other.state}`)
-  if (active.pending !== null || ledger.handingOver(mqId) !== undefined) return wait('waits for another change of it')
-  const underWay = work.book.live().filter(({ state }) => isUnderWay(state)).length
-  if (underWay >= MOST_UNDER_WAY) return wait(`waits: ${underWay} decisions are under way`)
-  const policy = policies.effective(mqId, active.spec.intent.owner?.team)
-  const spent = changesToday(work.book.of(mqId), desk.nowMs)
-  if (record.approvedBy === null && spent >= policy.maxChangesPerDay) {
-    return wait(`waits: ${spent} of ${policy.maxChangesPerDay} changes of the day are made`)
-  }
-  const how = howTried(work, record)
-  if (how.kind === 'wait') return wait(how.why)
-  if (how.kind === 'not') {
-    await desk.go(number, { event: 'supersede', note: how.why, actor: MQ })
-    return
-  }
-  const side = sideOf(work, active, record, how.kind === 'trial' ? how.subject : 'producers')
-  const sinceMs = desk.nowMs - Math.max(times.observeMs, times.longestTrialMs)
-  const windows = side.since(sinceMs).where(({ trial }) => trial === null)
-  const { samples } = windows
-  const profile = traffic.profile(mqId)
-  const begun = {
-    baseline: [...thinned(samples, MAX_BASELINE)],
-    baselineP99Ms: side.p99Ms(windows),
-    lagBefore: lagOf(profile),
-    recordsPerSecond: profile?.recordsPerSecond ?? record.work.recordsPerSecond,
-  }
-  const told = side.outcome(samples, begun.baselineP99Ms, begun.recordsPerSecond)
-  const measuredBefore = { ...told, endToEndP99Ms: told.endToEndP99Ms ?? endToEndP99Of(profile) }
-  if (how.kind === 'for-all') {
-    await desk.go(number, { event: 'apply-began', note: how.why, actor: MQ }, (row) => ({
-      ...row,
-      measuredBefore,
-      work: { ...row.work, ...begun },
-    }))
-    return
-  }
-  if (!side.isPriced) return wait(`waits: nothing is known about the prices of its cluster`)
-  const recentMs = desk.nowMs - Math.max(3 * times.telemetryMs, times.settleMs)
-  const canary = side.canary(samples.filter((one) => one.atMs + one.activeMs >= recentMs))
-  if (canary === undefined) return wait(`waits: no instance ${how.subject === 'readers' ? 'reads' : 'sends'} now`)
-  const held = await storedRecords(work, active)
-  const startedAtMs = desk.nowMs
-  const note = noteOf(canary, how.subject)
-  await desk.publish(
-    number,
-    'trial',
-    `decision ${number}: ${record.title}; ${note}`,
-    (now) =>
-      stands(now, record, 'before') ? { ...now.spec, trial: side.trialOf(now.spec, canary.instances) } : undefined,
-    { event: 'trial-began', note, actor: MQ },
-    (row) => ({
-      ...row,
-      measuredBefore,
-      trial: { ...canary, startedAtMs, endedAtMs: null, dropped: 0 },
-      work: {
-        ...row.work,
-        ...begun,
-        looks: 0,
-        turn: canary.design === 'windows' ? { isOnTrial: true, sinceMs: startedAtMs } : null,
-        stored: held === null ? null : { atMs: startedAtMs, records: String(held) },
-      },
-    }),
-  )
-}
 
 /** From `trial` on: looks, changes turns, and ends it when it is decided. */
-export async function look(work: Work, record: DecisionRecord): Promise<void> {
+export async function look(work: Work, found: DecisionRecord): Promise<void> {
   const { desk, policies } = work
-  const { number } = record
-  const gone = overtakenBy(work, record)
-  const active = activeOf(work, record.mqId)
+  const { number } = found
+  const gone = overtakenBy(work, found)
+  const active = activeOf(work, found.mqId)
   if (gone !== undefined || active === undefined) {
     await desk.go(number, { event: 'supersede', note: gone ?? 'it was deleted', actor: MQ }, (row) =>
       ended(row, desk.nowMs, 'superseded', gone ?? ''),
@@ -118,6 +31,7 @@ export async function look(work: Work, record: DecisionRecord): Promise<void> {
     await desk.go(number, { event: 'undo', note, actor: MQ }, (row) => ended(row, desk.nowMs, 'undone', note))
     return
   }
+  const record = await recounted(work, found, active)
   const seen = factsOf(work, record, active)
   let verdict = judgeTrial(seen.facts)
   if (verdict.kind === 'pass') {
@@ -157,15 +71,18 @@ function factsOf(work: Work, record: DecisionRecord, active: ActiveId): Seen {
       one.windowStartMs >= trial.startedAtMs &&
       (trial.design === 'windows' ? named.has(one.instance) : !named.has(one.instance)),
   )
+  const before = pastOf(row)
+  const endToEndLimitMs = (): number => active.spec.intent.latencyP99Ms
+  const slowest = side.compared(onTrial, rest, endToEndLimitMs)
   const settled = onTrial.samples.filter((one) => one.atMs >= trial.startedAtMs + times.settleMs)
   const held = side.guardrails({
     onTrial: onTrial.samples,
     rest: trial.design === 'windows' ? [] : rest.samples,
-    before: row.baseline.filter((one) => named.has(one.instance)),
-    endToEndLimitMs: active.spec.intent.latencyP99Ms,
+    before: before.filter((one) => named.has(one.instance)),
+    endToEndLimitMs,
     reports: windows.where((one) => named.has(one.instance)).samples,
     instances: trial.instances,
-    beganAtMs: trial.startedAtMs,
+    beganAtMs: Math.max(trial.startedAtMs, work.upSinceMs),
   })
   const reported = (stored: number | null): number =>
     side.reported(windows, row.stored?.atMs ?? trial.startedAtMs, stored)
@@ -180,18 +97,19 @@ function factsOf(work: Work, record: DecisionRecord, active: ActiveId): Seen {
       design: trial.design,
       onTrial: settled,
       rest: rest.samples,
-      before: row.baseline,
+      before,
       instances: trial.instances,
       startedAtMs: trial.startedAtMs,
       nowMs: desk.nowMs,
       looks: row.looks,
-      p99LimitMs: side.p99LimitMs,
+      p99LimitMs: slowest.limitMs,
       guardrails: held,
       predictedRatio: row.predictedRatio,
       reportedRecords: reported(null),
       storedRecords: null,
       bytes: null,
-      ...side.compared(onTrial, rest),
+      onTrialP99Ms: slowest.p99Ms,
+      restP99Ms: slowest.restP99Ms,
       times,
     },
   }

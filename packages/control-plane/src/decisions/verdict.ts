@@ -31,7 +31,7 @@ export const BELIEVABLE = 0.25
 /** Records reported over records the brokers took. */
 export const AGREEMENT = { low: 0.7, high: 1.3 } as const
 const LEAST_TO_COMPARE = 500
-const AS_SLOW = 1.1
+export const AS_SLOW = 1.1
 /** A log may hold this much more than was reported; what is deleted meanwhile only makes it hold less. */
 const MORE_HELD = 1.5
 const SLACK_BYTES = 65_536

@@ -28,6 +28,8 @@ export interface WatchFacts {
   readonly readers: { readonly seenMs: number; readonly nowMs: number | null } | null
   readonly after: readonly Sample[]
   readonly before: readonly Sample[]
+  /** Also what is kept of single instances, where that is more. */
+  readonly past?: readonly Sample[]
   /** What the trial measured, as a share of what stood; null for what had no trial. */
   readonly trialChange: number | null
   readonly predictedRatio: number | null
@@ -93,7 +95,7 @@ export function judgeWatch(facts: WatchFacts): Verdict {
     {
       ...facts,
       // What is cheaper by its nature does not show in what instances do (V7).
-      before: facts.isStructural ? [] : facts.before,
+      before: facts.isStructural ? [] : (facts.past ?? facts.before),
       design: 'instances',
       onTrial: facts.after,
       rest: [],

@@ -2,32 +2,36 @@
  * Watching what was made true for all: kept, or taken back.
  *
  * P4. Everything is looked at that was looked at in a trial, of all instances against the time before.
+ * P5. What was slow before is no fault of the change, and where readers changed it excuses no other group.
  */
 import type { ActiveId } from '../registry/records.ts'
+import { type EndToEndLimit, slowestOf, worstOf } from './group-latency.ts'
 import { reading } from './guardrails.ts'
 import { errorOf } from './measured.ts'
-import type { DecisionRecord } from './record.ts'
+import { type DecisionRecord, pastOf } from './record.ts'
+import { recounted } from './restart.ts'
 import { sideOf } from './sides.ts'
 import { ended } from './trial.ts'
 import { judgeWatch, type WatchFacts } from './watch-verdict.ts'
 import type { Windows } from './windows.ts'
-import { activeOf, endToEndP99Of, overtakenBy, readersP99Of, storedRecords, type Work } from './work.ts'
+import { activeOf, endToEndP99Of, overtakenBy, readersP99sOf, storedRecords, type Work } from './work.ts'
 
 const MQ = 'mq'
 /** Readers may get slower by this much where they missed the intent before. */
 const SLOWER = 1.2
 
 /** From `watching` to `kept`, or on the way back. */
-export async function watch(work: Work, record: DecisionRecord): Promise<void> {
+export async function watch(work: Work, known: DecisionRecord): Promise<void> {
   const { desk, traffic, times } = work
-  const { number, mqId } = record
+  const { number, mqId } = known
   const active = activeOf(work, mqId)
-  const gone = overtakenBy(work, record)
+  const gone = overtakenBy(work, known)
   if (gone !== undefined || active === undefined) {
     const note = gone ?? 'it was deleted'
     await desk.go(number, { event: 'supersede', note, actor: MQ }, (row) => ended(row, desk.nowMs, 'superseded', note))
     return
   }
+  const record = await recounted(work, known, active)
   const { work: row } = record
   const appliedAtMs = row.appliedAtMs ?? record.updatedAtMs
   const side = sideOf(work, active, record)
@@ -35,37 +39,37 @@ export async function watch(work: Work, record: DecisionRecord): Promise<void> {
   const settled = windows.where((one) => one.windowStartMs >= appliedAtMs + times.settleMs)
   const { samples } = settled
   const all = windows.samples
-  const afterP99Ms = side.p99Ms(settled)
-  // What was slow before is no fault of the change.
-  const endToEndLimitMs = Math.max(
-    active.spec.intent.latencyP99Ms,
-    (record.measuredBefore?.endToEndP99Ms ?? 0) * SLOWER,
-  )
+  const limitOf = limitOfGroups(record, active)
+  const slowest = side.compared(settled, null, limitOf)
+  const minute = readersP99sOf(work, mqId)
+  const readersP99Ms = slowestOf(minute)
+  const worst = worstOf(minute, () => null, limitOf)
   const held = [
     ...side.guardrails({
       onTrial: all,
       rest: [],
-      before: row.baseline,
-      endToEndLimitMs,
+      before: pastOf(row),
+      endToEndLimitMs: limitOf,
       reports: all,
       // Instances come and go while all of them are watched.
       instances: [],
       beganAtMs: appliedAtMs,
     }),
-    reading({ nowMs: readersP99Of(work, mqId), limitMs: endToEndLimitMs }),
+    reading({ nowMs: worst.p99Ms, limitMs: worst.limitMs }),
   ]
   const facts: WatchFacts = {
     goal: row.repair === null ? 'cost' : 'latency',
     subject: side.subject,
-    readers: row.repair?.what === 'end to end' ? { seenMs: row.repair.seenMs, nowMs: readersP99Of(work, mqId) } : null,
+    readers: row.repair?.what === 'end to end' ? { seenMs: row.repair.seenMs, nowMs: readersP99Ms } : null,
     after: samples,
     before: row.baseline,
+    past: pastOf(row),
     trialChange: row.trialChange,
     predictedRatio: row.predictedRatio,
     guardrails: held,
-    afterP99Ms,
-    beforeP99Ms: row.baselineP99Ms,
-    p99LimitMs: Math.max(side.p99LimitMs, side.subject === 'readers' ? endToEndLimitMs : 0),
+    afterP99Ms: slowest.p99Ms,
+    beforeP99Ms: slowest.restP99Ms,
+    p99LimitMs: slowest.limitMs,
     sinceMs: desk.nowMs - appliedAtMs,
     reportedRecords: side.reported(windows, row.stored?.atMs ?? appliedAtMs, null),
     storedRecords: null,
@@ -80,7 +84,7 @@ export async function watch(work: Work, record: DecisionRecord): Promise<void> {
     const reportedRecords = side.reported(windows, row.stored?.atMs ?? appliedAtMs, since)
     verdict = judgeWatch({ ...facts, storedRecords: since, reportedRecords })
   }
-  const told = side.outcome(samples, afterP99Ms, row.recordsPerSecond)
+  const told = side.outcome(samples, side.p99Ms(settled), row.recordsPerSecond)
   const measured = { ...told, endToEndP99Ms: told.endToEndP99Ms ?? endToEndP99Of(traffic.profile(mqId)) }
   const found = (before: DecisionRecord): DecisionRecord => ({
     ...before,
@@ -99,6 +103,17 @@ export async function watch(work: Work, record: DecisionRecord): Promise<void> {
     await desk.go(number, { event: 'regressed', note: verdict.status, actor: MQ }, (before) =>
       ended(found(before), desk.nowMs, 'undone', verdict.status),
     )
+  }
+}
+
+/** P5. */
+function limitOfGroups({ kind, measuredBefore, work: { groupP99s } }: DecisionRecord, active: ActiveId): EndToEndLimit {
+  const { latencyP99Ms } = active.spec.intent
+  const before = kind === 'consumer-settings' && groupP99s !== null ? groupP99s : undefined
+  const own = new Map(before?.map(({ group, p99Ms }) => [group, p99Ms]))
+  return (group) => {
+    const usual = before === undefined ? measuredBefore?.endToEndP99Ms : own.get(group)
+    return Math.max(latencyP99Ms, (usual ?? 0) * SLOWER)
   }
 }
 

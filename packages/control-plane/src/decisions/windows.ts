@@ -2,7 +2,7 @@
  * Windows of what instances reported, of one kind, picked and summed up the same way whether they send or read. Pure.
  */
 import { Sketch } from '../telemetry/sketch.ts'
-import { type Sample, thinned } from './samples.ts'
+import { p99Of, type Sample, thinned } from './samples.ts'
 
 const MOST_WINDOWS = 2_000
 const MOST_MERGED = 400
@@ -13,6 +13,7 @@ export interface AnyWindow {
   readonly group?: string
   readonly windowStartMs: number
   readonly windowMs: number
+  readonly activeMs: number
   readonly trial: number | null
   readonly records: number
   readonly wireBytes: number
@@ -25,10 +26,17 @@ export interface WindowKind<W extends AnyWindow> {
   latencyOf(window: W): Sketch
 }
 
+/** What tells who took part, and how. */
+export interface Part extends Pick<AnyWindow, 'instance' | 'group' | 'activeMs' | 'records'> {
+  readonly p99Ms: number | null
+}
+
 /** Some windows; the kind of them is nobody else's business. */
 export interface Windows {
   /** Of those that can be believed, and not more than a bound (A1, A3). */
   readonly samples: readonly Sample[]
+  /** Of all that can be believed, however many: a bound would pass over somebody. */
+  readonly parts: readonly Part[]
   /** How many cannot be believed. */
   readonly dropped: number
   readonly size: number
@@ -51,6 +59,18 @@ export function windowsOf<W extends AnyWindow>(all: readonly W[], kind: WindowKi
         .filter(isPlausible)
         .map((one) => kind.sampleOf(one))
       return samples
+    },
+    get parts() {
+      return all.filter(isPlausible).map((one) => ({
+        instance: one.instance,
+        ...(one.group === undefined ? {} : { group: one.group }),
+        activeMs: one.activeMs,
+        records: one.records,
+        // Read where somebody asks: it is the dear part.
+        get p99Ms() {
+          return p99Of(one, () => kind.latencyOf(one))
+        },
+      }))
     },
     get dropped() {
       return all.filter((one) => !isPlausible(one)).length

@@ -17,9 +17,10 @@ import type { ReaderWindow } from '../telemetry/reader-window.ts'
 import type { Slice } from '../telemetry/slice.ts'
 import type { Book } from './book.ts'
 import type { Desk } from './desk.ts'
+import type { GroupP99 } from './group-latency.ts'
 import type { Policies } from './policies.ts'
 import type { PriceReading } from './readings.ts'
-import type { DecisionRecord } from './record.ts'
+import type { DecisionRecord, UsualFetches } from './record.ts'
 import type { PriceWindow } from './samples.ts'
 import type { SeenLog } from './world-view.ts'
 
@@ -47,9 +48,13 @@ export interface Work {
   /** How windows of the mQ ID are priced; undefined when nothing is known about its cluster. */
   readonly pricer: (active: ActiveId) => PriceWindow | undefined
   /** The same for windows of readers. */
-  readonly readingPricer: (active: ActiveId) => PriceReading | undefined
+  readonly readingPricer: (active: ActiveId, usual: UsualFetches | null) => PriceReading | undefined
+  /** What the price of a window of a reader goes by, as it is now. */
+  readonly usualFetches: (active: ActiveId) => UsualFetches | null
   /** What the log of a topic held when its cluster was last looked at; one copy. */
   readonly seenLog: SeenLog
+  /** Since when this process takes reports: what clients said before is gone. */
+  readonly upSinceMs: number
 }
 
 export function activeOf({ registry }: Pick<Work, 'registry'>, mqId: string): ActiveId | undefined {
@@ -120,7 +125,9 @@ export function specWithout(spec: IdSpec, record: DecisionRecord): IdSpec | unde
   const hasTrial = spec.trial?.decision === number
   const trial = hasTrial ? null : spec.trial
   if (change.kind === 'producer-settings' && sameSettings(spec.producer, change.after)) {
-    return { ...spec, choices: restored, producer: change.before, trial }
+    // A trial of readers names the settings to send with only because a trial names both.
+    const held = trial?.consumer === undefined ? trial : { ...trial, producer: change.before }
+    return { ...spec, choices: restored, producer: change.before, trial: held }
   }
   if (change.kind === 'consumer-settings' && sameSettings(spec.consumer, change.after)) {
     return { ...spec, choices: restored, consumer: change.before, trial }
@@ -138,11 +145,20 @@ export function endToEndP99Of(profile: TrafficProfile | null): number | null {
   return all.length === 0 ? null : Math.max(...all)
 }
 
-/** Of the slowest group over the last minute: what a change for all may have done to readers. */
-export function readersP99Of({ traffic }: Pick<Work, 'traffic'>, mqId: string): number | null {
-  const groups = [...(traffic.lastMinute(mqId)?.slice.groups.values() ?? [])]
-  const all = groups.flatMap(({ endToEnd }) => endToEnd.quantileMs(0.99) ?? [])
-  return all.length === 0 ? null : Math.max(...all)
+/** The same for each group. */
+export function groupP99sOf(profile: TrafficProfile | null): GroupP99[] {
+  return (profile?.groups ?? []).flatMap(({ group, endToEnd }) => {
+    const p99Ms = endToEnd.quantileMs(0.99)
+    return p99Ms === null ? [] : [{ group, p99Ms }]
+  })
+}
+
+/** End to end over the last minute, of each group: what a change for all may have done to readers. */
+export function readersP99sOf({ traffic }: Pick<Work, 'traffic'>, mqId: string): GroupP99[] {
+  return [...(traffic.lastMinute(mqId)?.slice.groups ?? [])].flatMap(([group, { endToEnd }]) => {
+    const p99Ms = endToEnd.quantileMs(0.99)
+    return p99Ms === null ? [] : [{ group, p99Ms }]
+  })
 }
 
 /** Records the brokers hold of the open epoch, over all partitions; null when they cannot be asked now. */

@@ -15,10 +15,9 @@ import type { InstanceWindow } from '../telemetry/profile.ts'
 import { workloadOf } from '../telemetry/workload.ts'
 import type { EngineOptions } from './engine.ts'
 import type { Looks } from './looks.ts'
-import { whyNoReaders } from './readings.ts'
+import { whyNoTrial } from './reading-now.ts'
 import type { DecisionRecord } from './record.ts'
 import { isPlausible } from './samples.ts'
-import { readingNow } from './sides.ts'
 import { activeOf, endToEndP99Of, openEpochOf, type TrafficReader } from './work.ts'
 
 /** Into so many parts the time that was watched is cut, to see whether it is steady. */
@@ -74,7 +73,7 @@ function idWorld(options: EngineOptions, looks: Looks, id: string, closely: bool
     observedMs: closely ? nowMs - first : (profile?.observedMs ?? 0),
     records: closely ? windows.reduce((sum, { records }) => sum + records, 0) : (profile?.records ?? 0),
     readingP99Ms: leastOf(beyond(endToEnd, sendP99Ms), beyond(look.endToEndMs, look.sendMs)),
-    whyNoReaders: closely ? whyNoReaders(readingNow(options, id)) : null,
+    whyNoReaders: closely ? whyNoTrial(options, id) : null,
     looks: looks.take(id, look, active.spec.intent.latencyP99Ms, changedAtMs, spellMs(options)),
     isBusy: active.pending !== null || ledger.handingOver(id) !== undefined,
     decisions,

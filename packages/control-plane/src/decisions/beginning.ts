@@ -1,0 +1,150 @@
+/**
+ * How a decision begins that was approved: as a trial, or at once for all.
+ *
+ * R1. Before anything is touched the time before is written down: a trial is compared with it also after a restart.
+ * R7. Nothing waits for ever: what is approved and cannot begin gives way, as what nobody answers does. Where nobody is there to try it on
+ *     it gives way sooner, for until then nothing else is begun for its mQ ID.
+ */
+import { isUnderWay } from '@mq/contract'
+import { changesToday } from '../loops/readiness.ts'
+import type { ActiveId } from '../registry/records.ts'
+import { kept } from './baseline.ts'
+import type { Canary } from './canary.ts'
+import { howTried, noteOf } from './how-tried.ts'
+import type { DecisionRecord } from './record.ts'
+import { unseenMs } from './restart.ts'
+import { type Side, sideOf } from './sides.ts'
+import { seconds } from './verdict.ts'
+import {
+  activeOf,
+  endToEndP99Of,
+  groupP99sOf,
+  lagOf,
+  otherUnderWay,
+  overtakenBy,
+  stands,
+  storedRecords,
+  type Work,
+} from './work.ts'
+
+const MQ = 'mq'
+/** Over all mQ IDs: a model that is wrong is wrong in many places at once. */
+const MOST_UNDER_WAY = 200
+/** Readers that are gone for so long are not waited for. */
+const NOBODY_MS = 60_000
+
+/** From `approved` on: begins the trial, or what needs none, as soon as it may. */
+export async function start(work: Work, record: DecisionRecord): Promise<void> {
+  const { desk, times } = work
+  const { number, mqId } = record
+  const gone = overtakenBy(work, record)
+  const active = activeOf(work, mqId)
+  if (gone !== undefined || active === undefined || !stands(active, record, 'before')) {
+    const note = gone ?? 'the settings it was made for do not stand any more'
+    await desk.go(number, { event: 'supersede', note, actor: MQ })
+    return
+  }
+  /** R7. */
+  const wait = async (why: string, longestMs = times.expireMs): Promise<void> => {
+    const status = `waits: ${why}`
+    const approvedAtMs = record.steps.findLast(({ state }) => state === 'approved')?.atMs ?? record.createdAtMs
+    if (desk.nowMs - approvedAtMs >= longestMs) {
+      const note = `it could not begin in ${seconds(desk.nowMs - approvedAtMs)}: ${why}`
+      await desk.go(number, { event: 'supersede', note, actor: MQ })
+    } else if (record.status !== status) desk.show(number, (row) => ({ ...row, status }))
+  }
+  const busy = whyNotYet(work, record, active)
+  if (busy !== undefined) return wait(busy)
+  const how = howTried(work, record)
+  if (how.kind === 'wait') return wait(how.why, NOBODY_MS)
+  if (how.kind === 'not') {
+    await desk.go(number, { event: 'supersede', note: how.why, actor: MQ })
+    return
+  }
+  const side = sideOf(work, active, record, how.kind === 'trial' ? how.subject : 'producers')
+  if (how.kind === 'for-all') {
+    const begun = begunWith(work, active, record, side, [])
+    await desk.go(number, { event: 'apply-began', note: how.why, actor: MQ }, begun)
+    return
+  }
+  if (!side.isPriced) return wait('nothing is known about the prices of its cluster')
+  const canary = side.canary(desk.nowMs - Math.max(3 * times.telemetryMs, times.settleMs))
+  if (typeof canary === 'string') return wait(canary, how.subject === 'readers' ? NOBODY_MS : undefined)
+  await begin(work, record, active, side, canary)
+}
+
+/** Why it has to wait for its turn. */
+function whyNotYet(work: Work, record: DecisionRecord, active: ActiveId): string | undefined {
+  const { desk, policies, book, ledger } = work
+  const { mqId } = record
+  if (!policies.autopilot.on) return 'the autopilot is off'
+  const other = otherUnderWay(work, record)
+  if (other !== undefined) return `for decision ${other.number}, which is ${other.state}`
+  if (active.pending !== null || ledger.handingOver(mqId) !== undefined) return 'for another change of it'
+  const underWay = book.live().filter(({ state }) => isUnderWay(state)).length
+  if (underWay >= MOST_UNDER_WAY) return `${underWay} decisions are under way`
+  const policy = policies.effective(mqId, active.spec.intent.owner?.team)
+  const spent = changesToday(book.of(mqId), desk.nowMs)
+  if (record.approvedBy === null && spent >= policy.maxChangesPerDay) {
+    return `${spent} of ${policy.maxChangesPerDay} changes of the day are made`
+  }
+  // What is no matter of clients needs no reports of theirs.
+  const isOfClients = record.kind === 'producer-settings' || record.kind === 'consumer-settings'
+  const leftMs = isOfClients ? unseenMs(work) : 0
+  return leftMs === 0 ? undefined : `reports of another ${seconds(leftMs)} are needed since the control plane began`
+}
+
+/** R1. @param instances those that try it; none where it is made for all at once */
+function begunWith(
+  work: Work,
+  active: ActiveId,
+  record: DecisionRecord,
+  side: Side,
+  instances: readonly string[],
+): (row: DecisionRecord) => DecisionRecord {
+  const { desk, times, traffic } = work
+  const profile = traffic.profile(record.mqId)
+  const sinceMs = desk.nowMs - Math.max(times.observeMs, times.longestTrialMs)
+  const windows = side.since(sinceMs).where(({ trial }) => trial === null)
+  const groupP99s = new Map(
+    [...groupP99sOf(profile), ...side.groupP99s(windows)].map((one) => [one.group, one] as const),
+  )
+  const begun = {
+    ...kept(windows, instances),
+    baselineP99Ms: side.p99Ms(windows),
+    groupP99s: [...groupP99s.values()],
+    usualFetches: work.usualFetches(active),
+    lagBefore: lagOf(profile),
+    recordsPerSecond: profile?.recordsPerSecond ?? record.work.recordsPerSecond,
+  }
+  const told = side.outcome(windows.samples, begun.baselineP99Ms, begun.recordsPerSecond)
+  const measuredBefore = { ...told, endToEndP99Ms: told.endToEndP99Ms ?? endToEndP99Of(profile) }
+  return (row) => ({ ...row, measuredBefore, work: { ...row.work, ...begun } })
+}
+
+async function begin(work: Work, record: DecisionRecord, active: ActiveId, side: Side, canary: Canary): Promise<void> {
+  const { desk } = work
+  const { number } = record
+  const begun = begunWith(work, active, record, side, canary.instances)
+  const held = await storedRecords(work, active)
+  const startedAtMs = desk.nowMs
+  const note = noteOf(canary, side.subject)
+  await desk.publish(
+    number,
+    'trial',
+    `decision ${number}: ${record.title}; ${note}`,
+    (now) =>
+      stands(now, record, 'before') ? { ...now.spec, trial: side.trialOf(now.spec, canary.instances) } : undefined,
+    { event: 'trial-began', note, actor: MQ },
+    (row) => ({
+      ...begun(row),
+      trial: { ...canary, startedAtMs, endedAtMs: null, dropped: 0 },
+      work: {
+        ...begun(row).work,
+        looks: 0,
+        turn: canary.design === 'windows' ? { isOnTrial: true, sinceMs: startedAtMs } : null,
+        stored: held === null ? null : { atMs: startedAtMs, records: String(held) },
+      },
+    }),
+  )
+}

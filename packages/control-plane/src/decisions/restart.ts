@@ -1,0 +1,28 @@
+/**
+ * What a control plane that began anew has to make up for: windows are kept in memory only.
+ *
+ * E1. No change of settings begins before reports of some time are there: a few of the first would pass for all.
+ * E2. What brokers hold is counted from the first look after the restart on, as what clients say is.
+ */
+import type { ActiveId } from '../registry/records.ts'
+import type { DecisionRecord } from './record.ts'
+import { storedRecords, type Work } from './work.ts'
+
+/** E1: how long until so much was seen; nothing when it was. */
+export function unseenMs({ upSinceMs, times, desk }: Work): number {
+  return Math.max(0, upSinceMs + 3 * times.telemetryMs + times.settleMs - desk.nowMs)
+}
+
+/** E2. */
+export async function recounted(work: Work, record: DecisionRecord, active: ActiveId): Promise<DecisionRecord> {
+  const { desk, upSinceMs } = work
+  const { number } = record
+  const { stored, held } = record.work
+  if ((stored?.atMs ?? upSinceMs) >= upSinceMs && (held?.atMs ?? upSinceMs) >= upSinceMs) return record
+  const now = await storedRecords(work, active)
+  // Asked again at the next look.
+  if (now === null) return record
+  const from = stored === null ? null : { atMs: desk.nowMs, records: String(now) }
+  desk.show(number, (row) => ({ ...row, work: { ...row.work, stored: from, held: null } }))
+  return desk.row(number)
+}
