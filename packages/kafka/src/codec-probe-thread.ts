@@ -3,6 +3,8 @@
  *
  * H1. One request is under way at a time; the thread does nothing between requests and does not keep the process alive.
  * H2. A thread that fails or ends rejects what is asked of it; `close` leaves nothing running.
+ * H3. It is asked to end, after the step under way, and never stopped in the middle of one: Node aborts the whole process when a thread
+ *     is terminated between the making of a codec and its start.
  */
 import { Worker } from 'node:worker_threads'
 import { MqError, type ShadowSample } from '@mq/contract'
@@ -11,6 +13,8 @@ import type { ProbeBatch, ProbeCandidate } from './codec-probe.ts'
 export type ProbeRequest =
   | { readonly kind: 'load'; readonly batches: readonly ProbeBatch[] }
   | { readonly kind: 'measure'; readonly candidate: ProbeCandidate; readonly depth: number }
+  /** No answer follows (H3). */
+  | { readonly kind: 'end' }
 
 export interface ProbeAnswer {
   result: ShadowSample | null
@@ -24,6 +28,7 @@ export class CodecProbeThread {
   readonly #worker: Worker
   #waiting: { resolve(answer: ProbeAnswer): void; reject(error: MqError): void } | undefined
   #ended: MqError | undefined
+  readonly #exited: Promise<void>
 
   constructor() {
     // Beside this file, in the language this file is in.
@@ -36,7 +41,12 @@ export class CodecProbeThread {
       waiting?.resolve(answer)
     })
     this.#worker.on('error', (error) => this.#end(error instanceof Error ? error.message : String(error)))
-    this.#worker.on('exit', () => this.#end('it ended'))
+    this.#exited = new Promise((resolve) => {
+      this.#worker.on('exit', () => {
+        this.#end('it ended')
+        resolve()
+      })
+    })
   }
 
   /** Takes the records to measure; their memory goes with them. @returns the CPU it took, in microseconds */
@@ -58,7 +68,10 @@ export class CodecProbeThread {
 
   async close(): Promise<void> {
     this.#end('it was closed')
-    await this.#worker.terminate()
+    // Somebody waits from now on.
+    this.#worker.ref()
+    this.#worker.postMessage({ kind: 'end' } satisfies ProbeRequest)
+    await this.#exited
   }
 
   #ask(request: ProbeRequest, transfer: readonly ArrayBuffer[]): Promise<ProbeAnswer> {

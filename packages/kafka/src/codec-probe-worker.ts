@@ -17,7 +17,7 @@ function cpuUs(): number {
   return user + system
 }
 
-function handle(request: ProbeRequest): ProbeAnswer['result'] {
+function handle(request: Exclude<ProbeRequest, { kind: 'end' }>): ProbeAnswer['result'] {
   if (request.kind === 'load') {
     probe = new CodecProbe(request.batches, cpuUs)
     return null
@@ -26,6 +26,10 @@ function handle(request: ProbeRequest): ProbeAnswer['result'] {
 }
 
 port?.on('message', (request: ProbeRequest) => {
+  if (request.kind === 'end') {
+    port.close()
+    return
+  }
   let answer: ProbeAnswer
   try {
     answer = { result: handle(request), cpuUs: 0 }

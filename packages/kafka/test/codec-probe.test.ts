@@ -115,6 +115,24 @@ test('records the thread cannot read fail that request and end nothing (H2)', { 
   }
 })
 
+test('a thread that is closed in the middle of its work ends after the step, and takes nobody with it (H3)', {
+  timeout: 60_000,
+}, async () => {
+  const codecs = ['zstd', 'gzip'] as const
+  for (let round = 0; round < 40; round++) {
+    const thread = new CodecProbeThread()
+    const batch = probeBatchOf(records(1_024))
+    await thread.load([{ ...batch, records: Uint8Array.from(batch.records) }])
+    const work = (async () => {
+      for (let n = 0; ; n++) await thread.measure({ codec: codecs[n % 2]!, codecLevel: 1 }, 4)
+    })()
+    const refused = assert.rejects(work, { code: 'MQ_CODEC_FAILED' })
+    await new Promise((resolve) => setTimeout(resolve, 2 + (round % 13)))
+    await thread.close()
+    await refused
+  }
+})
+
 test('a look shows every so many records with their keys and sizes (L1)', () => {
   const encoder = new BatchEncoder(Buffer.allocUnsafeSlow(262_208))
   const all = records(100)
