@@ -4,11 +4,12 @@
  * H1. One request is under way at a time; the thread does nothing between requests and does not keep the process alive.
  * H2. A thread that fails or ends rejects what is asked of it; `close` leaves nothing running.
  * H3. It is asked to end, after the step under way, and never stopped in the middle of one: Node aborts the whole process when a thread
- *     is terminated between the making of a codec and its start.
+ *     is terminated between the making of a codec and its start. An exit of the process waits for the step, too.
  */
 import { Worker } from 'node:worker_threads'
 import { MqError, type ShadowSample } from '@mq/contract'
 import type { ProbeBatch, ProbeCandidate } from './codec-probe.ts'
+import { StepGate } from './step-gate.ts'
 
 export type ProbeRequest =
   | { readonly kind: 'load'; readonly batches: readonly ProbeBatch[] }
@@ -23,17 +24,31 @@ export interface ProbeAnswer {
 }
 
 const HEAP_MB = 64
+/** Longer than any step; whoever exits waits no longer. */
+const EXIT_LIMIT_MS = 1_000
+
+/** H3: of the threads that run. */
+const gates = new Set<StepGate>()
+const shutAll = (): void => {
+  for (const gate of gates) gate.shut(EXIT_LIMIT_MS)
+}
 
 export class CodecProbeThread {
   readonly #worker: Worker
   #waiting: { resolve(answer: ProbeAnswer): void; reject(error: MqError): void } | undefined
   #ended: MqError | undefined
   readonly #exited: Promise<void>
+  readonly #gate = new StepGate()
 
   constructor() {
     // Beside this file, in the language this file is in.
     const file = import.meta.url.endsWith('.ts') ? './codec-probe-worker.ts' : './codec-probe-worker.js'
-    this.#worker = new Worker(new URL(file, import.meta.url), { resourceLimits: { maxOldGenerationSizeMb: HEAP_MB } })
+    this.#worker = new Worker(new URL(file, import.meta.url), {
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+      workerData: this.#gate.memory,
+    })
+    if (gates.size === 0) process.on('exit', shutAll)
+    gates.add(this.#gate)
     this.#worker.unref()
     this.#worker.on('message', (answer: ProbeAnswer) => {
       const waiting = this.#waiting
@@ -44,6 +59,8 @@ export class CodecProbeThread {
     this.#exited = new Promise((resolve) => {
       this.#worker.on('exit', () => {
         this.#end('it ended')
+        gates.delete(this.#gate)
+        if (gates.size === 0) process.off('exit', shutAll)
         resolve()
       })
     })

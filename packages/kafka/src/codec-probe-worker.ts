@@ -4,11 +4,13 @@
  * W1. It answers with numbers only: records come in and never go out.
  * W2. `cpuUs` is everything this thread used since its last answer, its start included.
  */
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { CodecProbe } from './codec-probe.ts'
 import type { ProbeAnswer, ProbeRequest } from './codec-probe-thread.ts'
+import { StepGate } from './step-gate.ts'
 
 const port = parentPort
+const gate = new StepGate(workerData as SharedArrayBuffer)
 let probe: CodecProbe | undefined
 let answeredUs = 0
 
@@ -30,11 +32,15 @@ port?.on('message', (request: ProbeRequest) => {
     port.close()
     return
   }
+  // The process exits, and nobody waits for an answer.
+  if (!gate.enter()) return
   let answer: ProbeAnswer
   try {
     answer = { result: handle(request), cpuUs: 0 }
   } catch (error) {
     answer = { result: null, cpuUs: 0, problem: error instanceof Error ? error.message : String(error) }
+  } finally {
+    gate.leave()
   }
   const nowUs = cpuUs()
   answer.cpuUs = nowUs - answeredUs
