@@ -261,6 +261,8 @@ export const TelemetryStoreResult = z.object({
 })
 export type TelemetryStoreResult = z.output<typeof TelemetryStoreResult>
 
+const Interval = z.object({ low: z.number(), high: z.number() })
+
 export const TelemetryCostResult = z.object({
   measure: z.literal('telemetry-cost'),
   machine: Machine,
@@ -275,9 +277,9 @@ export const TelemetryCostResult = z.object({
   throughputLossPercent: z
     .number()
     .describe('With telemetry and shadow measurement against without: the median over pairs of neighbouring slices'),
-  throughputLossInterval: z.tuple([z.number(), z.number()]).describe('Of that median, 95 %'),
+  throughputLossInterval: Interval.describe('Of that median, 95 %'),
   cpuPercent: z.number().describe('CPU for a message, the same comparison'),
-  cpuInterval: z.tuple([z.number(), z.number()]),
+  cpuInterval: Interval,
   shadowCpuPercent: z
     .number()
     .describe('CPU that shadow measurements used, of one core, over the time telemetry was on'),

@@ -177,6 +177,8 @@ export function telemetryStoreTable(result: TelemetryStoreResult): string {
   ].join('\n')
 }
 
+const between = ({ low, high }: { low: number; high: number }): string => `${low} to ${high}`
+
 export function telemetryCostTable(result: TelemetryCostResult): string {
   const { machine, options, runs } = result
   return [
@@ -188,6 +190,6 @@ export function telemetryCostTable(result: TelemetryCostResult): string {
       runs.map((run) => [run.what, count(run.messagesPerSecond), run.cpuUsPerMessage.toFixed(3)]),
     ),
     '',
-    `cost: ${result.throughputLossPercent} % of throughput (95 %: ${result.throughputLossInterval.join(' to ')}), ${result.cpuPercent} % more CPU for a message (${result.cpuInterval.join(' to ')}); shadow measurements used ${result.shadowCpuPercent} % of a core for ${count(result.shadowSamples)} samples`,
+    `cost: ${result.throughputLossPercent} % of throughput (95 %: ${between(result.throughputLossInterval)}), ${result.cpuPercent} % more CPU for a message (${between(result.cpuInterval)}); shadow measurements used ${result.shadowCpuPercent} % of a core for ${count(result.shadowSamples)} samples`,
   ].join('\n')
 }
