@@ -3,9 +3,9 @@
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type Decision, isDecided, isUnderWay, MqError } from '@mq/contract'
+import { type Decision, isDecided, isUnderWay } from '@mq/contract'
 import { Fleet, ID } from './fleet.ts'
-import { type Harness, temporaryFolder } from './harness.ts'
+import { dieAt, temporaryFolder } from './harness.ts'
 
 interface CrashPlan {
   readonly instances: number
@@ -16,22 +16,6 @@ interface CrashPlan {
   readonly harm: boolean
   /** Undone by a person once it is kept. */
   readonly undo: boolean
-}
-
-/** From its `nth` write about decisions on, nothing reaches the store any more. */
-function dieAt(plane: Harness, nth: number, when: CrashPlan['when']): { isDead(): boolean } {
-  const { store } = plane
-  const write = store.write.bind(store)
-  let [seen, dead] = [0, false]
-  const gone = (): MqError => new MqError('MQ_STORE_FAILED', 'the process is gone')
-  store.write = async (doing, work) => {
-    if (dead) throw gone()
-    if (!/decision|publishing/.test(doing) || ++seen !== nth) return write(doing, work)
-    dead = true
-    if (when === 'after') await write(doing, work)
-    throw gone()
-  }
-  return { isDead: () => dead }
 }
 
 /** @returns how it ended, and whether the crash came at all */

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { Problem, TelemetryReport } from '@mq/contract'
+import { MqError, type Problem, type TelemetryReport } from '@mq/contract'
 import { type Deps, systemDeps } from '@mq/kafka'
 import { type Assembled, assemble, type ControlPlaneOptions } from '../src/control-plane.ts'
 import { silentLogger } from '../src/logger.ts'
@@ -124,4 +124,19 @@ export function telemetryReport(change: Partial<TelemetryReport> = {}): Telemetr
     consumers: [],
     ...change,
   }
+}
+
+/** From its `nth` write about decisions on, nothing reaches the store any more. */
+export function dieAt({ store }: Pick<Harness, 'store'>, nth: number, when: 'before' | 'after'): { isDead(): boolean } {
+  const write = store.write.bind(store)
+  let [seen, dead] = [0, false]
+  const gone = (): MqError => new MqError('MQ_STORE_FAILED', 'the process is gone')
+  store.write = async (doing, work) => {
+    if (dead) throw gone()
+    if (!/decision|publishing/.test(doing) || ++seen !== nth) return write(doing, work)
+    dead = true
+    if (when === 'after') await write(doing, work)
+    throw gone()
+  }
+  return { isDead: () => dead }
 }

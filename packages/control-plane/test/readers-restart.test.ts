@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { isDecided, MqError } from '@mq/contract'
-import { temporaryFolder } from './harness.ts'
+import { dieAt, temporaryFolder } from './harness.ts'
 import { ReadersFleet } from './readers-fleet.ts'
 
 const TIMEOUT = { timeout: 120_000 }
@@ -77,7 +77,7 @@ test('killed before or after any write, the next process carries it on or takes 
       await fleet.start(t, { dataDir, loopTimes })
       await fleet.declare(EVERY_MS)
       const before = fleet.binding.consumer
-      const death = dieAt(fleet, write, when)
+      const death = dieAt(fleet.plane, write, when)
       for (let passed = 0; passed < 60 && !death.isDead(); passed++) {
         await fleet.pass().catch((error: unknown) => {
           if (!(error instanceof MqError) || error.code !== 'MQ_STORE_FAILED') throw error
@@ -100,19 +100,3 @@ test('killed before or after any write, the next process carries it on or takes 
   t.diagnostic(JSON.stringify(ends))
   assert.ok((ends.kept ?? 0) >= 6, JSON.stringify(ends))
 })
-
-/** From its `nth` write about decisions on, nothing reaches the store any more. */
-function dieAt({ plane }: ReadersFleet, nth: number, when: 'before' | 'after'): { isDead(): boolean } {
-  const { store } = plane
-  const write = store.write.bind(store)
-  let [seen, dead] = [0, false]
-  const gone = (): MqError => new MqError('MQ_STORE_FAILED', 'the process is gone')
-  store.write = async (doing, work) => {
-    if (dead) throw gone()
-    if (!/decision|publishing/.test(doing) || ++seen !== nth) return write(doing, work)
-    dead = true
-    if (when === 'after') await write(doing, work)
-    throw gone()
-  }
-  return { isDead: () => dead }
-}

@@ -64,8 +64,7 @@ export class Accumulator {
   takesMore(): boolean {
     const open = this.#open
     if (open === null) return false
-    const { length, count } = open.encoder
-    if (length + (length - HEADER_BYTES) / count <= this.#limitBytes) return true
+    if (this.#hasRoom(open)) return true
     this.close()
     return false
   }
@@ -108,10 +107,13 @@ export class Accumulator {
 
   /** Nothing more joins a batch that is full, nor does a record without a key that would find no room: neither lingers (A2). */
   #taken(batch: PendingBatch, key: Bytes | null): PendingBatch {
-    const { length, count } = batch.encoder
-    const left = this.#limitBytes - length
-    if (left <= 0 || (key === null && length - HEADER_BYTES > left * count)) this.close()
+    if (key === null ? !this.#hasRoom(batch) : batch.encoder.length >= this.#limitBytes) this.close()
     return batch
+  }
+
+  /** For one more record like those before. */
+  #hasRoom({ encoder: { length, count } }: PendingBatch): boolean {
+    return length + (length - HEADER_BYTES) / count <= this.#limitBytes
   }
 
   /** Closes the open batch, if there is one (A2). */

@@ -33,14 +33,21 @@ export function pricerFor(active: ActiveId, cluster: ClusterModel, workload: Wor
         fetchRequests: batches * groups,
         producerCpuUs: cpuUs ?? 0,
         groups,
-        recordsPerSecond: Math.max(workload.recordsPerSecond, 1e-3),
-        peakMultiple: workload.peakMultiple,
-        ...(workload.retainedBytes === null ? {} : { retainedBytes: workload.retainedBytes }),
+        ...lastingOf(workload),
       },
       configuration,
       cluster,
     )
     return cost.usdPerMillionRecords
+  }
+}
+
+/** What a window says nothing of: the usual rate, the peak, and what lies in the log. */
+function lastingOf({ recordsPerSecond, peakMultiple, retainedBytes }: Workload) {
+  return {
+    recordsPerSecond: Math.max(recordsPerSecond, 1e-3),
+    peakMultiple,
+    ...(retainedBytes === null ? {} : { retainedBytes }),
   }
 }
 
@@ -85,9 +92,7 @@ export function readingPricerFor(
         producerCpuUs: records * (profile.producerCpuUsPerRecord ?? 0),
         consumerCpuUs: records * decodeUs + requests * constants.requestUs,
         groups,
-        recordsPerSecond: Math.max(workload.recordsPerSecond, 1e-3),
-        peakMultiple: workload.peakMultiple,
-        ...(workload.retainedBytes === null ? {} : { retainedBytes: workload.retainedBytes }),
+        ...lastingOf(workload),
       },
       configuration,
       cluster,
