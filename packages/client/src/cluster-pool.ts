@@ -6,19 +6,25 @@
  */
 import type { ClusterAddress } from '@mq/contract'
 import { Cluster, type ClusterCredentials, type Deps, securityOf } from '@mq/kafka'
+import type { Logger } from './logger.ts'
+import { QuotaNotice } from './quota-notice.ts'
 
 export interface ClusterPoolOptions {
   readonly clientId: string
   readonly credentials: Readonly<Record<string, ClusterCredentials>>
   readonly deps: Deps
+  readonly logger: Logger
 }
 
 export class ClusterPool {
   readonly #options: ClusterPoolOptions
   readonly #clusters = new Map<string, Cluster>()
+  /** Quotas hold for the process as a whole, so they are said for it as a whole. */
+  readonly quotas: QuotaNotice
 
   constructor(options: ClusterPoolOptions) {
     this.#options = options
+    this.quotas = new QuotaNotice(options.deps.clock, options.logger)
   }
 
   get(address: ClusterAddress): Cluster {

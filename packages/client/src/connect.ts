@@ -90,7 +90,7 @@ export async function connect(options: ConnectOptions): Promise<Mq> {
     logger,
     sendDeadlineMs,
     source: new BindingSource({ client, store, cache, deps, logger }),
-    clusters: new ClusterPool({ clientId: app, credentials: options.credentials ?? {}, deps }),
+    clusters: new ClusterPool({ clientId: app, credentials: options.credentials ?? {}, deps, logger }),
     budget: new MemoryBudget(maxBufferBytes),
     telemetry: new Telemetry({
       app,

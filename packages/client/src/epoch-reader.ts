@@ -53,6 +53,8 @@ export interface EpochReaderOptions {
   readonly logger: Logger
   /** Whether a partition may be read (R6); all may when left out. */
   isOpen?(partition: number): boolean
+  /** The cluster slows this client down for its quota. */
+  onThrottled?(throttleMs: number): void
   /** A batch of a partition that is ours has come. */
   onArrival?(): void
   /** The group's position, as the broker has it. */
@@ -90,6 +92,10 @@ export class EpochReader {
       deps: options.deps,
       onBatch: (batch) => this.#onBatch(batch),
       onRequest: () => options.meter.requested(),
+      onThrottled: (throttleMs) => {
+        options.meter.throttled(throttleMs)
+        options.onThrottled?.(throttleMs)
+      },
       onError: (_, partition, error) => this.#onFetchError(partition, error),
       onOffsetOutOfRange: ({ partition, requested, earliest, lostRecords }) =>
         this.#onOutOfRange(partition, requested, earliest, lostRecords),

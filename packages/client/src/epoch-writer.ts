@@ -37,6 +37,8 @@ export interface EpochWriterOptions {
   readonly logger: Logger
   readonly sendDeadlineMs: number
   readonly telemetry: Telemetry
+  /** The cluster slows this client down for its quota. */
+  onThrottled?(throttleMs: number): void
   /** W2 */
   onSealed(writer: EpochWriter): void
 }
@@ -78,7 +80,10 @@ export class EpochWriter {
       observer: {
         onBatch: (batch, encoded) => meter.sent(batch, encoded),
         onAppend: (us) => meter.appended(us),
-        onRequest: (throttledMs) => meter.requested(throttledMs),
+        onRequest: (throttledMs) => {
+          meter.requested(throttledMs)
+          if (throttledMs > 0) options.onThrottled?.(throttledMs)
+        },
         onFailure: (records, error) => {
           meter.failed(records)
           logger.error(`${records} records for ${mqId} were not acknowledged: ${error.message}`, {

@@ -79,6 +79,10 @@ export class ConsumerMeter {
     this.#current.counts.fetchRequests++
   }
 
+  throttled(throttleMs: number): void {
+    this.#current.counts.throttledMs += throttleMs
+  }
+
   handlerFailed(): void {
     this.#current.counts.handlerErrors++
   }

@@ -234,6 +234,7 @@ export class Mq {
           logger,
           sendDeadlineMs,
           telemetry,
+          onThrottled: (throttleMs) => clusters.quotas.throttled(epoch.cluster, 'writes', throttleMs),
           onSealed: (writer) => void outlet.sealed(writer),
         })
       },

@@ -79,5 +79,6 @@ function noConsumerCounts() {
     batches: 0,
     uncompressedBytes: 0,
     fetchRequests: 0,
+    throttledMs: 0,
   }
 }

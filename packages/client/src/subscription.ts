@@ -299,6 +299,7 @@ export class Subscription {
             return this.#failures.failed(record, attempt, error)
           },
         },
+        onThrottled: (throttleMs) => clusters.quotas.throttled(epoch.cluster, 'reads', throttleMs),
         onArrival: () => this.#arrivals.arrived(epoch.epoch),
         isOpen: (partition) => this.#gates.isOpen(epoch.epoch, partition),
         onPosition: (partition, position) => this.#gates.committed(epoch.epoch, partition, position),

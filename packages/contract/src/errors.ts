@@ -124,6 +124,12 @@ export const catalogue = {
     true,
     504,
   ),
+  MQ_KAFKA_THROTTLED: entry(
+    'A cluster slows this client down for a quota',
+    'Nothing is lost. Raise the quota of its client id or user, or read and write less',
+    true,
+    429,
+  ),
   MQ_KAFKA_AUTH_FAILED: entry('The cluster refused the credentials', 'Check mechanism, user and secret', false, 401),
   MQ_KAFKA_TLS_FAILED: entry(
     'The TLS certificate of a broker or of this client was not accepted',

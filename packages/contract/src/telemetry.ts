@@ -130,6 +130,7 @@ export const ConsumerTelemetry = z.object({
   batches: count.optional().describe('Batches that were handed out'),
   uncompressedBytes: count.optional().describe('Bytes of those batches once decompressed'),
   fetchRequests: count.optional().describe('Fetch requests that were sent'),
+  throttledMs: count.optional().describe('How long brokers slowed reading down for quotas, milliseconds'),
   activeMs: count.optional().describe('How long of the window these settings were in force, milliseconds'),
   fetchMinBytes: count.optional().describe('Of the settings in force'),
   fetchMaxWaitMs: count.optional().describe('Of the settings in force, milliseconds'),

@@ -9,6 +9,8 @@
  * L4. A broker that sends nothing for `STALL_MS` beyond the poll counts as away: a stopped process keeps its connections open. After
  *     that responses are asked for smaller, and grow again as they arrive.
  * L5. A failed request closes the link; every partition in it goes back to be located.
+ * L6. A broker that slows this client down for its quota says for how long, and then answers without any partition: nothing is
+ *     wrong with them, and nothing is asked of it until that time has passed.
  */
 import { type ConsumerSettings, MqError } from '@mq/contract'
 import type { Deps, TimerHandle } from './deps.ts'
@@ -29,6 +31,8 @@ export const STALL_MS = 10_000
 const MIN_PARTITION_BYTES = 16 * 1024
 const MIN_RESPONSE_BYTES = 64 * 1024
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+/** The quota may be raised meanwhile: then it is asked again, whatever it said. */
+const MAX_THROTTLE_MS = 300_000
 
 export interface LoopOwner {
   readonly settings: ConsumerSettings
@@ -40,6 +44,8 @@ export interface LoopOwner {
   onFailure(partition: FetchPartition, error: unknown): void
   /** A request leaves. */
   onRequest?(): void
+  /** A broker slows this client down for its quota, by that long (L6). */
+  onThrottled?(throttleMs: number): void
   /** All results of one response were handed over. */
   onResponse(): void
 }
@@ -206,15 +212,19 @@ export class BrokerLoop {
     for (const topic of response.topics) {
       for (const partition of topic.partitions) results.set(`${partition.partition}:${topic.topic}`, partition)
     }
+    const isHeldBack = response.throttleMs > 0 && response.topics.length === 0
     for (const { partition, phase } of asked) {
       // Removed, halted or rewound meanwhile: nobody waits for the answer any more.
       if (partition.phase !== phase || phase.kind !== 'fetching') continue
       partition.phase = { kind: 'ready', nodeId: phase.nodeId, leaderEpoch: phase.leaderEpoch }
+      if (isHeldBack) continue
       const topic = byId ? partition.topicId : partition.topic
       this.#owner.onResult(partition, results.get(`${partition.partition}:${topic}`), answer)
     }
-    if (response.throttleMs > 0) this.#pause(Math.min(response.throttleMs, MAX_WAIT_MS))
-    else this.#ask()
+    if (response.throttleMs > 0) {
+      this.#pause(Math.min(response.throttleMs, MAX_THROTTLE_MS))
+      this.#owner.onThrottled?.(response.throttleMs)
+    } else this.#ask()
     this.#owner.onResponse()
   }
 

@@ -52,6 +52,8 @@ export interface FetcherOptions {
   readonly onError: (topic: string, partition: number, error: MqError) => void
   /** A fetch request leaves for a broker. */
   readonly onRequest?: () => void
+  /** A broker slows this client down for its quota; reading goes on after that time. */
+  readonly onThrottled?: (throttleMs: number) => void
   /** The partition stands still until it is added again at an offset that exists. Without it: onError with MQ_OFFSET_LOST. */
   readonly onOffsetOutOfRange?: (lost: OffsetOutOfRange) => void
 }
@@ -103,6 +105,7 @@ export class Fetcher {
         this.#retry(partition, toMqError(error, `fetch ${partition.topic}/${partition.partition}`))
       },
       onRequest: () => options.onRequest?.(),
+      onThrottled: (throttleMs) => options.onThrottled?.(throttleMs),
       onResponse: () => this.#delivery.pump(),
     }
   }

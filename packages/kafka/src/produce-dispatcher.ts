@@ -5,6 +5,8 @@
  * D2. A request that is not answered within its time loses its connection, and with it all that were sent over it: only then
  *     is it certain that no late answer can come for a batch that is already being sent again.
  * D3. Requests of one leader are written in the order their batches were handed in.
+ * D4. A broker that slows this client down for its quota is left alone for as long as it said (`heldBackUntilMs`). What it was
+ *     sent before it said so has that much more time: the broker does not read it any earlier.
  */
 import type { Connection } from '@platformatic/kafka'
 import type { Deps } from './deps.ts'
@@ -14,6 +16,7 @@ import type { PendingBatch } from './pending-batch.ts'
 import { outcomeOf } from './produce-outcome.ts'
 import { type ProduceAnswer, type ProduceEntry, sendProduce } from './produce-request.ts'
 import type { ProducerObserver } from './producer-observer.ts'
+import { noteThrottle, throttledUntilMs } from './throttle.ts'
 
 export interface Parcel {
   readonly sender: PartitionSender
@@ -27,7 +30,7 @@ export interface DispatchCluster {
 
 interface UnderWay {
   readonly connection: Connection
-  readonly deadlineMs: number
+  deadlineMs: number
 }
 
 /** The broker stops waiting for replicas somewhat before we stop waiting for the broker. */
@@ -68,6 +71,12 @@ export class ProduceDispatcher {
         for (const { sender, batch } of parcels) sender.unsent(batch, trouble)
       },
     )
+  }
+
+  /** Until when a leader wants nothing from us (D4), on the monotonic clock; 0 when it takes requests. */
+  heldBackUntilMs(nodeId: number): number {
+    const connection = this.#connections.get(nodeId)
+    return connection?.isConnected() === true ? throttledUntilMs(connection) : 0
   }
 
   /** Resolves when no request waits for its answer. */
@@ -112,7 +121,7 @@ export class ProduceDispatcher {
     sendProduce(connection, version, entries, ackTimeoutMs, (error, answer) => {
       if (!this.#underWay.delete(request)) return
       if (error !== null || answer === undefined) this.#lost(parcels, error)
-      else this.#answered(parcels, answer)
+      else this.#answered(connection, parcels, answer)
       if (this.#underWay.size === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
     })
   }
@@ -123,9 +132,10 @@ export class ProduceDispatcher {
     for (const { sender, batch } of parcels) sender.unanswered(batch, trouble)
   }
 
-  #answered(parcels: readonly Parcel[], answer: ProduceAnswer): void {
-    this.#observer.onRequest?.(answer.throttledMs)
-    const { results } = answer
+  #answered(connection: Connection, parcels: readonly Parcel[], answer: ProduceAnswer): void {
+    const { results, throttledMs } = answer
+    this.#observer.onRequest?.(throttledMs)
+    if (throttledMs > 0) this.#holdBack(connection, throttledMs)
     for (let at = 0; at < parcels.length; at++) {
       const { sender, batch } = parcels[at]!
       const isThis = (result: (typeof results)[number] | undefined): boolean =>
@@ -134,5 +144,11 @@ export class ProduceDispatcher {
       if (result === undefined) sender.unanswered(batch, 'the broker left the batch out of its answer')
       else sender.answered(batch, outcomeOf(result.code, result.baseOffset))
     }
+  }
+
+  /** D4 */
+  #holdBack(connection: Connection, throttledMs: number): void {
+    noteThrottle(connection, throttledMs, this.#deps.clock.monotonicMs())
+    for (const request of this.#underWay) if (request.connection === connection) request.deadlineMs += throttledMs
   }
 }

@@ -352,12 +352,19 @@ export class Producer {
     const byLeader = new Map<number, Parcel[]>()
     for (const sender of candidates) {
       sender.queued = false
+      const leader = this.#cluster.leader(sender.topic, sender.partition)
+      const heldBackUntilMs = leader === undefined ? 0 : this.#dispatcher.heldBackUntilMs(leader.nodeId)
+      if (heldBackUntilMs > nowMs && sender.backlog > 0) {
+        // The open batch goes on filling meanwhile.
+        sender.note(`broker ${leader!.nodeId} slows this client down for its quota`)
+        this.#alarm.wakeAt(heldBackUntilMs)
+        continue
+      }
       if (!sender.ready(nowMs)) {
         if (sender.backlog === 0) this.#active.delete(sender)
         else this.#alarm.wakeAt(sender.dueAtMs())
         continue
       }
-      const leader = this.#cluster.leader(sender.topic, sender.partition)
       if (leader === undefined) {
         this.#findLeader(sender)
         continue
@@ -448,7 +455,7 @@ export class Producer {
     for (const sender of this.#active) {
       sender.expire(nowMs)
       const dueAtMs = sender.dueAtMs()
-      if (dueAtMs <= nowMs || sender.backlog === 0) this.#wake(sender)
+      if (dueAtMs <= nowMs || sender.backlog === 0 || this.#shared.hurried()) this.#wake(sender)
       else nextMs = Math.min(nextMs, dueAtMs)
     }
     if (nextMs !== Number.POSITIVE_INFINITY) this.#alarm.wakeAt(nextMs)

@@ -37,6 +37,8 @@ export class FakeNetwork implements FetchNetwork {
   closed = 0
   openError: Error | undefined
   range = { earliest: 0, latest: 0 }
+  /** Throttle times of answers to come: each is answered without any partition, as Kafka does over a quota. */
+  readonly throttles: number[] = []
   /** Holds every answer until it is resolved. */
   gate: Promise<void> | undefined
   pollMs = 5
@@ -84,6 +86,8 @@ export class FakeNetwork implements FetchNetwork {
   async #fetch(nodeId: number, request: FetchRequest): Promise<FetchResponse> {
     this.requests.push({ nodeId, request })
     this.onRequest(this.requests.length)
+    const throttleMs = this.throttles.shift()
+    if (throttleMs !== undefined) return { throttleMs, errorCode: 0, topics: [], buffer: Buffer.alloc(0) }
     const gate = this.gate
     const partitions: HandPartition[] = []
     for (const asked of request.topics[0]?.partitions ?? []) {
@@ -123,6 +127,7 @@ export interface RigOptions {
   readonly withoutRangePolicy?: boolean
   readonly deps?: Deps
   readonly onBatch?: (batch: FetchedBatch) => void
+  readonly onThrottled?: (throttleMs: number) => void
 }
 
 export function start(options: RigOptions = {}): Rig {
@@ -143,6 +148,7 @@ export function start(options: RigOptions = {}): Rig {
       options.onBatch?.(batch)
     },
     onError: (_topic, _partition, error) => errors.push(error),
+    ...(options.onThrottled === undefined ? {} : { onThrottled: options.onThrottled }),
     ...(options.withoutRangePolicy === true
       ? {}
       : { onOffsetOutOfRange: (range: OffsetOutOfRange) => lost.push(range) }),

@@ -37,6 +37,32 @@ describe('the fetcher', { timeout: 60_000 }, () => {
     assert.equal(rig.fetcher.heldBytes, 0)
   })
 
+  it('leaves a broker alone for as long as its quota says, and takes an answer without partitions for no fault (L6)', async () => {
+    const throttled: number[] = []
+    const pauses: number[] = []
+    const deps = {
+      ...systemDeps,
+      timers: {
+        ...systemDeps.timers,
+        // Throttle times pass at once here; what was asked for is kept.
+        setTimeout: (fn: () => void, delayMs: number) => {
+          if (delayMs >= 20_000) pauses.push(delayMs)
+          return systemDeps.timers.setTimeout(fn, delayMs >= 20_000 ? 1 : delayMs)
+        },
+      },
+    }
+    const rig = start({ deps, onThrottled: (throttleMs) => throttled.push(throttleMs) })
+    for (const partition of [0, 1, 2]) rig.network.fill(partition, 5)
+    rig.network.throttles.push(...new Array(2 * REPORT_AFTER_FAILURES).fill(40_000))
+    for (const partition of [0, 1, 2]) rig.fetcher.add(TOPIC, partition, 0n)
+    await until('all are read', () => count(rig) === 150)
+    assert.deepEqual(rig.errors, [])
+    assert.equal(rig.network.located, 1, 'leaders were looked up although no broker said that they moved')
+    assert.deepEqual(throttled, new Array(2 * REPORT_AFTER_FAILURES).fill(40_000))
+    assert.deepEqual(pauses, throttled)
+    assert.equal(rig.network.opened, 1)
+  })
+
   it('starts inside a batch and goes on with what is written later', async () => {
     const rig = start()
     rig.network.fill(0, 2)

@@ -5,6 +5,7 @@
  *     connection's requests strictly in turn.
  * F2. `onProduce` decides about every batch before it is looked at; without a fault it is checked and appended (fake-log.ts).
  * F3. Whatever was appended stays in `log`, whatever the client was told.
+ * F4. A produce answer that names a throttle time is sent at once; the connection is then not read for that time, as by Kafka.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { FakeLog } from './fake-log.ts'
@@ -34,6 +35,8 @@ export interface FakeBrokerOptions {
   readonly onProduce?: (attempt: ProduceAttempt) => ProduceFault | undefined
   /** Error code for the n-th InitProducerId, counted from 0; 0 or nothing to succeed. */
   readonly onInitProducerId?: (index: number) => number | undefined
+  /** Throttle time of the n-th produce answer, counted from 0 (F4). */
+  readonly onThrottle?: (index: number) => number
 }
 
 const NODE_ID = 1
@@ -52,6 +55,9 @@ export class FakeBroker {
   readonly #arrived = new Map<string, number>()
   /** Topics whose limit is lower than what a batch can be. */
   readonly #limits = new Map<string, number>()
+  readonly #mutedUntilMs = new Map<Socket, number>()
+  #produced = 0
+  #early = 0
   #inits = 0
   #port = 0
   onProduce: ((attempt: ProduceAttempt) => ProduceFault | undefined) | undefined
@@ -75,6 +81,11 @@ export class FakeBroker {
   /** How many producer ids were asked for. */
   get inits(): number {
     return this.#inits
+  }
+
+  /** Requests that came over a connection before its throttle time had passed. */
+  get earlyRequests(): number {
+    return this.#early
   }
 
   log(topic: string, partition: number): FakeLog {
@@ -122,7 +133,10 @@ export class FakeBroker {
     this.#sockets.add(socket)
     socket.setNoDelay(true)
     socket.on('error', () => {})
-    socket.on('close', () => this.#sockets.delete(socket))
+    socket.on('close', () => {
+      this.#sockets.delete(socket)
+      this.#mutedUntilMs.delete(socket)
+    })
     let pending: Buffer = Buffer.alloc(0)
     let turn = Promise.resolve()
     socket.on('data', (chunk: Buffer) => {
@@ -132,12 +146,15 @@ export class FakeBroker {
         if (pending.length < end) break
         const request = Buffer.from(pending.subarray(4, end))
         pending = pending.subarray(end)
+        if (performance.now() < (this.#mutedUntilMs.get(socket) ?? 0)) this.#early += 1
         turn = turn.then(() => this.#answer(socket, request)).catch(() => void socket.destroy())
       }
     })
   }
 
   async #answer(socket: Socket, request: Buffer): Promise<void> {
+    const mutedMs = (this.#mutedUntilMs.get(socket) ?? 0) - performance.now()
+    if (mutedMs > 0) await new Promise((resolve) => setTimeout(resolve, mutedMs))
     const reader = new WireReader(request)
     const key = reader.int16()
     const version = reader.int16()
@@ -249,7 +266,9 @@ export class FakeBroker {
       })
       writer.tags()
     })
-    return writer.int32(0).tags().done()
+    const throttleMs = this.#options.onThrottle?.(this.#produced++) ?? 0
+    if (throttleMs > 0) this.#mutedUntilMs.set(socket, performance.now() + throttleMs)
+    return writer.int32(throttleMs).tags().done()
   }
 
   async #receive(
