@@ -3,14 +3,15 @@
  *
  * B1. A broker keeps its node id, ports and data over kill and restart.
  * B2. Ready is said by the broker itself, in Kafka's protocol.
- * B3. A broker that ends without having been told to is in state `ended`; nothing restarts it behind the owner's back.
+ * B3. A broker of another version takes over node id, ports and data, as in a rolling upgrade.
+ * B4. A broker that ends without having been told to is in state `ended`; nothing restarts it behind the owner's back.
  */
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MqError } from '@mq/contract'
-import { serverProperties } from './broker-config.ts'
+import { type MetadataPlace, serverProperties } from './broker-config.ts'
 import { type BrokerSeat, dataFolder } from './cluster-folder.ts'
 import { startJvm } from './jvm.ts'
 import type { KafkaInstall } from './kafka-install.ts'
@@ -28,6 +29,8 @@ export interface LocalBroker {
   /** Of the present process; undefined while the broker is down. */
   readonly pid: number | undefined
   readonly logFile: string
+  /** The version of Kafka it runs. */
+  readonly version: string
   /** Only when the cluster was started with `proxy: true`. */
   readonly proxy: FaultProxy | undefined
   /** Takes it down at once (SIGKILL), as a crash would. */
@@ -35,19 +38,29 @@ export interface LocalBroker {
   /** Freezes it (SIGSTOP): connections stay open and nothing answers. */
   pause(): void
   resume(): void
-  /** Starts it again on its ports and data, after an orderly stop if it still runs; resolves when it is ready. */
-  restart(): Promise<void>
+  /**
+   * Starts it again on its ports and data, after an orderly stop if it still runs; resolves when it is ready.
+   * @param version of Kafka to go on with; the present one when missing
+   */
+  restart(version?: string): Promise<void>
+}
+
+/** An installed version and how its JVM starts fast. */
+export interface BrokerSoftware {
+  readonly install: KafkaInstall
+  readonly flags: readonly string[]
 }
 
 export interface BrokerOptions {
   readonly seat: BrokerSeat
-  readonly seats: readonly BrokerSeat[]
+  readonly brokers: number
+  readonly metadata: MetadataPlace
   readonly advertisedPort: number
   readonly proxy?: TcpProxy | undefined
   readonly configs: Readonly<Record<string, string>>
-  readonly install: KafkaInstall
+  readonly software: BrokerSoftware
+  readonly softwareOf: (version: string) => Promise<BrokerSoftware>
   readonly maxHeapMb: number
-  readonly flags: readonly string[]
   readonly watchdog: Watchdog
   readonly stopDeadlineMs: number
   readonly startDeadlineMs: number
@@ -65,15 +78,21 @@ export class Broker implements LocalBroker {
   readonly proxy: TcpProxy | undefined
   readonly #options: BrokerOptions
   readonly #outputFile: string
+  #software: BrokerSoftware
   #state: State = { kind: 'down' }
 
   constructor(options: BrokerOptions) {
     this.#options = options
+    this.#software = options.software
     this.nodeId = options.seat.nodeId
     this.port = options.advertisedPort
     this.proxy = options.proxy
     this.logFile = join(options.seat.folder, 'broker.log')
     this.#outputFile = join(options.seat.folder, 'output.log')
+  }
+
+  get version(): string {
+    return this.#software.install.version
   }
 
   get pid(): number | undefined {
@@ -82,7 +101,8 @@ export class Broker implements LocalBroker {
 
   start(): void {
     if (this.#state.kind === 'up') return
-    const { seat, seats, install } = this.#options
+    const { seat } = this.#options
+    const { install, flags } = this.#software
     const properties = join(seat.folder, 'server.properties')
     writeFileSync(
       properties,
@@ -90,7 +110,9 @@ export class Broker implements LocalBroker {
         nodeId: seat.nodeId,
         ports: seat.ports,
         advertisedPort: this.#options.advertisedPort,
-        voters: seats.map((other) => ({ nodeId: other.nodeId, controllerPort: other.ports.controller })),
+        version: install.version,
+        metadata: this.#options.metadata,
+        brokers: this.#options.brokers,
         logFolder: dataFolder(seat),
         overrides: this.#options.configs,
       }),
@@ -101,7 +123,7 @@ export class Broker implements LocalBroker {
       mainClass: 'kafka.Kafka',
       arguments: [properties],
       maxHeapMb: this.#options.maxHeapMb,
-      flags: this.#options.flags,
+      flags,
       logFile: this.logFile,
       outputFile: this.#outputFile,
       cwd: seat.folder,
@@ -150,8 +172,11 @@ export class Broker implements LocalBroker {
     this.#signal('SIGCONT')
   }
 
-  async restart(): Promise<void> {
+  async restart(version: string = this.version): Promise<void> {
+    // Fetched before the stop: a download is no part of the time a broker is away.
+    const software = version === this.version ? this.#software : await this.#options.softwareOf(version)
     await this.stop()
+    this.#software = software
     this.start()
     await this.ready([this.nodeId])
   }

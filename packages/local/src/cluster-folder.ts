@@ -3,14 +3,15 @@
  *
  * F1. `cluster.json` is written atomically and last, so a folder that has one is complete.
  * F2. A cluster that comes back keeps its identity, and its ports as long as they are free: addresses noted elsewhere stay right.
- * F3. A folder made with another number of brokers is refused, never converted.
+ * F3. A folder made with another number of brokers, or another metadata mode, is refused, never converted.
+ * F4. A folder that a newer version of Kafka ran on is refused: brokers cannot go back over a change of format.
  */
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MqError } from '@mq/contract'
-import { BOOTSTRAP_FILE, newUuid } from './bootstrap-template.ts'
+import { newUuid } from './bootstrap-template.ts'
 import { type BrokerPorts, metaProperties } from './broker-config.ts'
-import type { KafkaInstall } from './kafka-install.ts'
+import { compareKafkaVersions, type KafkaChoice, type MetadataMode } from './kafka-version.ts'
 import { freePorts, isFree } from './ports.ts'
 
 export interface BrokerSeat {
@@ -25,17 +26,27 @@ interface ClusterFile {
   readonly version: 1
   readonly clusterId: string
   readonly brokers: readonly { nodeId: number; ports: BrokerPorts; proxyPort: number }[]
+  /** Missing in folders of before this was written: KRaft. */
+  readonly mode?: MetadataMode
+  /** The newest version that ran on it; missing as above. */
+  readonly kafka?: string
+}
+
+export interface FolderWish {
+  readonly brokers: number
+  readonly kafka: KafkaChoice
+  /** The folder with the bootstrap metadata of a new KRaft cluster; undefined with ZooKeeper. */
+  readonly template: string | undefined
+  /** Choose other ports even where the old ones look free. */
+  readonly freshPorts: boolean
 }
 
 const FILE = 'cluster.json'
 const PORTS_PER_BROKER = 4
 
-/** @param freshPorts choose other ports even where the old ones look free */
 export async function openClusterFolder(
   folder: string,
-  brokers: number,
-  install: KafkaInstall,
-  freshPorts: boolean,
+  { brokers, kafka, template, freshPorts }: FolderWish,
 ): Promise<{ clusterId: string; seats: BrokerSeat[] }> {
   const file = join(folder, FILE)
   const known = readClusterFile(file)
@@ -45,14 +56,45 @@ export async function openClusterFolder(
       `${folder} holds a cluster of ${known.brokers.length} broker(s), and ${brokers} were asked for`,
     )
   }
+  if (known !== undefined && (known.mode ?? 'kraft') !== kafka.mode) {
+    throw new MqError('MQ_OPTION_INVALID', `${folder} holds a cluster with ${known.mode ?? 'kraft'}, not ${kafka.mode}`)
+  }
+  if (known?.kafka !== undefined && compareKafkaVersions(known.kafka, kafka.version) > 0) {
+    throw new MqError(
+      'MQ_OPTION_INVALID',
+      `${folder} was run by Kafka ${known.kafka}; the older ${kafka.version} may not be able to read it`,
+    )
+  }
   const clusterId = known?.clusterId ?? newUuid()
   const seats = known !== undefined && !freshPorts && (await allFree(known)) ? known.brokers : await choose(brokers)
   const placed = seats.map((seat) => ({ ...seat, folder: join(folder, `broker-${seat.nodeId}`) }))
-  for (const seat of placed) formatIfNew(seat, clusterId, install)
-  const content: ClusterFile = { version: 1, clusterId, brokers: seats }
+  for (const seat of placed) formatIfNew(seat, clusterId, kafka.version, template)
+  write(file, { version: 1, clusterId, brokers: seats, mode: kafka.mode, kafka: kafka.version })
+  return { clusterId, seats: placed }
+}
+
+/** What the folder says of itself follows what was learned later: the id that ZooKeeper gave it, a newer version on it. */
+export function noteInClusterFolder(folder: string, facts: { clusterId?: string; kafka?: string }): void {
+  const file = join(folder, FILE)
+  const known = readClusterFile(file)
+  if (known === undefined) return
+  const newer = facts.kafka !== undefined && compareKafkaVersions(facts.kafka, known.kafka ?? facts.kafka) >= 0
+  write(file, {
+    ...known,
+    ...(facts.clusterId !== undefined && { clusterId: facts.clusterId }),
+    ...(newer && { kafka: facts.kafka }),
+  })
+}
+
+/** The id that a broker found in ZooKeeper and wrote down; undefined before its first start. */
+export function clusterIdOnDisk(seat: BrokerSeat): string | undefined {
+  const meta = join(dataFolder(seat), 'meta.properties')
+  return existsSync(meta) ? /^cluster\.id=(.+)$/m.exec(readFileSync(meta, 'utf8'))?.[1] : undefined
+}
+
+function write(file: string, content: ClusterFile): void {
   writeFileSync(`${file}.new`, `${JSON.stringify(content, null, 2)}\n`)
   renameSync(`${file}.new`, file)
-  return { clusterId, seats: placed }
 }
 
 export function dataFolder(seat: BrokerSeat): string {
@@ -92,12 +134,14 @@ async function choose(brokers: number): Promise<ClusterFile['brokers']> {
   })
 }
 
-function formatIfNew(seat: BrokerSeat, clusterId: string, install: KafkaInstall): void {
+function formatIfNew(seat: BrokerSeat, clusterId: string, version: string, template: string | undefined): void {
   const data = dataFolder(seat)
   const meta = join(data, 'meta.properties')
   if (existsSync(meta)) return
   mkdirSync(data, { recursive: true })
-  copyFileSync(join(install.folder, BOOTSTRAP_FILE), join(data, BOOTSTRAP_FILE))
-  writeFileSync(`${meta}.new`, metaProperties(clusterId, seat.nodeId, newUuid()))
+  // With ZooKeeper a broker formats its folder itself.
+  if (template === undefined) return
+  cpSync(template, data, { recursive: true })
+  writeFileSync(`${meta}.new`, metaProperties(version, clusterId, seat.nodeId, newUuid()))
   renameSync(`${meta}.new`, meta)
 }

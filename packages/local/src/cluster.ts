@@ -1,5 +1,6 @@
 /**
- * Starts a cluster of one or three brokers (each broker and controller at once) on this machine.
+ * Starts a cluster of one or three brokers on this machine, of any version of Kafka: each broker and controller at once (KRaft), or
+ * beside one ZooKeeper.
  *
  * C1. `startCluster` resolves when every broker answers with every broker and a controller, and never leaves a process behind when it
  *     rejects or is aborted.
@@ -10,14 +11,24 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { MqError } from '@mq/contract'
-import { Broker, type LocalBroker } from './broker.ts'
-import { HOST } from './broker-config.ts'
+import { bootstrapTemplate } from './bootstrap-template.ts'
+import { Broker, type BrokerSoftware, type LocalBroker } from './broker.ts'
+import { HOST, type MetadataPlace } from './broker-config.ts'
 import { classArchiveFlags } from './class-archive.ts'
-import { openClusterFolder } from './cluster-folder.ts'
+import { type BrokerSeat, clusterIdOnDisk, noteInClusterFolder, openClusterFolder } from './cluster-folder.ts'
+import { type FeatureWish, upgradeFeatures } from './feature-command.ts'
 import { type FolderLock, tryLockFolder } from './folder-lock.ts'
-import { type InstallProgress, installKafka, type KafkaInstall } from './kafka-install.ts'
+import { type InstallProgress, installKafka } from './kafka-install.ts'
+import {
+  checkedChoice,
+  compareKafkaVersions,
+  type KafkaChoice,
+  type MetadataMode,
+  parseKafkaChoice,
+} from './kafka-version.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 import { Watchdog } from './watchdog.ts'
+import { Zookeeper } from './zookeeper.ts'
 
 const START_ATTEMPTS = 3
 
@@ -25,6 +36,12 @@ export interface StartClusterOptions {
   /** For people: folder names and messages. */
   readonly name?: string
   readonly brokers?: 1 | 3
+  /** Of Kafka, such as `3.9.2`; else what the environment variable MQ_KAFKA_VERSION says (`3.9.2-zk`), else the default version. */
+  readonly version?: string
+  /** Where metadata lies; KRaft when missing, and ZooKeeper before Kafka 3.3. Counts only with `version`. */
+  readonly mode?: MetadataMode
+  /** Features of a new KRaft cluster, by the release they belong to (`3.9`); those of the version when missing. */
+  readonly features?: string
   /** Keeps data between runs; a temporary folder, removed by `stop()`, when missing. */
   readonly dataDir?: string
   /** Broker settings by their Kafka names, over the ones chosen here. Client listener: `CLIENT`. */
@@ -43,19 +60,31 @@ export interface StartClusterOptions {
 export interface LocalCluster {
   readonly name: string
   readonly clusterId: string
+  /** What it was started with; brokers may have been restarted with others since. */
+  readonly kafka: KafkaChoice
   /** `host:port` of every broker. */
   readonly bootstrap: string[]
   readonly brokers: LocalBroker[]
   /** Data and logs. */
   readonly folder: string
+  /** Raises the finalised features (metadata.version and others), as at the end of a rolling upgrade. */
+  upgradeFeatures(wish: FeatureWish): Promise<void>
   /** Ends every broker; with `dataDir` in order, so that nothing needs recovery at the next start. Idempotent. */
   stop(): Promise<void>
 }
 
 export async function startCluster(options: StartClusterOptions = {}): Promise<LocalCluster> {
   options.signal?.throwIfAborted()
-  const install = await installKafka(options.onProgress)
-  const flags = await classArchiveFlags(install, options.onProgress)
+  const kafka =
+    options.version === undefined
+      ? parseKafkaChoice(process.env.MQ_KAFKA_VERSION)
+      : checkedChoice(options.version, options.mode)
+  const softwareOf = async (version: string): Promise<BrokerSoftware> => {
+    const install = await installKafka(options.onProgress, version)
+    return { install, flags: await classArchiveFlags(install, options.onProgress) }
+  }
+  const software = await softwareOf(kafka.version)
+  const template = kafka.mode === 'kraft' ? await bootstrapTemplate(software.install, options.features) : undefined
   const name = options.name ?? 'local'
   const temporary = options.dataDir === undefined
   const folder = options.dataDir === undefined ? mkdtempSync(join(tmpdir(), `mq-${name}-`)) : resolve(options.dataDir)
@@ -65,7 +94,10 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<L
     throw new MqError('MQ_STORE_LOCKED', `Another process runs the cluster in ${folder}`)
   }
   for (let attempt = 1; ; attempt++) {
-    const cluster = await prepare({ options, name, folder, temporary, install, flags, lock, freshPorts: attempt > 1 })
+    const freshPorts = attempt > 1
+    const cluster = await prepare({
+      ...{ options, name, kafka, software, softwareOf, template, folder, temporary, lock, freshPorts },
+    })
     try {
       await cluster.start(options.signal)
       return cluster
@@ -82,72 +114,135 @@ interface Preparation {
   readonly name: string
   readonly folder: string
   readonly temporary: boolean
-  readonly install: KafkaInstall
-  readonly flags: readonly string[]
+  readonly kafka: KafkaChoice
+  readonly software: BrokerSoftware
+  readonly softwareOf: (version: string) => Promise<BrokerSoftware>
+  readonly template: string | undefined
   readonly lock: FolderLock
   readonly freshPorts: boolean
 }
 
 async function prepare(preparation: Preparation): Promise<Cluster> {
-  const { options, folder, install, flags, lock, temporary } = preparation
+  const { options, folder, software, softwareOf, kafka, lock, temporary } = preparation
   try {
-    const { clusterId, seats } = await openClusterFolder(folder, options.brokers ?? 1, install, preparation.freshPorts)
+    const { clusterId, seats } = await openClusterFolder(folder, {
+      brokers: options.brokers ?? 1,
+      kafka,
+      template: preparation.template,
+      freshPorts: preparation.freshPorts,
+    })
     const watchdog = new Watchdog(temporary ? folder : undefined)
+    const voters = seats.map((seat) => ({ nodeId: seat.nodeId, controllerPort: seat.ports.controller }))
+    // ZooKeeper stands where the first broker's controller would.
+    const zookeeperPort = voters[0]?.controllerPort ?? 0
+    const metadata: MetadataPlace =
+      kafka.mode === 'kraft' ? { mode: 'kraft', voters } : { mode: 'zookeeper', port: zookeeperPort }
+    const startDeadlineMs = options.startDeadlineMs ?? 60_000
+    const zookeeper =
+      kafka.mode === 'zookeeper'
+        ? new Zookeeper({
+            folder: join(folder, 'zookeeper'),
+            port: zookeeperPort,
+            install: software.install,
+            watchdog,
+            startDeadlineMs,
+          })
+        : undefined
     const brokers = seats.map(
       (seat) =>
         new Broker({
           seat,
-          seats,
+          brokers: seats.length,
+          metadata,
           advertisedPort: options.proxy === true ? seat.proxyPort : seat.ports.client,
           proxy:
             options.proxy === true ? new TcpProxy(seat.proxyPort, { host: HOST, port: seat.ports.client }) : undefined,
           configs: options.configs ?? {},
-          install,
+          software,
+          softwareOf: async (version) => {
+            const other = await softwareOf(version)
+            noteInClusterFolder(folder, { kafka: version })
+            return other
+          },
           maxHeapMb: options.maxHeapMb ?? 256,
-          flags,
           watchdog,
           stopDeadlineMs: options.stopDeadlineMs ?? 10_000,
-          startDeadlineMs: options.startDeadlineMs ?? 60_000,
+          startDeadlineMs,
         }),
     )
-    return new Cluster(preparation, clusterId, brokers, watchdog)
+    return new Cluster(preparation, { clusterId, seats, brokers, zookeeper, watchdog })
   } catch (error) {
     lock.release()
     throw error
   }
 }
 
+interface ClusterParts {
+  readonly clusterId: string
+  readonly seats: readonly BrokerSeat[]
+  readonly brokers: Broker[]
+  readonly zookeeper: Zookeeper | undefined
+  readonly watchdog: Watchdog
+}
+
 class Cluster implements LocalCluster {
   readonly name: string
-  readonly clusterId: string
+  readonly kafka: KafkaChoice
   readonly folder: string
   readonly brokers: Broker[]
   readonly bootstrap: string[]
   readonly #preparation: Preparation
+  readonly #seats: readonly BrokerSeat[]
+  readonly #zookeeper: Zookeeper | undefined
   readonly #watchdog: Watchdog
+  #clusterId: string
   #stopping: Promise<void> | undefined
 
-  constructor(preparation: Preparation, clusterId: string, brokers: Broker[], watchdog: Watchdog) {
+  constructor(preparation: Preparation, { clusterId, seats, brokers, zookeeper, watchdog }: ClusterParts) {
     this.#preparation = preparation
     this.name = preparation.name
-    this.clusterId = clusterId
+    this.kafka = preparation.kafka
     this.folder = preparation.folder
     this.brokers = brokers
     this.bootstrap = brokers.map((broker) => `${HOST}:${broker.port}`)
+    this.#clusterId = clusterId
+    this.#seats = seats
+    this.#zookeeper = zookeeper
     this.#watchdog = watchdog
+  }
+
+  get clusterId(): string {
+    return this.#clusterId
   }
 
   async start(signal: AbortSignal | undefined): Promise<void> {
     const everyone = this.brokers.map((broker) => broker.nodeId)
     // Before the brokers, so that nobody takes the ports meanwhile.
     for (const broker of this.brokers) await broker.proxy?.accept()
+    await this.#zookeeper?.start(signal)
     for (const broker of this.brokers) broker.start()
     await Promise.all(this.brokers.map((broker) => broker.ready(everyone, signal)))
+    if (this.#zookeeper === undefined) return
+    const [seat] = this.#seats
+    this.#clusterId = (seat && clusterIdOnDisk(seat)) ?? this.#clusterId
+    noteInClusterFolder(this.folder, { clusterId: this.#clusterId })
+  }
+
+  async upgradeFeatures(wish: FeatureWish): Promise<void> {
+    const [seat] = this.#seats
+    const newest = this.brokers
+      .map((broker) => broker.version)
+      .toSorted(compareKafkaVersions)
+      .at(-1)
+    if (seat === undefined || newest === undefined) return
+    const { install } = await this.#preparation.softwareOf(newest)
+    await upgradeFeatures(install, `${HOST}:${seat.ports.internal}`, wish)
   }
 
   /** After a failed start. Logs stay, because the error names them. */
   async abandon(startsAgain: boolean): Promise<void> {
     await Promise.all(this.brokers.map((broker) => broker.kill()))
+    await this.#zookeeper?.stop()
     await this.#closeProxies()
     this.#watchdog.end()
     if (!startsAgain) this.#preparation.lock.release()
@@ -162,6 +257,7 @@ class Cluster implements LocalCluster {
     const { temporary, lock, folder } = this.#preparation
     // Data that is about to be removed needs no orderly end, which would take seconds.
     await Promise.all(this.brokers.map((broker) => (temporary ? broker.kill() : broker.stop())))
+    await this.#zookeeper?.stop()
     await this.#closeProxies()
     this.#watchdog.end()
     lock.release()

@@ -1,5 +1,6 @@
 export type { LocalBroker } from './broker.ts'
 export { type LocalCluster, type StartClusterOptions, startCluster } from './cluster.ts'
+export type { FeatureWish } from './feature-command.ts'
 export { type FolderLock, tryLockFolder } from './folder-lock.ts'
 export { findJava, findMaven, type Java, OLDEST_JAVA } from './java.ts'
 export {
@@ -7,8 +8,15 @@ export {
   type InstallProgress,
   installKafka,
   isKafkaInstalled,
-  KAFKA_VERSION,
   type KafkaInstall,
 } from './kafka-install.ts'
+export {
+  compareKafkaVersions,
+  isKafkaAtLeast,
+  KAFKA_VERSION,
+  type KafkaChoice,
+  type MetadataMode,
+  parseKafkaChoice,
+} from './kafka-version.ts'
 export { freePorts, isFree } from './ports.ts'
 export { type Direction, type FaultProxy, TcpProxy } from './tcp-proxy.ts'

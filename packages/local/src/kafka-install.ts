@@ -3,7 +3,7 @@
  *
  * I1. The folder is built beside its place and renamed into it, so it is either whole or absent; a killed installer leaves nothing usable.
  * I2. One installer works at a time (folder lock); the others wait and find its result. Once installed, no network is used.
- * I3. The hash of pom.xml names the folder: other versions never mix with it.
+ * I3. The version and the hash of pom.xml name the folder: any number of versions lie side by side and never mix.
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -14,13 +14,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { MqError } from '@mq/contract'
-import { makeBootstrapTemplate } from './bootstrap-template.ts'
 import { tryLockFolder } from './folder-lock.ts'
 import { findJava, findMaven, type Java } from './java.ts'
+import { KAFKA_VERSION } from './kafka-version.ts'
 
 const run = promisify(execFile)
 
-export const KAFKA_VERSION = '4.3.1'
 const POM = fileURLToPath(new URL('../pom.xml', import.meta.url))
 const INSTALL_DEADLINE_MS = 10 * 60_000
 
@@ -40,20 +39,23 @@ export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): strin
 }
 
 /** Whether a start needs no network. */
-export function isKafkaInstalled(): boolean {
-  return existsSync(installFolder())
+export function isKafkaInstalled(version: string = KAFKA_VERSION): boolean {
+  return existsSync(installFolder(version))
 }
 
-function installFolder(): string {
+function installFolder(version: string): string {
   const hash = createHash('sha256').update(readFileSync(POM)).digest('hex').slice(0, 12)
-  return join(cacheFolder(), `kafka-${KAFKA_VERSION}-${hash}`)
+  return join(cacheFolder(), `kafka-${version}-${hash}`)
 }
 
-export async function installKafka(onProgress: InstallProgress = () => {}): Promise<KafkaInstall> {
+export async function installKafka(
+  onProgress: InstallProgress = () => {},
+  version: string = KAFKA_VERSION,
+): Promise<KafkaInstall> {
   const java = await findJava()
-  const folder = installFolder()
-  if (!existsSync(folder)) await fetchInto(folder, java, onProgress)
-  return { version: KAFKA_VERSION, folder, java, classPath: classPathOf(folder) }
+  const folder = installFolder(version)
+  if (!existsSync(folder)) await fetchInto(folder, version, onProgress)
+  return { version, folder, java, classPath: classPathOf(folder) }
 }
 
 function classPathOf(folder: string): string {
@@ -64,17 +66,16 @@ function classPathOf(folder: string): string {
     .join(delimiter)
 }
 
-async function fetchInto(folder: string, java: Java, onProgress: InstallProgress): Promise<void> {
+async function fetchInto(folder: string, version: string, onProgress: InstallProgress): Promise<void> {
   const maven = findMaven()
   const lock = await waitForLock(`${folder}.lock`, onProgress)
   try {
     if (existsSync(folder)) return
-    onProgress(`fetching Apache Kafka ${KAFKA_VERSION} (about 54 MB, once)`)
+    onProgress(`fetching Apache Kafka ${version} (about 54 MB, once)`)
     const building = `${folder}.building`
     rmSync(building, { recursive: true, force: true })
     mkdirSync(building, { recursive: true })
-    await copyJars(maven, building)
-    await makeBootstrapTemplate(building, java, classPathOf(building))
+    await copyJars(maven, version, building)
     renameSync(building, folder)
   } finally {
     lock.release()
@@ -97,7 +98,7 @@ async function waitForLock(folder: string, onProgress: InstallProgress) {
   }
 }
 
-async function copyJars(maven: string, building: string): Promise<void> {
+async function copyJars(maven: string, version: string, building: string): Promise<void> {
   const log = `${building}.log`
   try {
     const { stdout, stderr } = await run(
@@ -107,6 +108,7 @@ async function copyJars(maven: string, building: string): Promise<void> {
         '-q',
         '-f',
         POM,
+        `-Dkafka.version=${version}`,
         'dependency:copy-dependencies',
         '-DincludeScope=runtime',
         `-DoutputDirectory=${join(building, 'libs')}`,
@@ -118,16 +120,14 @@ async function copyJars(maven: string, building: string): Promise<void> {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
     writeFileSync(log, `${stdout}\n${stderr}\n${String(error)}\n`)
     const reason = /\[ERROR\] ([^\n]+)/.exec(stdout + stderr)?.[1] ?? 'Maven failed'
-    throw new MqError(
-      'MQ_KAFKA_INSTALL_FAILED',
-      `Apache Kafka ${KAFKA_VERSION}: ${reason.slice(0, 400)} (log: ${log})`,
-      { cause: error },
-    )
+    throw new MqError('MQ_KAFKA_INSTALL_FAILED', `Apache Kafka ${version}: ${reason.slice(0, 400)} (log: ${log})`, {
+      cause: error,
+    })
   }
-  if (!existsSync(join(building, 'libs', `kafka-clients-${KAFKA_VERSION}.jar`))) {
+  if (!existsSync(join(building, 'libs', `kafka-clients-${version}.jar`))) {
     throw new MqError(
       'MQ_KAFKA_INSTALL_FAILED',
-      `Maven ended well but fetched no kafka-clients-${KAFKA_VERSION}.jar (log: ${log})`,
+      `Maven ended well but fetched no kafka-clients-${version}.jar (log: ${log})`,
     )
   }
 }

@@ -1,4 +1,4 @@
-/** Java and Maven on this machine (java.ts J1, J2), the folder lock (folder-lock.ts K1, K2), and the broker settings (S1 to S3). */
+/** Java and Maven on this machine (java.ts J1, J2), the folder lock (folder-lock.ts K1, K2), broker settings (S1 to S4), versions (N1, N2). */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,6 +10,7 @@ import { serverProperties } from '../src/broker-config.ts'
 import { tryLockFolder } from '../src/folder-lock.ts'
 import { findJava, findMaven } from '../src/java.ts'
 import { cacheFolder } from '../src/kafka-install.ts'
+import { compareKafkaVersions, isKafkaAtLeast, KAFKA_VERSION, parseKafkaChoice } from '../src/kafka-version.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'mq-machine-test-'))
 after(() => rmSync(scratch, { recursive: true, force: true }))
@@ -92,12 +93,25 @@ test('a lock held by another process ends when that is killed', { timeout: 20_00
   assert.fail('the lock outlived its holder')
 })
 
-function properties(voters: number, overrides: Record<string, string> = {}): Map<string, string> {
+function properties(
+  brokers: number,
+  overrides: Record<string, string> = {},
+  version: string = KAFKA_VERSION,
+): Map<string, string> {
+  const { mode } = parseKafkaChoice(version)
   const text = serverProperties({
     nodeId: 1,
     ports: { client: 11, internal: 12, controller: 13 },
     advertisedPort: 99,
-    voters: Array.from({ length: voters }, (_, index) => ({ nodeId: index + 1, controllerPort: 13 + index })),
+    version: version.replace('-zk', ''),
+    metadata:
+      mode === 'zookeeper'
+        ? { mode, port: 13 }
+        : {
+            mode,
+            voters: Array.from({ length: brokers }, (_, index) => ({ nodeId: index + 1, controllerPort: 13 + index })),
+          },
+    brokers,
     logFolder: '/somewhere',
     overrides,
   })
@@ -129,4 +143,38 @@ test('a setting of the caller wins, and its value survives the file format', () 
   assert.equal(set.get('auto.create.topics.enable'), 'true')
   assert.equal(set.get('odd'), 'a\\\\b\\nc')
   assert.equal(properties(1).get('auto.create.topics.enable'), 'false')
+})
+
+test('versions are compared by their numbers', () => {
+  assert.ok(compareKafkaVersions('3.9.2', '3.10.0') < 0)
+  assert.ok(isKafkaAtLeast('4.0.0', '4.0.0'))
+  assert.ok(!isKafkaAtLeast('2.8.2', '3.0.0'))
+})
+
+test('a version without a suffix runs KRaft from 3.3 on, ZooKeeper before', () => {
+  assert.deepEqual(parseKafkaChoice('3.3.2'), { version: '3.3.2', mode: 'kraft' })
+  assert.deepEqual(parseKafkaChoice('3.1.2'), { version: '3.1.2', mode: 'zookeeper' })
+  assert.deepEqual(parseKafkaChoice('3.9.2-zk'), { version: '3.9.2', mode: 'zookeeper' })
+  assert.deepEqual(parseKafkaChoice(undefined), { version: KAFKA_VERSION, mode: 'kraft' })
+})
+
+test('what is no version, is too old, or lacks the mode is refused with its reason', () => {
+  for (const [text, why] of [
+    ['four', /no version/],
+    ['4.4', /no version/],
+    ['2.7.2', /older than 2\.8\.0/],
+    ['4.0.2-zk', /no longer runs with ZooKeeper/],
+    ['3.9.2-kraft', /only '-zk'/],
+  ] as const) {
+    assert.throws(() => parseKafkaChoice(text), { code: 'MQ_OPTION_INVALID', message: why }, text)
+  }
+})
+
+test('a version is given only the settings it knows', () => {
+  const old = properties(1, {}, '2.8.2-zk')
+  assert.equal(old.get('zookeeper.connect'), '127.0.0.1:13')
+  for (const name of old.keys()) assert.doesNotMatch(name, /^(?:process|node|controller|share|telemetry)\./)
+  assert.equal(old.get('listeners'), 'CLIENT://127.0.0.1:11,INTERNAL://127.0.0.1:12')
+  assert.ok(!properties(1, {}, '3.9.2').has('share.coordinator.state.topic.min.isr'))
+  assert.equal(properties(3, {}, '3.9.2-zk').get('min.insync.replicas'), '2')
 })
