@@ -3,27 +3,17 @@
  *
  * T1. `%t` mQ ID, `%k` key, `%v` value, `%h` headers, `%o` offset, `%p` partition, `%T` time in milliseconds, `%%` a per cent sign;
  *     `\n`, `\t`, `\r`, `\0` and `\\` as in C. Anything else after `%` or `\` is an error, never printed as it stands.
- * T2. Values of format bytes leave as the very bytes they are.
+ * T2. Keys and values leave as the very bytes they are; line breaks between the tokens of JSON become spaces.
  */
 import { MqError } from '@mq/contract'
+import { base64Of, oneLine, type StoredHeader, type StoredMessage, textOf } from './printed-message.ts'
 
-/** What a message offers to a line; structurally what the client hands to a handler. */
-export interface PrintableMessage {
-  readonly id: string
-  readonly key: string | null
-  readonly value: unknown
-  readonly headers: Readonly<Record<string, unknown>>
-  readonly timestampMs: number
-  readonly offset: string
-  readonly partition: number
-}
+type Part = string | ((message: StoredMessage) => string | Uint8Array)
 
-type Part = string | ((message: PrintableMessage) => string | Uint8Array)
-
-const DIRECTIVES: Readonly<Record<string, (message: PrintableMessage) => string | Uint8Array>> = {
+const DIRECTIVES: Readonly<Record<string, (message: StoredMessage) => string | Uint8Array>> = {
   t: (message) => message.id,
   k: (message) => message.key ?? '',
-  v: (message) => valueText(message.value),
+  v: storedValue,
   h: (message) => headersText(message.headers),
   o: (message) => message.offset,
   p: (message) => String(message.partition),
@@ -32,7 +22,7 @@ const DIRECTIVES: Readonly<Record<string, (message: PrintableMessage) => string 
 }
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', '0': '\0', '\\': '\\' }
 
-export type LineFormat = (message: PrintableMessage) => string | Uint8Array
+export type LineFormat = (message: StoredMessage) => string | Uint8Array
 
 export function compileFormat(format: string): LineFormat {
   const parts: Part[] = []
@@ -64,38 +54,18 @@ function joined(pieces: readonly (string | Uint8Array)[]): string | Uint8Array {
   return Buffer.concat(pieces.map((piece) => (typeof piece === 'string' ? Buffer.from(piece) : piece)))
 }
 
-/** A null value (a tombstone) is nothing. */
-export function valueText(value: unknown): string | Uint8Array {
-  if (value === null || value === undefined) return ''
-  if (typeof value === 'string' || value instanceof Uint8Array) return value
-  return JSON.stringify(value)
+/** A null value (a tombstone) is nothing; JSON is the text it was stored as, on one line. */
+export function storedValue({ value, format }: StoredMessage): string | Uint8Array {
+  if (value === null) return ''
+  const text = format === 'json' ? textOf(value) : undefined
+  return text === undefined ? value : oneLine(text)
 }
 
-function headersText(headers: PrintableMessage['headers']): string {
-  return Object.entries(headers)
-    .map(
-      ([name, value]) => `${name}=${value instanceof Uint8Array ? Buffer.from(value).toString('utf8') : String(value)}`,
-    )
-    .join(',')
+function headersText(headers: readonly StoredHeader[]): string {
+  return headers.map(({ key, value }) => (value === null ? key : `${key}=${textOrBase64(value)}`)).join(',')
 }
 
-/** One JSON object for one line: the stable shape of `mq tail -o json`. */
-export function toJsonLine(message: PrintableMessage): Record<string, unknown> {
-  const { value } = message
-  const binary = value instanceof Uint8Array
-  const headers = Object.fromEntries(
-    Object.entries(message.headers).map(([name, header]) => [
-      name,
-      header instanceof Uint8Array ? Buffer.from(header).toString('utf8') : header,
-    ]),
-  )
-  return {
-    id: message.id,
-    key: message.key,
-    ...(binary ? { valueBase64: Buffer.from(value).toString('base64') } : { value: value ?? null }),
-    headers,
-    timestampMs: message.timestampMs,
-    partition: message.partition,
-    offset: message.offset,
-  }
+/** For people: bytes that are no text are marked. */
+export function textOrBase64(bytes: Uint8Array): string {
+  return textOf(bytes) ?? `base64:${base64Of(bytes)}`
 }

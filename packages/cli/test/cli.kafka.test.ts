@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { Admin, Cluster } from '@mq/kafka'
 import { freshFolder, type Ran } from './harness.ts'
 import { MqProcess, mq } from './process.ts'
 
@@ -99,6 +100,7 @@ test('what send sends, tail prints: keys, values, order within a key', LIMIT, as
     'orders.placed',
     '--group',
     'me',
+    '--take',
     '--from',
     'earliest',
     '--exit-at-end',
@@ -123,16 +125,52 @@ test('what send sends, tail prints: keys, values, order within a key', LIMIT, as
     sent: number
   }
   assert.equal(offsets.sent, 1)
-  const again = await good(['tail', 'orders.placed', '--group', 'me', '--exit-at-end', '-o', 'json'])
+  const again = await good(['tail', 'orders.placed', '--group', 'me', '--take', '--exit-at-end', '-o', 'json'])
   assert.deepEqual(JSON.parse(again).value, { again: true })
 })
 
-test('a number too long for JavaScript arrives with all its digits on the wire', LIMIT, async () => {
-  await good(['apply', '-f', '-'], 'ids: { numbers.long: }')
-  await good(['send', 'numbers.long', '--value', '{"id":12345678901234567890}'])
-  await good(['apply', '-f', '-'], 'ids: { numbers.copied: { format: text } }')
-  const out = await good(['tail', 'numbers.long', '--from', 'earliest', '--limit', '1', '--format', '%v\\n'])
-  assert.ok(out.startsWith('{"id":1234567890123456'))
+test('what tail prints is what was stored, and send takes it back', LIMIT, async () => {
+  await good(['apply', '-f', '-'], 'ids: { numbers.long: , numbers.copied: }')
+  const value = '{"id":12345678901234567890,"price":0.1000000000000000055}'
+  await good(['send', 'numbers.long', '--value', value, '--key', '9007199254740993'])
+  const print = (id: string): Promise<string> => good(['tail', id, '--from', 'earliest', '--exit-at-end', '-o', 'json'])
+  const line = await print('numbers.long')
+  assert.ok(line.includes(`"key":"9007199254740993","value":${value},`), line)
+  await good(['send', 'numbers.copied', '--envelope', '--keep-timestamps'], line)
+  const sameButName = (text: string): unknown => ({ ...JSON.parse(text), id: '', offset: '' })
+  const copy = await print('numbers.copied')
+  assert.ok(copy.includes(`"value":${value},`), copy)
+  assert.deepEqual(sameButName(copy), sameButName(line))
+})
+
+test('looking takes nothing: no group is left, and the group that was looked at gets its messages', LIMIT, async () => {
+  await good(['apply', '-f', '-'], 'ids: { looked.at: { format: text } }')
+  await good(['send', 'looked.at', '--key', 'k'], 'one\ntwo\n')
+  const look = (...more: string[]): Promise<string> =>
+    good(['tail', 'looked.at', '--from', 'earliest', '--format', '%v ', ...more])
+  assert.equal(await look('--exit-at-end'), 'one two ')
+  assert.equal(await look('--group', 'billing', '--limit', '1'), 'one ')
+  assert.equal(await look('--group', 'billing', '--take', '--limit', '1'), 'one ')
+  assert.equal(await look('--group', 'billing', '--limit', '1'), 'two ')
+  assert.equal(await look('--since', '1h', '--until-end'), 'one two ')
+  const member = new MqProcess(['tail', 'looked.at', '--group', 'billing', '--take', '--format', '%v '], {
+    cwd,
+    env: { MQ_URL: url },
+  })
+  await member.prints(/two/)
+  const refused = await run(['tail', 'looked.at', '--group', 'billing', '--take', '--limit', '1'])
+  assert.equal(refused.code, 5)
+  assert.match(refused.stderr, /^MQ_GROUP_IN_USE: Group billing of looked\.at has 1 member now/)
+  assert.equal(await look('--group', 'billing', '--exit-at-end').then((text) => 'one two '.includes(text)), true)
+  member.child.kill('SIGINT')
+  assert.equal((await member.ended).code, 0)
+  const kafka = new Cluster({ name: 'dev', clientId: 'test', bootstrap: bootstrap.split(',') })
+  try {
+    const groups = (await new Admin(kafka).listGroups()).map(({ groupId }) => groupId)
+    assert.deepEqual(groups.toSorted(), ['billing@looked.at', 'me@orders.placed'])
+  } finally {
+    await kafka.close()
+  }
 })
 
 test('--limit takes that many and leaves the rest to the next run of the group', LIMIT, async () => {
@@ -142,6 +180,7 @@ test('--limit takes that many and leaves the rest to the next run of the group',
     'notes.taken',
     '--group',
     'g',
+    '--take',
     '--from',
     'earliest',
     '--limit',
@@ -149,7 +188,7 @@ test('--limit takes that many and leaves the rest to the next run of the group',
     '--format',
     '%v\\n',
   ])
-  const second = await good(['tail', 'notes.taken', '--group', 'g', '--limit', '1', '--format', '%v\\n'])
+  const second = await good(['tail', 'notes.taken', '--group', 'g', '--take', '--limit', '1', '--format', '%v\\n'])
   assert.equal(first + second, 'one\ntwo\nthree\n')
 })
 

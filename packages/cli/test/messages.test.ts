@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Binding, MqError } from '@mq/contract'
-import { compileFormat, type PrintableMessage, toJsonLine } from '../src/format-directives.ts'
+import { compileFormat } from '../src/format-directives.ts'
 import { keyAt, parseJsonValue } from '../src/json-value.ts'
 import { type KeyChoice, messagesOf, type OutgoingMessage } from '../src/message-source.ts'
+import { readEnvelope, type StoredMessage, toJsonLine } from '../src/printed-message.ts'
 import { SendWindow } from '../src/send-window.ts'
 import { readLines } from '../src/text-lines.ts'
 
-const message: PrintableMessage = {
+const message: StoredMessage = {
   id: 'orders.placed',
-  key: 'k1',
-  value: { total: 12 },
-  headers: { trace: 'abc', raw: Buffer.from('x') },
+  format: 'json',
+  key: Buffer.from('k1'),
+  value: Buffer.from('{"total":12}'),
+  headers: [
+    { key: 'trace', value: Buffer.from('abc') },
+    { key: 'raw', value: Buffer.from('x') },
+  ],
   timestampMs: 1_700_000_000_000,
   offset: '42',
   partition: 3,
@@ -21,7 +26,7 @@ const code = (expected: string) => (error: unknown) => error instanceof MqError 
 
 test('T1: every directive and escape prints its part', () => {
   assert.equal(
-    compileFormat('%t %k %v %h %o %p %T %%\\t\\\\\\n')(message),
+    Buffer.from(compileFormat('%t %k %v %h %o %p %T %%\\t\\\\\\n')(message)).toString(),
     'orders.placed k1 {"total":12} trace=abc,raw=x 42 3 1700000000000 %\t\\\n',
   )
 })
@@ -41,17 +46,75 @@ test('T2: bytes leave as they are', () => {
   assert.deepEqual(Buffer.from(line), Buffer.from([0xff, 0x00, 0x0a]))
 })
 
-test('a JSON line carries value or, for bytes, valueBase64', () => {
-  assert.deepEqual(toJsonLine(message), {
-    id: 'orders.placed',
-    key: 'k1',
-    value: { total: 12 },
-    headers: { trace: 'abc', raw: 'x' },
-    timestampMs: 1_700_000_000_000,
-    partition: 3,
-    offset: '42',
-  })
-  assert.equal(toJsonLine({ ...message, value: Buffer.from([1, 2]) }).valueBase64, 'AQI=')
+const LOSSLESS = [
+  '{"id":9007199254740993,"big":23958446825181076828,"price":0.1000000000000000055,"id":1}',
+  '[1e400, 1.50]',
+  '"lone \\ud800"',
+  'null',
+]
+
+test('E1: JSON passes through as the text it is, and a line is one line', () => {
+  for (const text of LOSSLESS) {
+    const line = toJsonLine({ ...message, value: Buffer.from(text) })
+    assert.ok(line.includes(`"value":${text},`), line)
+    assert.equal(compileFormat('%v')({ ...message, value: Buffer.from(text) }), text)
+  }
+  const pretty = toJsonLine({ ...message, value: Buffer.from('{\r\n  "a": "x\\n"\n}') })
+  assert.equal(pretty.includes('\n'), false)
+  assert.deepEqual(JSON.parse(pretty).value, { a: 'x\n' })
+})
+
+test('E1: what is no text stands as base64 in a field that says so', () => {
+  const binary = Buffer.from([0xff, 0x00])
+  for (const format of ['json', 'text', 'bytes'] as const) {
+    const line = JSON.parse(toJsonLine({ ...message, format, key: binary, value: binary }))
+    assert.deepEqual([line.keyBase64, line.valueBase64, 'key' in line, 'value' in line], ['/wA=', '/wA=', false, false])
+  }
+  assert.equal(JSON.parse(toJsonLine({ ...message, value: Buffer.from('{"a"') })).valueBase64, 'eyJhIg==')
+  assert.equal(JSON.parse(toJsonLine({ ...message, format: 'text', value: Buffer.from('{"a"') })).value, '{"a"')
+})
+
+const HEADERS = [
+  { key: 'none', value: null },
+  { key: 'trace', value: Buffer.from('a') },
+  { key: '__proto__', value: Buffer.from('x') },
+  { key: 'trace', value: Buffer.from([0xff, 0xfe]) },
+  { key: 'empty', value: Buffer.from('') },
+]
+
+test('E3: headers are printed whole: repeated, binary, empty, without a value, of any name', () => {
+  assert.ok(
+    toJsonLine({ ...message, headers: HEADERS }).includes(
+      '"headers":{"none":null,"trace":["a",{"base64":"//4="}],"__proto__":"x","empty":""}',
+    ),
+  )
+  assert.equal(
+    compileFormat('%h')({ ...message, headers: HEADERS }),
+    'none,trace=a,__proto__=x,trace=base64://4=,empty=',
+  )
+})
+
+test('a printed line is taken back as the message it was', () => {
+  const line = toJsonLine({ ...message, key: Buffer.from([0xff]), headers: HEADERS, value: Buffer.from(LOSSLESS[1]!) })
+  const { key, value, headers, timestampMs } = readEnvelope(parseJsonValue(line), 'in:1')
+  assert.deepEqual(key, Buffer.from([0xff]))
+  assert.equal(JSON.stringify(value), '[1e400,1.5]')
+  assert.deepEqual(Object.entries(headers), [
+    ['none', null],
+    ['trace', ['a', Buffer.from([0xff, 0xfe])]],
+    ['__proto__', 'x'],
+    ['empty', ''],
+  ])
+  assert.equal(timestampMs, message.timestampMs)
+  for (const [wrong, why] of [
+    ['{"a":1}', /in:1: there is a field 'a'/],
+    ['{"key":"k"}', /in:1: there is no field 'value'/],
+    ['{"value":1,"keyBase64":"?"}', /'keyBase64' is not base64/],
+    ['{"value":1,"headers":{"h":5}}', /header 'h' is not text/],
+    ['[1]', /in:1: the line is no object/],
+  ] as const) {
+    assert.throws(() => readEnvelope(JSON.parse(wrong), 'in:1'), why)
+  }
 })
 
 test('V1: numbers keep their digits, however long', () => {
@@ -114,6 +177,31 @@ const binding = (format: 'json' | 'text' | 'bytes'): Binding =>
       sessionTimeoutMs: 10_000,
     },
   })
+
+test('L3, M2: whatever is wrong with a line, what stands before it goes out and nothing after it', async () => {
+  const bad = { json: '{"n":', utf8: Buffer.from([0x22, 0xff, 0x22]), long: 'x'.repeat(5_000), field: '{"m":1}' }
+  for (const [what, line] of Object.entries(bad)) {
+    const input = Buffer.concat([Buffer.from('{"n":1}\n{"n":2}\n'), Buffer.from(line), Buffer.from('\n{"n":4}\n')])
+    const sent: string[] = []
+    await assert.rejects(
+      async () => {
+        for await (const messages of messagesOf(chunks(input), 'in', { keyField: 'n' }, binding('json')))
+          sent.push(...messages.map((each) => each.place))
+      },
+      /in:3: /,
+      what,
+    )
+    assert.deepEqual(sent, ['in:1', 'in:2'], what)
+  }
+})
+
+test('L4: a byte order mark belongs to the file', async () => {
+  const mark = Buffer.from([0xef, 0xbb, 0xbf])
+  assert.deepEqual(await linesOf(mark, 'a\r\nb'), ['1:a', '2:b'])
+  assert.deepEqual(await linesOf(mark), [])
+  assert.deepEqual(await linesOf('a\n\ufeffb'), ['1:a', '2:\ufeffb'])
+  await assert.rejects(linesOf(Buffer.from('\ufeffab\n', 'utf16le')), /in:1: the file is UTF-16/)
+})
 
 async function outgoing(
   format: 'json' | 'text' | 'bytes',

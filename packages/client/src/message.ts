@@ -68,6 +68,11 @@ export class Message<T = unknown> {
     return this.#record.key
   }
 
+  /** The value as it was stored, whether or not it can be decoded; `null` for a tombstone. */
+  get valueBytes(): Uint8Array | null {
+    return this.#record.value
+  }
+
   /** `null` for a tombstone. */
   get value(): T {
     if ((this.#state & VALUE_READ) === 0) this.#readValue()

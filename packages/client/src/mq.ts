@@ -6,7 +6,7 @@
  * A2. Memory is bounded for all mQ IDs together; a full buffer makes sends wait, then refuses them, and never drops one.
  * A3. `close` settles every send or says how many it could not, ends every subscription, and leaves nothing running.
  */
-import { type Binding, MqError, mqIdProblem, Name } from '@mq/contract'
+import { type Binding, type Epoch, MqError, mqIdProblem, Name } from '@mq/contract'
 import type { Deps, MemoryBudget, Receipt } from '@mq/kafka'
 import type { BindingCache } from './binding-cache.ts'
 import type { BindingSource } from './binding-source.ts'
@@ -14,6 +14,9 @@ import type { BindingStore } from './binding-store.ts'
 import type { ClusterPool } from './cluster-pool.ts'
 import type { MessageHandler } from './delivery.ts'
 import { EpochWriter } from './epoch-writer.ts'
+import { type GroupState, groupState } from './group-state.ts'
+import { kafkaLogPorts, type LogPorts } from './log-ports.ts'
+import { LogReading, type ReadOptions } from './log-reading.ts'
 import type { Logger } from './logger.ts'
 import { Message } from './message.ts'
 import { Outlet, type SendOptions } from './outlet.ts'
@@ -68,6 +71,7 @@ export class Mq {
   readonly #parts: MqParts
   readonly #outlets = new Map<string, Outlet>()
   readonly #subscriptions = new Set<Subscription>()
+  readonly #readings = new Set<LogReading>()
   #closing: Promise<void> | undefined
 
   /** Use `connect`. */
@@ -103,16 +107,8 @@ export class Mq {
     const problem = this.#refusal(id) ?? consumeProblem(group, handler, options)
     if (problem !== undefined) throw problem
     options.signal?.throwIfAborted()
-    const { source, store, clusters, telemetry, deps, logger, instance } = this.#parts
-    const binding = await within(deps, FIRST_BINDING_MS, source.resolve(id))
-    if (binding === undefined) {
-      throw new MqError(
-        'MQ_CONTROL_PLANE_AWAY',
-        `There is no binding of ${id} after ${FIRST_BINDING_MS} ms, and none is cached`,
-      )
-    }
-    if (binding.deleted) throw new MqError('MQ_ID_DELETED', `${id} was deleted`)
-    if (this.#closing !== undefined) throw closedError()
+    const { store, clusters, telemetry, deps, logger, instance } = this.#parts
+    const binding = await this.#bindingOf(id)
     // It may have fired while the binding was looked up, and fires only once.
     options.signal?.throwIfAborted()
     const subscription = new Subscription({
@@ -143,6 +139,43 @@ export class Mq {
       throw error
     }
     return subscription
+  }
+
+  /**
+   * Reads records without a group: nothing is joined, committed or taken from anybody.
+   * @returns messages in order per key, until the reading is closed or, with `untilEnd`, comes to the end of now
+   */
+  async read(id: string, options: ReadOptions = {}): Promise<LogReading> {
+    const problem = this.#refusal(id)
+    if (problem !== undefined) throw problem
+    const { store, deps, logger } = this.#parts
+    const binding = await this.#bindingOf(id)
+    let stopListening = (): void => {}
+    const reading = await LogReading.start(
+      {
+        mqId: id,
+        deps,
+        logger,
+        binding: () => store.get(id) ?? binding,
+        portsFor: (epoch) => this.#logPorts(store.get(id) ?? binding, epoch),
+        onClosed: (closed) => {
+          this.#readings.delete(closed)
+          stopListening()
+        },
+      },
+      options,
+    )
+    stopListening = store.listen(id, () => reading.update())
+    this.#readings.add(reading)
+    return reading
+  }
+
+  /** Who is in a group now and where it stands, as the brokers know it; nothing is joined or changed. */
+  async groupState(id: string, group: string): Promise<GroupState> {
+    const problem = this.#refusal(id) ?? groupProblem(group)
+    if (problem !== undefined) throw problem
+    const binding = await this.#bindingOf(id)
+    return groupState(binding, group, (epoch) => this.#logPorts(binding, epoch))
   }
 
   /** A typed handle on one mQ ID; with a schema, every value is checked on send and on consume. */
@@ -176,6 +209,7 @@ export class Mq {
   async #close(deadlineMs: number): Promise<void> {
     const { source, cache, clusters, telemetry, shadow, deps } = this.#parts
     const endMs = deps.clock.monotonicMs() + deadlineMs
+    for (const reading of this.#readings) reading.close()
     // Subscriptions first: their handlers may still send.
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.close({ deadlineMs })))
     const leftMs = Math.max(1, endMs - deps.clock.monotonicMs())
@@ -198,6 +232,26 @@ export class Mq {
       `${records} records were not acknowledged within ${deadlineMs} ms: ${list.join(', ')}`,
       { details: { records, perId } },
     )
+  }
+
+  /** The binding in force, waited for a moment. @throws MQ_CONTROL_PLANE_AWAY, MQ_ID_DELETED */
+  async #bindingOf(id: string): Promise<Binding> {
+    const { source, deps } = this.#parts
+    const binding = await within(deps, FIRST_BINDING_MS, source.resolve(id))
+    if (binding === undefined) {
+      throw new MqError(
+        'MQ_CONTROL_PLANE_AWAY',
+        `There is no binding of ${id} after ${FIRST_BINDING_MS} ms, and none is cached`,
+      )
+    }
+    if (binding.deleted) throw new MqError('MQ_ID_DELETED', `${id} was deleted`)
+    if (this.#closing !== undefined) throw closedError()
+    return binding
+  }
+
+  #logPorts(binding: Binding, epoch: Epoch): LogPorts {
+    const address = binding.clusters.find((cluster) => cluster.name === epoch.cluster)!
+    return kafkaLogPorts(this.#parts.clusters.get(address))
   }
 
   #refusal(id: unknown): MqError | undefined {
@@ -285,9 +339,8 @@ function guarded(handler: MessageHandler, onPoison: PoisonHandler | undefined): 
 }
 
 function consumeProblem<T>(group: unknown, handler: unknown, options: ConsumeOptions<T>): MqError | undefined {
-  if (!Name.safeParse(group).success) {
-    return new MqError('MQ_NAME_INVALID', `'${String(group).slice(0, 200)}' is not a name for a group`)
-  }
+  const problem = groupProblem(group)
+  if (problem !== undefined) return problem
   if (typeof handler !== 'function')
     return new MqError('MQ_OPTION_INVALID', `handler is of type ${typeof handler}, not a function`)
   const { concurrency = 1, from = 'earliest' } = options
@@ -298,6 +351,11 @@ function consumeProblem<T>(group: unknown, handler: unknown, options: ConsumeOpt
     return new MqError('MQ_OPTION_INVALID', `from is '${String(from)}', not 'earliest' or 'latest'`)
   }
   return undefined
+}
+
+function groupProblem(group: unknown): MqError | undefined {
+  if (Name.safeParse(group).success) return undefined
+  return new MqError('MQ_NAME_INVALID', `'${String(group).slice(0, 200)}' is not a name for a group`)
 }
 
 function closedError(): MqError {

@@ -202,6 +202,12 @@ export const catalogue = {
     true,
     409,
   ),
+  MQ_GROUP_IN_USE: entry(
+    'The group has members now',
+    'Stop them first, or look without --take; --force does it all the same',
+    false,
+    409,
+  ),
   // Control plane
   MQ_CONTROL_PLANE_AWAY: entry(
     'The control plane does not answer and nothing is cached',

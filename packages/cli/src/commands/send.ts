@@ -1,6 +1,7 @@
 /** `mq send ID`: messages from a file, from standard input or from the command line. */
 import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
+import type { SendOptions } from '@mq/client'
 import { type Binding, MqError } from '@mq/contract'
 import type { Command } from 'commander'
 import { CLI_APP, connectTo } from '../client-port.ts'
@@ -20,6 +21,8 @@ export interface SendFlags extends OutputFlags, TargetFlags {
   readonly key?: string
   readonly keyField?: string
   readonly keyOptional?: boolean
+  readonly envelope?: boolean
+  readonly keepTimestamps?: boolean
 }
 
 const IN_FLIGHT = 10_000
@@ -29,7 +32,7 @@ export function sendCommand(program: Command, io: Io): void {
     .command('send')
     .summary('send messages to an mQ ID')
     .description(
-      'Sends messages: one a line for the formats json and text, the whole input as one message for bytes. Ends when every message is durable under the intent.',
+      'Sends messages: one a line for the formats json and text, the whole input as one message for bytes. Ends when every message is durable under the intent. A bad line ends it: what stands before that line is sent, nothing after it is.',
     )
     .argument('<id>', 'an mQ ID')
     .option('--file <path>', 'read from a file; - is standard input, which is also the default')
@@ -37,9 +40,12 @@ export function sendCommand(program: Command, io: Io): void {
     .option('--key <text>', 'the key of every message')
     .option('--key-field <path>', 'take the key from this field of each JSON value, such as order.id')
     .option('--key-optional', 'send a message without a key when the field is missing')
+    .option('--envelope', 'each line is a whole message, with key and headers, as `mq tail -o json` prints one')
+    .option('--keep-timestamps', 'with --envelope: send the times of the lines instead of now')
   withExamples(withTarget(withOutput(command)), [
     ['mq send orders.placed --file events.jsonl', 'one JSON value a line'],
     ['cat events.jsonl | mq send orders.placed --key-field order.id', 'order holds within a key'],
+    ['mq tail orders.placed --from earliest --exit-at-end -o json | mq send orders.copy --envelope', 'a copy'],
     ['mq send orders.placed --key 7 --value \'{"total":12}\'', 'one message'],
   ]).action((id: string, flags: SendFlags) => send(io, checkMqId(id), flags))
 }
@@ -75,6 +81,16 @@ function checkFlags(io: Io, flags: SendFlags): void {
     new MqError('MQ_OPTION_INVALID', `${one} and ${other} exclude each other`)
   if (flags.value !== undefined && flags.file !== undefined) throw collide('--value', '--file')
   if (flags.key !== undefined && flags.keyField !== undefined) throw collide('--key', '--key-field')
+  for (const [name, given] of [
+    ['--value', flags.value],
+    ['--key', flags.key],
+    ['--key-field', flags.keyField],
+  ] as const) {
+    if (flags.envelope === true && given !== undefined) throw collide('--envelope', name)
+  }
+  if (flags.keepTimestamps === true && flags.envelope !== true) {
+    throw new MqError('MQ_OPTION_INVALID', '--keep-timestamps says something about --envelope only')
+  }
   if (flags.keyOptional === true && flags.keyField === undefined) {
     throw new MqError('MQ_OPTION_INVALID', '--key-optional says something about --key-field only')
   }
@@ -129,8 +145,13 @@ async function sendAll(io: Io, id: string, flags: SendFlags, binding: Binding): 
   }
 }
 
-function optionsOf(message: OutgoingMessage): { key: string } | undefined {
-  return message.key === undefined ? undefined : { key: message.key }
+function optionsOf({ key, headers, timestampMs }: OutgoingMessage): SendOptions {
+  return {
+    ...(key === undefined ? {} : { key }),
+    // The SDK says itself which of them it takes.
+    ...(headers === undefined ? {} : { headers: headers as NonNullable<SendOptions['headers']> }),
+    ...(timestampMs === undefined ? {} : { timestampMs }),
+  }
 }
 
 function openSource(io: Io, flags: SendFlags): AsyncIterable<Uint8Array | string> {

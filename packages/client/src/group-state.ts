@@ -1,0 +1,38 @@
+/**
+ * Who is in a group and where it stands, asked of the brokers without joining it.
+ */
+import { type Binding, type Epoch, groupIdOf } from '@mq/contract'
+import type { LogPorts } from './log-ports.ts'
+
+export interface GroupPlace {
+  readonly epoch: number
+  readonly partition: number
+  /** The next record the group has not confirmed. */
+  readonly position: bigint
+}
+
+export interface GroupState {
+  readonly members: number
+  /** Only partitions for which the group committed a position. */
+  readonly places: readonly GroupPlace[]
+}
+
+export async function groupState(
+  binding: Binding,
+  group: string,
+  portsFor: (epoch: Epoch) => LogPorts,
+): Promise<GroupState> {
+  const groupId = groupIdOf(binding.mqId, group)
+  const places: GroupPlace[] = []
+  const members = new Map<string, number>()
+  for (const epoch of binding.epochs) {
+    if (epoch.state === 'lost') continue
+    const ports = portsFor(epoch)
+    // A group of one name lives on each cluster that an epoch is on.
+    if (!members.has(epoch.cluster)) members.set(epoch.cluster, await ports.members(groupId))
+    for (const [partition, position] of await ports.positions(groupId, epoch.topic)) {
+      places.push({ epoch: epoch.epoch, partition, position })
+    }
+  }
+  return { members: Math.max(0, ...members.values()), places }
+}
