@@ -18,6 +18,7 @@ const openAdmin: OpenAdmin = () => ({
   },
   deleteTopic: async (name) => void topics.delete(name),
   alterTopicConfigs: async () => {},
+  topicSettings: async () => new Map(),
   endOffsets: async (_name, partitions) => new Array<bigint>(partitions).fill(0n),
   close: async () => {},
   validateTopic: noMoves,

@@ -13,7 +13,7 @@
  * R8. While an epoch is being prepared its group comes together quickly: its members say more often what they hold.
  * R9. A reader that is closed while it joins has started: its epoch may be read to the end before a slow join comes through.
  */
-import { type ConsumerSettings, type Epoch, MqError } from '@mq/contract'
+import { type ConsumerSettings, type Epoch, MqError, sealedEnds } from '@mq/contract'
 import type { Deps, FetchedBatch, TimerHandle, TopicPartition } from '@mq/kafka'
 import { Delivery, type DeliveryContext, PartitionWork } from './delivery.ts'
 import type { KeyScheduler } from './key-scheduler.ts'
@@ -83,7 +83,7 @@ export class EpochReader {
     this.#options = options
     this.epoch = options.epoch.epoch
     this.#topic = options.epoch.topic
-    this.#ends = endsOf(options.epoch)
+    this.#ends = sealedEnds(options.epoch)
     const isGathering = options.epoch.state === 'preparing'
     this.#gathersUntilMs = isGathering ? options.deps.clock.monotonicMs() + GATHERING.limitMs : 0
     this.#groupTrouble = new LastingTrouble(options.deps.clock)
@@ -134,7 +134,7 @@ export class EpochReader {
     this.#fetcher.update(settings)
     if (epoch.state !== 'preparing') this.#gathersUntilMs = 0
     const wasOpen = this.#ends === undefined
-    this.#ends = endsOf(epoch)
+    this.#ends = sealedEnds(epoch)
     if (!wasOpen || this.#ends === undefined || this.#commitTimer === undefined || this.#closed.signal.aborted) return
     for (const work of this.#works.values()) this.#watchEnd(work)
     this.#commitEnds()
@@ -399,8 +399,4 @@ export class EpochReader {
     const { mqId, group } = this.#options
     this.#options.logger.warn(message, { code: error.code, mqId, group })
   }
-}
-
-function endsOf(epoch: Epoch): readonly bigint[] | undefined {
-  return epoch.state === 'sealed' ? epoch.endOffsets?.map(BigInt) : undefined
 }

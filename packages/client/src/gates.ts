@@ -9,8 +9,10 @@
  *     back; one that is back is done with only when all of it is read.
  * D4. Positions only rise, so what is open stays so; all of it is derived from them and the binding, so that whoever comes
  *     later finds the same.
+ * D5. Where somebody added partitions to the topic of an epoch and wrote to them, keys may be anywhere in it: then a partition
+ *     waits for all of the older ones. Added partitions are read and waited for like the others.
  */
-import { type Epoch, MqError, type Ordering } from '@mq/contract'
+import { type Epoch, MqError, type Ordering, sealedEnds } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { olderPartitions } from './gate-rule.ts'
 import type { Logger } from './logger.ts'
@@ -66,7 +68,7 @@ export class Gates {
     }
     this.#stretches = epochs.map((epoch) => ({
       epoch,
-      ends: epoch.state === 'sealed' ? epoch.endOffsets?.map(BigInt) : undefined,
+      ends: sealedEnds(epoch),
       positions: this.#stretch(epoch.epoch)?.positions ?? new Map(),
       open: new Set(),
     }))
@@ -120,11 +122,20 @@ export class Gates {
     const before = this.#stretches[at - 1]
     const own = this.#stretches[at]
     if (before === undefined || own === undefined || own.open.has(partition)) return true
-    const isOpen = olderPartitions(this.#ordering, before.epoch.partitions, own.epoch.partitions, partition).every(
+    const isOpen = this.#holdersOf(before, own, partition).every(
       (older) => (isPassed(before) || this.#isDrained(before, older)) && this.#isOpenAt(at - 1, older),
     )
     if (isOpen) own.open.add(partition)
     return isOpen
+  }
+
+  /** Partitions of the epoch before that can hold keys of the partition (D5). */
+  #holdersOf(before: Stretch, own: Stretch, partition: number): number[] {
+    const { partitions } = before.epoch
+    if (this.#ordering === 'key' && before.ends?.slice(partitions).some((end) => end > 0n) === true) {
+      return before.ends.map((_, older) => older)
+    }
+    return olderPartitions(this.#ordering, partitions, own.epoch.partitions, partition)
   }
 
   #hasUndrained(): boolean {

@@ -60,8 +60,6 @@ export class Subscription {
   readonly #meters = new Map<number, ConsumerMeter>()
   readonly #gates: Gates
   readonly #arrivals: Arrivals
-  /** Epochs that were left, read to the end or not. */
-  readonly #left = new Set<number>()
   #binding: Binding | undefined
   #isBegun = false
   #lastTurnMs = Number.NEGATIVE_INFINITY
@@ -231,7 +229,6 @@ export class Subscription {
     const meter = this.#meters.get(epoch)
     this.#readers.delete(epoch)
     this.#meters.delete(epoch)
-    this.#left.add(epoch)
     reader
       ?.close(CLOSE_MS)
       .catch((error: unknown) => {
@@ -262,14 +259,12 @@ export class Subscription {
         this.#options.logger.error(message, { code: 'MQ_OFFSET_LOST', mqId: this.id, group: this.group })
       }
       this.#leave(number)
-      // An epoch that was prepared and dropped may be prepared again.
-      this.#left.delete(number)
     }
     this.#gates.apply(binding.epochs, binding.ordering)
     this.#onGates()
     const added: EpochReader[] = []
     for (const epoch of live) {
-      if (this.#readers.has(epoch.epoch) || this.#left.has(epoch.epoch) || this.#gates.isDone(epoch.epoch)) continue
+      if (this.#readers.has(epoch.epoch) || this.#gates.isDone(epoch.epoch)) continue
       const address = binding.clusters.find((cluster) => cluster.name === epoch.cluster)!
       const { mqId, group, clusters, telemetry, deps, logger, handler } = this.#options
       const from = epoch.epoch === binding.epochs[0]!.epoch ? this.#options.from : 'earliest'

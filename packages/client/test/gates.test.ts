@@ -54,6 +54,36 @@ describe('Gates', () => {
     await gates.close()
   })
 
+  it('waits for all of an epoch to which somebody added partitions with records, and for these too (D5)', async () => {
+    const grown = { ...epochOf(1, 2, [1, 1]), addedEndOffsets: ['0', '4'] }
+    const { gates } = open([grown, epochOf(2, 2)])
+    gates.committed(1, 0, 1n)
+    assert.equal(gates.isOpen(2, 0), false)
+    gates.committed(1, 1, 1n)
+    assert.equal(gates.isOpen(2, 0), false)
+    assert.equal(gates.isDone(1), false)
+    gates.committed(1, 3, 4n)
+    assert.equal(gates.isOpen(2, 0), true)
+    assert.equal(gates.isOpen(2, 1), true)
+    assert.equal(gates.isDone(1), true)
+    await gates.close()
+  })
+
+  it('has its usual gates where added partitions hold nothing, and is not done when more are found (D5)', async () => {
+    const before = { ...epochOf(1, 2, [1, 1]), addedEndOffsets: ['0'] }
+    const { gates } = open([before, epochOf(2, 2)])
+    gates.committed(1, 0, 1n)
+    assert.equal(gates.isOpen(2, 0), true)
+    assert.equal(gates.isOpen(2, 1), false)
+    gates.committed(1, 1, 1n)
+    assert.equal(gates.isDone(1), true)
+    gates.apply([{ ...before, addedEndOffsets: ['0', '2'] }, epochOf(2, 2)], 'key')
+    assert.equal(gates.isDone(1), false)
+    gates.committed(1, 3, 2n)
+    assert.equal(gates.isDone(1), true)
+    await gates.close()
+  })
+
   it('keeps a gate closed while the older epoch may still grow, whatever is committed', () => {
     for (const state of ['open', 'sealing', 'preparing'] as const) {
       const { gates } = open([epochOf(1, 1, undefined, state), epochOf(2, 1, undefined, 'preparing')])

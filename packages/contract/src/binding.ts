@@ -49,6 +49,12 @@ export const Epoch = z.object({
   topic: z.string().min(1).max(249),
   partitions: z.number().int().min(1).max(100_000),
   endOffsets: z.array(OffsetText).nullable().default(null).describe('Final end offset of each partition once sealed'),
+  addedEndOffsets: z
+    .array(OffsetText)
+    .optional()
+    .describe(
+      'End offsets of the partitions that somebody added to the topic, from number `partitions` on: mQ writes to none of them, and groups read them all',
+    ),
   late: z
     .literal(true)
     .optional()
@@ -118,6 +124,9 @@ export const Binding = z
       if (epoch.endOffsets !== null && epoch.endOffsets.length !== epoch.partitions) {
         fail(`epoch ${epoch.epoch} has ${epoch.partitions} partitions and ${epoch.endOffsets.length} end offsets`)
       }
+      if (epoch.addedEndOffsets !== undefined && epoch.endOffsets === null) {
+        fail(`epoch ${epoch.epoch} has ends of added partitions and none of its own`)
+      }
     }
   })
 export type Binding = z.output<typeof Binding>
@@ -128,6 +137,12 @@ export function compareBindings(
   b: Pick<Binding, 'incarnation' | 'revision'>,
 ): number {
   return a.incarnation - b.incarnation || a.revision - b.revision
+}
+
+/** The end of every partition of a sealed epoch, those that were added to its topic last; undefined while it is not sealed. */
+export function sealedEnds({ state, endOffsets, addedEndOffsets }: Epoch): readonly bigint[] | undefined {
+  if (state !== 'sealed' || endOffsets === null) return undefined
+  return [...endOffsets, ...(addedEndOffsets ?? [])].map(BigInt)
 }
 
 /** The epoch that takes new records, if one does. */

@@ -157,6 +157,12 @@ export const catalogue = {
     false,
     410,
   ),
+  MQ_TOPIC_CHANGED: entry(
+    'The topic of an mQ ID is not the one that mQ made',
+    'Somebody deleted it and created it anew outside mQ; `mq describe ID` says what differs',
+    false,
+    409,
+  ),
   MQ_TOPIC_EXISTS: entry(
     'A topic of that name already exists',
     'Remove it or choose another mQ ID; mQ never takes over a foreign topic',

@@ -14,6 +14,7 @@ export {
   ProducerSettings,
   SaslMechanism,
   SecurityProtocol,
+  sealedEnds,
   settingsFor,
   Trial,
 } from './binding.ts'
@@ -38,6 +39,7 @@ export {
   Outcome,
   Outlook,
 } from './decision.ts'
+export { Difference, DifferenceKind } from './drift.ts'
 export { DurationMs, formatDurationMs, parseDurationMs } from './duration.ts'
 export type { CatalogueEntry, MqErrorCode, MqErrorOptions } from './errors.ts'
 export { catalogue, isMqErrorCode, MqError } from './errors.ts'

@@ -7,6 +7,7 @@ import type { ClusterAdmin, OpenAdmin, TopicFacts, TopicGroup, TopicSpec } from 
 
 interface FakeTopic extends TopicSpec {
   readonly id: string
+  partitions: number
   readonly ends: bigint[]
   /** First offsets: above 0 where records expired. */
   readonly starts: bigint[]
@@ -74,6 +75,27 @@ export class FakeKafka {
     if (topic.sealed.has(partition)) return false
     topic.ends[partition] = topic.ends[partition]! + records
     return true
+  }
+
+  /** Somebody adds partitions, with records in each of them where its leader takes them. */
+  addPartitions(name: string, partitions: number, records = 0n): void {
+    const topic = this.#topic(name)
+    const isSealed = topic.configs['max.message.bytes'] === '78'
+    for (let partition = topic.partitions; partition < partitions; partition++) {
+      topic.ends.push(isSealed ? 0n : records)
+      topic.starts.push(0n)
+      if (isSealed) topic.sealed.add(partition)
+    }
+    topic.partitions = partitions
+  }
+
+  /** Somebody deletes a topic and creates it anew; positions on it go, as from Kafka 4.0 on. */
+  recreate(name: string, partitions: number, records = 0n): void {
+    const { replication } = this.#topic(name)
+    const topic = fresh({ name, partitions, replication, configs: {} }, `topic-${++this.#made}`)
+    topic.ends.fill(records)
+    this.topics.set(name, topic)
+    for (const group of this.groups.values()) group.commits.delete(name)
   }
 
   commit(groupId: string, topic: string, partition: number, offset: bigint): void {
@@ -148,6 +170,15 @@ export class FakeKafka {
               leaderless: 0,
               leastInSync: Math.min(replication, this.inSync),
             })
+          }
+          return found
+        }),
+      topicSettings: (names) =>
+        call('topicSettings', () => {
+          const found = new Map<string, ReadonlyMap<string, string | null>>()
+          for (const name of names) {
+            const topic = this.topics.get(name)
+            if (topic !== undefined) found.set(name, new Map(Object.entries(topic.configs)))
           }
           return found
         }),

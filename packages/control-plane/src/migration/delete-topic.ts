@@ -3,16 +3,20 @@
  *
  * D4. A topic is deleted only after a delay, and while no client names its epoch; a new epoch that was given up, only while
  *     it holds no record.
+ * D7. A topic is looked into before it is deleted: while it holds a record that a group, or every group, has not read, it
+ *     stays until its retention is over, and that is said. One that is not the topic of the epoch is not touched.
  * D6. After an undoing the old topic is looked at for a while: a request for the seal that was under way when its process died
  *     can take effect after the seal was taken back. It is taken back again, but not while another move of the mQ ID may ask for
  *     the seal itself: the looking goes on after that one, should it be undone as well.
  */
-import { MqError } from '@mq/contract'
+import { groupOfId, MqError } from '@mq/contract'
 import { SEALED_TOPIC_BYTES } from '@mq/kafka'
+import type { ClusterAdmin } from '../provision/cluster-admin.ts'
 import { isOurs } from '../provision/topic.ts'
 import { isHandingOver } from './machine.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
-import { hasLookedFor, isAway, keepMoves, type Work } from './work.ts'
+import { lookAtSource } from './source-topic.ts'
+import { hasLookedFor, isAway, keepMoves, range, type Work } from './work.ts'
 
 const LONGEST_WAIT_MS = 60_000
 /** Clients report every 10 s: for a while after the end there is news for the report. */
@@ -50,8 +54,78 @@ export async function deleteTopic(work: Work, number: number): Promise<void> {
   if (work.registry.cluster(from.cluster) === undefined) {
     throw new MqError('MQ_CLUSTER_UNKNOWN', `cluster '${from.cluster}' is gone, and topic ${from.topic} with it`)
   }
-  await clusters.use(from.cluster, `deleting topic ${from.topic}`, (admin) => admin.deleteTopic(from.topic))
-  await done({ topic: from.topic, cluster: from.cluster, kept: false })
+  const kept = await whenRead(work, number)
+  if (!kept) await clusters.use(from.cluster, `deleting topic ${from.topic}`, (admin) => admin.deleteTopic(from.topic))
+  await done({ topic: from.topic, cluster: from.cluster, kept })
+}
+
+/** D7. Waits until nothing unread stands in the topic. @returns whether the topic is another one, and is not touched */
+async function whenRead(work: Work, number: number): Promise<boolean> {
+  const { logbook, clusters, times } = work
+  for (;;) {
+    work.checkClosed()
+    const row = logbook.row(number)
+    const { from } = row
+    const found = await clusters.use(from.cluster, `looking into topic ${from.topic}`, async (admin) => {
+      const look = await lookAtSource(admin, row)
+      return { look, unread: look.kind === 'there' ? await unreadIn(admin, row, look.partitions) : undefined }
+    })
+    if (found.look.kind === 'missing') return false
+    if (found.look.kind === 'recreated') {
+      await noteKept(work, row, `${found.look.what}: it is not deleted`)
+      return true
+    }
+    if (found.unread === undefined) return false
+    await noteKept(
+      work,
+      row,
+      `topic ${from.topic} is not deleted before its retention is over: ${found.unread}. To let it go earlier, delete it by hand`,
+    )
+    await work.pause(number, Math.max(times.pollMs, Math.min(LONGEST_WAIT_MS, times.pollMs * 15)))
+  }
+}
+
+/** What no group has read, or some group has not; undefined when everything was read by every group. */
+async function unreadIn(admin: ClusterAdmin, row: MigrationRecord, partitions: number): Promise<string | undefined> {
+  const { from, mqId, data } = row
+  const starts = await admin.startOffsets(from.topic, partitions)
+  const ends = await admin.endOffsets(from.topic, partitions)
+  const held = range(partitions).filter((partition) => (ends[partition] ?? 0n) > (starts[partition] ?? 0n))
+  if (held.length === 0) return undefined
+  const found = await admin.groupsOf(mqId, from.topic)
+  const names = new Set([
+    ...data.groups.map(({ group }) => group),
+    ...found.map(({ groupId }) => nameOf(groupId, mqId)),
+  ])
+  const positionOf = (group: string, partition: number): bigint => {
+    const now = found.find(({ groupId }) => nameOf(groupId, mqId) === group)?.committed.get(partition) ?? 0n
+    const before = BigInt(data.positions[group]?.[partition] ?? 0)
+    return now > before ? now : before
+  }
+  for (const partition of held) {
+    const positions = [...names].map((group) => ({ group, at: positionOf(group, partition) }))
+    const least = positions.reduce<{ group: string; at: bigint } | undefined>(
+      (one, other) => (one === undefined || other.at < one.at ? other : one),
+      undefined,
+    )
+    const from0 = least === undefined ? (starts[partition] ?? 0n) : least.at
+    if (from0 >= (ends[partition] ?? 0n)) continue
+    // What is left may be the markers of transactions that ended after the seal.
+    if (!(await admin.hasRecords(from.topic, partition, from0))) continue
+    const who = least === undefined ? 'no group has' : `group '${least.group}' has not`
+    return `partition ${partition} holds records up to offset ${ends[partition]} and ${who} read beyond ${from0}`
+  }
+  return undefined
+}
+
+const nameOf = (groupId: string, mqId: string): string => groupOfId(groupId, mqId) ?? groupId
+
+async function noteKept(work: Work, row: MigrationRecord, why: string): Promise<void> {
+  const { logbook } = work
+  if (stepOf(row, 'delete-topic')?.problem === why) return
+  work.logger.error({ migration: row.number, mqId: row.mqId }, why)
+  await logbook.decide(row.number, 'migration-topic-kept', why, { migration: row.number, topic: row.from.topic })
+  await logbook.note(row.number, (before) => withStep(before, 'delete-topic', logbook.nowMs, { problem: why }))
 }
 
 /** D6 */

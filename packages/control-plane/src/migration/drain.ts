@@ -5,12 +5,16 @@
  *     any group the records stay until their retention is over: a group that comes later finds them.
  * D3. The old epoch leaves the binding when every group is drained or its records expired, no client sends to it, reads it or
  *     runs on a binding from before the opening.
+ * D6. A topic that somebody deleted, or created anew, is not waited for longer than `lostMs`: what groups had not read of it
+ *     stands in the ledger as gone.
  * D5. A cluster that is away holds the drain up. Whether groups wait for it is the wish of the move (stranded.ts).
  */
-import { type GroupDrain, groupOfId } from '@mq/contract'
+import { type GroupDrain, groupOfId, type MqError } from '@mq/contract'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
-import { settled, sourceAway } from './stranded.ts'
-import { isAway, isGone, keepMoves, type Work } from './work.ts'
+import { checkSource, lookAtSource, noteChange, sourceMissing } from './source-topic.ts'
+import { allGone, ledgerOf, settled, sourceAway } from './stranded.ts'
+import { lookAtSealed } from './watch.ts'
+import { hasLookedFor, isAway, isGone, isMissing, keepMoves, type Work } from './work.ts'
 
 /** Groups change at every look while they read; they are written down this often. */
 const WRITE_EVERY_MS = 5_000
@@ -24,6 +28,7 @@ interface Look {
 export async function drain(work: Work, number: number): Promise<void> {
   const { logbook, times } = work
   let writtenMs = Number.NEGATIVE_INFINITY
+  let lookedMs = Number.NEGATIVE_INFINITY
   for (let round = 0; ; round++) {
     work.checkClosed()
     let row = await keepMoves(work, logbook.row(number))
@@ -31,8 +36,17 @@ export async function drain(work: Work, number: number): Promise<void> {
     const pauseMs = round < 30 ? times.pollMs : times.pollMs * 2.5
     let look: Look
     try {
+      if (logbook.nowMs - lookedMs >= WRITE_EVERY_MS) {
+        row = await lookAtSealed(work, row)
+        lookedMs = logbook.nowMs
+      }
       look = await lookAtGroups(work, row)
     } catch (error) {
+      if (isMissing(error)) {
+        if (await topicGone(work, row, error)) return
+        await work.pause(number, pauseMs)
+        continue
+      }
       if (!isAway(error)) throw error
       if (await sourceAway(work, row, error)) return
       await work.pause(number, pauseMs)
@@ -42,10 +56,11 @@ export async function drain(work: Work, number: number): Promise<void> {
     const news = groups.some(
       (group) => group.drainedAtMs !== row.data.groups.find((one) => one.group === group.group)?.drainedAtMs,
     )
-    if (news || row.data.sourceAway !== null || logbook.nowMs - writtenMs >= WRITE_EVERY_MS) {
+    const isBack = row.data.sourceAway !== null || row.data.sourceGone !== null
+    if (news || isBack || logbook.nowMs - writtenMs >= WRITE_EVERY_MS) {
       row = await logbook.note(number, (before) => ({
         ...withStep(before, 'drain', logbook.nowMs, { problem: null }),
-        data: settled({ ...before.data, groups, positions, sourceAway: null }, logbook.nowMs),
+        data: settled({ ...before.data, groups, positions, sourceAway: null, sourceGone: null }, logbook.nowMs),
       }))
       writtenMs = logbook.nowMs
     }
@@ -64,11 +79,14 @@ async function lookAtGroups(work: Work, row: MigrationRecord): Promise<Look> {
   const { starts, found, there } = await work.clusters.use(
     from.cluster,
     `reading the groups of ${from.topic}`,
-    async (admin) => ({
-      starts: await admin.startOffsets(from.topic, from.partitions),
-      found: await admin.groupsOf(mqId, from.topic),
-      there: data.ledger.length === 0 ? undefined : await admin.endOffsets(from.topic, from.partitions),
-    }),
+    async (admin) => {
+      checkSource(await lookAtSource(admin, row))
+      return {
+        starts: await admin.startOffsets(from.topic, sealed.length),
+        found: await admin.groupsOf(mqId, from.topic),
+        there: data.ledger.length === 0 ? undefined : await admin.endOffsets(from.topic, sealed.length),
+      }
+    },
   )
   // A cluster that came back may have lost the end of its log; what is gone stands in the ledger.
   const ends = sealed.map((end, partition) => min(end, there?.[partition] ?? end))
@@ -102,6 +120,18 @@ function isUnused(work: Work, row: MigrationRecord): boolean {
   const opened = stepOf(row, 'open')?.result.revision
   const revision = typeof opened === 'number' ? opened : (registry.get(mqId)?.revision ?? 0)
   return epochUse.behind(mqId, work.incarnation(), revision, times.quietMs) === 0
+}
+
+/** D6. @returns whether the migration ended */
+async function topicGone(work: Work, before: MigrationRecord, error: MqError): Promise<boolean> {
+  const { logbook, times } = work
+  const row = await sourceMissing(work, await noteChange(work, before, error.message), error)
+  const sinceMs = row.data.sourceGone?.sinceMs ?? logbook.nowMs
+  if (logbook.nowMs - sinceMs < times.lostMs || !hasLookedFor(work, times.lostMs)) return false
+  const ledger = row.data.ledger.length > 0 ? row.data.ledger : ledgerOf(row)
+  if (ledger.length === 0) await retire(work, row, false)
+  else await allGone(work, { ...row, data: { ...row.data, ledger } }, error.message)
+  return true
 }
 
 async function retire(work: Work, row: MigrationRecord, isExpired: boolean): Promise<void> {

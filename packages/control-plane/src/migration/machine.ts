@@ -27,6 +27,8 @@ export const events = [
   'all-sealed',
   /** The binding with E+1 open was published. */
   'opened',
+  /** The topic of E has partitions that are not covered yet. */
+  'partitions-added',
   /** E was watched for stragglers long enough. */
   'watched',
   /** Every group read E to its end or its records expired, and no client reports E. */
@@ -68,6 +70,7 @@ const nothing: Record<MigrationEvent, Transition> = {
   'leader-refused': never,
   'all-sealed': never,
   opened: never,
+  'partitions-added': never,
   watched: never,
   drained: never,
   'source-lost': never,
@@ -90,8 +93,14 @@ export const table: Record<MigrationState, Record<MigrationEvent, Transition>> =
   sealing: { ...undoable, 'leader-refused': go('refusing') },
   refusing: { ...onlyForward, 'leader-refused': stay, 'all-sealed': go('sealed') },
   sealed: { ...onlyForward, opened: go('open') },
-  open: { ...onlyForward, watched: go('draining'), 'id-deleted': go('retired') },
-  draining: { ...onlyForward, drained: go('retired'), 'source-lost': go('stranded'), 'id-deleted': go('retired') },
+  open: { ...onlyForward, 'partitions-added': stay, watched: go('draining'), 'id-deleted': go('retired') },
+  draining: {
+    ...onlyForward,
+    'partitions-added': stay,
+    drained: go('retired'),
+    'source-lost': go('stranded'),
+    'id-deleted': go('retired'),
+  },
   stranded: { ...onlyForward, drained: go('retired'), 'source-back': go('draining'), 'id-deleted': go('retired') },
   undoing: {
     ...nothing,

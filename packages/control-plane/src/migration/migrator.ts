@@ -142,7 +142,7 @@ export class Migrator {
   async start(id: string, wish: Wish, actor: string): Promise<{ plan: MigrationPlan; record: MigrationRecord }> {
     const { registry, ledger, provisioner, deps, store } = this.#options
     return provisioner.exclusively(id, async () => {
-      const { plan, spec, sizeLimit, foreign } = await planMove(this.#planner, id, wish)
+      const { plan, spec, sizeLimit, foreign, topicId, partitions } = await planMove(this.#planner, id, wish)
       const { from, to } = plan
       const why = `move from ${from.partitions} partitions on '${from.cluster}' to ${to.partitions} on '${to.cluster}'`
       const nowMs = deps.clock.nowMs()
@@ -157,7 +157,18 @@ export class Migrator {
         endedAtMs: null,
         steps: [],
         data: MigrationData.parse({
-          ...{ spec, sizeLimit, why, undo: null, proofs: [], endOffsets: null, groups: [], stragglers: [] },
+          ...{
+            spec,
+            sizeLimit,
+            topicId,
+            partitions,
+            why,
+            undo: null,
+            proofs: [],
+            endOffsets: null,
+            groups: [],
+            stragglers: [],
+          },
           ...{ foreign: foreign.producers, foreignUnknown: foreign.unknown, onLostSource: wish.onLostSource },
         }),
       }

@@ -2,11 +2,14 @@
  * From what a person asks for to a move that can be made, or the reason why it cannot.
  *
  * N1. Planning touches nothing: the rights and the room on both clusters are asked for with requests that change nothing.
+ * N3. The old topic is compared with what mQ made. Added partitions are moved with the rest; a topic that is gone or was
+ *     created anew is refused, because nothing is known of what groups had read of it.
  * N2. Every refusal names what stands against it. What may pass by itself (a cluster that is away) is an error, not a
  *     refusal.
  */
 import {
   type Choice,
+  type Difference,
   type MigrationPlace,
   type MigrationPlan,
   MqError,
@@ -19,6 +22,7 @@ import type { Refusal } from '../provision/intent-changes.ts'
 import { MAX_REPLICATION, topicName } from '../provision/placement-rules.ts'
 import { deletedError, foreignTopic, unknownError } from '../provision/provisioner.ts'
 import { validateTopic } from '../provision/topic.ts'
+import { differences } from '../provision/topic-drift.ts'
 import type { ActiveId, IdSpec } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import { type Foreign, findForeign, foreignText } from './foreign.ts'
@@ -46,6 +50,9 @@ export interface Planned {
   readonly plan: MigrationPlan & { readonly from: MigrationPlace; readonly to: MigrationPlace }
   readonly spec: IdSpec
   readonly sizeLimit: string
+  readonly topicId: string | null
+  /** Partitions the old topic has now. */
+  readonly partitions: number
   readonly foreign: Foreign
 }
 
@@ -121,6 +128,7 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
   const topic = topicName(id, epoch)
   const place: MigrationPlace = { epoch, cluster: to, topic, partitions, replication }
   const spec = specAt(record, place, target.brokers)
+  const source = await lookAtOld(clusters, record, from)
   const sizeLimit = await clusters.use(from.cluster, `checking topic ${from.topic}`, async (admin) => {
     await admin.validateSeal(from.topic)
     return admin.sizeLimit(from.topic)
@@ -131,14 +139,23 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
     await validateTopic(admin, asked).catch(noRoom(to))
     return [...spec.warnings]
   })
-  const room = await checkRoom(clusters, from, place)
+  const asItIs = { ...from, partitions: source.partitions }
+  warnings.push(...source.differences.map(({ what }) => what))
+  const room = await checkRoom(clusters, asItIs, place)
   const quotas = to === from.cluster ? undefined : await checkQuotas(clusters, to)
   warnings.push(...(quotas?.warnings ?? []))
-  const foreign = await findForeign(options, id, from)
+  const foreign = await findForeign(options, id, asItIs)
   if (foreign.producers.length > 0) {
     warnings.push(`${foreignText(foreign.producers)} write to ${from.topic}: the seal refuses them from then on`)
   }
   const checks = [
+    {
+      check: 'old topic',
+      found:
+        source.differences.length === 0
+          ? `${from.topic} is as mQ made it: ${source.partitions} partitions, same topic id, same settings`
+          : source.differences.map(({ what }) => what).join('; '),
+    },
     { check: 'seal', found: `${from.topic} may be sealed; its size limit is ${sizeLimit} bytes` },
     { check: 'topic', found: `cluster '${to}' would make ${topic}` },
     { check: 'room', found: room },
@@ -152,7 +169,37 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
     },
   ]
   const plan = { mqId: id, from, to: place, warnings, checks, refusal: null }
-  return { plan, spec, sizeLimit, foreign }
+  return { plan, spec, sizeLimit, foreign, topicId: source.topicId, partitions: source.partitions }
+}
+
+interface OldTopic {
+  readonly topicId: string | null
+  readonly partitions: number
+  readonly differences: readonly Difference[]
+}
+
+/** N3. @throws MqError MQ_MIGRATION_REFUSED when it is not the topic that holds the epoch */
+async function lookAtOld(
+  clusters: Clusters,
+  record: ActiveId,
+  { cluster, topic, partitions }: MigrationPlace,
+): Promise<OldTopic> {
+  const made = record.epochs.find((epoch) => epoch.topic === topic && epoch.cluster === cluster)
+  const found = await clusters.use(cluster, `looking at topic ${topic}`, async (admin) => ({
+    facts: (await admin.findTopics([topic])).get(topic),
+    settings: (await admin.topicSettings([topic])).get(topic) ?? null,
+  }))
+  const { facts, settings } = found
+  const topicId = made?.topicId ?? facts?.topicId ?? null
+  const all = differences(
+    { topic, topicId, partitions, settings: record.spec.topicConfigs },
+    facts === undefined ? undefined : { ...facts, settings },
+  )
+  const against = all.find(({ kind }) => kind !== 'setting' && kind !== 'partitions-added')
+  if (against !== undefined || facts === undefined) {
+    throw refused(`${against?.what ?? `topic ${topic} is gone`}`)
+  }
+  return { topicId, partitions: facts.partitions, differences: all }
 }
 
 function placeOf(record: ActiveId): MigrationPlace {

@@ -126,13 +126,19 @@ export async function warm(work: Work, number: number): Promise<void> {
     if (spentMs() >= Math.min(times.warmMs, LEAST_WARM_MS) && (cold.length === 0 || spentMs() >= times.warmMs)) break
     await work.pause(number, Math.min(WARM_POLL_MS, times.warmMs))
   }
-  await rehearse(work, number)
-  const foreign = await findForeign({ clusters, heard: work.heard, nowMs: () => logbook.nowMs }, mqId, from)
+  const { partitions } = await rehearse(work, number)
+  const sizeLimit = await clusters.use(from.cluster, `checking topic ${from.topic}`, (admin) =>
+    admin.sizeLimit(from.topic),
+  )
+  const foreign = await findForeign({ clusters, heard: work.heard, nowMs: () => logbook.nowMs }, mqId, {
+    ...from,
+    partitions,
+  })
   work.checkpoint(number)
   const nowMs = logbook.nowMs
   await logbook.go(number, 'seal-begins', (row) => ({
     ...withStep(withDone(row, 'warm', nowMs, { notJoined: cold }), 'seal', nowMs, {}),
-    data: { ...row.data, foreign: foreign.producers, foreignUnknown: foreign.unknown },
+    data: { ...row.data, foreign: foreign.producers, foreignUnknown: foreign.unknown, partitions, sizeLimit },
   }))
 }
 

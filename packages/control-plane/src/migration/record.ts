@@ -42,6 +42,16 @@ export const MigrationData = z.object({
   spec: IdSpec,
   /** The size limit of the old topic before the seal. */
   sizeLimit: z.string(),
+  /** The old topic by Kafka's id; null where the cluster tells none. */
+  topicId: z.string().nullable().default(null),
+  /** Partitions the old topic had before the seal; more than its epoch has when somebody added some. */
+  partitions: z.number().nullable().default(null),
+  /** What somebody else did to the old topic meanwhile. */
+  changes: z.array(z.object({ atMs: z.number(), what: z.string() })).default([]),
+  /** Why nothing of what the old topic held before can be read: it went away while it was sealed. */
+  replaced: z.string().nullable().default(null),
+  /** Since when the old topic is not there, or is another one of its name; null while it is. */
+  sourceGone: z.object({ sinceMs: z.number(), what: z.string() }).nullable().default(null),
   why: z.string(),
   /** Why it is undone, as soon as it is. */
   undo: z.object({ kind: z.enum(['cancel', 'fail']), code: z.string(), message: z.string() }).nullable(),

@@ -111,10 +111,18 @@ function endCheck(record: MigrationRecord): VerdictCheck {
   const { proofs, stragglers, endOffsets } = data
   if (stragglers.length > 0) {
     const partitions = new Set(stragglers.map(({ partition }) => partition)).size
-    return { claim, result: 'broken', evidence: `${partitions} of ${from.partitions} partitions grew; see stragglers` }
+    return {
+      claim,
+      result: 'broken',
+      evidence: `${partitions} of ${endOffsets?.length ?? from.partitions} partitions grew; see stragglers`,
+    }
   }
   if (endOffsets === null) return { claim, result: 'pending', evidence: 'it is not sealed yet' }
-  const proven = `${proofs.length} of ${from.partitions} leaders refused a probe under the leader epoch in which their end was read`
+  if (data.replaced !== null) return { claim, result: 'unknown', evidence: data.replaced }
+  const more = endOffsets.length - from.partitions
+  const added =
+    more > 0 ? `; the topic has ${more} partitions more than mQ made, which were sealed and read as well` : ''
+  const proven = `${proofs.length} of ${endOffsets.length} leaders refused a probe under the leader epoch in which their end was read${added}`
   const watched = stepOf(record, 'watch')
   if (watched?.endedAtMs == null) return { claim, result: 'pending', evidence: `${proven}; it is being watched` }
   const { looks, missed } = watched.result
@@ -126,7 +134,14 @@ function endCheck(record: MigrationRecord): VerdictCheck {
 function readCheck(record: MigrationRecord): VerdictCheck {
   const { data, from, state } = record
   const claim = `every group gets all of epoch ${from.epoch}`
-  const { ledger, groups } = data
+  const { ledger, groups, replaced } = data
+  if (replaced !== null) {
+    return {
+      claim,
+      result: 'broken',
+      evidence: `${replaced}: what groups had not read of it is gone, and how much that was is not known`,
+    }
+  }
   const gone = ledger.reduce((all, range) => all + BigInt(range.gone), 0n)
   if (gone > 0n) {
     return {

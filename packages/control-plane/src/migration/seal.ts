@@ -5,12 +5,15 @@
  * S2. An end offset is taken under the epoch of the proof and stands once the high watermark has reached it.
  * S3. The first refusal is written down before anything else is changed: from then on the move only goes forward. Only then
  *     clients are told to hold: until a leader refuses they may send, as that is what the seal is proven against.
+ * S5. Sealed is what is there: the partitions of the topic are counted when all that were known are proven, and those that
+ *     somebody added are proven with them. One that is added after that is born sealed (source-topic.ts).
  * S4. The new epoch opens in the same transaction that gives clients the end of the old one.
  */
 import { MqError, type SealProof } from '@mq/contract'
 import { settingsOf, withSettings } from '../provision/decide.ts'
 import { type MigrationRecord, stepOf, tenths, withDone, withStep } from './record.ts'
-import { range, type Work } from './work.ts'
+import { checkSource, coveredPartitions, lookAtSource, noteChange, type SourceLook } from './source-topic.ts'
+import { isMissing, range, type Work } from './work.ts'
 
 /** A seal request whose effect does not show is repeated. */
 const REPEAT_REQUEST_MS = 1_000
@@ -27,10 +30,12 @@ interface Proof {
  * Asks the leaders what they will be asked when they are sealed: a cluster that does not answer probes is found out before
  * any producer holds, and the connections stand when time counts.
  */
-export async function rehearse(work: Work, number: number): Promise<void> {
-  const { from } = work.logbook.row(number)
-  await work.clusters.use(from.cluster, `rehearsing the seal of ${from.topic}`, async (admin) => {
-    const probes = await admin.probeSeal(from.topic, range(from.partitions), true)
+export async function rehearse(work: Work, number: number): Promise<{ readonly partitions: number }> {
+  const row = work.logbook.row(number)
+  const { from } = row
+  return work.clusters.use(from.cluster, `rehearsing the seal of ${from.topic}`, async (admin) => {
+    const { partitions } = checkSource(await lookAtSource(admin, row))
+    const probes = await admin.probeSeal(from.topic, range(partitions), true)
     const odd = probes.find((probe) => probe.verdict !== 'open')
     if (odd?.verdict === 'sealed') {
       throw new MqError(
@@ -45,6 +50,7 @@ export async function rehearse(work: Work, number: number): Promise<void> {
       )
     }
     await admin.sealedEnds(from.topic, probes)
+    return { partitions }
   })
 }
 
@@ -96,6 +102,7 @@ async function prove(work: Work, number: number, request: SealRequest): Promise<
   const { from } = logbook.row(number)
   const beganMs = deps.clock.monotonicMs()
   const proofs = new Map<number, Proof>()
+  let count = coveredPartitions(logbook.row(number))
   let provenMs: number | undefined
   /** Whether the leaders have to be asked for: the rehearsal has just done so. */
   let isStale = false
@@ -103,12 +110,20 @@ async function prove(work: Work, number: number, request: SealRequest): Promise<
     const isUndoable = logbook.row(number).state === 'sealing'
     if (isUndoable) work.checkpoint(number)
     else work.checkClosed()
-    if (proofs.size < from.partitions) request.ask()
-    const unproven = range(from.partitions).filter((partition) => !proofs.has(partition))
+    if (proofs.size < count) request.ask()
+    const unproven = range(count).filter((partition) => !proofs.has(partition))
     if (unproven.length > 0) {
-      const probes = await clusters.use(from.cluster, `probing topic ${from.topic}`, (admin) =>
-        admin.probeSeal(from.topic, unproven, isStale),
-      )
+      const probes = await clusters
+        .use(from.cluster, `probing topic ${from.topic}`, (admin) => admin.probeSeal(from.topic, unproven, isStale))
+        .catch((error: unknown) => {
+          if (isUndoable || !isMissing(error)) throw error
+          return undefined
+        })
+      if (probes === undefined) {
+        if (await gone(work, number)) return
+        await work.pause(number, LONGEST_PAUSE_MS)
+        continue
+      }
       isStale = probes.some((probe) => probe.verdict === 'unknown')
       for (const { partition, leader, leaderEpoch, verdict } of probes) {
         if (verdict === 'sealed') proofs.set(partition, { partition, leader, leaderEpoch, provenAtMs: logbook.nowMs })
@@ -116,21 +131,28 @@ async function prove(work: Work, number: number, request: SealRequest): Promise<
     }
     // Asking for ends changes nothing: it need not wait until the refusal is written (S3).
     const writing = isUndoable && proofs.size > 0 ? refused(work, number) : undefined
-    if (proofs.size < from.partitions) await writing
+    if (proofs.size < count) await writing
     else {
       provenMs ??= deps.clock.monotonicMs() - beganMs
-      const [final] = await Promise.all([finalEnds(work, number, proofs), writing])
-      isStale ||= proofs.size < from.partitions
-      if (final !== undefined) {
+      const [final, look] = await Promise.all([finalEnds(work, number, proofs, count), lookNow(work, number), writing])
+      isStale ||= proofs.size < count
+      if (look.kind === 'recreated') {
+        await recreated(work, number, look)
+        // What was proven of the one before says nothing of this one.
+        proofs.clear()
+        count = look.partitions
+      } else if (look.kind === 'there' && look.partitions > count) count = look.partitions
+      else if (look.kind === 'there' && final !== undefined) {
         const endsMs = deps.clock.monotonicMs() - beganMs
         await logbook.go(number, 'all-sealed', (row) => ({
           ...withDone(row, 'seal', logbook.nowMs, {
             ...stepOf(row, 'seal')?.result,
             provenMs: tenths(provenMs ?? endsMs),
             endsMs: tenths(endsMs),
+            partitions: count,
             rounds: round + 1,
           }),
-          data: { ...row.data, proofs: final, endOffsets: final.map((proof) => proof.endOffset) },
+          data: { ...row.data, proofs: final, endOffsets: endsOf(row, final) },
         }))
         return
       }
@@ -168,7 +190,12 @@ export async function refused(
 }
 
 /** The proofs with their end offsets, or undefined while one is not final; void proofs are taken out of `proofs`. */
-async function finalEnds(work: Work, number: number, proofs: Map<number, Proof>): Promise<SealProof[] | undefined> {
+async function finalEnds(
+  work: Work,
+  number: number,
+  proofs: Map<number, Proof>,
+  count: number,
+): Promise<SealProof[] | undefined> {
   const { from } = work.logbook.row(number)
   const ends = await work.clusters.use(from.cluster, `finding the end of topic ${from.topic}`, (admin) =>
     admin.sealedEnds(from.topic, [...proofs.values()]),
@@ -180,14 +207,60 @@ async function finalEnds(work: Work, number: number, proofs: Map<number, Proof>)
     if (end.kind === 'moved') proofs.delete(end.partition)
     else if (end.highWatermark >= end.endOffset) final.push({ ...proof, endOffset: String(end.endOffset) })
   }
-  return final.length === from.partitions ? final.sort((a, b) => a.partition - b.partition) : undefined
+  return final.length === count ? final.sort((a, b) => a.partition - b.partition) : undefined
+}
+
+/** One for each partition of the epoch at least: a topic that was created anew may have fewer. */
+function endsOf({ from }: MigrationRecord, proofs: readonly SealProof[]): string[] {
+  const missing = Math.max(0, from.partitions - proofs.length)
+  return [...proofs.map(({ endOffset }) => endOffset), ...range(missing).map(() => '0')]
+}
+
+function lookNow(work: Work, number: number): Promise<SourceLook> {
+  const row = work.logbook.row(number)
+  return work.clusters.use(row.from.cluster, `looking at topic ${row.from.topic}`, (admin) => lookAtSource(admin, row))
+}
+
+/** Another topic of the name took the seal: it is the one to read from here on, and what was in the old one is gone (T2). */
+async function recreated(work: Work, number: number, look: SourceLook & { kind: 'recreated' }): Promise<void> {
+  const { logbook } = work
+  if (logbook.row(number).state === 'sealing') throw new MqError('MQ_TOPIC_CHANGED', look.what)
+  await noteChange(work, logbook.row(number), look.what)
+  await logbook.note(number, (row) => ({
+    ...row,
+    data: {
+      ...row.data,
+      topicId: look.topicId,
+      partitions: look.partitions,
+      replaced: look.what,
+    },
+  }))
+}
+
+/** The topic went away between the first refusal and the last proof: nothing of it can be read, and producers go on. */
+async function gone(work: Work, number: number): Promise<boolean> {
+  const { logbook, times } = work
+  const what = `topic ${logbook.row(number).from.topic} was deleted by somebody else while it was sealed`
+  const row = await noteChange(work, logbook.row(number), what)
+  const sinceMs = row.data.changes.find((change) => change.what === what)?.atMs ?? logbook.nowMs
+  if (logbook.nowMs - sinceMs < times.sealMs) return false
+  await logbook.go(number, 'all-sealed', (before) => ({
+    ...withDone(before, 'seal', logbook.nowMs, { ...stepOf(before, 'seal')?.result, gone: true }),
+    data: {
+      ...before.data,
+      proofs: [],
+      endOffsets: range(before.from.partitions).map(() => '0'),
+      replaced: what,
+    },
+  }))
+  return true
 }
 
 export async function open(work: Work, number: number): Promise<void> {
   const { logbook } = work
   const { from, to, data } = logbook.row(number)
   const { endOffsets } = data
-  if (endOffsets === null || endOffsets.length !== from.partitions) {
+  if (endOffsets === null || endOffsets.length < from.partitions) {
     throw new MqError(
       'MQ_INTERNAL',
       `migration ${number} would open epoch ${to.epoch} without the end of ${from.epoch}`,
@@ -205,7 +278,12 @@ export async function open(work: Work, number: number): Promise<void> {
         // What was tuned since the move was planned goes with it.
         spec: withSettings(data.spec, settingsOf(spec)),
         epochs: epochs.map((epoch) => {
-          if (epoch.epoch === from.epoch) return { ...epoch, state: 'sealed', endOffsets: [...endOffsets] }
+          if (epoch.epoch === from.epoch) {
+            const added = endOffsets.slice(epoch.partitions)
+            const own = endOffsets.slice(0, epoch.partitions)
+            const ends = added.length === 0 ? {} : { addedEndOffsets: added }
+            return { ...epoch, state: 'sealed', endOffsets: own, ...ends }
+          }
           return epoch.epoch === to.epoch ? { ...epoch, state: 'open' } : epoch
         }),
       }),

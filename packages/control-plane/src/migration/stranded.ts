@@ -11,6 +11,7 @@
  */
 import { MqError, type StrandedRange } from '@mq/contract'
 import { type MigrationData, type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
+import { coveredPartitions } from './source-topic.ts'
 import { hasLookedFor, isAway, isGone, keepMoves, type Work } from './work.ts'
 
 /** Notes that the old cluster is away; true when groups went on without it. */
@@ -65,7 +66,7 @@ async function strand(work: Work, row: MigrationRecord): Promise<void> {
 }
 
 /** What groups had not committed when they were last seen, partition by partition. */
-function ledgerOf({ data, steps }: MigrationRecord): StrandedRange[] {
+export function ledgerOf({ data, steps }: MigrationRecord): StrandedRange[] {
   const seeded = steps.find(({ step }) => step === 'prepare')?.result.groups
   const known = [...data.groups.map(({ group }) => group), ...Object.keys(data.positions)]
   // Never looked at since the seal: then they are known from the preparing, and all of the epoch counts.
@@ -96,8 +97,8 @@ export async function reconcile(work: Work, number: number): Promise<void> {
         throw new MqError('MQ_TOPIC_MISSING', `cluster '${from.cluster}' is not registered any more`)
       }
       const found = await clusters.use(from.cluster, `looking for topic ${from.topic}`, async (admin) => ({
-        starts: await admin.startOffsets(from.topic, from.partitions),
-        ends: await admin.endOffsets(from.topic, from.partitions),
+        starts: await admin.startOffsets(from.topic, coveredPartitions(row)),
+        ends: await admin.endOffsets(from.topic, coveredPartitions(row)),
       }))
       await back(work, row, found)
       return
@@ -162,7 +163,7 @@ async function back(
   )
 }
 
-async function allGone(work: Work, row: MigrationRecord, reason: string): Promise<void> {
+export async function allGone(work: Work, row: MigrationRecord, reason: string): Promise<void> {
   const { logbook } = work
   const { number, from } = row
   const nowMs = logbook.nowMs

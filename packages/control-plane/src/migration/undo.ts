@@ -9,7 +9,8 @@ import { MqError } from '@mq/contract'
 import { SEALED_TOPIC_BYTES } from '@mq/kafka'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { refused } from './seal.ts'
-import { range, type Work } from './work.ts'
+import { coveredPartitions } from './source-topic.ts'
+import { isMissing, range, type Work } from './work.ts'
 
 const SETTLE_MS = 3_000
 
@@ -49,9 +50,15 @@ async function release(work: Work, row: MigrationRecord): Promise<boolean> {
   const { from, data, number } = row
   const probe = () =>
     clusters.use(from.cluster, `probing topic ${from.topic}`, (admin) =>
-      admin.probeSeal(from.topic, range(from.partitions), true),
+      admin.probeSeal(from.topic, range(coveredPartitions(row)), true),
     )
-  if ((await probe()).some((one) => one.verdict === 'sealed')) return false
+  const found = await probe().catch((error: unknown) => {
+    // Without the topic there is nothing to take back.
+    if (!isMissing(error)) throw error
+    return undefined
+  })
+  if (found === undefined) return true
+  if (found.some((one) => one.verdict === 'sealed')) return false
   await clusters.use(from.cluster, `taking back the seal of ${from.topic}`, async (admin) => {
     try {
       await admin.releaseSeal(from.topic, data.sizeLimit)

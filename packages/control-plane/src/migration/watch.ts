@@ -13,7 +13,8 @@ import { SEALED_TOPIC_BYTES } from '@mq/kafka'
 import { stillForeign } from './foreign.ts'
 import { isHandingOver } from './machine.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
-import { hasLookedFor, isAway, isGone, keepMoves, type Work } from './work.ts'
+import { coverAdded, coveredPartitions, sourceMissing } from './source-topic.ts'
+import { hasLookedFor, isAway, isGone, isMissing, keepMoves, type Work } from './work.ts'
 
 export async function watch(work: Work, number: number): Promise<void> {
   const { logbook, times } = work
@@ -30,7 +31,8 @@ export async function watch(work: Work, number: number): Promise<void> {
       row = await lookAtSealed(work, row)
       looks++
     } catch (error) {
-      if (!isAway(error)) throw error
+      if (isMissing(error)) row = await sourceMissing(work, row, error)
+      else if (!isAway(error)) throw error
       missed++
     }
     row = await lookAtTarget(work, await keepMoves(work, row))
@@ -57,13 +59,16 @@ function isTargetSettled(work: Work, { data }: MigrationRecord): boolean {
   return backBy !== null && (back === undefined || !isHandingOver(back.state))
 }
 
-async function lookAtSealed(work: Work, row: MigrationRecord): Promise<MigrationRecord> {
+/** Looks for growth, for partitions that somebody added, and whether the seal is still set (D1, W1). */
+export async function lookAtSealed(work: Work, before: MigrationRecord): Promise<MigrationRecord> {
   const { logbook, clusters } = work
+  const row = await coverAdded(work, before)
   const { from, number } = row
+  const partitions = coveredPartitions(row)
   const { ends, limit, starts } = await clusters.use(from.cluster, `watching topic ${from.topic}`, async (admin) => ({
-    ends: await admin.endOffsets(from.topic, from.partitions),
+    ends: await admin.endOffsets(from.topic, partitions),
     limit: await admin.sizeLimit(from.topic),
-    starts: row.data.startOffsets ?? (await admin.startOffsets(from.topic, from.partitions)).map(String),
+    starts: row.data.startOffsets ?? (await admin.startOffsets(from.topic, partitions)).map(String),
   }))
   let after = row
   if (row.data.startOffsets === null) {

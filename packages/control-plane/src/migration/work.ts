@@ -90,6 +90,11 @@ export function isAway(error: unknown): error is MqError {
   return error instanceof MqError && AWAY.has(error.code)
 }
 
+/** Whether there is no such topic, or not the one that is meant. */
+export function isMissing(error: unknown): error is MqError {
+  return error instanceof MqError && (error.code === 'MQ_TOPIC_MISSING' || error.code === 'MQ_TOPIC_CHANGED')
+}
+
 /** Whether this process has looked for that long: what was away before it began to may have been there in between. */
 export function hasLookedFor(work: Work, ms: number): boolean {
   return work.deps.clock.monotonicMs() - work.listeningSinceMs >= ms

@@ -80,6 +80,8 @@ export interface CanarySettings {
 
 export interface ClusterAdmin extends MigrationAdmin {
   describe(): Promise<{ clusterId: string; brokers: number }>
+  /** Settings in force of those topics that exist, by Kafka's names. */
+  topicSettings(names: readonly string[]): Promise<Map<string, ReadonlyMap<string, string | null>>>
   /** Facts of those topics that exist. */
   findTopics(names: readonly string[]): Promise<Map<string, TopicFacts>>
   /** MQ_TOPIC_EXISTS when there is one of that name. */

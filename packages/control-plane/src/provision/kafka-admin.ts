@@ -59,6 +59,17 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
         }
         return found
       },
+      topicSettings: async (names) => {
+        const found = new Map<string, ReadonlyMap<string, string | null>>()
+        for (const name of names) {
+          try {
+            found.set(name, await admin.topicConfigs(name))
+          } catch (error) {
+            if (!(error instanceof MqError) || error.code !== 'MQ_TOPIC_MISSING') throw error
+          }
+        }
+        return found
+      },
       createTopic: (spec) => admin.createTopic(spec),
       deleteTopic: async (name) => {
         try {

@@ -38,6 +38,10 @@ export type EntryKind =
   | 'migration-resealed'
   | 'migration-late-seal'
   | 'migration-target-away'
+  | 'migration-partitions-added'
+  | 'migration-topic-changed'
+  | 'migration-topic-kept'
+  | 'drift'
 
 export interface NewEntry {
   readonly kind: EntryKind

@@ -1,7 +1,7 @@
 /**
  * Records as rows of the store, both ways. What is read is checked: a row that does not fit is an error, never a guess.
  */
-import { ClusterAddress, ClusterEconomics } from '@mq/contract'
+import { ClusterAddress, ClusterEconomics, type Epoch } from '@mq/contract'
 import type { Transaction } from 'kysely'
 import type { Store } from '../store/store.ts'
 import type { Tables } from '../store/tables.ts'
@@ -39,7 +39,7 @@ export async function loadRows(
       cluster: row.cluster,
       topic: row.topic,
       partitions: Number(row.partitions),
-      endOffsets: row.end_offsets === null ? null : JSON.parse(row.end_offsets),
+      ...endsOf(row.end_offsets, Number(row.partitions)),
     })
     const list = epochs.get(row.mq_id) ?? []
     list.push({ ...epoch, topicId: row.topic_id, createdAtMs: Number(row.created_at_ms) })
@@ -109,10 +109,19 @@ export async function saveId(tx: Transaction<Tables>, record: IdRecord): Promise
         topic: epoch.topic,
         topic_id: epoch.topicId,
         partitions: epoch.partitions,
-        end_offsets: epoch.endOffsets === null ? null : JSON.stringify(epoch.endOffsets),
+        end_offsets:
+          epoch.endOffsets === null ? null : JSON.stringify([...epoch.endOffsets, ...(epoch.addedEndOffsets ?? [])]),
         late: epoch.late === true ? 1 : 0,
         created_at_ms: epoch.createdAtMs,
       })
       .execute()
   }
+}
+
+/** The ends of added partitions are kept behind those of the epoch's own. */
+function endsOf(text: string | null, partitions: number): Pick<Epoch, 'endOffsets' | 'addedEndOffsets'> {
+  if (text === null) return { endOffsets: null }
+  const ends = JSON.parse(text) as string[]
+  const added = ends.slice(partitions)
+  return { endOffsets: ends.slice(0, partitions), ...(added.length === 0 ? {} : { addedEndOffsets: added }) }
 }
