@@ -8,14 +8,14 @@
  *     epoch is open; the rest is refused with MQ_BUFFER_FULL.
  */
 import { type Format, MqError } from '@mq/contract'
-import type { Deps, Headers, MemoryBudget, Receipt, TimerHandle } from '@mq/kafka'
+import type { Deps, EncodedHeaders, MemoryBudget, Receipt, TimerHandle } from '@mq/kafka'
 import { type Encoded, encodeValue } from './codecs.ts'
 
 /** A record as the application gave it, checked. */
 export interface Outgoing {
   readonly key: string | Uint8Array | null
   readonly value: unknown
-  readonly headers: Headers | undefined
+  readonly headers: EncodedHeaders | undefined
   readonly timestampMs: number | undefined
 }
 
@@ -219,7 +219,12 @@ function encodeFrozen(mqId: string, format: Format, value: unknown): Encoded {
 }
 
 function sizeOf(outgoing: Outgoing): number {
-  const { key, value } = outgoing
+  const { key, value, headers } = outgoing
   const text = value instanceof JsonText ? value.text : value
-  return RECORD_OVERHEAD_BYTES + (key?.length ?? 0) + ((text as { length?: number } | null)?.length ?? 0)
+  return (
+    RECORD_OVERHEAD_BYTES +
+    (key?.length ?? 0) +
+    (headers?.length ?? 0) +
+    ((text as { length?: number } | null)?.length ?? 0)
+  )
 }

@@ -1,6 +1,15 @@
 /** The whole public surface of `@mq/client`. */
 export { MqError, type MqErrorCode } from '@mq/contract'
-export type { ClusterCredentials, Deps, Headers, Receipt, RecordHeader, Secret } from '@mq/kafka'
+export type {
+  ClusterCredentials,
+  Deps,
+  Headers,
+  HeaderValue,
+  HeaderValues,
+  Receipt,
+  RecordHeader,
+  Secret,
+} from '@mq/kafka'
 export { type ConnectOptions, connect } from './connect.ts'
 export type { GroupPlace, GroupState } from './group-state.ts'
 export type { LogStart, PlannedPartition } from './log-plan.ts'

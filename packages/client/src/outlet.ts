@@ -12,8 +12,16 @@
  * T6. Answers that are under way when an epoch ends are waited for a moment, so that only what is lost is looked for in its log.
  * T7. An epoch that is being prepared has its writer already, connected, so that opening it costs no connecting.
  */
-import { type Binding, type Epoch, MqError, openEpoch } from '@mq/contract'
-import type { Deps, Headers, MemoryBudget, ProducerTopic, Receipt } from '@mq/kafka'
+import { type Binding, type Epoch, MqError, type MqErrorCode, openEpoch } from '@mq/contract'
+import {
+  type Deps,
+  type EncodedHeaders,
+  encodeHeaders,
+  type Headers,
+  type MemoryBudget,
+  type ProducerTopic,
+  type Receipt,
+} from '@mq/kafka'
 import { type Encoded, encodeValue } from './codecs.ts'
 import type { EpochWriter } from './epoch-writer.ts'
 import { type Handed, Handover } from './handover.ts'
@@ -99,10 +107,18 @@ export class Outlet {
       )
     }
     const key = options.key ?? null
-    const { headers, timestampMs } = options
-    if (!isText(key) || headers !== undefined || timestampMs !== undefined) {
-      const problem = problemOf(key, headers, timestampMs)
+    const { timestampMs } = options
+    if (!isText(key) || timestampMs !== undefined) {
+      const problem = problemOf(key, timestampMs)
       if (problem !== undefined) return this.#refuseMessage(problem)
+    }
+    let headers: EncodedHeaders | undefined
+    if (options.headers !== undefined) {
+      try {
+        headers = encodeHeaders(options.headers)
+      } catch (error) {
+        return this.#refuseMessage(messageOf(error), codeOf(error))
+      }
     }
     if (phase.kind === 'open') {
       let encoded: Encoded
@@ -212,8 +228,8 @@ export class Outlet {
     return this.#phase.kind === 'open' ? this.#phase.writer : this.#previous
   }
 
-  #refuseMessage(problem: string): Promise<never> {
-    return Promise.reject(new MqError('MQ_MESSAGE_INVALID', `A message for ${this.#options.mqId}: ${problem}`))
+  #refuseMessage(problem: string, code: MqErrorCode = 'MQ_MESSAGE_INVALID'): Promise<never> {
+    return Promise.reject(new MqError(code, `A message for ${this.#options.mqId}: ${problem}`))
   }
 
   #hold(what: string): void {
@@ -329,17 +345,13 @@ function isText(key: unknown): boolean {
   return key === null || typeof key === 'string'
 }
 
-function problemOf(key: unknown, headers: unknown, timestampMs: unknown): string | undefined {
+function problemOf(key: unknown, timestampMs: unknown): string | undefined {
   if (!isText(key) && !(key instanceof Uint8Array)) return `the key is of type ${typeof key}, not string or Uint8Array`
   if (timestampMs !== undefined && !(Number.isSafeInteger(timestampMs) && (timestampMs as number) >= 0)) {
     return `timestampMs is ${typeof timestampMs === 'number' ? timestampMs : `of type ${typeof timestampMs}`}, not whole milliseconds since 1970`
   }
-  if (headers === undefined) return undefined
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return 'headers are not an object'
-  for (const [name, value] of Object.entries(headers)) {
-    if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
-      return `header '${name.slice(0, 100)}' is of type ${typeof value}, not string or Uint8Array`
-    }
-  }
   return undefined
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+const codeOf = (error: unknown): MqErrorCode => (error instanceof MqError ? error.code : 'MQ_MESSAGE_INVALID')

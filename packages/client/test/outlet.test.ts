@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type Binding, type Epoch, MqError } from '@mq/contract'
-import { type HeldBatch, type HeldRecord, MemoryBudget, type Receipt, type Resolution } from '@mq/kafka'
+import { encodeHeaders, type HeldBatch, type HeldRecord, MemoryBudget, type Receipt, type Resolution } from '@mq/kafka'
 import type { EpochWriter } from '../src/epoch-writer.ts'
 import { Outlet, type OutletMove, type SendOptions } from '../src/outlet.ts'
 import { bindingOf } from './support/bindings.ts'
@@ -161,7 +161,7 @@ describe('Outlet', () => {
     assert.deepEqual(writers[0]!.sent, [
       ['a', '{"n":1}', undefined, undefined],
       ['a', '{"n":2}', undefined, undefined],
-      ['a', '{"n":3}', { h: 'v' }, 5],
+      ['a', '{"n":3}', encodeHeaders({ h: 'v' }), 5],
     ])
     writers[0]!.settle()
     await Promise.all([...early, late])
@@ -191,7 +191,8 @@ describe('Outlet', () => {
       [{ a: 1 }, { headers: 'x' }],
       [{ a: 1 }, { headers: ['x'] }],
       [{ a: 1 }, { headers: { h: 1 } }],
-      [{ a: 1 }, { headers: { h: null } }],
+      [{ a: 1 }, { headers: { h: undefined } }],
+      [{ a: 1 }, { headers: new Date() }],
     ]
     for (const phase of ['waiting', 'open']) {
       if (phase === 'open') outlet.apply(OPEN)

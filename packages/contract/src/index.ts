@@ -46,6 +46,7 @@ export { catalogue, isMqErrorCode, MqError } from './errors.ts'
 export { CostConfiguration, CostOption, Explanation, MeterLine, WhatIf, WhatIfAnswer } from './explain.ts'
 export type { IntentInput } from './intent.ts'
 export {
+  BATCH_OVERHEAD_BYTES,
   Declaration,
   Durability,
   Format,

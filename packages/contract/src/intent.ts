@@ -19,6 +19,9 @@ export type Ordering = z.infer<typeof Ordering>
 export type Format = z.infer<typeof Format>
 export type Priority = z.infer<typeof Priority>
 
+/** What a topic takes beyond the largest message or batch: headers (client.md says how much of it) and framing. */
+export const BATCH_OVERHEAD_BYTES = 128 * 1_024
+
 /** One hour: the shortest retention, so that a group that restarts does not lose its place. */
 export const MIN_RETENTION_MS = 3_600_000
 
@@ -67,7 +70,7 @@ export const Intent = z
       .min(1_024)
       .max(8 * 1_024 * 1_024)
       .default(1_048_576)
-      .describe('Largest key and value together (bytes)'),
+      .describe('Largest key and value together (bytes); headers do not count'),
     expectedMessagesPerSecond: z.number().min(0).max(100_000_000).optional().describe('Usual rate, when it is known'),
     expectedMessageBytes: z.number().int().min(1).optional().describe('Usual size of a message (bytes)'),
     budgetUsdPerMonth: z.number().positive().optional().describe('Most this mQ ID may cost (USD a month)'),

@@ -3,11 +3,10 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { ConsumerSettings, Intent, type IntentInput, ProducerSettings } from '@mq/contract'
+import { BATCH_OVERHEAD_BYTES, ConsumerSettings, Intent, type IntentInput, ProducerSettings } from '@mq/contract'
 import fc from 'fast-check'
 import { dependsOnRecords, diffIntents, refusedChange, unmetWish } from '../src/provision/intent-changes.ts'
 import {
-  BATCH_OVERHEAD_BYTES,
   chooseCluster,
   MAX_PARTITIONS,
   place,

@@ -5,13 +5,15 @@
  * A2. A batch is closed when it is full or the next record does not fit, when memory is spent, or when its time has come; after a record
  *     without a key already when another one like those before would not fit, since that one would go elsewhere. Closed batches are
  *     compressed while others are on the wire, so the first one may not be ready yet.
- * A3. No batch is longer than min(batchBytes, maxMessageBytes), save one with a single record of at most maxMessageBytes.
+ * A3. No batch is longer than min(batchBytes, maxMessageBytes), save one with a single record. `maxMessageBytes` counts key and value,
+ *     nothing else: headers have a limit of their own (record-headers.ts), and the topic has room for both and the framing.
  */
 import { MqError } from '@mq/contract'
-import { type Bytes, HEADER_BYTES, type Headers, SEALED_TOPIC_BYTES, soloBatchBytes } from './batch-encoder.ts'
+import { type Bytes, bytesOf, HEADER_BYTES, SEALED_TOPIC_BYTES, soloBatchBytes } from './batch-encoder.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { toMqError } from './kafka-errors.ts'
 import { PendingBatch } from './pending-batch.ts'
+import type { EncodedHeaders } from './record-headers.ts'
 import type { SenderShared } from './sender-shared.ts'
 
 export interface AccumulatorEvents {
@@ -73,7 +75,7 @@ export class Accumulator {
   append(
     key: Bytes | null,
     value: Bytes | null,
-    headers: Headers | undefined,
+    headers: EncodedHeaders | undefined,
     timestampMs: number,
   ): PendingBatch | null {
     if (--this.#untilTimed > 0) return this.#append(key, value, headers, timestampMs)
@@ -88,7 +90,7 @@ export class Accumulator {
   #append(
     key: Bytes | null,
     value: Bytes | null,
-    headers: Headers | undefined,
+    headers: EncodedHeaders | undefined,
     timestampMs: number,
   ): PendingBatch | null {
     const open = this.#open
@@ -163,14 +165,15 @@ export class Accumulator {
   #openWith(
     key: Bytes | null,
     value: Bytes | null,
-    headers: Headers | undefined,
+    headers: EncodedHeaders | undefined,
     timestampMs: number,
   ): PendingBatch | null {
     const { settings, pool, deps } = this.#shared
     const { maxMessageBytes, lingerMs } = settings
     this.#limitBytes = Math.max(Math.min(settings.batchBytes, maxMessageBytes), SEALED_TOPIC_BYTES + 1)
+    const contentBytes = Math.max(0, bytesOf(key)) + Math.max(0, bytesOf(value))
+    if (contentBytes > maxMessageBytes) throw tooLarge(contentBytes, maxMessageBytes)
     const needed = soloBatchBytes(key, value, headers)
-    if (needed > maxMessageBytes) throw tooLarge(needed, maxMessageBytes)
     // One buffer of the right size at once: a waiting send was granted that much and no more.
     const room = Math.max(needed, Math.min(this.#limitBytes, this.#usualBytes))
     const buffer = pool.acquire(room)
@@ -201,7 +204,7 @@ export class Accumulator {
 function tooLarge(bytes: number, maxMessageBytes: number): MqError {
   return new MqError(
     'MQ_MESSAGE_TOO_LARGE',
-    `The message takes ${bytes - HEADER_BYTES} bytes and ${HEADER_BYTES} of framing: more than maxMessageBytes = ${maxMessageBytes} allow`,
+    `Key and value take ${bytes} bytes, and maxMessageBytes is ${maxMessageBytes}`,
     { details: { bytes, maxMessageBytes } },
   )
 }

@@ -4,14 +4,17 @@
  * R1. Records come out in their order, whole, with their own timestamps; the padding header stays behind.
  * R2. The parts of a split batch settle the whole: once both are settled, with the receipt of the first part or with an error.
  */
-import { type Bytes, HEADER_BYTES, type Headers, PADDING_HEADER } from './batch-encoder.ts'
+import { HEADER_BYTES, PADDING_HEADER } from './batch-encoder.ts'
 import { PendingBatch } from './pending-batch.ts'
-import { ByteCursor } from './varint.ts'
+import type { EncodedHeaders } from './record-headers.ts'
+import { ByteCursor, sizeOfVarint, writeVarint } from './varint.ts'
+
+const PADDING_NAME = Buffer.from(PADDING_HEADER)
 
 export interface HeldRecord {
   readonly key: Buffer | null
   readonly value: Buffer | null
-  readonly headers: Headers | undefined
+  readonly headers: EncodedHeaders | undefined
   readonly timestampMs: number
 }
 
@@ -42,18 +45,32 @@ export function readRecords(
     cursor.readVarint() // offset
     const key = field()
     const value = field()
-    const headers: Record<string, Bytes> = Object.create(null)
-    let named = 0
-    for (let left = cursor.readVarint(); left > 0; left--) {
-      const name = field()?.toString() ?? ''
-      const content = field() ?? Buffer.alloc(0)
-      if (name === PADDING_HEADER) continue
-      headers[name] = content
-      named++
+    const headersAt = cursor.position
+    const named = cursor.readVarint()
+    let paddedAt = -1
+    for (let left = named; left > 0; left--) {
+      const startsAt = cursor.position
+      if (field()?.equals(PADDING_NAME) === true) paddedAt = startsAt
+      field()
     }
-    records.push({ key, value, headers: named === 0 ? undefined : headers, timestampMs })
+    const headers =
+      named === 0
+        ? undefined
+        : paddedAt < 0
+          ? bytes.subarray(headersAt, cursor.position)
+          : withoutLast(bytes.subarray(headersAt, paddedAt), named)
+    records.push({ key, value, headers, timestampMs })
   }
   return records
+}
+
+/** The same headers with the count one less: the padding is the last one. */
+function withoutLast(headers: Buffer, named: number): EncodedHeaders | undefined {
+  if (named === 1) return undefined
+  const count = sizeOfVarint(named)
+  const fewer = Buffer.allocUnsafe(sizeOfVarint(named - 1) + headers.length - count)
+  headers.copy(fewer, writeVarint(fewer, 0, named - 1), count)
+  return fewer
 }
 
 /**

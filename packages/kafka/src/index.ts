@@ -8,7 +8,7 @@ export type { EpochEnd, Isolation, OffsetPoint } from './admin-offsets.ts'
 export type { NewTopic } from './admin-topics.ts'
 export { hasRecordsFrom } from './appended.ts'
 export { sleep, within } from './backoff.ts'
-export type { Bytes, Headers } from './batch-encoder.ts'
+export type { Bytes } from './batch-encoder.ts'
 export { PADDING_HEADER, SEALED_TOPIC_BYTES } from './batch-encoder.ts'
 export { type HeldRecord, recordsOf } from './batch-parts.ts'
 export type { BrokerAddress, Purpose } from './broker-connection.ts'
@@ -44,6 +44,15 @@ export { Producer } from './producer.ts'
 export type { BatchReport, CompressionWork, EncodedRecords, ProducerObserver } from './producer-observer.ts'
 export type { ProduceCluster, ProducerOptions } from './producer-options.ts'
 export { ProducerTopic } from './producer-topic.ts'
+export {
+  type EncodedHeaders,
+  encodeHeaders,
+  type Headers,
+  type HeaderValue,
+  type HeaderValues,
+  kindOf,
+  MAX_HEADERS_BYTES,
+} from './record-headers.ts'
 export { lookAtRecords, recordsWithin } from './record-look.ts'
 export type { FetchedRecord, RecordHeader } from './record-view.ts'
 export { type LeaderProof, type SealedEnd, type SealProbe, TopicSeal } from './seal.ts'

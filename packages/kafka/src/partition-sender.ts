@@ -21,16 +21,17 @@
  * P9. A partition on hold lets the batch that is on the wire come to its end, and sends nothing more until it is resumed.
  *     Taken over by its owner before that end, the batch is ambiguous, and an answer that still comes is ignored.
  */
-import { MqError } from '@mq/contract'
+import { BATCH_OVERHEAD_BYTES, MqError } from '@mq/contract'
 import { Accumulator } from './accumulator.ts'
 import { backoffMs } from './backoff.ts'
-import type { Bytes, Headers } from './batch-encoder.ts'
+import type { Bytes } from './batch-encoder.ts'
 import { splitBatch } from './batch-parts.ts'
 import { type HeldBatch, type HeldFrom, heldBatch } from './held-batch.ts'
 import { toMqError } from './kafka-errors.ts'
 import { PartitionSequence } from './partition-sequence.ts'
 import type { PendingBatch, Receipt } from './pending-batch.ts'
 import type { Outcome } from './produce-outcome.ts'
+import type { EncodedHeaders } from './record-headers.ts'
 import type { SenderShared } from './sender-shared.ts'
 
 export type Slot =
@@ -83,7 +84,7 @@ export class PartitionSender {
   append(
     key: Bytes | null,
     value: Bytes | null,
-    headers: Headers | undefined,
+    headers: EncodedHeaders | undefined,
     timestampMs: number,
   ): PendingBatch | null {
     return this.#accumulator.append(key, value, headers, timestampMs)
@@ -368,7 +369,7 @@ export class PartitionSender {
   #tooLarge(batch: PendingBatch): void {
     const { onSealed, settings } = this.#shared
     // The topic takes what any settings allowed: a limit that was lowered since says nothing of it.
-    const limitBytes = Math.max(settings.maxMessageBytes, batch.settings?.maxMessageBytes ?? 0)
+    const limitBytes = Math.max(settings.maxMessageBytes, batch.settings?.maxMessageBytes ?? 0) + BATCH_OVERHEAD_BYTES
     batch.lastTrouble = 'MESSAGE_TOO_LARGE (10)'
     if (batch.settled) this.#drop(batch)
     else if (onSealed !== undefined && batch.wireBytes <= limitBytes) {

@@ -12,7 +12,7 @@
  */
 import { MqError, type ProducerSettings } from '@mq/contract'
 import { Alarm } from './alarm.ts'
-import { type Bytes, type Headers, kindOf } from './batch-encoder.ts'
+import type { Bytes } from './batch-encoder.ts'
 import type { HeldRecord } from './batch-parts.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { compress } from './compression.ts'
@@ -28,6 +28,7 @@ import { PRODUCE_API, PRODUCE_VERSIONS } from './produce-request.ts'
 import { ProducerIds } from './producer-ids.ts'
 import type { ProduceCluster, ProducerOptions } from './producer-options.ts'
 import { ProducerTopic } from './producer-topic.ts'
+import { type EncodedHeaders, encodeHeaders, type Headers, kindOf } from './record-headers.ts'
 import { SendQueue } from './send-queue.ts'
 import type { SenderShared } from './sender-shared.ts'
 import { TurnClock } from './turn-clock.ts'
@@ -110,7 +111,7 @@ export class Producer {
     topic: ProducerTopic,
     key: Bytes | null,
     value: Bytes | null,
-    headers?: Headers,
+    headers?: Headers | EncodedHeaders,
     timestampMs?: number,
   ): Promise<Receipt> {
     return this.#send(topic, key, value, headers, timestampMs, true)
@@ -125,16 +126,14 @@ export class Producer {
     topic: ProducerTopic,
     key: Bytes | null,
     value: Bytes | null,
-    headers: Headers | undefined,
+    given: Headers | EncodedHeaders | undefined,
     timestampMs: number | undefined,
     isLimited: boolean,
   ): Promise<Receipt> {
     try {
       if (typeof value !== 'string' && value !== null && !(value instanceof Uint8Array)) throw wrong('value', value)
       if (typeof key !== 'string' && key !== null && !(key instanceof Uint8Array)) throw wrong('key', key)
-      if (headers !== undefined && (typeof headers !== 'object' || headers === null || Array.isArray(headers))) {
-        throw wrong('headers', headers)
-      }
+      const headers = given === undefined || given instanceof Uint8Array ? given : encodeHeaders(given)
       const sender = key === null ? topic.sticky() : topic.senders[partitionOf(key, topic.partitions)]!
       const atMs = timestampMs === undefined ? this.#wallClock.nowMs() : timestampMs
       if (timestampMs !== undefined && !(Number.isSafeInteger(timestampMs) && timestampMs >= 0)) {
@@ -270,7 +269,7 @@ export class Producer {
     sender: PartitionSender,
     key: Bytes | null,
     value: Bytes | null,
-    headers: Headers | undefined,
+    headers: EncodedHeaders | undefined,
     timestampMs: number,
     isLimited: boolean,
   ): Promise<Receipt> {

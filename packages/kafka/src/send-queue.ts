@@ -8,16 +8,17 @@
  * W5. Nothing of a send that left is kept.
  */
 import { MqError } from '@mq/contract'
-import type { Bytes, Headers } from './batch-encoder.ts'
+import type { Bytes } from './batch-encoder.ts'
 import type { PartitionSender } from './partition-sender.ts'
 import type { Receipt } from './pending-batch.ts'
+import type { EncodedHeaders } from './record-headers.ts'
 
 export interface WaitingSend {
   readonly bytes: number
   readonly sender: PartitionSender
   readonly key: Bytes | null
   readonly value: Bytes | null
-  readonly headers: Headers | undefined
+  readonly headers: EncodedHeaders | undefined
   readonly timestampMs: number
   readonly sinceMs: number
   readonly promise: Promise<Receipt>
@@ -51,7 +52,7 @@ export class SendQueue {
     sender: PartitionSender,
     key: Bytes | null,
     value: Bytes | null,
-    headers: Headers | undefined,
+    headers: EncodedHeaders | undefined,
     timestampMs: number,
     sinceMs: number,
     isLimited = true,
@@ -59,7 +60,7 @@ export class SendQueue {
     if (isLimited && this.size >= this.limit) {
       throw new MqError('MQ_BUFFER_FULL', `${this.limit} sends already wait for room in the buffer`)
     }
-    const bytes = sizeOf(key) + sizeOf(value) + sizeOfHeaders(headers)
+    const bytes = sizeOf(key) + sizeOf(value) + (headers?.length ?? 0)
     if (isLimited && this.size > 0 && this.#bytes + bytes > this.limitBytes) {
       throw new MqError(
         'MQ_BUFFER_FULL',
@@ -68,7 +69,7 @@ export class SendQueue {
     }
     const { promise, resolve, reject } = Promise.withResolvers<Receipt>()
     promise.catch(ignore)
-    const own = { key: copyOf(key), value: copyOf(value), headers: copyOfHeaders(headers) }
+    const own = { key: copyOf(key), value: copyOf(value), headers }
     this.#bytes += bytes
     this.#waiting.push({ sender, bytes, ...own, timestampMs, sinceMs, promise, resolve, reject })
     return promise
@@ -107,16 +108,6 @@ function sizeOf(bytes: unknown): number {
   return typeof bytes === 'string' || bytes instanceof Uint8Array ? bytes.length : 0
 }
 
-function sizeOfHeaders(headers: Headers | undefined): number {
-  if (headers === undefined) return 0
-  return Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + sizeOf(value), 0)
-}
-
 function copyOf<T extends Bytes | null>(bytes: T): T | Uint8Array {
   return bytes instanceof Uint8Array ? new Uint8Array(bytes) : bytes
-}
-
-function copyOfHeaders(headers: Headers | undefined): Headers | undefined {
-  if (headers === undefined) return undefined
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, copyOf(value)]))
 }

@@ -8,6 +8,7 @@ import { CodecProbeThread } from '../src/codec-probe-thread.ts'
 import { compress } from '../src/compression.ts'
 import { systemDeps } from '../src/deps.ts'
 import { PendingBatch } from '../src/pending-batch.ts'
+import { encodeHeaders } from '../src/record-headers.ts'
 import { lookAtRecords } from '../src/record-look.ts'
 
 const cpuUs = (): number => {
@@ -19,7 +20,7 @@ const records = (count: number, secret = '') =>
   Array.from({ length: count }, (_, n) => ({
     key: Buffer.from(`customer-${n % 7}`),
     value: Buffer.from(JSON.stringify({ order: n, at: `2026-11-23T10:00:${n % 60}`, items: ['tea', 'cup'], secret })),
-    headers: n % 3 === 0 ? { trace: `t-${n}` } : undefined,
+    headers: n % 3 === 0 ? encodeHeaders({ trace: `t-${n}` }) : undefined,
     timestampMs: 1_700_000_000_000 + n,
   }))
 

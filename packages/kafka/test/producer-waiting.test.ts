@@ -6,6 +6,7 @@ import { runInNewContext } from 'node:vm'
 import type { MqError } from '@mq/contract'
 import { MemoryBudget } from '../src/memory-budget.ts'
 import type { PartitionSender } from '../src/partition-sender.ts'
+import { encodeHeaders } from '../src/record-headers.ts'
 import { SendQueue } from '../src/send-queue.ts'
 import { code, onStage, TIMEOUT, values } from './produce-stage.ts'
 
@@ -64,7 +65,7 @@ test('a send that left the queue is kept by nothing in it', TIMEOUT, async () =>
 test('what waits is bounded in bytes as well as in number (W2)', () => {
   const queue = new SendQueue(1_000, 10_000)
   for (let n = 0; n < 3; n++) void queue.add(sender, null, 'x'.repeat(3_000), undefined, 0, 0)
-  const more = (): unknown => queue.add(sender, 'k', 'x'.repeat(3_000), { name: 'value' }, 0, 0)
+  const more = (): unknown => queue.add(sender, 'k', 'x'.repeat(3_000), encodeHeaders({ name: 'value' }), 0, 0)
   assert.throws(more, code('MQ_BUFFER_FULL'))
   queue.shift()
   more()

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import type { MqError } from '@mq/contract'
+import { BATCH_OVERHEAD_BYTES, type MqError } from '@mq/contract'
 import type { ProduceFault } from '@mq/testkit'
 import { recordsOf } from '../src/batch-parts.ts'
 import { MemoryBudget } from '../src/memory-budget.ts'
 import { partitionOf } from '../src/partitioner.ts'
+import { MAX_HEADERS_BYTES } from '../src/record-headers.ts'
 
 import { code, faults, numbered, onStage, SETTINGS, TIMEOUT, values } from './produce-stage.ts'
 
@@ -143,6 +145,34 @@ test('a record over the limit, or of a wrong type, is refused alone', TIMEOUT, (
     await assert.rejects(producer.send(topic, 'k', 'late'), code('MQ_CLOSED'))
   }),
 )
+
+for (const codec of ['none', 'zstd'] as const) {
+  test(
+    `exactly maxMessageBytes of key and value are taken with the most headers, one more byte is not (${codec}) (A3)`,
+    TIMEOUT,
+    () =>
+      onStage({}, { settings: { maxMessageBytes: 3_000, codec } }, async ({ broker, producer }) => {
+        // What every topic takes beyond its largest message.
+        broker.limit('t', 3_000 + BATCH_OVERHEAD_BYTES)
+        const topic = producer.topic('t', 1)
+        const headers = { h: randomBytes(MAX_HEADERS_BYTES - 6) }
+        await producer.send(topic, null, randomBytes(3_000), headers)
+        await producer.send(topic, 'k'.repeat(10), randomBytes(2_990), headers)
+        await producer.send(topic, 'é', 'é'.repeat(1_499), headers)
+        for (const [key, value] of [
+          [null, 'x'.repeat(3_001)],
+          ['k', 'x'.repeat(3_000)],
+          ['é', 'é'.repeat(1_500)],
+        ] as const) {
+          await assert.rejects(producer.send(topic, key, value), (error: MqError) => {
+            assert.match(error.message, /maxMessageBytes is 3000/)
+            return code('MQ_MESSAGE_TOO_LARGE')(error)
+          })
+        }
+        assert.equal(broker.log('t', 0).records.length, 3)
+      }),
+  )
+}
 
 test('when memory is spent sends wait in their order, and memory is given back to the last byte', TIMEOUT, () =>
   onStage(

@@ -6,10 +6,10 @@
  * V3. A first look goes by what is summed up for every mQ ID; windows of single instances are read of those alone that a loop would
  *     change, so that thousands of quiet ones cost nothing.
  */
+import { BATCH_OVERHEAD_BYTES } from '@mq/contract'
 import type { Configuration } from '@mq/economics'
 import { spellMs } from '../loops/lateness.ts'
 import type { IdWorld, LatencyLook, Stretch, World } from '../loops/world.ts'
-import { BATCH_OVERHEAD_BYTES } from '../provision/placement-rules.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { InstanceWindow } from '../telemetry/profile.ts'
 import { workloadOf } from '../telemetry/workload.ts'

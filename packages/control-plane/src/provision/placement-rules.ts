@@ -8,7 +8,7 @@
  * G3. The partition count of an epoch never changes: adding partitions in place would send a key elsewhere while its
  *     older records are still unread.
  */
-import { type Choice, formatDurationMs, type Intent, type ProducerSettings } from '@mq/contract'
+import { BATCH_OVERHEAD_BYTES, type Choice, formatDurationMs, type Intent, type ProducerSettings } from '@mq/contract'
 
 export const MAX_REPLICATION = 3
 export const MIN_PARTITIONS = 4
@@ -16,8 +16,6 @@ export const MAX_PARTITIONS = 256
 /** What one partition is asked to carry: about a tenth of what one was measured to take. */
 export const PARTITION_MESSAGES_PER_SECOND = 25_000
 export const PARTITION_BYTES_PER_SECOND = 10 * 1_024 * 1_024
-/** Room in a batch beyond keys and values: headers, record and batch framing, incompressible data. */
-export const BATCH_OVERHEAD_BYTES = 128 * 1_024
 const DEFAULT_MESSAGE_BYTES = 1_000
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
