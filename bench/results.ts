@@ -287,3 +287,32 @@ export const TelemetryCostResult = z.object({
   reportBytes: total.describe('The largest report of the mQ ID, as JSON'),
 })
 export type TelemetryCostResult = z.output<typeof TelemetryCostResult>
+
+export const ReauthResult = z.object({
+  measure: z.literal('reauth'),
+  machine: Machine,
+  options: z.object({ sessionMs: positive, seconds: positive, rate: positive }),
+  sent: total,
+  acknowledged: total,
+  lost: total,
+  twice: total,
+  outOfOrder: total,
+  errors: total.describe('Refused sends, log lines, failed admin requests, subscriptions that ended'),
+  firstErrors: z.array(z.string()),
+  logins: total,
+  longestStallMs: z.number().min(0).describe('Longest time in which a reader handled nothing'),
+  stallsMs: z.array(z.number().min(0)).describe('The same by reader'),
+  slowestSendMs: z.number().min(0),
+  adminRequests: total,
+  slowestAdminMs: z.number().min(0),
+  baseline: z
+    .object({
+      seconds: positive,
+      errors: total,
+      longestStallMs: z.number().min(0),
+      slowestSendMs: z.number().min(0),
+      slowestAdminMs: z.number().min(0),
+    })
+    .describe('The same load in sessions that outlast it'),
+})
+export type ReauthResult = z.output<typeof ReauthResult>

@@ -5,6 +5,7 @@ import type {
   MigrationResult,
   OptimiserResult,
   PropagationResult,
+  ReauthResult,
   RegretResult,
   TelemetryCostResult,
   TelemetryStoreResult,
@@ -191,5 +192,37 @@ export function telemetryCostTable(result: TelemetryCostResult): string {
     ),
     '',
     `cost: ${result.throughputLossPercent} % of throughput (95 %: ${between(result.throughputLossInterval)}), ${result.cpuPercent} % more CPU for a message (${between(result.cpuInterval)}); shadow measurements used ${result.shadowCpuPercent} % of a core for ${count(result.shadowSamples)} samples`,
+  ].join('\n')
+}
+
+export function reauthTable(result: ReauthResult): string {
+  const { machine, options, baseline } = result
+  const times = (of: typeof baseline | ReauthResult): string[] =>
+    [of.longestStallMs, of.slowestSendMs, of.slowestAdminMs].map(String)
+  return [
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}, load at start ${machine.loadAverage}`,
+    `Login sessions of ${options.sessionMs} ms for ${options.seconds} s at ${count(options.rate)} messages/s: ${count(result.logins)} logins, ${count(result.sent)} messages`,
+    '',
+    table(
+      [
+        '',
+        'lost',
+        'twice',
+        'out of order',
+        'errors',
+        'longest stall ms',
+        'slowest send ms',
+        'slowest admin request ms',
+      ],
+      [
+        [
+          'sessions that end',
+          ...[result.lost, result.twice, result.outOfOrder, result.errors].map(String),
+          ...times(result),
+        ],
+        ['one session', '', '', '', String(baseline.errors), ...times(baseline)],
+      ],
+    ),
+    ...result.firstErrors,
   ].join('\n')
 }

@@ -4,13 +4,16 @@
  * C1. Every frame passes the guard, those of the SASL handshake included.
  * C2. The library tells a request only that the connection closed; why it closed is kept in `failureOf`.
  * C3. A connection that was handed out is connected and authenticated; one that failed is never handed out again.
- * C4. A connection that ended renews no login: the library would go on with it and leave timers behind.
+ * C4. A connection that ended leaves no timer behind: the library keeps the one of its next login.
+ * C5. TLS options and secrets that come by reference are asked for anew at every connection.
  */
 import { MqError } from '@mq/contract'
-import { Connection } from '@platformatic/kafka'
+import type { Connection } from '@platformatic/kafka'
+import type { Deps } from './deps.ts'
 import { guardSocket } from './frame-guard.ts'
 import { toMqError } from './kafka-errors.ts'
 import { type Security, securityOptions } from './security.ts'
+import { SessionConnection } from './session-connection.ts'
 
 /** What a connection is for: a fetch that waits for records must not stand before a produce request. */
 export type Purpose = 'produce' | 'fetch' | 'group' | 'admin'
@@ -48,14 +51,19 @@ export async function openBrokerConnection(
   address: BrokerAddress,
   purpose: Purpose,
   options: ConnectOptions,
-): Promise<Connection> {
+  deps: Deps,
+): Promise<SessionConnection> {
   const peer = `broker ${addressText(address)} of cluster ${options.cluster}`
-  const connection = new Connection(options.clientId, {
-    connectTimeout: options.connectTimeoutMs,
-    requestTimeout: options.requestTimeoutMs,
-    maxInflights: MOST_INFLIGHT[purpose],
-    ...securityOptions(options.security, address.host),
-  })
+  const connection = new SessionConnection(
+    options.clientId,
+    {
+      connectTimeout: options.connectTimeoutMs,
+      requestTimeout: options.requestTimeoutMs,
+      maxInflights: MOST_INFLIGHT[purpose],
+      ...(await securityOptions(options.security, address.host)),
+    },
+    deps,
+  )
   connection.on('error', (error: Error) => {
     if (!failures.has(connection)) failures.set(connection, error)
   })
@@ -78,13 +86,12 @@ export async function openBrokerConnection(
   return connection
 }
 
-/** Whether the login of a live connection is being renewed: a broker takes no other request meanwhile. */
-export function isRenewing(connection: Connection): boolean {
-  return connection.status === 'reauthenticating' && !connection.socket.destroyed
-}
-
 /** Ends a connection without waiting for the peer. */
 export function dropConnection(connection: Connection): void {
+  if (connection instanceof SessionConnection) {
+    connection.drop()
+    return
+  }
   connection.close().catch(() => {})
   connection.socket?.destroy()
 }

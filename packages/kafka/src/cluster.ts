@@ -89,9 +89,16 @@ export class Cluster {
     return await this.#pool.get(await this.#address(nodeId), purpose)
   }
 
-  /** A connection of the caller's own: the caller closes it, and `close()` closes what is left. */
-  async openConnection(nodeId: number, purpose: Purpose): Promise<Connection> {
-    return await this.#pool.open(await this.#address(nodeId), purpose)
+  /**
+   * A connection of the caller's own: the caller closes it, and `close()` closes what is left.
+   * @param onRenewed takes the connection to use from now on, whenever the one before is about to be of no use any more
+   */
+  async openConnection(
+    nodeId: number,
+    purpose: Purpose,
+    onRenewed?: (successor: Connection) => void,
+  ): Promise<Connection> {
+    return await this.#pool.open(await this.#address(nodeId), purpose, onRenewed)
   }
 
   /** The shared connection to any broker that answers (L2). */

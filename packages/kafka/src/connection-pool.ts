@@ -5,34 +5,34 @@
  * P2. After a failed attempt the next one waits: 50 ms, doubling to 1 s, with jitter. Success resets it.
  * P3. A connection that is no longer connected is replaced at the next call; requests on it fail by themselves.
  * P4. After `close()` nothing is opened, and an attempt that was under way is ended when it comes through.
- * P5. While a connection renews its login it is waited for: it takes no request meanwhile, and a second one in its place
- *     would stay for good.
+ * P5. A connection whose login session ends is replaced before that (renewal.ts): a shared one only if it was used, one of the
+ *     caller's own always, and the caller is told.
  */
 import { MqError } from '@mq/contract'
-import type { Connection } from '@platformatic/kafka'
 import { backoffMs, sleep } from './backoff.ts'
 import {
   addressText,
   type BrokerAddress,
   type ConnectOptions,
   dropConnection,
-  isRenewing,
   openBrokerConnection,
   type Purpose,
 } from './broker-connection.ts'
 import type { Deps } from './deps.ts'
+import { renewBeforeEnd } from './renewal.ts'
+import type { SessionConnection } from './session-connection.ts'
 
 type Slot =
-  | { readonly kind: 'opening'; readonly attempt: Promise<Connection> }
-  | { readonly kind: 'open'; readonly connection: Connection }
+  | { readonly kind: 'opening'; readonly attempt: Promise<SessionConnection> }
+  | { readonly kind: 'open'; readonly connection: SessionConnection }
   | { readonly kind: 'failed'; readonly failures: number; readonly notBeforeMs: number }
 
 export class ConnectionPool {
   readonly #options: ConnectOptions
   readonly #deps: Deps
   readonly #slots = new Map<string, Slot>()
-  /** Connections of callers' own, so that `close` reaches them too. */
-  readonly #private = new Set<Connection>()
+  /** Every connection that was opened and has not ended: those of callers' own and retired ones, too. */
+  readonly #open = new Set<SessionConnection>()
   readonly #closed = new AbortController()
 
   constructor(options: ConnectOptions, deps: Deps) {
@@ -52,23 +52,23 @@ export class ConnectionPool {
   }
 
   /** Ends a shared connection that does not do its work; the next attempt counts as one after a failure. */
-  giveUp(address: BrokerAddress, purpose: Purpose, connection: Connection): void {
+  giveUp(address: BrokerAddress, purpose: Purpose, connection: SessionConnection): void {
     const key = keyOf(address, purpose)
     const slot = this.#slots.get(key)
     dropConnection(connection)
     if (slot?.kind === 'open' && slot.connection === connection) this.#markFailed(key, 1)
   }
 
-  async get(address: BrokerAddress, purpose: Purpose): Promise<Connection> {
+  async get(address: BrokerAddress, purpose: Purpose): Promise<SessionConnection> {
     this.#refuseWhenClosed()
     const key = keyOf(address, purpose)
     const slot = this.#slots.get(key)
     if (slot?.kind === 'opening') return await slot.attempt
     if (slot?.kind === 'open') {
-      if (await isReady(slot.connection)) return slot.connection
-      // Others may have waited for the same renewal and replaced it by now.
-      if (this.#slots.get(key) !== slot) return await this.get(address, purpose)
-      dropConnection(slot.connection)
+      const { connection } = slot
+      if (connection.isConnected()) return connection
+      // A retired one still has work to finish.
+      if (!connection.isRetired) dropConnection(connection)
     }
     const before = slot?.kind === 'failed' ? slot : undefined
     const attempt = this.#attempt(key, address, purpose, before)
@@ -76,25 +76,72 @@ export class ConnectionPool {
     return await attempt
   }
 
-  /** A connection of the caller's own, which the caller closes. */
-  async open(address: BrokerAddress, purpose: Purpose): Promise<Connection> {
-    this.#refuseWhenClosed()
-    const connection = await openBrokerConnection(address, purpose, this.#options)
-    this.#dropWhenClosed(connection)
-    this.#private.add(connection)
-    connection.once('close', () => this.#private.delete(connection))
+  /**
+   * A connection of the caller's own, which the caller closes.
+   * @param onRenewed takes the connection that is to be used from now on, in place of one whose session ends (P5)
+   */
+  async open(
+    address: BrokerAddress,
+    purpose: Purpose,
+    onRenewed?: (successor: SessionConnection) => void,
+  ): Promise<SessionConnection> {
+    const connection = await this.#openOne(address, purpose)
+    if (onRenewed !== undefined) this.#followOwn(connection, address, purpose, onRenewed)
     return connection
   }
 
   close(): void {
     if (this.#closed.signal.aborted) return
     this.#closed.abort(this.#closedError())
-    for (const slot of this.#slots.values()) {
-      if (slot.kind === 'open') dropConnection(slot.connection)
-    }
-    for (const connection of this.#private) dropConnection(connection)
+    for (const connection of this.#open) dropConnection(connection)
     this.#slots.clear()
-    this.#private.clear()
+    this.#open.clear()
+  }
+
+  async #openOne(address: BrokerAddress, purpose: Purpose): Promise<SessionConnection> {
+    this.#refuseWhenClosed()
+    const connection = await openBrokerConnection(address, purpose, this.#options, this.#deps)
+    if (this.#closed.signal.aborted) {
+      dropConnection(connection)
+      throw this.#closedError()
+    }
+    this.#open.add(connection)
+    connection.once('close', () => this.#open.delete(connection))
+    return connection
+  }
+
+  #followOwn(
+    connection: SessionConnection,
+    address: BrokerAddress,
+    purpose: Purpose,
+    onRenewed: (successor: SessionConnection) => void,
+  ): void {
+    renewBeforeEnd(connection, {
+      deps: this.#deps,
+      open: () => this.#openOne(address, purpose),
+      replace: (successor) => {
+        this.#followOwn(successor, address, purpose, onRenewed)
+        onRenewed(successor)
+        return true
+      },
+    })
+  }
+
+  /** The connection of a slot from now on. */
+  #share(key: string, address: BrokerAddress, purpose: Purpose, connection: SessionConnection): void {
+    const slot: Slot = { kind: 'open', connection }
+    this.#slots.set(key, slot)
+    const loginRequests = connection.requests
+    renewBeforeEnd(connection, {
+      deps: this.#deps,
+      isWanted: () => connection.requests > loginRequests,
+      open: () => this.#openOne(address, purpose),
+      replace: (successor) => {
+        if (this.#slots.get(key) !== slot) return false
+        this.#share(key, address, purpose, successor)
+        return true
+      },
+    })
   }
 
   async #attempt(
@@ -102,13 +149,12 @@ export class ConnectionPool {
     address: BrokerAddress,
     purpose: Purpose,
     before: Extract<Slot, { kind: 'failed' }> | undefined,
-  ): Promise<Connection> {
+  ): Promise<SessionConnection> {
     try {
       const waitMs = (before?.notBeforeMs ?? 0) - this.#deps.clock.monotonicMs()
       if (waitMs > 0) await sleep(this.#deps, waitMs, this.#closed.signal)
-      const connection = await openBrokerConnection(address, purpose, this.#options)
-      this.#dropWhenClosed(connection)
-      this.#slots.set(key, { kind: 'open', connection })
+      const connection = await this.#openOne(address, purpose)
+      this.#share(key, address, purpose, connection)
       return connection
     } catch (error) {
       this.#markFailed(key, (before?.failures ?? 0) + 1)
@@ -126,21 +172,9 @@ export class ConnectionPool {
     if (this.#closed.signal.aborted) throw this.#closedError()
   }
 
-  #dropWhenClosed(connection: Connection): void {
-    if (!this.#closed.signal.aborted) return
-    dropConnection(connection)
-    throw this.#closedError()
-  }
-
   #closedError(): MqError {
     return new MqError('MQ_CLOSED', `the connection to cluster ${this.#options.cluster} was closed`)
   }
-}
-
-/** Waits while a login is renewed (P5); everything else is known at once. */
-async function isReady(connection: Connection): Promise<boolean> {
-  if (isRenewing(connection)) await connection.ready().catch(() => {})
-  return connection.isConnected()
 }
 
 function keyOf(address: BrokerAddress, purpose: Purpose): string {

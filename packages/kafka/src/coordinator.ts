@@ -3,6 +3,7 @@
  *
  * O1. The `own` lane is a connection of this member alone: a broker answers one connection's requests in turn, and joining may
  *     block for as long as a rebalance takes. The `shared` lane is for short requests only.
+ *     Its connection is replaced when its login session ends; what is under way comes to its end over the old one.
  * O2. A lane on which a request failed otherwise than by an answer is not used again; the own connection is closed.
  * O3. After an answer that says the coordinator is elsewhere or not there, the next request looks for it anew.
  * O4. A request ends after its time limit, whatever the broker does; looking for the coordinator counts.
@@ -12,6 +13,7 @@
 import { MqError } from '@mq/contract'
 import { type Connection, findCoordinatorV4, findCoordinatorV5, findCoordinatorV6 } from '@platformatic/kafka'
 import { within } from './backoff.ts'
+import { dropConnection } from './broker-connection.ts'
 import type { Deps } from './deps.ts'
 import type { GroupCluster } from './group-types.ts'
 import { KafkaCode, kafkaCodeOf } from './kafka-errors.ts'
@@ -68,7 +70,7 @@ export class Coordinator {
   dropOwn(): void {
     const own = this.#own
     this.#own = undefined
-    if (own !== undefined) discard(own.connection)
+    if (own !== undefined) dropConnection(own.connection)
   }
 
   close(): void {
@@ -81,11 +83,18 @@ export class Coordinator {
     if (lane === 'shared') return await this.#cluster.connection(nodeId, 'group')
     if (this.#own?.nodeId === nodeId && this.#own.connection.isConnected()) return this.#own.connection
     this.dropOwn()
-    const connection = await this.#cluster.openConnection(nodeId, 'group')
+    let newest: Connection | undefined
+    const connection = await this.#cluster.openConnection(nodeId, 'group', (successor) => {
+      successor.on('error', () => {})
+      if (newest === undefined || this.#own?.connection !== newest) dropConnection(successor)
+      else this.#own = { nodeId, connection: successor }
+      newest = successor
+    })
+    newest = connection
     // What breaks it also fails the request in flight, and that is where it is dealt with.
     connection.on('error', () => {})
     if (this.#isClosed) {
-      discard(connection)
+      dropConnection(connection)
       throw new MqError('MQ_CLOSED', `The membership in group ${this.#groupId} was closed`)
     }
     this.dropOwn()
@@ -106,7 +115,7 @@ export class Coordinator {
     const { api } = FIND_COORDINATOR[version as keyof typeof FIND_COORDINATOR]
     const connection = await this.#cluster.anyConnection('group')
     const late = (): MqError => {
-      discard(connection)
+      dropConnection(connection)
       return new MqError('MQ_KAFKA_TIMEOUT', `find the coordinator of ${this.#groupId}: no answer in ${FIND_MS} ms`)
     }
     const answer = await within(this.#deps, FIND_MS, late, api.async(connection, GROUP_KEY, [this.#groupId]))
@@ -141,9 +150,4 @@ export class Coordinator {
       else signal?.addEventListener('abort', onAbort, { once: true })
     })
   }
-}
-
-function discard(connection: Connection): void {
-  connection.close().catch(() => {})
-  connection.socket?.destroy()
 }

@@ -3,16 +3,26 @@
  *
  * D1. Secrets stay in the process that was given them: they are looked up by the cluster's name and never come from outside.
  * D2. A cluster that asks for credentials nobody gave is refused before the first connection.
+ * D3. Files are read anew for every connection: a certificate that was replaced is used without a restart.
  */
+import { readFile } from 'node:fs/promises'
 import { type ClusterAddress, MqError } from '@mq/contract'
-import type { Sasl, Secret, Security, TlsOptions } from './security.ts'
+import type { Sasl, Secret, Security, TlsOptions, TlsSource } from './security.ts'
 
 export interface ClusterCredentials {
   readonly username?: string
   readonly password?: Secret
   /** For OAUTHBEARER. */
   readonly token?: Secret
-  readonly tls?: TlsOptions
+  readonly tls?: TlsSource
+  /** PEM files: who is trusted, and the certificate of this client with its key (D3). They go before the same fields of `tls`. */
+  readonly tlsFiles?: TlsFiles
+}
+
+export interface TlsFiles {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
 }
 
 /**
@@ -24,7 +34,8 @@ export function securityOf(
   credentials: ClusterCredentials,
   whereToSet: (field: string) => string,
 ): Security {
-  const tls = credentials.tls === undefined ? {} : { tls: credentials.tls }
+  const source = tlsOf(credentials)
+  const tls = source === undefined ? {} : { tls: source }
   switch (address.securityProtocol) {
     case 'plaintext':
       return { protocol: 'plaintext' }
@@ -33,6 +44,15 @@ export function securityOf(
     case 'sasl-plaintext':
     case 'sasl-tls':
       return { protocol: address.securityProtocol, ...tls, sasl: saslOf(address, credentials, whereToSet) }
+  }
+}
+
+function tlsOf({ tls, tlsFiles }: ClusterCredentials): TlsSource | undefined {
+  if (tlsFiles === undefined) return tls
+  return async () => {
+    const own = typeof tls === 'function' ? await tls() : tls
+    const fields = Object.entries(tlsFiles).map(async ([field, path]) => [field, await readFile(path)] as const)
+    return { ...own, ...(Object.fromEntries(await Promise.all(fields)) as TlsOptions) }
   }
 }
 

@@ -4,9 +4,12 @@
  * N1. A link is the fetcher's own: a broker answers one connection's requests in turn, so a shared one would make every
  *     fetcher wait for the long polls of the others.
  * N2. A link on which a request failed is closed, not used again: the library stops reading a connection after a timeout.
+ * N3. A link outlives its connection: when that is replaced (its login session ends), the next request goes over the new one,
+ *     while the one under way is still answered over the old one.
  */
 import { MqError } from '@mq/contract'
 import { type Connection, listOffsetsV7 } from '@platformatic/kafka'
+import { dropConnection } from './broker-connection.ts'
 import {
   FETCH_API_KEY,
   FETCH_BY_ID_VERSION,
@@ -25,8 +28,8 @@ const NO_ID = '00000000-0000-0000-0000-000000000000'
 export interface FetchCluster {
   metadata(topics: readonly string[], options?: { readonly refresh?: boolean }): Promise<readonly LocatedTopic[]>
   apiVersion(apiKey: number, supported: readonly number[]): Promise<number>
-  /** A connection of the caller's own, which the caller closes. */
-  openConnection(nodeId: number, purpose: 'fetch'): Promise<Connection>
+  /** A connection of the caller's own, which the caller closes; `onRenewed` takes the one that is to be used in its place. */
+  openConnection(nodeId: number, purpose: 'fetch', onRenewed?: (successor: Connection) => void): Promise<Connection>
 }
 
 export interface LocatedTopic {
@@ -71,12 +74,20 @@ export class ClusterFetchNetwork implements FetchNetwork {
   async open(nodeId: number): Promise<FetchLink> {
     const version = await this.#cluster.apiVersion(FETCH_API_KEY, FETCH_VERSIONS)
     await this.#cluster.apiVersion(LIST_OFFSETS_API_KEY, [listOffsetsV7.api.version])
-    return new ConnectionLink(await this.#cluster.openConnection(nodeId, 'fetch'), version)
+    let link: ConnectionLink | undefined
+    const connection = await this.#cluster.openConnection(nodeId, 'fetch', (successor) => link?.moveTo(successor))
+    link = new ConnectionLink(connection, version)
+    return link
   }
 }
 
 class ConnectionLink implements FetchLink {
-  readonly #connection: Connection
+  #connection: Connection
+  /** Before `#connection`; the last answer may still come over it. */
+  #former: Connection | undefined
+  /** Of connections before that. */
+  #receivedBefore = 0
+  #isClosed = false
   readonly #version: number
   readonly byId: boolean
 
@@ -89,7 +100,19 @@ class ConnectionLink implements FetchLink {
   }
 
   get receivedBytes(): number {
-    return this.#connection.socket?.bytesRead ?? 0
+    return this.#receivedBefore + bytesOf(this.#former) + bytesOf(this.#connection)
+  }
+
+  /** N3 */
+  moveTo(successor: Connection): void {
+    successor.on('error', () => {})
+    if (this.#isClosed) {
+      dropConnection(successor)
+      return
+    }
+    this.#receivedBefore += bytesOf(this.#former)
+    this.#former = this.#connection
+    this.#connection = successor
   }
 
   async fetch(request: FetchRequest): Promise<FetchResponse> {
@@ -117,7 +140,9 @@ class ConnectionLink implements FetchLink {
   }
 
   close(): void {
-    this.#connection.close().catch(() => {})
-    this.#connection.socket?.destroy()
+    this.#isClosed = true
+    dropConnection(this.#connection)
   }
 }
+
+const bytesOf = (connection: Connection | undefined): number => connection?.socket?.bytesRead ?? 0

@@ -28,7 +28,7 @@ export interface GroupCluster {
   connection(nodeId: number, purpose: 'group'): Promise<Connection>
   anyConnection(purpose: 'group'): Promise<Connection>
   /** A connection of the caller's own, which the caller closes. */
-  openConnection(nodeId: number, purpose: 'group'): Promise<Connection>
+  openConnection(nodeId: number, purpose: 'group', onRenewed?: (successor: Connection) => void): Promise<Connection>
   apiVersion(apiKey: number, supported: readonly number[]): Promise<number>
   metadata(
     topics: readonly string[],

@@ -49,6 +49,9 @@ export interface KafkaErrorFacts {
   readonly staleMetadata: boolean
 }
 
+/** Final for the library. ILLEGAL_SASL_STATE says that this connection is over, not that the login is wrong. */
+const PASSES = new Set([34])
+
 const STALE_METADATA = new Set([3, 5, 6, 8, 9, 13, 56, 72, 74, 80, 100, 103])
 
 /** What a numeric Kafka error code means. */
@@ -56,12 +59,16 @@ export function protocolError(code: number): KafkaErrorFacts {
   const name = protocolErrorsCodesById[code]
   if (name === undefined) return { name: `UNKNOWN_CODE_${code}`, retriable: false, staleMetadata: false }
   const staleMetadata = STALE_METADATA.has(code)
-  return { name, retriable: staleMetadata || protocolErrors[name]?.canRetry === true, staleMetadata }
+  return {
+    name,
+    retriable: staleMetadata || PASSES.has(code) || protocolErrors[name]?.canRetry === true,
+    staleMetadata,
+  }
 }
 
 const MQ_CODES: ReadonlyMap<number, MqErrorCode> = new Map<number, MqErrorCode>([
   ...([29, 30, 31, 53, 65] as const).map((code) => [code, 'MQ_KAFKA_FORBIDDEN'] as const),
-  ...([33, 34, 58] as const).map((code) => [code, 'MQ_KAFKA_AUTH_FAILED'] as const),
+  ...([33, 58] as const).map((code) => [code, 'MQ_KAFKA_AUTH_FAILED'] as const),
   ...([3, 100, 103] as const).map((code) => [code, 'MQ_TOPIC_MISSING'] as const),
   ...([10, 18] as const).map((code) => [code, 'MQ_MESSAGE_TOO_LARGE'] as const),
   ...([47, 90] as const).map((code) => [code, 'MQ_PRODUCER_FENCED'] as const),

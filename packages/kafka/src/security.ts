@@ -2,7 +2,7 @@
  * How a connection proves who it is, mapped to what the library and Node take.
  *
  * S1. The name in the certificate is always checked against the broker's address, unless the caller's own TLS options say otherwise.
- * S2. A secret may be a function, asked anew for every connection, so that it can be rotated.
+ * S2. A secret, and the TLS options as a whole, may be a function, asked anew for every connection, so that they can be rotated.
  * S3. No secret ever stands in an error or in `describe`.
  * S4. A broker refuses a bearer token inside an answer that looks like success; it is read as the refusal it is.
  */
@@ -14,6 +14,9 @@ import type { ConnectionOptions } from '@platformatic/kafka'
 export type { TlsOptions }
 
 export type Secret = string | (() => string | Promise<string>)
+
+/** By value, or by reference (S2). */
+export type TlsSource = TlsOptions | (() => TlsOptions | Promise<TlsOptions>)
 
 export type Sasl =
   | {
@@ -29,8 +32,8 @@ export type Sasl =
 
 export type Security =
   | { readonly protocol: 'plaintext' }
-  | { readonly protocol: 'tls'; readonly tls?: TlsOptions }
-  | { readonly protocol: 'sasl-plaintext' | 'sasl-tls'; readonly tls?: TlsOptions; readonly sasl: Sasl }
+  | { readonly protocol: 'tls'; readonly tls?: TlsSource }
+  | { readonly protocol: 'sasl-plaintext' | 'sasl-tls'; readonly tls?: TlsSource; readonly sasl: Sasl }
 
 /** Refuses what could never work, before the first connection. */
 export function checkSecurity(security: Security, cluster: string): void {
@@ -43,18 +46,30 @@ export function checkSecurity(security: Security, cluster: string): void {
   if (missing) throw new MqError('MQ_OPTION_INVALID', `Cluster ${cluster}: ${sasl.mechanism} needs a ${missing}`)
 }
 
-/** The library's options for one broker. */
-export function securityOptions(
+/** The library's options for one connection to one broker. */
+export async function securityOptions(
   security: Security,
   host: string,
-): Pick<ConnectionOptions, 'tls' | 'tlsServerName' | 'sasl'> {
+): Promise<Pick<ConnectionOptions, 'tls' | 'tlsServerName' | 'sasl'>> {
   const usesTls = security.protocol === 'tls' || security.protocol === 'sasl-tls'
-  const tls = usesTls ? { minVersion: 'TLSv1.2' as const, ...security.tls } : undefined
+  const tls = usesTls ? { minVersion: 'TLSv1.2' as const, ...(await tlsOf(security.tls)) } : undefined
   return {
     ...(tls === undefined ? {} : { tls }),
     // A server name is asked for by host names only: TLS forbids addresses there.
     ...(tls !== undefined && tls.servername === undefined && isIP(host) === 0 ? { tlsServerName: host } : {}),
     ...('sasl' in security ? { sasl: saslOptions(security.sasl) } : {}),
+  }
+}
+
+async function tlsOf(source: TlsSource | undefined): Promise<TlsOptions | undefined> {
+  if (typeof source !== 'function') return source
+  try {
+    return await source()
+  } catch (error) {
+    // A file that is being replaced is there again in a moment.
+    throw new MqError('MQ_KAFKA_UNREACHABLE', `the TLS options cannot be had: ${(error as Error).message}`, {
+      cause: error,
+    })
   }
 }
 

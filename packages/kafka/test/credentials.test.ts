@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { ClusterAddress, MqError } from '@mq/contract'
 import { securityOf } from '../src/credentials.ts'
+import { securityOptions } from '../src/security.ts'
 
 const address = (security: object): ClusterAddress =>
   ClusterAddress.parse({ name: 'main', bootstrap: ['127.0.0.1:9092'], ...security })
@@ -41,4 +45,28 @@ test('a missing credential is named with the place to set it, and no secret is t
       },
     )
   }
+})
+
+test('TLS options by reference and certificate files are asked for anew at every connection (S2, D3)', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'mq-certificates-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const files = { ca: join(folder, 'ca.pem'), cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') }
+  let asked = 0
+  const tls = () => ({ minVersion: 'TLSv1.3' as const, passphrase: `phrase${++asked}` })
+  const security = securityOf(address({ securityProtocol: 'tls' }), { tls, tlsFiles: files }, where)
+  await assert.rejects(
+    securityOptions(security, 'localhost'),
+    (error: unknown) => error instanceof MqError && error.code === 'MQ_KAFKA_UNREACHABLE' && error.retryable,
+  )
+  for (const turn of ['one', 'two']) {
+    for (const [field, path] of Object.entries(files)) await writeFile(path, `${field} ${turn}`)
+    const options = (await securityOptions(security, 'localhost')).tls
+    assert.deepEqual([options?.ca, options?.cert, options?.key].map(String), [
+      `ca ${turn}`,
+      `cert ${turn}`,
+      `key ${turn}`,
+    ])
+    assert.deepEqual([options?.minVersion, options?.passphrase], ['TLSv1.3', `phrase${asked}`])
+  }
+  assert.equal(asked, 3)
 })

@@ -12,9 +12,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { MqError } from '@mq/contract'
 import { findJava, type LocalCluster, startCluster } from '@mq/local'
-import { alterUserScramCredentialsV0 } from '@platformatic/kafka'
+import { alterUserScramCredentialsV0, type Connection } from '@platformatic/kafka'
 import { Admin } from '../src/admin.ts'
 import { Cluster } from '../src/cluster.ts'
+import { requestMetadata } from '../src/metadata-cache.ts'
 import type { Sasl, Security } from '../src/security.ts'
 
 const PASSWORD = 'correct-horse'
@@ -198,20 +199,44 @@ describe('a broker that asks for TLS and SASL', { timeout: 90_000 }, () => {
     )
   })
 
-  test('renews the login of a shared connection: requests go on over it, none fails and no second one is opened (P5)', async () => {
+  test('replaces a connection whose login ends: requests go on, none fails, and the old one is closed (P5, S1)', async () => {
     const cluster = plain(() => PASSWORD)
     await new Admin(cluster).describeCluster()
     const { nodeId } = kafka.brokers[0]!
-    const first = await cluster.connection(nodeId, 'admin')
-    const seen = new Set([first])
-    const endMs = performance.now() + 2.5 * REAUTH_MS
+    const seen = new Set<Connection>()
+    const own = new Set<Connection>()
+    own.add(await cluster.openConnection(nodeId, 'fetch', (successor) => void own.add(successor)))
     let requests = 0
-    while (performance.now() < endMs) {
-      seen.add(await cluster.connection(nodeId, 'admin'))
-      await cluster.metadata([], { refresh: true })
-      requests += 1
+    for (const endMs = performance.now() + 4 * REAUTH_MS; performance.now() < endMs; requests += 1) {
+      const [connection] = await Promise.all([
+        cluster.connection(nodeId, 'admin'),
+        cluster.metadata([], { refresh: true }),
+        requestMetadata([...own].at(-1)!, []),
+      ])
+      seen.add(connection)
+      await pause(1)
     }
     assert.ok(requests > 50, `${requests} requests`)
-    assert.equal(seen.size, 1)
+    for (const connections of [seen, own]) {
+      assert.ok(connections.size >= 4, `${connections.size} connections in four sessions`)
+      const old = [...connections].slice(0, -2)
+      while (old.some(({ socket }) => !socket.destroyed)) await pause(20)
+    }
+  })
+
+  test('is left alone by a shared connection that nobody uses: it gets no successor (P5)', async () => {
+    let logins = 0
+    const cluster = plain(() => {
+      logins += 1
+      return PASSWORD
+    })
+    const { nodeId } = kafka.brokers[0]!
+    const first = await cluster.connection(nodeId, 'produce')
+    const before = logins
+    while (first.isConnected()) await pause(50)
+    assert.equal(logins, before)
+    const next = await cluster.connection(nodeId, 'produce')
+    assert.notEqual(next, first)
+    await requestMetadata(next, [])
   })
 })
