@@ -15,10 +15,15 @@ export interface TestGroup {
   readonly files: readonly string[]
   /** How many files run at the same time. */
   readonly concurrency: number
+  /** Said before its first test. */
+  readonly title?: string
+  /** For its test processes, over the environment of this one. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
-const FILE_LIMIT_MS = 4 * 60_000
-const GROUP_LIMIT_MS = 14 * 60_000
+/** Only what hangs may reach these: a machine with other work makes every file several times slower than an idle one. */
+const FILE_LIMIT_MS = 8 * 60_000
+const GROUP_LIMIT_MS = 27 * 60_000
 const GUARD = new URL('./test-guard.ts', import.meta.url).href
 /** The closing lines in their order, and where `test:summary` counts them. */
 const CLOSING = [
@@ -60,14 +65,15 @@ export async function runTests(
   const report = async (event: RunnerEvent): Promise<void> => {
     if (!reporter.write(event)) await new Promise((resolve) => reporter.once('drain', resolve))
   }
-  for (const { files, concurrency } of groups) {
+  for (const { files, concurrency, title, env } of groups) {
     if (files.length === 0) continue
+    if (title !== undefined) await report({ type: 'test:diagnostic', data: { nesting: 0, message: title } })
     const events = run({
       files: [...files],
       cwd: root,
       concurrency,
       execArgv: ['--import', GUARD],
-      env: { ...process.env, MQ_TEST_FILE_LIMIT_MS: String(limits.fileMs) },
+      env: { ...process.env, ...env, MQ_TEST_FILE_LIMIT_MS: String(limits.fileMs) },
       signal: AbortSignal.timeout(limits.groupMs),
     })
     for await (const event of events as AsyncIterable<RunnerEvent>) {

@@ -7,19 +7,25 @@
  * Q3. All tests count in one summary, whose closing lines are the last that are printed. Two files run at a time. Those with Kafka
  *     come after the others: they mostly wait, for elections, sessions and retries, and two of them fit on two cores.
  * Q4. A run that found no test fails.
+ * Q5. What passes on the newest Kafka passes on those that people have: a whole run goes through the core (core-tests.ts) once more on an
+ *     older version, and `--kafka` runs the core alone on any.
  *
- * `--only TEXT`: only the checks and test files whose name contains it.
+ * `--only TEXT`: only the checks and test files whose name contains it, on the newest version.
+ * `--kafka VERSION`: only the core, on this version (`3.9.2`, `3.9.2-zk`).
  */
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { CORE_TESTS, OLDER_KAFKA } from './core-tests.ts'
 import { runTests, type TestGroup } from './run-tests.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const { values: flags } = parseArgs({ options: { only: { type: 'string' }, help: { type: 'boolean', short: 'h' } } })
-const only = flags.only
+const { values: flags } = parseArgs({
+  options: { only: { type: 'string' }, kafka: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+})
+const { only, kafka } = flags
 
 interface Check {
   readonly name: string
@@ -124,18 +130,20 @@ function line(state: string, name: string, tookMs: number): void {
   console.log(`${state.padEnd(6)} ${name} (${(tookMs / 1000).toFixed(1)} s)`)
 }
 
-/** Java, Maven and Kafka's jars are there afterwards, or the reason why not is returned. */
-async function prepareKafka(): Promise<
-  { readonly code: string; readonly message: string; readonly action: string } | undefined
-> {
+/** Java, Maven and the jars of this Kafka are there afterwards, or the reason why not is returned. */
+async function prepareKafka(
+  version: string | undefined,
+): Promise<{ readonly code: string; readonly message: string; readonly action: string } | undefined> {
   // Loaded late: a defect in it must not hide what the checks before have to say.
-  const { startCluster } = await import('@mq/local')
+  const { parseKafkaChoice, startCluster } = await import('@mq/local')
   const { MqError } = await import('@mq/contract')
   const started = performance.now()
   try {
+    const choice = parseKafkaChoice(version)
+    const onProgress = (message: string) => console.log(`       ${message}`)
     // A whole start, so that fetching and preparing count here and not against the first test.
-    await (await startCluster({ name: 'warm-up', onProgress: (message) => console.log(`       ${message}`) })).stop()
-    line('ok', 'Java, Maven and Apache Kafka', performance.now() - started)
+    await (await startCluster({ name: 'warm-up', ...choice, onProgress })).stop()
+    line('ok', `Java, Maven and Apache Kafka ${choice.version} (${choice.mode})`, performance.now() - started)
     return undefined
   } catch (error) {
     if (!(error instanceof MqError)) throw error
@@ -151,9 +159,19 @@ function shout(...lines: string[]): void {
 
 async function main(): Promise<number> {
   if (flags.help === true) {
-    console.log('mq test [--only TEXT]\n\nMQ_TEST_WITHOUT_KAFKA=1 leaves out the tests on real Kafka.')
+    console.log(
+      [
+        'mq test [--only TEXT] [--kafka VERSION]',
+        '',
+        '--only TEXT      only the checks and test files whose name contains TEXT',
+        '--kafka VERSION  only the core of the tests on real Kafka, on this version, such as 3.9.2 or 3.9.2-zk (with ZooKeeper)',
+        '',
+        'MQ_TEST_WITHOUT_KAFKA=1 leaves out the tests on real Kafka.',
+      ].join('\n'),
+    )
     return 0
   }
+  if (kafka !== undefined) return await testOn(kafka)
   const failures = await runChecks(checks.filter((check) => only === undefined || check.name.includes(only)))
   if (failures > 0) {
     console.log(`\n${failures} check(s) failed; the tests were not run.`)
@@ -172,6 +190,7 @@ async function main(): Promise<number> {
     .filter((file) => only === undefined || file.includes(only))
     .sort()
   const withKafka = files.filter((file) => file.endsWith('.kafka.test.ts'))
+  const core = only === undefined ? withKafka.filter((file) => CORE_TESTS.includes(file)) : []
   const groups: TestGroup[] = [{ files: files.filter((file) => !withKafka.includes(file)), concurrency: 2 }]
   const remarks: string[] = []
   if (withKafka.length > 0) {
@@ -181,13 +200,14 @@ async function main(): Promise<number> {
       )
       shout(...remarks, 'What they hold is not tested by this run.')
     } else {
-      const problem = await prepareKafka()
-      if (problem !== undefined) {
+      for (const version of core.length > 0 ? [undefined, OLDER_KAFKA] : [undefined]) {
+        const problem = await prepareKafka(version)
+        if (problem === undefined) continue
         console.log(`    ${problem.code}: ${problem.message}\n    ${problem.action}`)
         console.log('  or leave out the tests on real Kafka, knowingly: MQ_TEST_WITHOUT_KAFKA=1 ./mq test')
         return 1
       }
-      groups.push({ files: withKafka, concurrency: 2 })
+      groups.push({ files: withKafka, concurrency: 2 }, coreGroup(core, OLDER_KAFKA))
     }
   }
   if (files.length === 0) {
@@ -196,6 +216,25 @@ async function main(): Promise<number> {
     return 1
   }
   return (await runTests(root, groups, remarks)) ? 0 : 1
+}
+
+function coreGroup(files: readonly string[], version: string): TestGroup {
+  return { files, concurrency: 2, title: `the core on Kafka ${version}`, env: { MQ_KAFKA_VERSION: version } }
+}
+
+/** The core alone, on one version. */
+async function testOn(version: string): Promise<number> {
+  const files = CORE_TESTS.filter((file) => only === undefined || file.includes(only))
+  if (files.length === 0) {
+    console.log(`No file of the core has '${only}' in its name.`)
+    return 1
+  }
+  const problem = await prepareKafka(version)
+  if (problem !== undefined) {
+    console.log(`    ${problem.code}: ${problem.message}\n    ${problem.action}`)
+    return 1
+  }
+  return (await runTests(root, [coreGroup(files, version)])) ? 0 : 1
 }
 
 process.exitCode = await main()

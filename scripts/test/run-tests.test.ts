@@ -1,10 +1,12 @@
 /** Invariants N1 to N3 (run-tests.ts), on planted test files, each in a process of its own. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { CORE_TESTS } from '../core-tests.ts'
+import type { TestGroup } from '../run-tests.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 const scratch = mkdtempSync(join(tmpdir(), 'mq-run-tests-'))
@@ -22,17 +24,18 @@ plant('crash.test.mjs', "test('dies', () => { process.exit(3) })")
 plant('hang.test.mjs', "test('waits', async () => { await new Promise((resolve) => setTimeout(resolve, 1e8)) })")
 plant('open.test.mjs', "test('passes', () => { setInterval(() => {}, 1000) })")
 plant('block.test.mjs', "test('spins', () => { for (;;); })")
+plant('env.test.mjs', "test('is told', (t) => { if (process.env.PLANTED !== 'yes') throw new Error('not told') })")
 plant('broken.test.mjs', 'import "./no-such-file.mjs"')
 
 let drivers = 0
 
 async function running(
-  groups: readonly (readonly string[])[],
+  groups: readonly (readonly string[] | Omit<TestGroup, 'concurrency'>)[],
   remarks: readonly string[] = [],
 ): Promise<{ ok: boolean; lines: string[] }> {
   const program = `
     import { runTests } from ${JSON.stringify(new URL('../run-tests.ts', import.meta.url).href)}
-    const groups = ${JSON.stringify(groups.map((files) => ({ files, concurrency: 2 })))}
+    const groups = ${JSON.stringify(groups.map((group) => ({ ...('files' in group ? group : { files: group }), concurrency: 2 })))}
     const ok = await runTests(${JSON.stringify(scratch)}, groups, ${JSON.stringify(remarks)}, { fileMs: 2000, groupMs: 8000 })
     process.exitCode = ok ? 0 : 1
   `
@@ -90,4 +93,16 @@ for (const [file, what] of [
 
 test('a run without a single test fails', TIMEOUT, async () => {
   assert.equal((await running([[], []])).ok, false)
+})
+
+test('a group gives its tests an environment of their own, and its title stands before them', TIMEOUT, async () => {
+  const title = 'the core on Kafka 0.0.0'
+  const { ok, lines } = await running([['good.test.mjs'], { files: ['env.test.mjs'], title, env: { PLANTED: 'yes' } }])
+  assert.equal(ok, true, lines.join('\n'))
+  const at = (text: string): number => lines.findIndex((line) => line.includes(text))
+  assert.ok(at('two') < at(title) && at(title) < at('is told'), lines.join('\n'))
+})
+
+test('every file of the core is there', () => {
+  for (const file of CORE_TESTS) assert.ok(existsSync(new URL(`../../${file}`, import.meta.url)), file)
 })

@@ -27,9 +27,9 @@ describe('a survey of a cluster of one broker', { timeout: 90_000 }, () => {
   before(async () => {
     kafka = await startCluster({
       name: 'survey',
+      authorizer: true,
       configs: {
         'offsets.topic.num.partitions': '2',
-        'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
         'allow.everyone.if.no.acl.found': 'true',
       },
     })

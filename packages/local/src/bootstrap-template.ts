@@ -37,6 +37,7 @@ export async function bootstrapTemplate(install: KafkaInstall, features: string 
         version,
         metadata: { mode: 'kraft', voters: [{ nodeId: 1, controllerPort: ports.controller }] },
         brokers: 1,
+        authorizer: false,
         logFolder: join(scratch, 'data'),
         overrides: {},
       }),

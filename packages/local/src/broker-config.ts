@@ -6,7 +6,7 @@
  *     CLIENT alone.
  * S2. Durability is that of a real cluster of the size: three brokers mean three replicas, two in sync; only sizes are made small.
  * S3. A topic exists only when somebody made it: automatic creation is off.
- * S4. A version is given only the settings it knows, and only those of its metadata mode.
+ * S4. A version is given only the settings it knows (those of the caller, too), and only those of its metadata mode.
  */
 import { isKafkaAtLeast } from './kafka-version.ts'
 
@@ -26,6 +26,8 @@ export interface BrokerConfig {
   /** How many brokers the cluster has. */
   readonly brokers: number
   readonly logFolder: string
+  /** Rights are checked. */
+  readonly authorizer: boolean
   readonly overrides: Readonly<Record<string, string>>
 }
 
@@ -35,6 +37,17 @@ export type MetadataPlace =
   | { readonly mode: 'zookeeper'; readonly port: number }
 
 type Settings = Record<string, string | number | boolean>
+
+/** Settings of newer versions, by how their names begin, and the version that brought them. */
+const SINCE: readonly (readonly [prefix: string, version: string])[] = [
+  ['group.consumer.', '3.7.0'],
+  ['telemetry.', '3.7.0'],
+  ['share.', '4.0.0'],
+]
+const AUTHORIZERS = {
+  kraft: 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+  zookeeper: 'kafka.security.authorizer.AclAuthorizer',
+} as const
 
 export const HOST = '127.0.0.1'
 
@@ -58,11 +71,9 @@ export function serverProperties(config: BrokerConfig): string {
     'transaction.state.log.replication.factor': replicas,
     'transaction.state.log.min.isr': inSync,
     'transaction.state.log.num.partitions': 4,
-    ...(isKafkaAtLeast(config.version, '4.0.0') && {
-      'share.coordinator.state.topic.replication.factor': replicas,
-      'share.coordinator.state.topic.min.isr': inSync,
-      'share.coordinator.state.topic.num.partitions': 4,
-    }),
+    'share.coordinator.state.topic.replication.factor': replicas,
+    'share.coordinator.state.topic.min.isr': inSync,
+    'share.coordinator.state.topic.num.partitions': 4,
     'group.initial.rebalance.delay.ms': 0,
 
     'num.network.threads': 2,
@@ -76,10 +87,14 @@ export function serverProperties(config: BrokerConfig): string {
     'offsets.load.buffer.size': 1024 * 1024,
     'transaction.state.log.load.buffer.size': 1024 * 1024,
     'socket.request.max.bytes': 100 * 1024 * 1024,
-    ...(isKafkaAtLeast(config.version, '3.7.0') && { 'telemetry.max.bytes': 1024 * 1024 }),
+    'telemetry.max.bytes': 1024 * 1024,
+    ...(config.authorizer && { 'authorizer.class.name': AUTHORIZERS[config.metadata.mode] }),
     ...config.overrides,
   }
+  const isKnown = (name: string): boolean =>
+    SINCE.every(([prefix, version]) => !name.startsWith(prefix) || isKafkaAtLeast(config.version, version))
   return `${Object.entries(properties)
+    .filter(([name]) => isKnown(name))
     .map(([name, value]) => `${name}=${escapeValue(String(value))}`)
     .join('\n')}\n`
 }

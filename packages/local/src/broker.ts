@@ -55,6 +55,7 @@ export interface BrokerOptions {
   readonly seat: BrokerSeat
   readonly brokers: number
   readonly metadata: MetadataPlace
+  readonly authorizer: boolean
   readonly advertisedPort: number
   readonly proxy?: TcpProxy | undefined
   readonly configs: Readonly<Record<string, string>>
@@ -113,6 +114,7 @@ export class Broker implements LocalBroker {
         version: install.version,
         metadata: this.#options.metadata,
         brokers: this.#options.brokers,
+        authorizer: this.#options.authorizer,
         logFolder: dataFolder(seat),
         overrides: this.#options.configs,
       }),

@@ -55,6 +55,7 @@ async function make(
     const broker = new Broker({
       seat,
       brokers: 1,
+      authorizer: false,
       metadata: { mode: 'kraft', voters: [{ nodeId: seat.nodeId, controllerPort: seat.ports.controller }] },
       advertisedPort: seat.ports.client,
       configs: {},

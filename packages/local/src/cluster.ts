@@ -14,6 +14,7 @@ import { MqError } from '@mq/contract'
 import { bootstrapTemplate } from './bootstrap-template.ts'
 import { Broker, type BrokerSoftware, type LocalBroker } from './broker.ts'
 import { HOST, type MetadataPlace } from './broker-config.ts'
+import { finalisedFeatures } from './broker-features.ts'
 import { classArchiveFlags } from './class-archive.ts'
 import { type BrokerSeat, clusterIdOnDisk, noteInClusterFolder, openClusterFolder } from './cluster-folder.ts'
 import { type FeatureWish, upgradeFeatures } from './feature-command.ts'
@@ -31,6 +32,7 @@ import { Watchdog } from './watchdog.ts'
 import { Zookeeper } from './zookeeper.ts'
 
 const START_ATTEMPTS = 3
+const FEATURES_TIMEOUT_MS = 10_000
 
 export interface StartClusterOptions {
   /** For people: folder names and messages. */
@@ -46,6 +48,8 @@ export interface StartClusterOptions {
   readonly dataDir?: string
   /** Broker settings by their Kafka names, over the ones chosen here. Client listener: `CLIENT`. */
   readonly configs?: Readonly<Record<string, string>>
+  /** Rights are checked, by the authorizer that belongs to the metadata mode. */
+  readonly authorizer?: boolean
   /** Puts a fault proxy before every broker; clients are told its address instead of the broker's. */
   readonly proxy?: boolean
   /** Default 256, which holds a broker within 320 MB of memory. */
@@ -69,6 +73,10 @@ export interface LocalCluster {
   readonly folder: string
   /** Raises the finalised features (metadata.version and others), as at the end of a rolling upgrade. */
   upgradeFeatures(wish: FeatureWish): Promise<void>
+  /** The finalised features, as the first broker tells them. */
+  features(): Promise<ReadonlyMap<string, number>>
+  /** Why a test that needs this feature cannot run here; undefined when it can. */
+  lacks(feature: string, level?: number): Promise<string | undefined>
   /** Ends every broker; with `dataDir` in order, so that nothing needs recovery at the next start. Idempotent. */
   stop(): Promise<void>
 }
@@ -154,6 +162,7 @@ async function prepare(preparation: Preparation): Promise<Cluster> {
           seat,
           brokers: seats.length,
           metadata,
+          authorizer: options.authorizer === true,
           advertisedPort: options.proxy === true ? seat.proxyPort : seat.ports.client,
           proxy:
             options.proxy === true ? new TcpProxy(seat.proxyPort, { host: HOST, port: seat.ports.client }) : undefined,
@@ -237,6 +246,17 @@ class Cluster implements LocalCluster {
     if (seat === undefined || newest === undefined) return
     const { install } = await this.#preparation.softwareOf(newest)
     await upgradeFeatures(install, `${HOST}:${seat.ports.internal}`, wish)
+  }
+
+  async features(): Promise<ReadonlyMap<string, number>> {
+    return await finalisedFeatures(this.#seats[0]?.ports.internal ?? 0, FEATURES_TIMEOUT_MS)
+  }
+
+  async lacks(feature: string, level = 1): Promise<string | undefined> {
+    const found = (await this.features()).get(feature)
+    if (found !== undefined && found >= level) return undefined
+    const { version, mode } = this.kafka
+    return `Kafka ${version} (${mode}) has ${found === undefined ? `no finalised feature ${feature}` : `${feature} ${found}, not ${level}`}`
   }
 
   /** After a failed start. Logs stay, because the error names them. */

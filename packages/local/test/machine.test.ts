@@ -112,6 +112,7 @@ function properties(
             voters: Array.from({ length: brokers }, (_, index) => ({ nodeId: index + 1, controllerPort: 13 + index })),
           },
     brokers,
+    authorizer: false,
     logFolder: '/somewhere',
     overrides,
   })
@@ -171,9 +172,10 @@ test('what is no version, is too old, or lacks the mode is refused with its reas
 })
 
 test('a version is given only the settings it knows', () => {
-  const old = properties(1, {}, '2.8.2-zk')
+  const old = properties(1, { 'group.consumer.session.timeout.ms': '6000' }, '2.8.2-zk')
   assert.equal(old.get('zookeeper.connect'), '127.0.0.1:13')
-  for (const name of old.keys()) assert.doesNotMatch(name, /^(?:process|node|controller|share|telemetry)\./)
+  for (const name of old.keys())
+    assert.doesNotMatch(name, /^(?:process|node|controller|share|telemetry|group\.consumer)\./)
   assert.equal(old.get('listeners'), 'CLIENT://127.0.0.1:11,INTERNAL://127.0.0.1:12')
   assert.ok(!properties(1, {}, '3.9.2').has('share.coordinator.state.topic.min.isr'))
   assert.equal(properties(3, {}, '3.9.2-zk').get('min.insync.replicas'), '2')
