@@ -1,5 +1,5 @@
 /** One mQ ID for people: what was asked, what mQ chose and why, and what it measures. */
-import { formatDurationMs, type Intent, type MqIdDetail } from '@mq/contract'
+import { formatDurationMs, type GroupLag, type Intent, type MqIdDetail } from '@mq/contract'
 import type { Colors } from './io.ts'
 import { fields, table } from './output.ts'
 import { formatAge, formatBytes, formatCount, formatMs, formatRate } from './units.ts'
@@ -18,6 +18,7 @@ export function describeText(
     section('What mQ chose, and why', choicesText(detail, colors, width - 2), colors),
     section('Epochs', epochsText(detail, colors), colors),
     section('Traffic', trafficText(detail, colors), colors),
+    ...(detail.groups.length === 0 ? [] : [section('Groups', groupsText(detail, colors, nowMs), colors)]),
   ]
   return parts.join('\n')
 }
@@ -102,18 +103,62 @@ function trafficText(detail: MqIdDetail, colors: Colors): string {
     ['batches', batchesText(traffic.recordsIn, traffic.batches)],
     ['send latency', percentiles(traffic.sendP50Ms, traffic.sendP99Ms)],
   ]
-  if (traffic.groups.length === 0) return fields(rows, colors)
-  const groups = table(
-    [{ head: 'GROUP' }, { head: 'HANDLED', align: 'right' }, { head: 'END TO END' }, { head: 'LAG', align: 'right' }],
-    traffic.groups.map((group) => [
-      group.group,
-      formatCount(group.records),
-      percentiles(group.endToEndP50Ms, group.endToEndP99Ms),
-      group.lagRecords === null ? '-' : formatCount(group.lagRecords),
-    ]),
+  return fields(rows, colors)
+}
+
+/** From the brokers, whether or not a client of a group runs. */
+function groupsText(detail: MqIdDetail, colors: Colors, nowMs: number): string {
+  const told = new Map(detail.traffic?.groups.map((group) => [group.group, group]))
+  const rows = detail.groups.map((group) => {
+    const handled = group.foreign ? undefined : told.get(group.group)
+    return [
+      group.foreign ? `${group.group} (not of mQ)` : group.group,
+      group.members === null ? '?' : formatCount(group.members),
+      handled === undefined ? '-' : formatCount(handled.records),
+      percentiles(handled?.endToEndP50Ms ?? null, handled?.endToEndP99Ms ?? null),
+      group.lagRecords === null ? 'unknown' : formatCount(group.lagRecords),
+      lagTimeText(group),
+      [sparkline(group.recent), group.trend].filter((part) => part !== null && part !== '').join(' '),
+    ]
+  })
+  const notes = detail.groups.flatMap(({ group, problem, lostRecords, seenAtMs }) => [
+    ...(problem === null ? [] : [`${group}: ${problem}`]),
+    ...(lostRecords === 0 ? [] : [`${group}: retention removed ${formatCount(lostRecords)} records it had not read`]),
+    ...(seenAtMs === null || nowMs - seenAtMs < 60_000 ? [] : [`${group}: seen ${formatAge(nowMs - seenAtMs)} ago`]),
+  ])
+  const view = table(
+    [
+      { head: 'GROUP' },
+      { head: 'MEMBERS', align: 'right' },
+      { head: 'HANDLED', align: 'right' },
+      { head: 'END TO END' },
+      { head: 'LAG', align: 'right' },
+      { head: 'BEHIND', align: 'right' },
+      { head: 'LAST HOUR' },
+    ],
+    rows,
     colors,
   )
-  return `${fields(rows, colors)}\n\n${indent(groups)}`
+  return indent([view, ...notes.map((note) => colors.yellow(note))].join('\n'))
+}
+
+function lagTimeText({ lagMs, lagAtLeastMs }: GroupLag): string {
+  if (lagMs !== null) return lagMs === 0 ? '0' : formatAge(lagMs)
+  return lagAtLeastMs === null ? 'unknown' : `>= ${formatAge(lagAtLeastMs)}`
+}
+
+const BARS = '▁▂▃▄▅▆▇█'
+
+/** At most 20 bars, each the most of its minutes; a gap where nothing was known. */
+export function sparkline(values: readonly (number | null)[]): string {
+  const step = Math.ceil(values.length / 20)
+  const bars: (number | null)[] = []
+  for (let start = 0; start < values.length; start += step) {
+    const known = values.slice(start, start + step).filter((value) => value !== null)
+    bars.push(known.length === 0 ? null : Math.max(...known))
+  }
+  const most = Math.max(1, ...bars.map((bar) => bar ?? 0))
+  return bars.map((bar) => (bar === null ? ' ' : BARS[Math.ceil((bar / most) * (BARS.length - 1))])).join('')
 }
 
 export function bytesText(recordBytes: number, wireBytes: number): string {

@@ -59,6 +59,7 @@ export {
   Retention,
 } from './intent.ts'
 export { describeIssues } from './issues.ts'
+export { GroupLag, GroupLagDetail, LagPoint, LagTrend, PartitionLag } from './lag.ts'
 export {
   EpochTally,
   ForeignProducer,

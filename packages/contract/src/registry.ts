@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { ClusterAddress, ConsumerSettings, Epoch, ProducerSettings } from './binding.ts'
 import { ClusterEconomics } from './cluster-economics.ts'
 import { Intent } from './intent.ts'
+import { GroupLag } from './lag.ts'
 import { MqId, Name } from './mq-id.ts'
 
 export const ClusterStatus = z.enum(['unknown', 'up', 'unreachable'])
@@ -68,11 +69,13 @@ export const MqIdDetail = MqIdSummary.extend({
           records: z.number(),
           endToEndP50Ms: z.number().nullable(),
           endToEndP99Ms: z.number().nullable(),
-          lagRecords: z.number().nullable(),
+          lagRecords: z.number().nullable().describe('From the brokers; the same as in groups below'),
         }),
       ),
     })
-    .nullable(),
+    .nullable()
+    .describe('The last minute; null when nothing reported and no group is known'),
+  groups: z.array(GroupLag).default([]).describe('Every group with a place in a live epoch, whether or not it runs'),
 })
 export type MqIdDetail = z.output<typeof MqIdDetail>
 

@@ -12,6 +12,7 @@ import { Budget, BudgetRequest, CostQuery, CostReport } from './cost.ts'
 import { Decision, DecisionState, Outlook } from './decision.ts'
 import { Explanation, WhatIf, WhatIfAnswer } from './explain.ts'
 import { Declaration, Intent } from './intent.ts'
+import { GroupLagDetail } from './lag.ts'
 import { Migration, MigrationPlan, MigrationRequest } from './migration.ts'
 import { MqId, Name } from './mq-id.ts'
 import { EffectivePolicy, PolicyRule, PolicyScope } from './policy.ts'
@@ -112,6 +113,13 @@ export const routes = {
     summary: 'One mQ ID: intent, choices, epochs, traffic',
     params: IdParams,
     response: MqIdDetail,
+  },
+  getLag: {
+    method: 'GET',
+    path: '/v1/ids/:id/lag',
+    summary: 'How far each group of an mQ ID is behind, by partition, with its history',
+    params: IdParams,
+    response: z.object({ groups: z.array(GroupLagDetail) }),
   },
   putId: {
     method: 'PUT',

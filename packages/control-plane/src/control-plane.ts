@@ -16,6 +16,8 @@ import { configurationOf, logBytesOf, type SeenLog } from './decisions/world-vie
 import { checkExposure } from './http/guard.ts'
 import { createHandlers } from './http/handlers.ts'
 import { createServer } from './http/server.ts'
+import { LAG_EVERY_DEV_MS, LAG_EVERY_MS, LagWatch } from './lag/lag-watch.ts'
+import type { readPositions } from './lag/positions.ts'
 import { createLogger, errorFacts, type Logger } from './logger.ts'
 import { devTimes, type LoopTimes, usualTimes } from './loops/times.ts'
 import { Metrics } from './metrics.ts'
@@ -76,6 +78,10 @@ export interface ControlPlaneOptions {
   readonly checkEveryMs?: number
   /** How often clusters are looked at for what they cost. Default 60,000, in dev timing 10,000. */
   readonly observeEveryMs?: number
+  /** How often brokers are asked where groups stand. Default 15,000, in dev timing 2,000. */
+  readonly lagEveryMs?: number
+  /** How brokers are asked where groups stand; tests bring their own. */
+  readonly readPositions?: typeof readPositions
   /** `dev`: changes are tried and judged within minutes, on little traffic. Default `usual`. */
   readonly timing?: 'usual' | 'dev'
   /** Waits of the loops that differ from those of the timing. */
@@ -110,6 +116,7 @@ export interface Assembled {
   readonly deciding: Deciding
   readonly twins: Twins
   readonly costing: Costing
+  readonly lagWatch: LagWatch
   close(): Promise<void>
 }
 
@@ -188,6 +195,15 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       constants: (name) => calibrations.constants(name),
       observeEveryMs: options.observeEveryMs ?? (options.timing === 'dev' ? OBSERVE_EVERY_DEV_MS : OBSERVE_EVERY_MS),
     })
+    const lagWatch = await LagWatch.load({
+      store,
+      registry,
+      openCluster,
+      deps,
+      logger,
+      everyMs: options.lagEveryMs ?? (options.timing === 'dev' ? LAG_EVERY_DEV_MS : LAG_EVERY_MS),
+      ...(options.readPositions === undefined ? {} : { read: options.readPositions }),
+    })
     const clusterModels = (): ClusterModel[] =>
       registry.clusters().map((record) => {
         const { name } = record.address
@@ -256,6 +272,15 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
           .filter((record) => record.state === 'active')
           .map(({ id }) => ({ id, messagesPerSecond: traffic.messagesPerSecond(id) })),
       storeFailing: () => store.lastFailure !== undefined,
+      groups: () =>
+        registry.all().flatMap((record) =>
+          record.state !== 'active'
+            ? []
+            : lagWatch.book
+                .groups(record)
+                .filter(({ foreign }) => !foreign)
+                .map((group) => ({ id: record.id, ...group })),
+        ),
     })
     const handlers = createHandlers({
       version,
@@ -277,6 +302,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       budgets: costing.budgets,
       clusterModels,
       seenLog,
+      lagBook: lagWatch.book,
     })
     const app = await createServer({
       token: options.token,
@@ -304,9 +330,11 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     if (options.openAdmin === undefined || options.openCluster !== undefined) twins.start()
     // Fake clusters of tests have nothing to look at.
     if (options.openAdmin === undefined || options.openCluster !== undefined) costing.watcher.start()
+    if (options.openAdmin === undefined || options.openCluster !== undefined) lagWatch.start()
     let closing: Promise<void> | undefined
     const shutDown = async (): Promise<void> => {
       await costing.watcher.close()
+      await lagWatch.close().catch((error: unknown) => logger.warn(errorFacts(error), 'lag histories were lost'))
       await twins.close()
       await deciding.engine.close()
       await migrator.close()
@@ -338,6 +366,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       deciding,
       twins,
       costing,
+      lagWatch,
       close: () => {
         closing ??= close()
         return closing

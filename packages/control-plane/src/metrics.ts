@@ -16,6 +16,16 @@ export interface MetricsSource {
   clusters(): { name: string; up: boolean; brokers: number | null }[]
   ids(): { id: string; messagesPerSecond: number | null }[]
   storeFailing(): boolean
+  /** Only groups of mQ; what is null is not shown. */
+  groups(): MeasuredGroup[]
+}
+
+export interface MeasuredGroup {
+  readonly id: string
+  readonly group: string
+  readonly members: number | null
+  readonly lagRecords: number | null
+  readonly lagMs: number | null
 }
 
 export class Metrics {
@@ -82,6 +92,30 @@ export class Metrics {
         }
       },
     })
+    const groupGauge = (name: string, help: string, read: (group: MeasuredGroup) => number | null): void => {
+      new Gauge({
+        name,
+        help,
+        labelNames: ['mq_id', 'group'],
+        registers,
+        collect() {
+          this.reset()
+          for (const one of source.groups()) {
+            const value = read(one)
+            if (value !== null) this.set({ mq_id: one.id, group: one.group }, value)
+          }
+        },
+      })
+    }
+    groupGauge(
+      'mq_group_lag_records',
+      'Records a group is behind; not there while it is not known',
+      (one) => one.lagRecords,
+    )
+    groupGauge('mq_group_lag_seconds', 'How long ago the record a group stands at came in', (one) =>
+      one.lagMs === null ? null : one.lagMs / 1_000,
+    )
+    groupGauge('mq_group_members', 'Clients in a group', (one) => one.members)
   }
 
   get contentType(): string {

@@ -90,8 +90,9 @@ test('the reports of many processes add up to the traffic of an mQ ID', TIMEOUT,
     ]),
     [
       ['audit', 6_000, null],
-      ['billing', 6_000, 14],
+      ['billing', 6_000, null],
     ],
+    'how far a group is behind is for the brokers to say',
   )
   const metrics = (await plane.call('GET', '/metrics')).text
   assert.match(metrics, /mq_id_messages_per_second\{mq_id="orders\.placed"\} 200/)

@@ -4,6 +4,7 @@
 import {
   type ClusterAddress,
   type Declaration,
+  type GroupLag,
   Intent,
   isUnderWay,
   MqError,
@@ -20,6 +21,7 @@ import type { Costs } from '../cost/costs.ts'
 import type { Deciding } from '../decisions/assemble.ts'
 import { viewOf as decisionView } from '../decisions/record.ts'
 import type { SeenLog } from '../decisions/world-view.ts'
+import type { LagBook } from '../lag/lag-book.ts'
 import type { Ledger } from '../migration/ledger.ts'
 import type { Migrator } from '../migration/migrator.ts'
 import { viewOf } from '../migration/view.ts'
@@ -33,6 +35,7 @@ import type { Registry } from '../registry/registry.ts'
 import type { Restored } from '../restored.ts'
 import type { Store } from '../store/store.ts'
 import type { EpochUse } from '../telemetry/epoch-use.ts'
+import { emptySlice } from '../telemetry/slice.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
 import type { Twins } from '../twin/twins.ts'
 import { costHandlers } from './cost-handlers.ts'
@@ -40,6 +43,7 @@ import { type ExplainServices, explainHandlers } from './explain-handlers.ts'
 
 /** Declarations made true at the same time. */
 const APPLY_WIDTH = 8
+const MINUTE_MS = 60_000
 
 export interface Services {
   readonly version: string
@@ -62,6 +66,7 @@ export interface Services {
   readonly twins: Twins
   readonly clusterModels: ExplainServices['clusterModels']
   readonly seenLog: SeenLog
+  readonly lagBook: LagBook
 }
 
 type Parsed<N extends RouteName, K extends string> =
@@ -134,6 +139,7 @@ export function createHandlers(services: Services): Handlers {
       warnings: (await services.costs.warnings()).flatMap(({ warning }) => warning ?? []),
     }),
     getId: async ({ params }) => detail(services, params.id),
+    getLag: async ({ params }) => ({ groups: services.lagBook.details(activeOf(services, params.id)) }),
     putId: async ({ params, body }) => {
       await provisioner.declare(params.id, body.intent, 'apply', 'api')
       return detail(services, params.id)
@@ -317,10 +323,9 @@ async function budgetWarnings({ costs }: Services, record: ActiveId): Promise<st
 }
 
 async function detail(services: Services, id: string): Promise<MqIdDetail> {
-  const record = services.registry.get(id)
-  if (record?.state === 'deleted') throw deletedError(id)
-  if (record?.state !== 'active') throw unknownError(id)
+  const record = activeOf(services, id)
   const { spec } = record
+  const groups = services.lagBook.groups(record)
   return {
     ...summary(services, record),
     intent: spec.intent,
@@ -337,30 +342,39 @@ async function detail(services: Services, id: string): Promise<MqIdDetail> {
         ? []
         : [`a change (${record.pending.kind}) was begun and is finished as soon as it can be`]),
     ],
-    traffic: trafficOf(services, id),
+    traffic: trafficOf(services, id, groups),
+    groups,
   }
 }
 
-function trafficOf(services: Services, id: string): MqIdDetail['traffic'] {
+function activeOf({ registry }: Services, id: string): ActiveId {
+  const record = registry.get(id)
+  if (record?.state === 'deleted') throw deletedError(id)
+  if (record?.state !== 'active') throw unknownError(id)
+  return record
+}
+
+/** A group that does not run still has a place, and is behind: it stands here, too. */
+function trafficOf(services: Services, id: string, known: readonly GroupLag[]): MqIdDetail['traffic'] {
   const minute = services.traffic.lastMinute(id)
-  if (minute === null) return null
-  const { producer, sendLatency, groups } = minute.slice
+  if (minute === null && known.length === 0) return null
+  const { producer, sendLatency, groups } = minute?.slice ?? emptySlice()
+  const lags = new Map(known.map(({ group, lagRecords }) => [group, lagRecords]))
+  const names = new Set([...groups.keys(), ...known.flatMap(({ group, foreign }) => (foreign ? [] : [group]))])
   return {
-    windowMs: minute.windowMs,
+    windowMs: minute?.windowMs ?? MINUTE_MS,
     recordsIn: producer.records,
     recordBytesIn: producer.recordBytes,
     wireBytesIn: producer.wireBytes,
     batches: producer.batches,
     sendP50Ms: sendLatency.quantileMs(0.5),
     sendP99Ms: sendLatency.quantileMs(0.99),
-    groups: [...groups]
-      .map(([group, { counts, endToEnd }]) => ({
-        group,
-        records: counts.records,
-        endToEndP50Ms: endToEnd.quantileMs(0.5),
-        endToEndP99Ms: endToEnd.quantileMs(0.99),
-        lagRecords: minute.lag.get(group) ?? null,
-      }))
-      .sort((a, b) => (a.group < b.group ? -1 : 1)),
+    groups: [...names].toSorted().map((group) => ({
+      group,
+      records: groups.get(group)?.counts.records ?? 0,
+      endToEndP50Ms: groups.get(group)?.endToEnd.quantileMs(0.5) ?? null,
+      endToEndP99Ms: groups.get(group)?.endToEnd.quantileMs(0.99) ?? null,
+      lagRecords: lags.get(group) ?? null,
+    })),
   }
 }

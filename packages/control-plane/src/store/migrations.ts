@@ -226,6 +226,17 @@ const lateEpochs: Migration = {
   },
 }
 
+const lagHistories: Migration = {
+  up: async (db) => {
+    await db.schema
+      .createTable('lag_histories')
+      .addColumn('mq_id', 'text', (column) => column.primaryKey())
+      .addColumn('data', 'blob', (column) => column.notNull())
+      .addColumn('saved_at_ms', 'bigint', (column) => column.notNull())
+      .execute()
+  },
+}
+
 /** Applied in the order of their names; one with a lower number may come to a store later than one with a higher. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-registry': first,
@@ -237,4 +248,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0006-twins': twins,
   '0007-costs': costs,
   '0008-traffic-tables': trafficTables,
+  '0009-lag-histories': lagHistories,
 }

@@ -167,6 +167,13 @@ export interface BudgetsTable {
   set_at_ms: number
 }
 
+export interface LagHistoriesTable {
+  mq_id: string
+  /** Where logs ended and how far groups were behind over time, packed (lag/lag-store.ts). */
+  data: Uint8Array
+  saved_at_ms: number
+}
+
 export interface Tables {
   meta: MetaTable
   clusters: ClustersTable
@@ -185,4 +192,5 @@ export interface Tables {
   calibrations: CalibrationsTable
   cost_hours: CostHoursTable
   budgets: BudgetsTable
+  lag_histories: LagHistoriesTable
 }

@@ -130,7 +130,7 @@ export class Traffic {
   }
 
   /** The last minute of an mQ ID, or null when nothing reported. */
-  lastMinute(mqId: string): { windowMs: number; slice: Slice; lag: Map<string, number> } | null {
+  lastMinute(mqId: string): { windowMs: number; slice: Slice } | null {
     const traffic = this.#ids.get(mqId)
     if (traffic === undefined) return null
     const now = this.#options.deps.clock.nowMs()
@@ -143,16 +143,7 @@ export class Traffic {
       mergeSlice(slice, one)
     }
     if (!any) return null
-    const lag = new Map<string, number>()
-    for (const [group, instances] of traffic.readers) {
-      const fresh = [...instances.values()].filter((one) => one.records !== null && one.atMs > now - INSTANCE_AWAY_MS)
-      if (fresh.length > 0)
-        lag.set(
-          group,
-          fresh.reduce((sum, one) => sum + one.records!, 0),
-        )
-    }
-    return { windowMs: RATE_WINDOWS * WINDOW_MS, slice, lag }
+    return { windowMs: RATE_WINDOWS * WINDOW_MS, slice }
   }
 
   /** Messages a second sent over the last minute, or null when nothing reported. */
