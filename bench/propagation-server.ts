@@ -22,6 +22,7 @@ const openAdmin: OpenAdmin = () => ({
   endOffsets: async (_name, partitions) => new Array<bigint>(partitions).fill(0n),
   close: async () => {},
   validateTopic: noMoves,
+  checkSealing: noMoves,
   validateSeal: noMoves,
   sizeLimit: noMoves,
   requestSeal: noMoves,

@@ -15,8 +15,23 @@ const MEANING: Record<MigrationState, string> = {
   stranded: 'the old cluster is away; groups went on without the rest of the old topic',
   retired: 'done',
   undoing: 'being undone',
-  cancelled: 'cancelled; everything is as it was',
-  failed: 'failed; everything is as it was',
+  cancelled: 'cancelled',
+  failed: 'failed and undone',
+}
+
+/** What is said of an undone migration is what was looked at when it was undone. */
+function meaningOf({ state, report }: Migration): string {
+  if (state !== 'cancelled' && state !== 'failed') return MEANING[state]
+  const check = report.verdict.checks[0]
+  if (check === undefined) return MEANING[state]
+  const holds = check.result === 'proven' ? '' : ` is ${check.result}: ${check.evidence}`
+  return `${MEANING[state]}; ${check.claim}${holds}`
+}
+
+/** The state with what it means, not twice the same word. */
+function stateText(migration: Migration): string {
+  const meaning = meaningOf(migration)
+  return meaning.startsWith(migration.state) ? meaning : `${migration.state}, ${meaning}`
 }
 
 export function placeText({ cluster, topic, partitions, replication }: MigrationPlace): string {
@@ -29,7 +44,7 @@ export function progressText(migration: Migration): string {
     migration.state === 'draining' && behind.length > 0
       ? `: ${behind.map((group) => `${group.group} ${formatCount(Number(group.remaining))} to go`).join(', ')}`
       : ''
-  return `migration ${migration.number} of ${migration.mqId}: ${MEANING[migration.state]}${groups}`
+  return `migration ${migration.number} of ${migration.mqId}: ${meaningOf(migration)}${groups}`
 }
 
 export function migrationPlanText(plan: MigrationPlan, colors: Colors): string {
@@ -42,7 +57,7 @@ export function migrationPlanText(plan: MigrationPlan, colors: Colors): string {
     `  to epoch ${plan.to.epoch}:   ${placeText(plan.to)}`,
     ...plan.checks.map(({ check, found }) => `  ${check}: ${found}`),
     ...plan.warnings.map((warning) => colors.yellow(`  warning: ${warning}`)),
-    'Nothing was touched.',
+    'Nothing of the mQ ID was touched.',
   ].join('\n')
 }
 
@@ -74,7 +89,7 @@ export function migrationsText(migrations: readonly Migration[], colors: Colors,
 export function migrationText(migration: Migration, colors: Colors, nowMs: number): string {
   const { number, mqId, state, from, to, report, proofs, groups, stragglers, problem } = migration
   const parts = [
-    `${colors.bold(`Migration ${number}`)} of ${mqId}: ${state}, ${MEANING[state]}  ${colors.dim(`begun ${formatAge(nowMs - migration.createdAtMs)} ago by ${migration.actor}`)}`,
+    `${colors.bold(`Migration ${number}`)} of ${mqId}: ${stateText(migration)}  ${colors.dim(`begun ${formatAge(nowMs - migration.createdAtMs)} ago by ${migration.actor}`)}`,
     ...(problem === null ? [] : [colors.red(`  ${problem.code}: ${problem.message}`)]),
     fields(
       [

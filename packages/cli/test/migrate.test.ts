@@ -67,7 +67,7 @@ test('a plan prints what would be done, and a refusal exits as one', async () =>
       const ran = await run(['migrate', 'orders.placed', '--to', 'b', '--plan', '--url', url])
       assert.equal(ran.code, exitCodes.ok, ran.stderr)
       assert.match(ran.stdout, /from epoch 1: a, topic orders.placed.e1, 4 partitions/)
-      assert.match(ran.stdout, /Nothing was touched/)
+      assert.match(ran.stdout, /Nothing of the mQ ID was touched/)
     },
   )
   const refusal = { code: 'MQ_SEAL_FORBIDDEN', message: 'topic orders.placed.e1 cannot be sealed' }
@@ -146,14 +146,22 @@ test('the report shows the verdict, both epochs, pauses, the ledger and who else
   )
 })
 
+const undone = {
+  ...migration.report,
+  verdict: {
+    result: 'undone',
+    checks: [{ claim: 'epoch 1 takes records as before', result: 'unknown', evidence: 'nobody looked' }],
+  },
+}
+
 test('a cancel is asked for by number, and one that comes too late exits as refused', async () => {
   await withPlane(
-    () => ({ body: { ...migration, state: 'cancelled', cancellable: false } }),
+    () => ({ body: { ...migration, state: 'cancelled', cancellable: false, report: undone } }),
     async (url, seen) => {
       const ran = await run(['migrate', 'cancel', '3', '--url', url])
       assert.equal(ran.code, exitCodes.ok, ran.stderr)
       assert.equal(seen[0]?.path, '/v1/migrations/3/cancel')
-      assert.match(ran.stdout, /everything is as it was/)
+      assert.match(ran.stdout, /: cancelled; epoch 1 takes records as before is unknown: nobody looked /)
     },
   )
   const problem = {

@@ -302,6 +302,12 @@ export const catalogue = {
     true,
     503,
   ),
+  MQ_SEAL_UNSAFE: entry(
+    'A cluster does not keep what the seal of a migration rests on',
+    'The mQ ID stays where it is and was not touched; move its applications to a new mQ ID on another cluster, or replace the engine',
+    false,
+    422,
+  ),
   MQ_SEAL_FORBIDDEN: entry(
     'The topic cannot be sealed, so nothing was touched',
     'Let the control plane change topic settings on that cluster (AlterConfigs on the topic)',

@@ -31,6 +31,10 @@ export class FakeKafka {
   readonly groups = new Map<string, FakeGroup>()
   /** Whether settings of topics may be changed. */
   mayAlter = true
+  /** Whether a batch with a wrong checksum is refused; else it is stored, and no reader gets past it. */
+  checksCrc = true
+  /** Whether a question if a setting may be changed changes nothing. */
+  honoursValidateOnly = true
   /** Leaders that follow a change of the size limit between two probes. */
   leadersPerProbe = 2
   /** Replicas of each partition that are in sync at most. */
@@ -204,10 +208,16 @@ export class FakeKafka {
         call('validateTopic', () => {
           if (spec.replication > this.brokers) throw new MqError('MQ_KAFKA_REFUSED', 'INVALID_REPLICATION_FACTOR')
         }),
+      checkSealing: ({ name }) =>
+        call('checkSealing', () => {
+          if (this.checksCrc && this.honoursValidateOnly) return
+          throw new MqError('MQ_SEAL_UNSAFE', `the engine does not keep it (seen on the canary topic ${name})`)
+        }),
       validateSeal: (name) =>
         call('validateSeal', () => {
           this.#topic(name)
           if (!this.mayAlter) throw new MqError('MQ_SEAL_FORBIDDEN', `topic ${name} cannot be sealed`)
+          if (!this.honoursValidateOnly) this.#limit(name, '78')
         }),
       sizeLimit: (name) => call('sizeLimit', () => this.#topic(name).configs['max.message.bytes'] ?? '1048588'),
       requestSeal: (name) => call('requestSeal', () => this.#limit(name, '78')),
@@ -215,6 +225,7 @@ export class FakeKafka {
       probeSeal: (name, partitions) =>
         call('probeSeal', () => {
           const topic = this.#topic(name)
+          if (!this.checksCrc) for (const partition of partitions) topic.ends[partition] = topic.ends[partition]! + 1n
           this.#follow(topic)
           return partitions.map((partition) => ({
             partition,

@@ -193,3 +193,31 @@ test('a topic with records that no group has read is kept, and that is said', TI
   await over(plane)
   assert.equal(world.a.topics.has(OLD), false)
 })
+
+test(
+  'an engine that stores what it should refuse is found out on a canary topic, and the topic of the mQ ID is not touched',
+  TIMEOUT,
+  async (t) => {
+    for (const fault of ['checksCrc', 'honoursValidateOnly'] as const) {
+      const world = makeWorld(t)
+      const plane = await start(t, world)
+      await declare(plane, world)
+      const before = structuredClone({ ...world.a.topics.get(OLD)! })
+      world.a[fault] = false
+      assert.equal((await planOf(plane)).refusal?.code, 'MQ_SEAL_UNSAFE')
+      assertProblem(await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' }), 'MQ_SEAL_UNSAFE')
+      assert.deepEqual({ ...world.a.topics.get(OLD)! }, before)
+      assert.ok(!world.a.calls.some((call) => ['probeSeal', 'validateSeal', 'requestSeal'].includes(call)))
+      world.a[fault] = true
+      assert.equal((await planOf(plane)).refusal, null, 'a cluster that failed is tried out anew')
+      const checks = world.a.calls.filter((call) => call === 'checkSealing').length
+      assert.equal((await planOf(plane)).refusal, null)
+      assert.equal(
+        world.a.calls.filter((call) => call === 'checkSealing').length,
+        checks,
+        'one that passed is believed',
+      )
+      await plane.close()
+    }
+  },
+)

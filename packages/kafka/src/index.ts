@@ -56,6 +56,7 @@ export {
 export { lookAtRecords, recordsWithin } from './record-look.ts'
 export type { FetchedRecord, RecordHeader } from './record-view.ts'
 export { type LeaderProof, type SealedEnd, type SealProbe, TopicSeal } from './seal.ts'
+export { checkSealing } from './seal-check.ts'
 export { scanTail, searchTail, type TailOptions, type TailQuestion, type TailScan } from './sealed-tail.ts'
 export type { Sasl, Secret, Security, TlsOptions, TlsSource } from './security.ts'
 export type { AmbiguousBatch, Resolution } from './sender-shared.ts'

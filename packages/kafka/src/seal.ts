@@ -7,7 +7,8 @@
  *     refuses the checksum: neither appends it. Any other answer proves nothing.
  * S3. A proof holds for one leader epoch. End offset and high watermark are asked of the leader under that very epoch, so that
  *     a leader that is none any more cannot answer.
- * S4. Asking whether a seal is allowed changes nothing.
+ * S4. Asking whether a seal is allowed changes nothing: the limit is read before and after the question. Where it changed all the
+ *     same it is set back, and the cluster is told to be one that cannot be moved from.
  */
 import { MqError } from '@mq/contract'
 import {
@@ -43,6 +44,8 @@ export interface SealProbe {
   readonly verdict: 'sealed' | 'open' | 'unknown'
   /** What was answered instead, where the verdict is `unknown`. */
   readonly reason: string
+  /** Kafka's error code; none where nothing was answered. */
+  readonly code?: number | undefined
 }
 
 export interface LeaderProof {
@@ -71,12 +74,23 @@ export class TopicSeal {
 
   /** Whether the topic may be sealed (S4). @throws MqError MQ_SEAL_FORBIDDEN */
   async validate(topic: string): Promise<void> {
+    const before = await this.sizeLimit(topic)
     try {
       await this.#alter(topic, String(SEALED_TOPIC_BYTES), true)
     } catch (error) {
       if (!(error instanceof MqError) || error.retryable || error.code === 'MQ_TOPIC_MISSING') throw error
       throw new MqError('MQ_SEAL_FORBIDDEN', `topic ${topic} cannot be sealed: ${error.message}`, { cause: error })
     }
+    const after = await this.sizeLimit(topic)
+    // Anything else was somebody else's change.
+    if (after === before || after !== String(SEALED_TOPIC_BYTES)) return
+    await this.release(topic, before)
+    throw new MqError(
+      'MQ_SEAL_UNSAFE',
+      this.#calls.context(
+        `a question whether ${SIZE_LIMIT} of topic ${topic} may be changed changed it from ${before} to ${after}; it was set back`,
+      ),
+    )
   }
 
   /** Whether the cluster would make such a topic; makes none. */
@@ -272,7 +286,7 @@ function verdictOf(
   const verdict =
     code === KafkaCode.MESSAGE_TOO_LARGE ? 'sealed' : code === KafkaCode.CORRUPT_MESSAGE ? 'open' : 'unknown'
   const reason = code === undefined ? silence : protocolError(code).name
-  return { partition: index, leader, leaderEpoch, verdict, reason }
+  return { partition: index, leader, leaderEpoch, verdict, reason, code }
 }
 
 /** A batch as small as mQ ever sends one, whose checksum is wrong. */

@@ -11,6 +11,7 @@ import { Cluster } from '../src/cluster.ts'
 import { MemoryBudget } from '../src/memory-budget.ts'
 import { Producer } from '../src/producer.ts'
 import { type SealProbe, TopicSeal } from '../src/seal.ts'
+import { checkSealing } from '../src/seal-check.ts'
 
 const producerSettings = {
   codec: 'none',
@@ -130,6 +131,14 @@ describe('the seal of a topic on three brokers', { timeout: 120_000 }, () => {
     await seal.validateTopic({ name: 'fine', partitions: 4, replication: 3 })
     assert.deepEqual(await admin.describeTopics(['four', 'fine']), [])
     await assert.rejects(seal.probe('four', [0]), MqError)
+  })
+
+  it('keeps what a seal rests on, as tried on a topic that is gone afterwards (seal-check Y1-Y4)', async () => {
+    const topic = { name: 'mq.canary.seal', replication: 3, configs: { 'min.insync.replicas': '1' } }
+    await admin.createTopic({ ...topic, partitions: 2 })
+    await seal.request(topic.name)
+    await checkSealing(cluster, topic)
+    assert.deepEqual(await admin.describeTopics([topic.name]), [])
   })
 
   it('writes and reads a canary and leaves nothing (N1)', async () => {

@@ -4,12 +4,15 @@
  * F1. It speaks ApiVersions, Metadata v12, InitProducerId v4 and Produce v9 to v12, leads every partition, and answers one
  *     connection's requests strictly in turn.
  * F2. `onProduce` decides about every batch before it is looked at; without a fault it is checked and appended (fake-log.ts).
+ * F4. Topics can be made, removed and sealed (fake-admin.ts). `ignoresCrc` stores a batch whose checksum is wrong, as engines do
+ *     that do not check it.
  * F3. Whatever was appended stays in `log`, whatever the client was told.
  * F4. A produce answer that names a throttle time is sent at once; the connection is then not read for that time, as by Kafka.
  */
 import { createServer, type Server, type Socket } from 'node:net'
+import { ADMIN_APIS, answerAdmin, type FakeTopics } from './fake-admin.ts'
 import { FakeLog } from './fake-log.ts'
-import { type ReferenceBatch, readReferenceBatch } from './reference-batch.ts'
+import { hasRightCrc, type ReferenceBatch, readReferenceBatch, referenceCrc32c } from './reference-batch.ts'
 import { WireReader, WireWriter } from './wire.ts'
 
 export type ProduceFault =
@@ -33,6 +36,8 @@ export interface FakeBrokerOptions {
   /** Partitions per topic. */
   readonly topics: Readonly<Record<string, number>>
   readonly onProduce?: (attempt: ProduceAttempt) => ProduceFault | undefined
+  readonly ignoresCrc?: boolean
+  readonly ignoresValidateOnly?: boolean
   /** Error code for the n-th InitProducerId, counted from 0; 0 or nothing to succeed. */
   readonly onInitProducerId?: (index: number) => number | undefined
   /** Throttle time of the n-th produce answer, counted from 0 (F4). */
@@ -40,7 +45,9 @@ export interface FakeBrokerOptions {
 }
 
 const NODE_ID = 1
+const CORRUPT_MESSAGE = 2
 const APIS = [
+  ...ADMIN_APIS,
   { key: 0, min: 9, max: 12 },
   { key: 3, min: 12, max: 12 },
   { key: 18, min: 0, max: 3 },
@@ -55,16 +62,20 @@ export class FakeBroker {
   readonly #arrived = new Map<string, number>()
   /** Topics whose limit is lower than what a batch can be. */
   readonly #limits = new Map<string, number>()
+  readonly #topics: Map<string, number>
   readonly #mutedUntilMs = new Map<Socket, number>()
   #produced = 0
   #early = 0
   #inits = 0
   #port = 0
+  /** Answered to a batch whose checksum is wrong. */
+  wrongCrcCode = CORRUPT_MESSAGE
   onProduce: ((attempt: ProduceAttempt) => ProduceFault | undefined) | undefined
 
   private constructor(options: FakeBrokerOptions) {
     this.#options = options
     this.onProduce = options.onProduce
+    this.#topics = new Map(Object.entries(options.topics))
     this.#server = createServer((socket) => this.#serve(socket))
   }
 
@@ -95,6 +106,15 @@ export class FakeBroker {
     const log = new FakeLog()
     this.#logs.set(name, log)
     return log
+  }
+
+  /** Names of the topics there are. */
+  get topics(): string[] {
+    return [...this.#topics.keys()]
+  }
+
+  limitOf(topic: string): number | undefined {
+    return this.#limits.get(topic)
   }
 
   /** Refuses batches above that size, with MESSAGE_TOO_LARGE: 78 seals the topic. */
@@ -171,6 +191,7 @@ export class FakeBroker {
       header.tags()
       if (key === 3) body = this.#metadata(reader)
       else if (key === 22) body = this.#initProducerId()
+      else if (ADMIN_APIS.some((one) => one.key === key)) body = answerAdmin(key, reader, this.#admin)
       else body = await this.#produce(reader, socket)
     }
     if (body === undefined || socket.destroyed) return
@@ -178,21 +199,38 @@ export class FakeBroker {
     socket.write(Buffer.concat([new WireWriter().int32(bytes.length).done(), bytes]))
   }
 
+  get #admin(): FakeTopics {
+    return {
+      nodeId: NODE_ID,
+      port: () => this.#port,
+      topics: this.#topics,
+      limits: this.#limits,
+      log: (topic, partition) => this.log(topic, partition),
+      forget: (topic) => {
+        for (let partition = 0; partition < (this.#topics.get(topic) ?? 0); partition++) {
+          this.#logs.delete(`${topic}:${partition}`)
+        }
+        this.#topics.delete(topic)
+        this.#limits.delete(topic)
+      },
+      ignoresValidateOnly: this.#options.ignoresValidateOnly === true,
+    }
+  }
+
   #metadata(reader: WireReader): Buffer {
-    const wanted =
-      reader.compactArray(() => {
-        reader.take(16)
-        const name = reader.compactString()
-        reader.tags()
-        return name
-      }) ?? Object.keys(this.#options.topics)
+    const wanted = reader.compactArray(() => {
+      reader.take(16)
+      const name = reader.compactString()
+      reader.tags()
+      return name
+    }) ?? [...this.#topics.keys()]
     const writer = new WireWriter().int32(0)
     writer.compactArray([NODE_ID], (nodeId) => {
       writer.int32(nodeId).compactString('127.0.0.1').int32(this.#port).compactString(null).tags()
     })
     writer.compactString('fake').int32(NODE_ID)
     writer.compactArray(wanted, (name) => {
-      const partitions = this.#options.topics[name ?? ''] ?? 0
+      const partitions = this.#topics.get(name ?? '') ?? 0
       writer
         .int16(partitions === 0 ? 3 : 0)
         .compactString(name)
@@ -224,7 +262,8 @@ export class FakeBroker {
 
   async #produce(reader: WireReader, socket: Socket): Promise<Buffer | undefined> {
     reader.compactString()
-    if (reader.int16() !== -1) throw new Error('acks are not -1')
+    // A probe asks the leader alone.
+    if (![1, -1].includes(reader.int16())) throw new Error('acks are neither 1 nor -1')
     reader.int32()
     const writer = new WireWriter()
     const topics =
@@ -277,10 +316,16 @@ export class FakeBroker {
     bytes: Buffer,
   ): Promise<{ code: number; baseOffset: bigint; cut: boolean; silent: boolean }> {
     const none = { baseOffset: -1n, cut: false, silent: false }
-    if (partition >= (this.#options.topics[topic] ?? 0)) return { ...none, code: 3 }
+    if (partition >= (this.#topics.get(topic) ?? 0)) return { ...none, code: 3 }
     const name = `${topic}:${partition}`
     const index = this.#arrived.get(name) ?? 0
     this.#arrived.set(name, index + 1)
+    if (!hasRightCrc(bytes)) {
+      // As leaders do it: the size first, then the checksum.
+      if (bytes.length > (this.#limits.get(topic) ?? Number.POSITIVE_INFINITY)) return { ...none, code: 10 }
+      if (this.#options.ignoresCrc !== true) return { ...none, code: this.wrongCrcCode }
+      bytes.writeUInt32BE(referenceCrc32c(bytes.subarray(21)), 17)
+    }
     const batch = readReferenceBatch(bytes)
     const fault = this.onProduce?.({ ...batch, topic, partition, index })
     if (fault?.kind === 'delay') await new Promise((resolve) => setTimeout(resolve, fault.delayMs))

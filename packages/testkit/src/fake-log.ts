@@ -29,6 +29,10 @@ export class FakeLog {
     return this.batches.flatMap((batch) => batch.records)
   }
 
+  get nextOffset(): bigint {
+    return this.#nextOffset
+  }
+
   append(batch: ReferenceBatch): Appended {
     const count = batch.records.length
     const state = this.#producers.get(batch.producerId)

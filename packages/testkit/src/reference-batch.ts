@@ -36,6 +36,11 @@ export function referenceCrc32c(bytes: Uint8Array): number {
   return ~crc >>> 0
 }
 
+/** Whether the checksum of a batch is that of its bytes. */
+export function hasRightCrc(bytes: Buffer): boolean {
+  return bytes.length > 21 && bytes.readUInt32BE(17) === referenceCrc32c(bytes.subarray(21))
+}
+
 export function readReferenceBatch(bytes: Buffer): ReferenceBatch {
   const reader = new WireReader(bytes)
   expect('base offset', reader.int64(), 0n)

@@ -33,6 +33,7 @@ import { planMove, planOrRefuse, type Wish } from './plan.ts'
 import { prepare, warm } from './prepare.ts'
 import { MigrationData, type MigrationRecord, stepOf, withStep } from './record.ts'
 import { open, seal } from './seal.ts'
+import { SealChecks } from './seal-checks.ts'
 import { reconcile } from './stranded.ts'
 import { undo } from './undo.ts'
 import { watch } from './watch.ts'
@@ -110,6 +111,7 @@ export class Migrator {
     this.#work = {
       ...options,
       heard: this.#heard,
+      sealChecks: new SealChecks(options.clusters, deps),
       logbook: new Logbook(options),
       times: { ...defaultTimes, ...options.times },
       incarnation: () => store.incarnation,
@@ -259,6 +261,7 @@ export class Migrator {
       clusters,
       ledger,
       heard: this.#heard,
+      sealChecks: this.#work.sealChecks,
       nowMs: () => this.#options.deps.clock.nowMs(),
       nameClash: (id: string, epoch: number) => provisioner.nameClash(id, epoch),
     }

@@ -1,7 +1,8 @@
 /**
  * From what a person asks for to a move that can be made, or the reason why it cannot.
  *
- * N1. Planning touches nothing: the rights and the room on both clusters are asked for with requests that change nothing.
+ * N1. Planning touches nothing of the mQ ID: the rights and the room on both clusters are asked for with requests that change
+ *     nothing, and that the old cluster keeps to that is tried on a canary topic first (seal-checks.ts).
  * N3. The old topic is compared with what mQ made. Added partitions are moved with the rest; a topic that is gone or was
  *     created anew is refused, because nothing is known of what groups had read of it.
  * N2. Every refusal names what stands against it. What may pass by itself (a cluster that is away) is an error, not a
@@ -29,6 +30,7 @@ import { type Foreign, findForeign, foreignText } from './foreign.ts'
 import type { Heard } from './heard.ts'
 import type { Ledger } from './ledger.ts'
 import { checkQuotas, checkRoom } from './room.ts'
+import type { SealChecks } from './seal-checks.ts'
 
 export interface Wish {
   readonly to?: string | undefined
@@ -38,6 +40,7 @@ export interface Wish {
 }
 
 export interface PlannerOptions {
+  readonly sealChecks: SealChecks
   readonly heard: Heard
   readonly nowMs: () => number
   readonly registry: Registry
@@ -74,6 +77,7 @@ const REFUSALS: ReadonlySet<MqErrorCode> = new Set<MqErrorCode>([
   'MQ_MIGRATION_NO_ROOM',
   'MQ_KAFKA_FORBIDDEN',
   'MQ_SEAL_FORBIDDEN',
+  'MQ_SEAL_UNSAFE',
   'MQ_TOPIC_EXISTS',
   'MQ_CLUSTER_UNKNOWN',
 ])
@@ -129,6 +133,7 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
   const place: MigrationPlace = { epoch, cluster: to, topic, partitions, replication }
   const spec = specAt(record, place, target.brokers)
   const source = await lookAtOld(clusters, record, from)
+  await options.sealChecks.check(from.cluster)
   const sizeLimit = await clusters.use(from.cluster, `checking topic ${from.topic}`, async (admin) => {
     await admin.validateSeal(from.topic)
     return admin.sizeLimit(from.topic)
@@ -156,7 +161,10 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
           ? `${from.topic} is as mQ made it: ${source.partitions} partitions, same topic id, same settings`
           : source.differences.map(({ what }) => what).join('; '),
     },
-    { check: 'seal', found: `${from.topic} may be sealed; its size limit is ${sizeLimit} bytes` },
+    {
+      check: 'seal',
+      found: `cluster '${from.cluster}' keeps what a seal rests on, as tried on a canary topic; ${from.topic} may be sealed, and its size limit is ${sizeLimit} bytes as before the question`,
+    },
     { check: 'topic', found: `cluster '${to}' would make ${topic}` },
     { check: 'room', found: room },
     ...(quotas === undefined ? [] : [{ check: 'quotas', found: quotas.found }]),

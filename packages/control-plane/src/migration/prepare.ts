@@ -25,6 +25,7 @@ export async function prepare(work: Work, number: number): Promise<void> {
   const { replication } = to
   await clusters.reach(from.cluster)
   await clusters.reach(to.cluster)
+  await work.sealChecks.check(from.cluster)
   await clusters.use(from.cluster, `checking topic ${from.topic}`, (admin) => admin.validateSeal(from.topic))
   work.checkpoint(number)
   const topic = { name: to.topic, partitions: to.partitions, replication, configs: spec.topicConfigs }

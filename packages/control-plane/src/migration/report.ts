@@ -89,20 +89,35 @@ function spreadOf(entries: MoveTally['pausesUs'] | undefined, max: number | unde
 function verdictOf(record: MigrationRecord): MigrationReport['verdict'] {
   const { state } = record
   if (state === 'undoing' || state === 'cancelled' || state === 'failed') {
-    return { result: 'undone', checks: [undoneCheck(record)] }
+    const check = undoneCheck(record)
+    return { result: check.result === 'broken' ? 'broken' : 'undone', checks: [check] }
   }
   const checks = [endCheck(record), readCheck(record), orderCheck(record), sendCheck(record), writersCheck(record)]
   const results = new Set(checks.map(({ result }) => result))
   return { result: results.has('broken') ? 'broken' : isEnd(state) ? 'held' : 'pending', checks }
 }
 
-function undoneCheck({ data, from, state }: MigrationRecord): VerdictCheck {
+function undoneCheck(record: MigrationRecord): VerdictCheck {
+  const { data, from, state } = record
+  const claim = `epoch ${from.epoch} takes records as before`
+  if (state === 'undoing') return { claim, result: 'pending', evidence: 'it is being undone' }
   const again = data.lateSeals > 0 ? `; a late request for the seal was taken back ${data.lateSeals} times` : ''
-  return {
-    claim: `epoch ${from.epoch} takes records as before`,
-    result: state === 'undoing' ? 'pending' : 'proven',
-    evidence: `no leader was seen to refuse data before the seal was taken back${again}`,
+  const { limit, askedLeaders: asked, openLeaders: open } = stepOf(record, 'undo')?.result ?? {}
+  if (typeof limit !== 'string' || typeof asked !== 'number' || typeof open !== 'number') {
+    return {
+      claim,
+      result: 'unknown',
+      evidence: `the size limit of ${from.topic} could not be looked at afterwards${again}`,
+    }
   }
+  const found = `max.message.bytes of ${from.topic} is ${limit} and was ${data.sizeLimit} before`
+  if (limit !== data.sizeLimit) {
+    const result = BigInt(limit) < BigInt(data.sizeLimit) ? 'broken' : 'unknown'
+    return { claim, result, evidence: `${found}: somebody changed it${again}` }
+  }
+  if (asked === 0) return { claim, result: 'proven', evidence: `the seal was never asked for, and ${found}${again}` }
+  const answered = `${open} of ${asked} leaders answered a probe as one that takes records, after the seal was taken back`
+  return { claim, result: open === asked ? 'proven' : 'unknown', evidence: `${answered}; ${found}${again}` }
 }
 
 function endCheck(record: MigrationRecord): VerdictCheck {

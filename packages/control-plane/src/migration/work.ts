@@ -12,6 +12,7 @@ import type { Heard } from './heard.ts'
 import type { Ledger } from './ledger.ts'
 import type { Logbook } from './logbook.ts'
 import type { MigrationRecord } from './record.ts'
+import type { SealChecks } from './seal-checks.ts'
 
 export interface MigrationTimes {
   /** Consumers get this long to join the new epoch before the old one is sealed. */
@@ -61,6 +62,7 @@ export interface Work {
   readonly ledger: Ledger
   readonly epochUse: EpochUse
   readonly heard: Heard
+  readonly sealChecks: SealChecks
   readonly deps: Deps
   readonly logger: Logger
   readonly times: MigrationTimes

@@ -42,6 +42,8 @@ export interface TopicGroup {
 export interface MigrationAdmin {
   /** Whether the cluster would make the topic; makes none. */
   validateTopic(spec: TopicSpec): Promise<void>
+  /** MQ_SEAL_UNSAFE when the engine does not keep what a seal rests on, as tried on a topic made and removed for it. */
+  checkSealing(spec: Omit<TopicSpec, 'partitions'>): Promise<void>
   /** MQ_SEAL_FORBIDDEN when the topic cannot be sealed; changes nothing. */
   validateSeal(topic: string): Promise<void>
   sizeLimit(topic: string): Promise<string>

@@ -5,7 +5,7 @@
  * K2. A position is given only to a group that has none on the topic: seeding never takes a group back.
  */
 import { groupOfId, MqError } from '@mq/contract'
-import { Admin, type Cluster, hasRecordsFrom, sendCanary, TopicSeal } from '@mq/kafka'
+import { Admin, type Cluster, checkSealing, hasRecordsFrom, sendCanary, TopicSeal } from '@mq/kafka'
 import type { MigrationAdmin, TopicGroup } from './cluster-admin.ts'
 
 export function migrationAdmin(cluster: Cluster): MigrationAdmin {
@@ -35,6 +35,7 @@ export function migrationAdmin(cluster: Cluster): MigrationAdmin {
 
   return {
     validateTopic: (spec) => seal.validateTopic(spec),
+    checkSealing: (spec) => checkSealing(cluster, spec),
     validateSeal: (topic) => seal.validate(topic),
     sizeLimit: (topic) => seal.sizeLimit(topic),
     requestSeal: (topic) => seal.request(topic),
