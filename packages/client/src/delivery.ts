@@ -32,6 +32,8 @@ export interface DeliveryContext {
 /** One partition while it is ours. */
 export class PartitionWork {
   readonly partition: number
+  /** Which topic its offsets belong to; undefined where the cluster has no topic ids. */
+  readonly topicId: string | undefined
   readonly tracker: OffsetTracker
   phase: 'live' | 'draining' | 'gone' = 'live'
   running = 0
@@ -43,8 +45,9 @@ export class PartitionWork {
   readonly #batches = new Map<FetchedBatch, () => void>()
   #idle: PromiseWithResolvers<void> | undefined
 
-  constructor(partition: number, start: bigint, committed: bigint | undefined) {
+  constructor(partition: number, start: bigint, committed: bigint | undefined, topicId?: string) {
     this.partition = partition
+    this.topicId = topicId
     this.tracker = new OffsetTracker(start)
     this.committed = committed
   }

@@ -12,9 +12,11 @@
  * R7. A partition of a sealed epoch is committed as soon as it is read to its end: others wait for that.
  * R8. While an epoch is being prepared its group comes together quickly: its members say more often what they hold.
  * R9. A reader that is closed while it joins has started: its epoch may be read to the end before a slow join comes through.
+ * R10. Positions belong to a topic, not to its name. A topic that was deleted and created again is read from its beginning,
+ *     whatever the group had read of the old one and wherever it was asked to start; that is said.
  */
 import { type ConsumerSettings, type Epoch, MqError, sealedEnds } from '@mq/contract'
-import type { Deps, FetchedBatch, TimerHandle, TopicPartition } from '@mq/kafka'
+import { type Deps, type FetchedBatch, isFinal, type TimerHandle, type TopicPartition } from '@mq/kafka'
 import { Delivery, type DeliveryContext, PartitionWork } from './delivery.ts'
 import type { KeyScheduler } from './key-scheduler.ts'
 import { LastingTrouble } from './lasting-trouble.ts'
@@ -74,6 +76,9 @@ export class EpochReader {
   #ends: readonly bigint[] | undefined
   #gathersUntilMs: number
   #isEndCommitSet = false
+  /** The topic that is read, and those that had its name before (R10). */
+  #topicId: string | undefined
+  readonly #formerIds = new Set<string>()
   readonly #closed = new AbortController()
   readonly #groupTrouble: LastingTrouble
   #committing: Promise<void> = Promise.resolve()
@@ -99,6 +104,7 @@ export class EpochReader {
       onError: (_, partition, error) => this.#onFetchError(partition, error),
       onOffsetOutOfRange: ({ partition, requested, earliest, lostRecords }) =>
         this.#onOutOfRange(partition, requested, earliest, lostRecords),
+      onTopicRecreated: (_, partition) => this.#onRecreated([partition]),
     })
     this.#member = options.ports.openGroup({
       groupId: options.groupId,
@@ -157,7 +163,7 @@ export class EpochReader {
       if (!this.#isOpen(partition)) continue
       this.#gated.delete(partition)
       const work = this.#works.get(partition)
-      if (work?.phase === 'live') this.#fetcher.add(this.#topic, partition, work.tracker.position())
+      if (work?.phase === 'live') this.#fetch(work, work.tracker.position())
     }
   }
 
@@ -184,23 +190,31 @@ export class EpochReader {
   }
 
   async #onAssigned(added: readonly TopicPartition[]): Promise<void> {
-    const partitions = added.map(({ partition }) => partition)
     this.#options.meter.rebalanced()
+    await this.#begin(new Map(added.map(({ partition }) => [partition, undefined])))
+  }
+
+  /**
+   * Reads partitions from where the group stands, as soon as that can be found out.
+   * @param before what each of them was until now: one that has become another meanwhile is left alone
+   */
+  async #begin(before: ReadonlyMap<number, PartitionWork | undefined>): Promise<void> {
     for (let failures = 1; !this.#closed.signal.aborted; failures++) {
       try {
-        const starts = await this.#startsOf(partitions)
+        const starts = await this.#startsOf([...before.keys()])
         if (this.#closed.signal.aborted) return
         for (const work of starts) {
+          if (this.#works.get(work.partition) !== before.get(work.partition)) continue
           this.#works.set(work.partition, work)
           if (this.#ends !== undefined) this.#watchEnd(work)
-          if (this.#isOpen(work.partition)) this.#fetcher.add(this.#topic, work.partition, work.tracker.position())
+          if (this.#isOpen(work.partition)) this.#fetch(work, work.tracker.position())
           else this.#gated.add(work.partition)
           if (work.committed !== undefined) this.#options.onPosition?.(work.partition, work.committed)
         }
         if (this.#options.from === 'latest' && starts.some((work) => work.committed === undefined)) this.#commitSoon()
         return
       } catch (error) {
-        if (!(error instanceof MqError) || !error.retryable) throw error
+        if (!(error instanceof MqError) || isFinal(error)) throw error
         if (failures % 5 === 0)
           this.#warn(error, `Group ${this.#options.group} waits for its positions: ${error.message}`)
         await sleep(this.#options.deps, fullJitterMs(failures, RETRY, this.#options.deps), this.#closed.signal)
@@ -208,19 +222,66 @@ export class EpochReader {
     }
   }
 
-  /** Where each partition begins (R1). */
+  /** Where each partition begins (R1, R10). */
   async #startsOf(partitions: readonly number[]): Promise<PartitionWork[]> {
     const topic = this.#topic
-    const committed = await this.#member.committed(partitions.map((partition) => ({ topic, partition })))
-    const fresh = partitions.filter((partition) => committed.get(`${topic}:${partition}`) === undefined)
+    const topicId = await this.#identify()
+    const known = await this.#member.positions(partitions.map((partition) => ({ topic, partition, topicId })))
+    const fresh = partitions.filter((partition) => !known.has(`${topic}:${partition}`))
+    const from = this.#formerIds.size > 0 ? 'earliest' : this.#options.from
     const begins =
-      fresh.length === 0
-        ? new Map<number, bigint>()
-        : await this.#options.ports.listOffsets(topic, fresh, this.#options.from)
+      fresh.length === 0 ? new Map<number, bigint>() : await this.#options.ports.listOffsets(topic, fresh, from)
     return partitions.map((partition) => {
-      const known = committed.get(`${topic}:${partition}`)
-      return new PartitionWork(partition, known ?? begins.get(partition) ?? 0n, known)
+      const offset = known.get(`${topic}:${partition}`)?.offset
+      return new PartitionWork(partition, offset ?? begins.get(partition) ?? 0n, offset, topicId)
     })
+  }
+
+  /** Which topic has the name now, and whether it is another one than before (R10). */
+  async #identify(): Promise<string | undefined> {
+    const topicId = await this.#options.ports.topicId(this.#topic)
+    const before = this.#topicId
+    if (topicId === undefined || topicId === before) return topicId
+    if (this.#formerIds.has(topicId)) {
+      throw new MqError(
+        'MQ_KAFKA_UNAVAILABLE',
+        `a broker has not heard yet that topic ${this.#topic} was created again`,
+      )
+    }
+    this.#topicId = topicId
+    if (before === undefined) return topicId
+    this.#formerIds.add(before)
+    const { mqId, group } = this.#options
+    this.#options.logger.error(
+      `${this.#name}: topic ${this.#topic} was deleted and created again; what was not read of the old one is gone, and the new one is read from its beginning`,
+      { code: 'MQ_TOPIC_RECREATED', mqId, group, topicIdBefore: before, topicId },
+    )
+    return topicId
+  }
+
+  /** What was handed out of the old topic still finishes, but counts for nothing (R10). */
+  #onRecreated(partitions: readonly number[]): void {
+    const before = new Map<number, PartitionWork>()
+    for (const partition of partitions) {
+      const work = this.#works.get(partition)
+      if (work === undefined || work.phase !== 'live') continue
+      work.drop()
+      this.#gated.delete(partition)
+      before.set(partition, work)
+    }
+    if (before.size === 0) return
+    this.#begin(before).catch((error: unknown) => this.#options.onFatal(toMq(error)))
+  }
+
+  /** A commit was refused because the topic is another one now; partitions that nobody fetches hear of it only so. */
+  async #restartFormer(): Promise<void> {
+    const topicId = await this.#options.ports.topicId(this.#topic)
+    const former = this.#live().filter((work) => work.topicId !== topicId)
+    this.#onRecreated(former.map(({ partition }) => partition))
+  }
+
+  #fetch(work: PartitionWork, offset: bigint): void {
+    this.#fetcher.add(this.#topic, work.partition, offset, work.topicId)
   }
 
   /** Drains, commits and forgets partitions (R3). */
@@ -278,7 +339,7 @@ export class EpochReader {
     if (work === undefined || position === undefined) return
     void sleep(this.#options.deps, STANDSTILL_MS, this.#closed.signal).then(() => {
       if (this.#closed.signal.aborted || work.phase !== 'live') return
-      this.#fetcher.add(this.#topic, partition, position)
+      this.#fetch(work, position)
     })
   }
 
@@ -302,8 +363,10 @@ export class EpochReader {
     )
     // What was handed out before still finishes, but its positions say nothing about the log as it is now.
     work.drop()
-    this.#works.set(partition, new PartitionWork(partition, earliest, undefined))
-    this.#fetcher.add(this.#topic, partition, earliest)
+    const next = new PartitionWork(partition, earliest, undefined, work.topicId)
+    this.#works.set(partition, next)
+    if (this.#ends !== undefined) this.#watchEnd(next)
+    this.#fetch(next, earliest)
   }
 
   #onGroupError(error: MqError): void {
@@ -376,7 +439,12 @@ export class EpochReader {
       if (moved.length === 0) return
       try {
         await this.#member.commit(
-          moved.map(({ work, offset }) => ({ topic: this.#topic, partition: work.partition, offset })),
+          moved.map(({ work, offset }) => ({
+            topic: this.#topic,
+            partition: work.partition,
+            offset,
+            topicId: work.topicId,
+          })),
         )
         for (const { work, offset } of moved) {
           work.committed = offset
@@ -384,8 +452,10 @@ export class EpochReader {
         }
         this.#options.meter.committed()
       } catch (error) {
-        const problem = error instanceof MqError ? error : new MqError('MQ_INTERNAL', String(error), { cause: error })
+        const problem = toMq(error)
         this.#warn(problem, `${this.#name} could not commit: ${problem.message}`)
+        // Where that fails, too, the next commit comes here again.
+        if (problem.code === 'MQ_TOPIC_RECREATED') await this.#restartFormer().catch(() => {})
       }
     })
     return this.#committing
@@ -399,4 +469,8 @@ export class EpochReader {
     const { mqId, group } = this.#options
     this.#options.logger.warn(message, { code: error.code, mqId, group })
   }
+}
+
+function toMq(error: unknown): MqError {
+  return error instanceof MqError ? error : new MqError('MQ_INTERNAL', String(error), { cause: error })
 }

@@ -5,18 +5,22 @@ import { MqError } from '@mq/contract'
 import {
   Admin,
   type Cluster,
+  type CommitOffset,
   Fetcher,
   type FetcherOptions,
   GroupMember,
   type GroupOptions,
-  type TopicPartition,
+  type IdentifiedPartition,
+  type Position,
+  toMqError,
+  topicIdOf,
 } from '@mq/kafka'
 
 export interface GroupPort {
   start(): Promise<void>
-  /** By `topic:partition`; nothing for a partition without a position. */
-  committed(partitions: TopicPartition[]): Promise<Map<string, bigint>>
-  commit(offsets: { topic: string; partition: number; offset: bigint }[]): Promise<void>
+  /** By `topic:partition`; nothing for a partition without a position in that very topic. */
+  positions(partitions: IdentifiedPartition[]): Promise<Map<string, Position>>
+  commit(offsets: CommitOffset[]): Promise<void>
   /** Loses what is held if the session ended, before anything is done with it. */
   check(): void
   close(): Promise<void>
@@ -28,6 +32,8 @@ export interface ReaderPorts {
   openGroup(options: Omit<GroupOptions, 'cluster'>): GroupPort
   openFetcher(options: Omit<FetcherOptions, 'cluster'>): FetchPort
   listOffsets(topic: string, partitions: number[], at: 'earliest' | 'latest'): Promise<Map<number, bigint>>
+  /** The id of the topic that has the name now; undefined where the cluster has no topic ids. */
+  topicId(topic: string): Promise<string | undefined>
 }
 
 /** Positions of a group in one topic, seen and set from outside. */
@@ -67,5 +73,11 @@ export function kafkaPorts(cluster: Cluster): ReaderPorts {
     openGroup: (options) => new GroupMember({ ...options, cluster }),
     openFetcher: (options) => new Fetcher({ ...options, cluster }),
     listOffsets: (topic, partitions, at) => admin.listOffsets(topic, partitions, at),
+    topicId: async (topic) => {
+      const [found] = await cluster.metadata([topic], { refresh: true })
+      const code = found?.errorCode ?? 0
+      if (code !== 0) throw toMqError(code, `look for topic ${topic}`)
+      return topicIdOf(found?.id)
+    },
   }
 }

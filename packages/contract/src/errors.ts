@@ -163,6 +163,12 @@ export const catalogue = {
     false,
     409,
   ),
+  MQ_TOPIC_RECREATED: entry(
+    'A topic was deleted and created again under its name',
+    'Nothing, if that was meant: groups read the new topic from its beginning; what was in the old one is gone',
+    false,
+    410,
+  ),
   MQ_TOPIC_EXISTS: entry(
     'A topic of that name already exists',
     'Remove it or choose another mQ ID; mQ never takes over a foreign topic',

@@ -3,7 +3,8 @@
  *
  * G1. Offsets are those of the group's coordinator, the pending ones of open transactions waited for.
  * G2. Offsets are committed from outside only for a group without members: with members Kafka refuses.
- * G3. A group of the new protocol and a classic one look the same here, but for `type`.
+ * G3. A position belongs to a topic, not to its name: one that was noted for another topic of that name is not the group's.
+ * G4. A group of the new protocol and a classic one look the same here, but for `type`.
  */
 import { MqError } from '@mq/contract'
 import {
@@ -18,6 +19,7 @@ import {
 import type { AdminCalls } from './admin-calls.ts'
 import { type AssignedPartition, parseAssignment } from './classic-assignment.ts'
 import { KafkaCode, kafkaCodeOf, responseOf, toMqError } from './kafka-errors.ts'
+import { decodeNote, type FinishedRange, topicIdOf } from './position-note.ts'
 
 export interface GroupOffset {
   readonly topic: string
@@ -60,8 +62,22 @@ const NO_GENERATION = -1
 const NO_MEMBER = ''
 const NO_LEADER_EPOCH = -1
 
+/** A position as the group's coordinator keeps it. */
+export interface CommittedPosition {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: bigint
+  /** The topic it was committed for; undefined when a client other than mQ's committed it, or the cluster has no topic ids. */
+  readonly topicId: string | undefined
+  /** Whether the topic of that name is another one now: then the offset says nothing about it. */
+  readonly isOfFormerTopic: boolean
+  /** Records beyond the offset that are finished, too. */
+  readonly finished: readonly FinishedRange[]
+}
+
 /**
- * By `topic:partition`; nothing for a partition without a position or for a group that does not exist.
+ * By `topic:partition`; nothing for a partition without a position, for one whose position belongs to a topic that was deleted and
+ * created again, or for a group that does not exist.
  * @param topics all topics the group has offsets of when left out
  */
 export async function committedOffsets(
@@ -69,6 +85,20 @@ export async function committedOffsets(
   group: string,
   topics: readonly string[] | undefined,
 ): Promise<Map<string, bigint>> {
+  const positions = await committedPositions(calls, group, topics)
+  return new Map(
+    positions
+      .filter(({ isOfFormerTopic }) => !isOfFormerTopic)
+      .map(({ topic, partition, offset }) => [`${topic}:${partition}`, offset]),
+  )
+}
+
+/** Every position, also those of topics that were deleted and created again. */
+export async function committedPositions(
+  calls: AdminCalls,
+  group: string,
+  topics: readonly string[] | undefined,
+): Promise<CommittedPosition[]> {
   const what = `read offsets of group ${group}`
   const answer = await calls.retrying(what, async () => {
     try {
@@ -81,14 +111,37 @@ export async function committedOffsets(
     }
   })
   const wanted = topics === undefined ? undefined : new Set(topics)
-  const offsets = new Map<string, bigint>()
+  const positions: Omit<CommittedPosition, 'isOfFormerTopic'>[] = []
   for (const topic of answer?.groups.find((one) => one.groupId === group)?.topics ?? []) {
     if (wanted?.has(topic.name) === false) continue
-    for (const { partitionIndex, committedOffset } of topic.partitions) {
-      if (committedOffset >= 0n) offsets.set(`${topic.name}:${partitionIndex}`, committedOffset)
+    for (const { partitionIndex: partition, committedOffset: offset, metadata } of topic.partitions) {
+      if (offset < 0n) continue
+      const note = decodeNote(offset, metadata)
+      positions.push({ topic: topic.name, partition, offset, topicId: note?.topicId, finished: note?.finished ?? [] })
     }
   }
-  return offsets
+  const ids = await idsNow(calls, what, positions)
+  return positions.map((one) => {
+    const now = ids.get(one.topic)
+    return { ...one, isOfFormerTopic: one.topicId !== undefined && now !== undefined && now !== one.topicId }
+  })
+}
+
+/** The ids of topics that positions name; brokers are asked only when what is known does not agree with a position. */
+async function idsNow(
+  calls: AdminCalls,
+  what: string,
+  positions: readonly { readonly topic: string; readonly topicId: string | undefined }[],
+): Promise<Map<string, string | undefined>> {
+  const named = positions.filter(({ topicId }) => topicId !== undefined)
+  const names = [...new Set(named.map(({ topic }) => topic))]
+  const ask = async (refresh: boolean): Promise<Map<string, string | undefined>> => {
+    const topics = await calls.retrying(what, () => calls.cluster.metadata(names, { refresh }))
+    return new Map(topics.map(({ name, id, errorCode = 0 }) => [name, errorCode === 0 ? topicIdOf(id) : undefined]))
+  }
+  if (names.length === 0) return new Map()
+  const known = await ask(false)
+  return named.every(({ topic, topicId }) => known.get(topic) === topicId) ? known : await ask(true)
 }
 
 /** Sets positions of a group that has no members (G2); the group comes to be when there was none. */

@@ -7,8 +7,10 @@ import { describeClusterV0 } from '@platformatic/kafka'
 import { AdminCalls, type AdminCluster, type AdminOptions } from './admin-calls.ts'
 import { alterTopicConfigs, topicConfigs } from './admin-configs.ts'
 import {
+  type CommittedPosition,
   commitOffsets,
   committedOffsets,
+  committedPositions,
   deleteGroup,
   describeGroup,
   type GroupDescription,
@@ -109,7 +111,12 @@ export class Admin {
     return endOffsetForLeaderEpoch(this.#calls, topic, partition, leaderEpoch)
   }
 
-  /** By `topic:partition`; nothing for a partition without a position. */
+  /** Every position with the topic it belongs to, also those of topics that were deleted and created again. */
+  committedPositions(group: string, topics?: readonly string[]): Promise<CommittedPosition[]> {
+    return committedPositions(this.#calls, group, topics)
+  }
+
+  /** By `topic:partition`; nothing for a partition without a position in the topic that is there now. */
   committedOffsets(group: string, topics?: readonly string[]): Promise<Map<string, bigint>> {
     return committedOffsets(this.#calls, group, topics)
   }

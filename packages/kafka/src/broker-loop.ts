@@ -46,8 +46,8 @@ export interface LoopOwner {
   onRequest?(): void
   /** A broker slows this client down for its quota, by that long (L6). */
   onThrottled?(throttleMs: number): void
-  /** All results of one response were handed over. */
-  onResponse(): void
+  /** All results of one response were handed over; whether it named topics by id. */
+  onResponse(byId: boolean): void
 }
 
 export interface Answer {
@@ -225,7 +225,7 @@ export class BrokerLoop {
       this.#pause(Math.min(response.throttleMs, MAX_THROTTLE_MS))
       this.#owner.onThrottled?.(response.throttleMs)
     } else this.#ask()
-    this.#owner.onResponse()
+    this.#owner.onResponse(byId)
   }
 
   #pause(delayMs: number): void {

@@ -38,7 +38,7 @@ export class FetchPartition {
   readonly partition: number
   phase: FetchPhase = { kind: 'locating' }
   paused = false
-  /** Pinned when first seen: another id means another topic of the same name. */
+  /** Which topic the offsets belong to, given or pinned when first seen: another id means another topic of the same name. */
   topicId: string | undefined
   fetchOffset: number
   deliveredOffset: number
@@ -59,8 +59,9 @@ export class FetchPartition {
   /** Since when the topic is not found, on the monotonic clock. */
   missingSinceMs: number | undefined
 
-  constructor(topic: string, partition: number, offset: number) {
+  constructor(topic: string, partition: number, offset: number, topicId?: string) {
     this.topic = topic
+    this.topicId = topicId
     this.partition = partition
     this.fetchOffset = offset
     this.deliveredOffset = offset

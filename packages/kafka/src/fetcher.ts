@@ -10,6 +10,9 @@
  * F4. A failure that may pass (leader moved, broker away, timeout) is retried for ever, with growing pauses; it is reported when it
  *     has happened `REPORT_AFTER_FAILURES` times in a row.
  * F5. A paused partition hands out nothing, also nothing that was read before; it keeps its place.
+ * F6. An offset belongs to a topic, not to its name: when another topic has the name, nothing of it is read, and that is reported.
+ *     Brokers that are asked by id say so; where they are asked by name (Kafka before 3.1) the id is looked up every
+ *     `VERIFY_EVERY_MS`.
  */
 import { type ConsumerSettings, MqError } from '@mq/contract'
 import { backoffMs } from './backoff.ts'
@@ -24,11 +27,13 @@ import type { FetchedPartition } from './fetch-request.ts'
 import type { FetchedBatch } from './fetched-batch.ts'
 import { KafkaCode, protocolError, toMqError } from './kafka-errors.ts'
 import { LeaderFinder } from './leader-finder.ts'
+import { topicIdOf } from './position-note.ts'
 
 /** What a batch may grow to: far above Kafka's own limits, far below what hurts. */
 export const MAX_BATCH_BYTES = 128 * 1024 * 1024
 export const CORRUPT_RETRIES = 3
 export const REPORT_AFTER_FAILURES = 5
+const VERIFY_EVERY_MS = 5_000
 const MIN_SHARE_BYTES = 32 * 1024
 
 export interface OffsetOutOfRange {
@@ -56,6 +61,8 @@ export interface FetcherOptions {
   readonly onThrottled?: (throttleMs: number) => void
   /** The partition stands still until it is added again at an offset that exists. Without it: onError with MQ_OFFSET_LOST. */
   readonly onOffsetOutOfRange?: (lost: OffsetOutOfRange) => void
+  /** F6. The partition stands still until it is added again. Without it: onError with MQ_TOPIC_RECREATED. */
+  readonly onTopicRecreated?: (topic: string, partition: number, topicId: string, error: MqError) => void
 }
 
 export class Fetcher {
@@ -69,6 +76,7 @@ export class Fetcher {
   readonly #delivery: Delivery
   #settings: ConsumerSettings
   #isClosed = false
+  #verifyAtMs = 0
 
   constructor(options: FetcherOptions) {
     this.#options = options
@@ -85,6 +93,7 @@ export class Fetcher {
     const monotonicMs = () => this.#deps.clock.monotonicMs()
     this.#finder = new LeaderFinder(this.#network, monotonicMs, (partition, found) => {
       if (found.kind === 'gone') this.#halt(partition, found.error)
+      else if (found.kind === 'recreated') this.#onRecreated(partition, found.topicId, found.error)
       else if (found.kind === 'unknown') this.#retry(partition, found.error)
       else {
         partition.topicId = found.topicId
@@ -106,18 +115,24 @@ export class Fetcher {
       },
       onRequest: () => options.onRequest?.(),
       onThrottled: (throttleMs) => options.onThrottled?.(throttleMs),
-      onResponse: () => this.#delivery.pump(),
+      onResponse: (byId) => {
+        if (!byId) this.#verifyIds()
+        this.#delivery.pump()
+      },
     }
   }
 
-  /** Starts reading at the offset; a partition already followed starts anew there (F1). */
-  add(topic: string, partition: number, offset: bigint): void {
+  /**
+   * Starts reading at the offset; a partition already followed starts anew there (F1).
+   * @param topicId which topic the offset belongs to (F6); the one that is there when left out
+   */
+  add(topic: string, partition: number, offset: bigint, topicId?: string): void {
     if (this.#isClosed) throw new MqError('MQ_CLOSED', `the fetcher is closed; ${topic}/${partition} cannot be added`)
     if (offset < 0n || offset > BigInt(Number.MAX_SAFE_INTEGER)) {
       throw new MqError('MQ_OPTION_INVALID', `${offset} is not an offset to read ${topic}/${partition} from`)
     }
     this.remove(topic, partition)
-    const added = new FetchPartition(topic, partition, Number(offset))
+    const added = new FetchPartition(topic, partition, Number(offset), topicIdOf(topicId))
     this.#partitions.set(keyOf(topic, partition), added)
     this.#finder.find(added, false)
   }
@@ -329,6 +344,37 @@ export class Fetcher {
       backoffMs(failures, () => this.#deps.random()),
     )
     partition.phase = { kind: 'waiting', timer }
+  }
+
+  #onRecreated(partition: FetchPartition, topicId: string, error: MqError): void {
+    const onRecreated = this.#options.onTopicRecreated
+    this.#halt(partition, onRecreated === undefined ? error : undefined)
+    onRecreated?.(partition.topic, partition.partition, topicId, error)
+  }
+
+  /** F6, for answers that name topics and not their ids. */
+  #verifyIds(): void {
+    const nowMs = this.#deps.clock.monotonicMs()
+    if (nowMs < this.#verifyAtMs) return
+    this.#verifyAtMs = nowMs + VERIFY_EVERY_MS
+    const topics = [...new Set([...this.#partitions.values()].map(({ topic }) => topic))]
+    this.#network.locate(topics, true).then(
+      (located) => {
+        const ids = new Map(located.flatMap(({ name, id, errorCode = 0 }) => (errorCode === 0 ? [[name, id]] : [])))
+        for (const partition of this.#partitions.values()) {
+          const id = ids.get(partition.topic)
+          if (id === undefined || partition.topicId === undefined || id === partition.topicId) continue
+          // The finder says what is the matter, and to whom.
+          if (partition.phase.kind !== 'ready' && partition.phase.kind !== 'fetching') continue
+          this.#delivery.discard(partition)
+          partition.phase = { kind: 'locating' }
+          this.#finder.find(partition, false)
+        }
+      },
+      () => {
+        // Looked up again with a later answer.
+      },
+    )
   }
 
   #halt(partition: FetchPartition, error: MqError | undefined): void {

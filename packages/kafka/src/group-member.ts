@@ -21,8 +21,9 @@ import { type Deps, systemDeps } from './deps.ts'
 import { GroupOffsets } from './group-offsets.ts'
 import { Ownership } from './group-ownership.ts'
 import { TroubleReport } from './group-trouble.ts'
-import type { CommitOffset, GroupOptions, GroupProtocol, TopicPartition } from './group-types.ts'
+import type { CommitOffset, GroupOptions, GroupProtocol, Position, TopicPartition } from './group-types.ts'
 import { KafkaCode, kafkaCodeOf, toMqError } from './kafka-errors.ts'
+import type { IdentifiedPartition } from './offset-requests.ts'
 
 const CLOSE_MS = 5_000
 
@@ -80,14 +81,23 @@ export class GroupMember {
     return this.#ownership.owned()
   }
 
-  /** @throws MqError MQ_GROUP_FENCED for partitions that are not ours any more; those that are were committed */
+  /**
+   * What can be committed is, also when it rejects.
+   * @throws MqError MQ_GROUP_FENCED for partitions that are not ours any more, MQ_TOPIC_RECREATED for a topic that is not there any more
+   */
   async commit(offsets: readonly CommitOffset[]): Promise<void> {
     await this.#offsets.commit(offsets)
   }
 
   /** By `topic:partition`; no entry for a partition without a committed offset. */
-  async committed(partitions: readonly TopicPartition[]): Promise<Map<string, bigint>> {
-    return await this.#offsets.committed(partitions)
+  async committed(partitions: readonly IdentifiedPartition[]): Promise<Map<string, bigint>> {
+    const positions = await this.positions(partitions)
+    return new Map([...positions].map(([name, { offset }]) => [name, offset]))
+  }
+
+  /** As `committed`, with what is finished beyond the offsets. */
+  async positions(partitions: readonly IdentifiedPartition[]): Promise<Map<string, Position>> {
+    return await this.#offsets.positions(partitions)
   }
 
   /** M6. Cheap: one look at the clock. */

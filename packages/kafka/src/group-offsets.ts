@@ -6,19 +6,27 @@
  * F2. An epoch that moved on during a commit is no failure: the commit goes out again under the new one.
  * F3. A partition without a committed offset has no entry: never offset -1.
  * F4. Every call ends within its time limit.
+ * F5. A position belongs to a topic, not to its name. One of a topic that was deleted is not committed for the topic that has its
+ *     name now (MQ_TOPIC_RECREATED), and one that got there all the same, by a broker that goes by names, is not read: its note says
+ *     whose it is.
  */
 import { MqError } from '@mq/contract'
-import { type Connection, offsetCommitV8, offsetCommitV9, offsetFetchV8, offsetFetchV9 } from '@platformatic/kafka'
+import type { Connection } from '@platformatic/kafka'
 import { backoffMs, sleep } from './backoff.ts'
 import type { Coordinator } from './coordinator.ts'
 import type { Deps } from './deps.ts'
-import { type CommitOffset, type GroupCluster, type Identity, nameOf, type TopicPartition } from './group-types.ts'
-import { KafkaCode, kafkaCodeOf, protocolError, responseOf, toMqError } from './kafka-errors.ts'
+import { type CommitOffset, type GroupCluster, type Identity, nameOf, type Position } from './group-types.ts'
+import { KafkaCode, kafkaCodeOf, protocolError, toMqError } from './kafka-errors.ts'
+import {
+  type IdentifiedPartition,
+  OFFSET_COMMIT_API,
+  OFFSET_FETCH_API,
+  offsetVersionsFor,
+  sendOffsetCommit,
+  sendOffsetFetch,
+} from './offset-requests.ts'
+import { decodeNote, encodeNote, topicIdOf } from './position-note.ts'
 
-const OFFSET_COMMIT = { 8: offsetCommitV8, 9: offsetCommitV9 } as const
-const OFFSET_FETCH = { 8: offsetFetchV8, 9: offsetFetchV9 } as const
-const OFFSET_COMMIT_API = 8
-const OFFSET_FETCH_API = 9
 const LIMIT_MS = 15_000
 const REQUEST_MS = 5_000
 
@@ -33,6 +41,8 @@ const PUT_OUT: ReadonlySet<number> = new Set([
   KafkaCode.FENCED_MEMBER_EPOCH,
   KafkaCode.FENCED_INSTANCE_ID,
 ])
+/** Goes out again without what is finished beyond the positions. */
+const SHORTER: ReadonlySet<number> = new Set([KafkaCode.OFFSET_METADATA_TOO_LARGE])
 
 export interface GroupOffsetsOptions {
   readonly cluster: GroupCluster
@@ -55,7 +65,9 @@ export class GroupOffsets {
 
   async commit(offsets: readonly CommitOffset[]): Promise<void> {
     const refused: CommitOffset[] = []
+    const outlived: CommitOffset[] = []
     let left: readonly CommitOffset[] = offsets
+    let isBrief = false
     await this.#retried(`commit offsets of group ${this.#options.groupId}`, async () => {
       left = left.filter((one) => {
         const isOwned = this.#options.owns(one.topic, one.partition)
@@ -65,42 +77,50 @@ export class GroupOffsets {
       if (left.length === 0) return undefined
       const identity = this.#options.identity()
       if (identity === undefined) return toMqError(KafkaCode.UNKNOWN_MEMBER_ID, 'the member is joining its group')
-      const codes = await this.#commitOnce(left, identity)
-      const failed = left.filter((one) => codes.get(nameOf(one)) !== KafkaCode.NONE)
-      left = failed
-      const [first] = failed
+      const codes = await this.#commitOnce(left, identity, isBrief)
+      const codeOf = (one: CommitOffset): number => codes.get(nameOf(one)) ?? KafkaCode.UNKNOWN_TOPIC_OR_PARTITION
+      left = left.filter((one) => codeOf(one) !== KafkaCode.NONE)
+      // The broker takes shorter notes than is usual: a position without what is finished beyond it is better than none.
+      isBrief ||= left.some((one) => codeOf(one) === KafkaCode.OFFSET_METADATA_TOO_LARGE)
+      const gone = await this.#recreated(left.filter((one) => codeOf(one) === KafkaCode.UNKNOWN_TOPIC_ID))
+      outlived.push(...gone)
+      left = left.filter((one) => !gone.includes(one))
+      const [first] = left
       if (first === undefined) return undefined
-      const code = codes.get(nameOf(first)) ?? KafkaCode.UNKNOWN_TOPIC_OR_PARTITION
-      if (failed.some((one) => (codes.get(nameOf(one)) ?? 0) !== 0)) this.#noteCodes([...codes.values()])
-      return toMqError(code, `commit offset ${first.offset} of ${nameOf(first)} for group ${this.#options.groupId}`)
+      this.#noteCodes([...codes.values()])
+      return toMqError(
+        codeOf(first),
+        `commit offset ${first.offset} of ${nameOf(first)} for group ${this.#options.groupId}`,
+      )
     })
+    if (outlived.length > 0) {
+      const names = outlived.map(nameOf).join(', ')
+      const what = `positions of ${names} belong to a topic that was deleted and created again; they were not committed`
+      throw new MqError('MQ_TOPIC_RECREATED', `Group ${this.#options.groupId}: ${what}`)
+    }
     if (refused.length > 0) {
       const names = refused.map(nameOf).join(', ')
       throw new MqError('MQ_GROUP_FENCED', `Group ${this.#options.groupId} took ${names} away before the commit`)
     }
   }
 
-  async committed(partitions: readonly TopicPartition[]): Promise<Map<string, bigint>> {
+  /** By `topic:partition`; where the id of the topic is given, only what belongs to that very topic (F5). */
+  async positions(partitions: readonly IdentifiedPartition[]): Promise<Map<string, Position>> {
     const { cluster, groupId } = this.#options
-    const found = new Map<string, bigint>()
+    const found = new Map<string, Position>()
     if (partitions.length === 0) return found
-    const topics = topicsOf(partitions).map(([name, some]) => ({
-      name,
-      partitionIndexes: some.map(({ partition }) => partition),
-    }))
+    const ids = new Map(partitions.map((one) => [nameOf(one), topicIdOf(one.topicId)]))
     await this.#retried(`read the committed offsets of group ${groupId}`, async () => {
-      const version = await cluster.apiVersion(OFFSET_FETCH_API, [8, 9])
-      const { api } = OFFSET_FETCH[version as keyof typeof OFFSET_FETCH]
-      // Stable only: an offset that a transaction may still take back is waited for.
-      const answer = await this.#request('read committed offsets', (connection) =>
-        api.async(connection, [{ groupId, memberId: null, memberEpoch: -1, topics }], true),
+      const version = await cluster.apiVersion(OFFSET_FETCH_API, offsetVersionsFor(partitions))
+      const stored = await this.#request('read committed offsets', (connection) =>
+        sendOffsetFetch(connection, version, groupId, partitions),
       )
       found.clear()
-      for (const topic of answer.groups.find((group) => group.groupId === groupId)?.topics ?? []) {
-        for (const { partitionIndex, committedOffset } of topic.partitions) {
-          if (committedOffset < 0n) continue
-          found.set(nameOf({ topic: topic.name, partition: partitionIndex }), committedOffset)
-        }
+      for (const [name, { offset, metadata }] of stored) {
+        const note = decodeNote(offset, metadata)
+        const topicId = ids.get(name)
+        if (topicId !== undefined && note?.topicId !== undefined && note.topicId !== topicId) continue
+        found.set(name, { offset, finished: note?.finished ?? [], leaderEpoch: note?.leaderEpoch })
       }
       return undefined
     })
@@ -108,37 +128,33 @@ export class GroupOffsets {
   }
 
   /** @returns the answer's code for each partition */
-  async #commitOnce(offsets: readonly CommitOffset[], identity: Identity): Promise<Map<string, number>> {
+  async #commitOnce(
+    offsets: readonly CommitOffset[],
+    identity: Identity,
+    isBrief: boolean,
+  ): Promise<Map<string, number>> {
     const { cluster, groupId, instanceId = null } = this.#options
-    const version = await cluster.apiVersion(OFFSET_COMMIT_API, [8, 9])
-    const { api } = OFFSET_COMMIT[version as keyof typeof OFFSET_COMMIT]
-    const topics = topicsOf(offsets).map(([name, some]) => ({
-      name,
-      partitions: some.map(({ partition, offset, metadata = null }) => ({
-        partitionIndex: partition,
-        committedOffset: offset,
-        committedLeaderEpoch: -1,
-        committedMetadata: metadata,
-      })),
+    const version = await cluster.apiVersion(OFFSET_COMMIT_API, offsetVersionsFor(offsets))
+    const as = { groupId, memberId: identity.memberId, epoch: identity.epoch, instanceId }
+    const noted = offsets.map(({ topic, partition, offset, topicId, finished = [], leaderEpoch }) => ({
+      topic,
+      partition,
+      topicId,
+      offset,
+      metadata: encodeNote(offset, { topicId, finished: isBrief ? [] : finished, leaderEpoch }),
     }))
-    let answer: offsetCommitV9.OffsetCommitResponse
-    try {
-      answer = await this.#request('commit offsets', (connection) =>
-        api.async(connection, groupId, identity.epoch, identity.memberId, instanceId, topics),
-      )
-    } catch (error) {
-      const partial = responseOf<offsetCommitV9.OffsetCommitResponse>(error)
-      if (partial === undefined) throw error
-      answer = partial
-    }
-    return new Map(
-      answer.topics.flatMap(({ name, partitions }) =>
-        partitions.map(({ partitionIndex, errorCode }) => [
-          nameOf({ topic: name, partition: partitionIndex }),
-          errorCode,
-        ]),
-      ),
+    return await this.#request('commit offsets', (connection) => sendOffsetCommit(connection, version, as, noted))
+  }
+
+  /** Which of them belong to a topic that is not there any more; a broker may also not have heard of a new one yet. */
+  async #recreated(unknown: readonly CommitOffset[]): Promise<CommitOffset[]> {
+    if (unknown.length === 0) return []
+    const names = [...new Set(unknown.map(({ topic }) => topic))]
+    const topics = await this.#options.cluster.metadata(names, { refresh: true })
+    const ids = new Map(
+      topics.map(({ name, id, errorCode = 0 }) => [name, errorCode === 0 ? topicIdOf(id) : undefined]),
     )
+    return unknown.filter(({ topic, topicId }) => ids.get(topic) !== topicIdOf(topicId))
   }
 
   async #request<T>(what: string, call: (connection: Connection) => Promise<T>): Promise<T> {
@@ -165,14 +181,10 @@ export class GroupOffsets {
       const canPass =
         code === undefined
           ? problem.retryable
-          : EPOCH_MOVED.has(code) || (protocolError(code).retriable && !PUT_OUT.has(code))
+          : EPOCH_MOVED.has(code) || SHORTER.has(code) || (protocolError(code).retriable && !PUT_OUT.has(code))
       const pauseMs = backoffMs(failures, deps.random)
       if (!canPass || deps.clock.monotonicMs() + pauseMs > endMs) throw problem
       await sleep(deps, pauseMs)
     }
   }
-}
-
-function topicsOf<T extends TopicPartition>(partitions: readonly T[]): [string, T[]][] {
-  return [...Map.groupBy(partitions, ({ topic }) => topic)]
 }

@@ -4,6 +4,7 @@
 import type { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
 import type { Deps } from './deps.ts'
+import type { FinishedRange } from './position-note.ts'
 
 export interface TopicPartition {
   readonly topic: string
@@ -19,7 +20,18 @@ export interface Share extends TopicPartition {
 export interface CommitOffset extends TopicPartition {
   /** The next offset to read. */
   readonly offset: bigint
-  readonly metadata?: string
+  /** The topic that the position belongs to; left out where the cluster has no topic ids. */
+  readonly topicId?: string | undefined
+  /** What is finished beyond the position, and under which leader the highest of it was written. */
+  readonly finished?: readonly FinishedRange[]
+  readonly leaderEpoch?: number | undefined
+}
+
+/** A position as it was committed. */
+export interface Position {
+  readonly offset: bigint
+  readonly finished: readonly FinishedRange[]
+  readonly leaderEpoch: number | undefined
 }
 
 /** What a group needs of a cluster; `Cluster` has it. */

@@ -2,7 +2,13 @@
 
 export { Admin, type ClusterDescription } from './admin.ts'
 export type { AdminCluster, AdminOptions } from './admin-calls.ts'
-export type { GroupDescription, GroupListing, GroupMemberDescription, GroupOffset } from './admin-groups.ts'
+export type {
+  CommittedPosition,
+  GroupDescription,
+  GroupListing,
+  GroupMemberDescription,
+  GroupOffset,
+} from './admin-groups.ts'
 export type { ActiveProducer, BrokerRoom, WriteQuota } from './admin-insight.ts'
 export type { EpochEnd, Isolation, OffsetPoint } from './admin-offsets.ts'
 export type { NewTopic } from './admin-topics.ts'
@@ -32,14 +38,17 @@ export type { FetchCluster, FetchLink, FetchNetwork, LocatedTopic, OffsetRange }
 export { ClusterFetchNetwork } from './fetch-network.ts'
 export { FetchedBatch } from './fetched-batch.ts'
 export { Fetcher, type FetcherOptions, type OffsetOutOfRange } from './fetcher.ts'
+export { type Fate, fateOf, isFinal } from './final-errors.ts'
 export { GroupMember } from './group-member.ts'
-export type { CommitOffset, GroupCluster, GroupOptions, TopicPartition } from './group-types.ts'
+export type { CommitOffset, GroupCluster, GroupOptions, Position, TopicPartition } from './group-types.ts'
 export type { HeldBatch } from './held-batch.ts'
 export { KafkaCode, kafkaCodeOf, protocolError, toMqError } from './kafka-errors.ts'
 export { MemoryBudget } from './memory-budget.ts'
 export type { Broker, PartitionMetadata, TopicMetadata } from './metadata-cache.ts'
+export type { IdentifiedPartition } from './offset-requests.ts'
 export { partitionOf } from './partitioner.ts'
 export type { PendingBatch, Receipt } from './pending-batch.ts'
+export { decodeNote, encodeNote, type FinishedRange, type PositionNote, topicIdOf } from './position-note.ts'
 export { Producer } from './producer.ts'
 export type { BatchReport, CompressionWork, EncodedRecords, ProducerObserver } from './producer-observer.ts'
 export type { ProduceCluster, ProducerOptions } from './producer-options.ts'

@@ -3,6 +3,7 @@
  *
  * J1. A topic counts as missing only when brokers said so for `MISSING_GRACE_MS`: a new topic takes a moment to be known everywhere.
  * J2. A topic whose id changed was deleted and created again: its offsets mean something else now, so reading on is refused.
+ *     The id is that which the reader's offset belongs to, or the first that was seen.
  */
 import { MqError } from '@mq/contract'
 import type { FetchNetwork, LocatedTopic } from './fetch-network.ts'
@@ -13,6 +14,8 @@ export const MISSING_GRACE_MS = 5_000
 
 export type Whereabouts =
   | { readonly kind: 'leader'; readonly nodeId: number; readonly leaderEpoch: number; readonly topicId: string }
+  /** Another topic has the name now (J2). */
+  | { readonly kind: 'recreated'; readonly topicId: string; readonly error: MqError }
   /** Try again after a pause. */
   | { readonly kind: 'unknown'; readonly error: MqError }
   | { readonly kind: 'gone'; readonly error: MqError }
@@ -73,7 +76,8 @@ export class LeaderFinder {
     }
     if (partition.topicId !== undefined && partition.topicId !== topic.id) {
       const what = `topic ${partition.topic} was deleted and created again: its id was ${partition.topicId} and is ${topic.id}`
-      return { kind: 'gone', error: missing(partition, what) }
+      const details = { topic: partition.topic, partition: partition.partition }
+      return { kind: 'recreated', topicId: topic.id, error: new MqError('MQ_TOPIC_RECREATED', what, { details }) }
     }
     const found = topic.partitions.find((candidate) => candidate.index === partition.partition)
     if (found === undefined) {

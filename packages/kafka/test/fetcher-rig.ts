@@ -6,7 +6,7 @@ import { type Deps, systemDeps } from '../src/deps.ts'
 import type { FetchCluster, FetchLink, FetchNetwork, LocatedTopic } from '../src/fetch-network.ts'
 import { type FetchRequest, type FetchResponse, parseFetchResponse } from '../src/fetch-request.ts'
 import type { FetchedBatch } from '../src/fetched-batch.ts'
-import { Fetcher, type OffsetOutOfRange } from '../src/fetcher.ts'
+import { Fetcher, type FetcherOptions, type OffsetOutOfRange } from '../src/fetcher.ts'
 import { encodeBatch } from './hand-made.ts'
 import { encodeFetchResponse, type HandPartition } from './hand-made-response.ts'
 
@@ -30,6 +30,8 @@ export class FakeNetwork implements FetchNetwork {
   readonly requests: { nodeId: number; request: FetchRequest }[] = []
   leader = 1
   topicId = ID
+  /** Whether brokers are asked for topics by id. */
+  byId = true
   errorCode = 0
   topic: LocatedTopic | undefined
   located = 0
@@ -69,7 +71,7 @@ export class FakeNetwork implements FetchNetwork {
     this.opened += 1
     let isOpen = true
     return {
-      byId: true,
+      byId: this.byId,
       receivedBytes: 0,
       fetch: async (request) => {
         assert.ok(isOpen, 'a closed link was used')
@@ -107,7 +109,8 @@ export class FakeNetwork implements FetchNetwork {
     if (partitions.every((one) => (one.records?.length ?? 0) === 0))
       await sleep(Math.min(request.maxWaitMs, this.pollMs))
     await gate
-    return parseFetchResponse(17, encodeFetchResponse(17, [{ topic: ID, partitions }]))
+    const version = this.byId ? 17 : 12
+    return parseFetchResponse(version, encodeFetchResponse(version, [{ topic: this.byId ? ID : TOPIC, partitions }]))
   }
 }
 
@@ -128,6 +131,7 @@ export interface RigOptions {
   readonly deps?: Deps
   readonly onBatch?: (batch: FetchedBatch) => void
   readonly onThrottled?: (throttleMs: number) => void
+  readonly onTopicRecreated?: FetcherOptions['onTopicRecreated']
 }
 
 export function start(options: RigOptions = {}): Rig {
@@ -149,6 +153,7 @@ export function start(options: RigOptions = {}): Rig {
     },
     onError: (_topic, _partition, error) => errors.push(error),
     ...(options.onThrottled === undefined ? {} : { onThrottled: options.onThrottled }),
+    ...(options.onTopicRecreated === undefined ? {} : { onTopicRecreated: options.onTopicRecreated }),
     ...(options.withoutRangePolicy === true
       ? {}
       : { onOffsetOutOfRange: (range: OffsetOutOfRange) => lost.push(range) }),

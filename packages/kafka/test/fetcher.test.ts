@@ -7,8 +7,7 @@ import { systemDeps } from '../src/deps.ts'
 import type { FetchedBatch } from '../src/fetched-batch.ts'
 import { CORRUPT_RETRIES, REPORT_AFTER_FAILURES } from '../src/fetcher.ts'
 import { KafkaCode } from '../src/kafka-errors.ts'
-import { MISSING_GRACE_MS } from '../src/leader-finder.ts'
-import { count, OTHER_ID, type Rig, rigs, SETTINGS, start, TOPIC, until } from './fetcher-rig.ts'
+import { count, type Rig, rigs, SETTINGS, start, TOPIC, until } from './fetcher-rig.ts'
 import { encodeBatch, encodeMarker } from './hand-made.ts'
 
 describe('the fetcher', { timeout: 60_000 }, () => {
@@ -359,31 +358,6 @@ describe('the fetcher', { timeout: 60_000 }, () => {
     await until('it is reported', () => rig.errors.length === 1)
     await sleep(20)
     assert.deepEqual([rig.errors[0]?.code, rig.network.requests.length], ['MQ_KAFKA_FORBIDDEN', 1])
-  })
-
-  it('refuses to read on in a topic that was deleted and created again (J2)', async () => {
-    const rig = start()
-    rig.network.fill(0, 1)
-    rig.fetcher.add(TOPIC, 0, 0n)
-    await until('it reads', () => count(rig) === 10)
-    rig.network.topicId = OTHER_ID
-    rig.network.answers.push({ partition: 0, errorCode: KafkaCode.UNKNOWN_TOPIC_ID, records: Buffer.alloc(0) })
-    await until('it is reported', () => rig.errors.length === 1)
-    assert.equal(rig.errors[0]?.code, 'MQ_TOPIC_MISSING')
-    assert.match(rig.errors[0]?.message ?? '', /created again/)
-  })
-
-  it('reports a topic that stays missing, and not one that is merely new (J1)', async () => {
-    let nowMs = 0
-    const clock = { nowMs: () => 0, monotonicMs: () => nowMs }
-    const rig = start({ deps: { ...systemDeps, random: () => 0, clock } })
-    rig.network.errorCode = KafkaCode.UNKNOWN_TOPIC_OR_PARTITION
-    rig.fetcher.add(TOPIC, 0, 0n)
-    await until('it looked twice', () => rig.network.located >= 2)
-    assert.equal(rig.errors.length, 0)
-    nowMs = MISSING_GRACE_MS
-    await until('it is reported', () => rig.errors.length === 1)
-    assert.deepEqual([rig.errors[0]?.code, rig.network.requests.length], ['MQ_TOPIC_MISSING', 0])
   })
 
   it('stops a partition whose receiver throws, and says so', async () => {

@@ -6,6 +6,7 @@ import type { Connection } from '@platformatic/kafka'
 import { Cluster } from '../src/cluster.ts'
 import { GroupMember } from '../src/group-member.ts'
 import type { GroupCluster, GroupOptions, TopicPartition } from '../src/group-types.ts'
+import { OFFSET_COMMIT_API, OFFSET_FETCH_API } from '../src/offset-requests.ts'
 
 const name = ({ topic, partition }: TopicPartition): string => `${topic}:${partition}`
 
@@ -47,6 +48,8 @@ export interface MemberSpec extends Partial<Omit<GroupOptions, 'cluster'>> {
   readonly topics: readonly string[]
   /** How long giving up takes. */
   readonly revokeMs?: number
+  /** As on a cluster that goes by topic names in requests about offsets: up to this version of them. */
+  readonly newestOffsetVersion?: number
 }
 
 let nextMember = 0
@@ -64,7 +67,7 @@ export class Fixture {
     const who = `m${++nextMember}`
     const cluster = new Cluster({ name: 'test', clientId: who, bootstrap: this.#bootstrap })
     this.#clusters.push(cluster)
-    const mortal = new MortalCluster(cluster)
+    const mortal = new MortalCluster(cluster, spec.newestOffsetVersion)
     const errors: MqError[] = []
     const lost: string[] = []
     const member = new GroupMember({
@@ -108,14 +111,25 @@ export async function until(what: string, isSo: () => boolean, limitMs = 20_000)
   }
 }
 
+export async function untilAsync(what: string, isSo: () => Promise<boolean>, limitMs = 20_000): Promise<void> {
+  const end = performance.now() + limitMs
+  while (!(await isSo())) {
+    if (performance.now() > end) assert.fail(`not within ${limitMs} ms: ${what}`)
+    await sleep(50)
+  }
+}
+
 class MortalCluster implements GroupCluster {
   readonly name = 'test'
   readonly #cluster: Cluster
   readonly #opened = new Set<Connection>()
   #isDead = false
 
-  constructor(cluster: Cluster) {
+  readonly #newestOffsetVersion: number
+
+  constructor(cluster: Cluster, newestOffsetVersion = Number.POSITIVE_INFINITY) {
     this.#cluster = cluster
+    this.#newestOffsetVersion = newestOffsetVersion
   }
 
   die(): void {
@@ -136,7 +150,9 @@ class MortalCluster implements GroupCluster {
   }
 
   apiVersion(apiKey: number, supported: readonly number[]): Promise<number> {
-    return this.#cluster.apiVersion(apiKey, supported)
+    const isAboutOffsets = apiKey === OFFSET_COMMIT_API || apiKey === OFFSET_FETCH_API
+    const known = supported.filter((version) => !isAboutOffsets || version <= this.#newestOffsetVersion)
+    return this.#cluster.apiVersion(apiKey, known)
   }
 
   metadata(topics: readonly string[], options?: { refresh?: boolean }): ReturnType<GroupCluster['metadata']> {

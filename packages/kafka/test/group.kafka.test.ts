@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { MqError } from '@mq/contract'
 import { type LocalCluster, startCluster } from '@mq/local'
 import { Admin } from '@platformatic/kafka'
+import { Admin as MqAdmin } from '../src/admin.ts'
+import { Cluster } from '../src/cluster.ts'
 import { systemDeps } from '../src/deps.ts'
-import { Fixture, type TestMember, Timeline, until } from './group-fixture.ts'
+import { OFFSET_COMMIT_API } from '../src/offset-requests.ts'
+import { topicIdOf } from '../src/position-note.ts'
+import { Fixture, type TestMember, Timeline, until, untilAsync } from './group-fixture.ts'
 import { javaTool } from './kafka-tools.ts'
 
 const PARTITIONS = 6
@@ -247,6 +252,68 @@ describe('groups on real Kafka', { timeout: 180_000 }, () => {
           await admin.createTopics({ topics: [topic], partitions: 2, replicas: 1 })
           await until('both partitions are ours', () => only.count() === 2)
           await only.member.close()
+        })
+
+        test('positions of a topic that was created again are not those of the old one, by id and by name (F5, V1)', async () => {
+          const topic = `reborn-${protocol}`
+          const groupId = `reborn-${protocol}`
+          const cluster = new Cluster({ name: 'test', clientId: 'reborn', bootstrap: kafka.bootstrap })
+          const mqAdmin = new MqAdmin(cluster)
+          const idOf = async (): Promise<string> => (await cluster.metadata([topic], { refresh: true }))[0]?.id ?? ''
+          await mqAdmin.createTopic({ name: topic, partitions: 1, replication: 1 })
+          const first = await idOf()
+          assert.notEqual(topicIdOf(first), undefined)
+          const member = fixture.member(new Timeline(), { groupId, topics: [topic], protocol })
+          const byName = fixture.member(new Timeline(), {
+            groupId: `${groupId}-by-name`,
+            topics: [topic],
+            protocol,
+            newestOffsetVersion: 9,
+          })
+          const groups = [member, byName]
+          const newest = await cluster.apiVersion(OFFSET_COMMIT_API, [8, 9, 10])
+          const place = { topic, partition: 0 }
+          for (const one of groups) {
+            await one.member.start()
+            await until('the partition is ours', () => one.count() === 1)
+            const finished = [{ first: 102n, end: 400n }]
+            await one.member.commit([{ ...place, offset: 100n, topicId: first, finished, leaderEpoch: 0 }])
+            const position = { offset: 100n, finished, leaderEpoch: 0 }
+            assert.deepEqual(
+              [...(await one.member.positions([{ ...place, topicId: first }]))],
+              [[`${topic}:0`, position]],
+            )
+          }
+          assert.equal((await mqAdmin.committedOffsets(groupId, [topic])).get(`${topic}:0`), 100n)
+          await mqAdmin.deleteTopic(topic)
+          let second = first
+          await untilAsync('the topic is there again', async () => {
+            await mqAdmin.createTopic({ name: topic, partitions: 1, replication: 1 }).catch(() => {})
+            second = await idOf()
+            return second !== first && topicIdOf(second) !== undefined
+          })
+          for (const one of groups) {
+            await untilAsync('the partition is ours', async () => {
+              // Under the consumer protocol the partition of the new topic comes as a new one.
+              const late = await one.member.commit([{ ...place, offset: 100n, topicId: first }]).catch((error) => error)
+              if (late instanceof MqError && late.code === 'MQ_GROUP_FENCED') return false
+              assert.equal(late?.code, one === member && newest === 10 ? 'MQ_TOPIC_RECREATED' : undefined)
+              return true
+            })
+            assert.deepEqual([...(await one.member.positions([{ ...place, topicId: second }]))], [])
+          }
+          const late = await mqAdmin.committedPositions(`${groupId}-by-name`, [topic])
+          assert.deepEqual(
+            late.map(({ offset, topicId, isOfFormerTopic }) => ({ offset, topicId, isOfFormerTopic })),
+            [{ offset: 100n, topicId: first, isOfFormerTopic: true }],
+          )
+          assert.equal((await mqAdmin.committedOffsets(`${groupId}-by-name`, [topic])).size, 0)
+          for (const one of groups) {
+            await one.member.commit([{ ...place, offset: 7n, topicId: second }])
+            assert.equal((await one.member.committed([{ ...place, topicId: second }])).get(`${topic}:0`), 7n)
+            await one.member.close()
+          }
+          await cluster.close()
         })
 
         test("Kafka's own tool sees the group and its offsets", async () => {

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { decodeNote, encodeNote, type FinishedRange, MAX_NOTE_BYTES } from '../src/position-note.ts'
+
+const ID = '01234567-89ab-cdef-0123-456789abcdef'
+const OFFSETS = fc.bigInt({ min: 0n, max: 9_000_000_000_000_000_000n })
+
+/** Ranges as a reader has them: rising, apart, above the position. */
+const rangesFrom = (offset: bigint): fc.Arbitrary<FinishedRange[]> =>
+  fc
+    .array(fc.tuple(fc.bigInt({ min: 1n, max: 5_000n }), fc.bigInt({ min: 1n, max: 5_000n })), { maxLength: 600 })
+    .map((runs) => {
+      let at = offset
+      return runs.map(([gap, length]) => {
+        const first = at + gap
+        at = first + length
+        return { first, end: at }
+      })
+    })
+
+const CASES = OFFSETS.chain((offset) => fc.tuple(fc.constant(offset), rangesFrom(offset)))
+const IDS = fc.option(
+  fc.uuid().filter((id) => id !== '00000000-0000-0000-0000-000000000000'),
+  { nil: undefined },
+)
+
+describe('the note beside a position', () => {
+  it('is read as it was written; of many ranges those nearest to the position are kept (N2, N3)', () => {
+    fc.assert(
+      fc.property(CASES, IDS, fc.nat({ max: 0x7fff_ffff }), ([offset, finished], topicId, leaderEpoch) => {
+        const text = encodeNote(offset, { topicId, finished, leaderEpoch })
+        assert.ok(text.length <= MAX_NOTE_BYTES)
+        const note = decodeNote(offset, text)
+        assert.ok(note !== undefined)
+        assert.equal(note.topicId, topicId)
+        assert.deepEqual(note.finished, finished.slice(0, note.finished.length))
+        assert.equal(note.leaderEpoch, note.finished.length === 0 ? undefined : leaderEpoch)
+        if (note.finished.length < finished.length) assert.ok(text.length > MAX_NOTE_BYTES - 12)
+      }),
+    )
+  })
+
+  it('says nothing when it is anything else, whatever it is (N1)', () => {
+    const texts = fc.oneof(
+      fc.string({ maxLength: 60 }),
+      fc.string({ maxLength: 40 }).map((text) => `mq1 ${text}`),
+      fc.string({ maxLength: 40, unit: fc.constantFrom(...'0123456789az. -') }).map((text) => `mq1 - ${text}`),
+    )
+    fc.assert(
+      fc.property(OFFSETS, texts, (offset, text) => {
+        const note = decodeNote(offset, text)
+        if (note === undefined) return
+        // What can be read is what would be written.
+        let at = offset
+        for (const { first, end } of note.finished) {
+          assert.ok(first > at && end > first)
+          at = end
+        }
+        if (!/\b0+[0-9a-z]/.test(text)) assert.equal(encodeNote(offset, note).trimEnd(), text.trimEnd())
+      }),
+      { numRuns: 2_000 },
+    )
+    for (const text of [
+      null,
+      undefined,
+      '',
+      'mq1',
+      'mq2 -',
+      'mq1 short',
+      'mq1 - 0',
+      'mq1 - 0 ',
+      'mq1 - 0 1',
+      'mq1 - 0 1.0',
+      'mq1 - 0 0.1',
+    ]) {
+      assert.equal(decodeNote(5n, text), undefined, String(text))
+    }
+    assert.equal(decodeNote(5n, `mq1 - 0 1.1${'.1.1'.repeat(MAX_NOTE_BYTES)}`), undefined)
+    assert.equal(decodeNote(5n, 'mq1 - 0 1.zzzzzzzzzzzzz'), undefined)
+  })
+
+  it('is as the reference says', () => {
+    const finished = [
+      { first: 101n, end: 501n },
+      { first: 503n, end: 510n },
+    ]
+    const text = encodeNote(100n, { topicId: ID, finished, leaderEpoch: 40 })
+    assert.equal(text, 'mq1 ASNFZ4mrze8BI0VniavN7w 14 1.b4.2.7')
+    assert.deepEqual(decodeNote(100n, text), { topicId: ID, finished, leaderEpoch: 40 })
+    assert.equal(encodeNote(1n, { topicId: undefined, finished: [], leaderEpoch: undefined }), 'mq1 -')
+    assert.equal(
+      encodeNote(1n, { topicId: '00000000-0000-0000-0000-000000000000', finished: [], leaderEpoch: 3 }),
+      'mq1 -',
+    )
+  })
+})
