@@ -14,9 +14,6 @@ export interface PriceFlags {
   readonly prometheus?: string
 }
 
-/** Where nobody says: what most clusters are spread over, and what the formulas assume. */
-const DEFAULT_ZONES = 3
-
 export function withPrices(command: Command): Command {
   return withBook(command)
     .option('--monthly-bill <usd>', 'what it really costs a month, to scale showback to', dollars)
@@ -27,7 +24,11 @@ export function withPrices(command: Command): Command {
 export function withBook(command: Command): Command {
   return command
     .option('--prices <book>', 'the price book it is paid by, such as aws-us-east-1')
-    .option('--zones <count>', 'availability zones its brokers are spread over', wholeNumber(1, 16))
+    .option(
+      '--zones <count>',
+      'availability zones its brokers are spread over; what their racks say when left out',
+      wholeNumber(1, 16),
+    )
     .option('--instance <type>', 'what a broker runs on, as the price book names it, such as m7g.large')
     .option('--price <meter=usd>', 'a price that differs from the book; may be given more than once', meterPrice)
 }
@@ -52,7 +53,7 @@ export function economicsOf(name: string, flags: PriceFlags): ClusterEconomics |
   }
   const parsed = ClusterEconomics.safeParse({
     priceBook: prices,
-    zones: zones ?? DEFAULT_ZONES,
+    zones,
     instanceType: instance,
     overrides: price,
     monthlyBillUsd: monthlyBill,

@@ -43,23 +43,40 @@ export function scanText(report: ScanReport, options: ScanViewOptions): string {
   ].join('\n')
 }
 
-function costSection({ totals }: ScanReport, { colors }: ScanViewOptions): string[] {
+function costSection({ totals }: ScanReport, { colors, width }: ScanViewOptions): string[] {
   const share = (usd: number): string =>
     totals.usdPerMonth > 0 ? `${((usd / totals.usdPerMonth) * 100).toFixed(0)} %` : '-'
   const rows = totals.meters.map(({ meter, usdPerMonth }) => [meter, formatUsd(usdPerMonth), share(usdPerMonth)])
+  const rest = totals.unallocatedUsdPerMonth
+  const ranged =
+    totals.rangedTopics === 0
+      ? []
+      : [
+          `${formatUsd(totals.knownUsdPerMonth + Math.max(0, rest))} of it is known well; ${plural(totals.rangedTopics, 'topic')} ${totals.rangedTopics === 1 ? 'was' : 'were'} seen for too short a time and may be anything from ${formatUsd(totals.fromUsdPerMonth - totals.knownUsdPerMonth)} to ${formatUsd(totals.toUsdPerMonth - totals.knownUsdPerMonth)} a month.`,
+        ]
+  const idle =
+    Math.abs(rest) < 0.005
+      ? []
+      : [
+          rest > 0
+            ? `${formatUsd(rest)} of it no topic needs (idle brokers, fees).`
+            : `Topics need ${formatUsd(-rest)} more of broker CPU than there is.`,
+        ]
   const unpriced =
     totals.unpricedTopics === 0
-      ? ''
-      : `; ${plural(totals.unpricedTopics, 'topic')} could not be priced and ${totals.unpricedTopics === 1 ? 'is' : 'are'} missing`
-  const rest = totals.unallocatedUsdPerMonth
-  const restText =
-    Math.abs(rest) < 0.005
-      ? ''
-      : rest > 0
-        ? `, of which ${formatUsd(rest)} is not explained by any topic (room on brokers, fees)`
-        : `; topics need ${formatUsd(-rest)} more of broker CPU than there is`
+      ? []
+      : [
+          `${plural(totals.unpricedTopics, 'topic')} could not be priced and ${totals.unpricedTopics === 1 ? 'is' : 'are'} missing.`,
+        ]
+  const low = totals.fromUsdPerMonth + rest
+  const high = totals.toUsdPerMonth + rest
+  const isWide = high - low > 0.05 * totals.usdPerMonth
+  const cost = isWide
+    ? `Cost: ${formatUsd(low)} to ${formatUsd(high)} a month, ${formatUsd(totals.usdPerMonth)} if it goes on as it was seen`
+    : `Cost: ${formatUsd(totals.usdPerMonth)} a month`
   return [
-    colors.bold(`Cost: ${formatUsd(totals.usdPerMonth)} a month${restText}${unpriced}`),
+    colors.bold(cost),
+    ...[...ranged, ...idle, ...unpriced].flatMap((text) => wrap(text, width - 2)).map((line) => `  ${line}`),
     ...(rows.length === 0
       ? []
       : [
@@ -74,7 +91,7 @@ function costSection({ totals }: ScanReport, { colors }: ScanViewOptions): strin
 
 /** Where a terminal is narrower, meters stay with the sum above; the notes stand below the table in any terminal. */
 const NARROW = 140
-const METER_COLUMNS: ReadonlySet<string> = new Set(['TRANSFER', 'STORAGE', 'CPU', 'OTHER', 'COPIES', 'READERS'])
+const METER_COLUMNS: ReadonlySet<string> = new Set(['TRANSFER', 'STORAGE', 'CPU', 'OTHER', 'COPIES', 'READERS', 'IDLE'])
 
 function topicSection(report: ScanReport, { top, colors, width }: ScanViewOptions): string[] {
   const { topics } = report
@@ -94,6 +111,7 @@ function topicTable(topics: readonly ScannedTopic[], colors: Colors, width: numb
   const columns: readonly Column[] = [
     { head: 'TOPIC' },
     { head: '$/MONTH', align: 'right' },
+    { head: 'IDLE', align: 'right' },
     { head: 'TRANSFER', align: 'right' },
     { head: 'STORAGE', align: 'right' },
     { head: 'CPU', align: 'right' },
@@ -132,14 +150,19 @@ function noteLines(topics: readonly ScannedTopic[], width: number): string[] {
 const STORAGE = ['broker-storage', 'remote-storage', 'remote-put', 'remote-retrieval'] as const
 
 function topicRow(topic: ScannedTopic): string[] {
-  const { meters, usdPerMonth } = topic
+  const { meters, usdPerMonth, fromUsdPerMonth, toUsdPerMonth } = topic
   const transfer = meters['cross-zone-transfer'] ?? 0
   const storage = STORAGE.reduce((sum, meter) => sum + (meters[meter] ?? 0), 0)
   const cpu = meters['broker-compute'] ?? 0
   const money = (usd: number): string => (usdPerMonth === null ? '?' : usd === 0 ? '-' : formatUsd(usd))
   return [
     topic.topic,
-    money(usdPerMonth ?? 0),
+    usdPerMonth === null
+      ? '?'
+      : formatUsd(fromUsdPerMonth ?? 0) === formatUsd(toUsdPerMonth ?? 0)
+        ? money(usdPerMonth)
+        : `${formatUsd(fromUsdPerMonth ?? 0)} to ${formatUsd(toUsdPerMonth ?? 0)}`,
+    money(topic.parts?.idle ?? 0),
     money(transfer),
     money(storage),
     money(cpu),
@@ -169,20 +192,22 @@ function savingSection(report: ScanReport, { top, colors, width }: ScanViewOptio
   const rest = savings.slice(top)
   const paint = { high: colors.green, medium: colors.yellow, low: colors.dim } as const
   const { high, medium, low } = together.byConfidence
-  const topicsUsd = report.totals.topicsUsdPerMonth
-  const percentOf = (usd: number): string => `${topicsUsd > 0 ? ((usd / topicsUsd) * 100).toFixed(0) : 0} %`
+  // Brokers that no topic needs are no part of what topics cost.
+  const whole = report.totals.usdPerMonth
+  const percentOf = (usd: number): string => `${whole > 0 ? ((usd / whole) * 100).toFixed(0) : 0} %`
   return [
     // What only a person can judge, such as whether a topic is needed, is no promise of the headline.
     ...wrap(
-      `Savings: ${formatUsd(high + medium)} a month, ${percentOf(high + medium)} of what topics cost (high confidence ${formatUsd(high)}, medium ${formatUsd(medium)}); ${formatUsd(low)} more for a person to judge (low)`,
+      `Savings: ${formatUsd(high + medium)} a month, ${percentOf(high + medium)} of the whole (high confidence ${formatUsd(high)}, medium ${formatUsd(medium)}); ${formatUsd(low)} more for a person to judge (low)`,
       width,
     ).map((line) => colors.bold(line)),
     ...(together.computeUsdPerMonth < 0.005
       ? []
       : [`  ${formatUsd(together.computeUsdPerMonth)} of it is broker CPU: on the bill once whole brokers can go.`]),
-    ...wrap('Each is what it saves on top of those before it on the same topic, so the list adds up.', width - 2).map(
-      (line) => `  ${line}`,
-    ),
+    ...wrap(
+      'Largest first, but none before those of its topic that it counts on: each is what it saves once they are made, so the list adds up.',
+      width - 2,
+    ).map((line) => `  ${line}`),
     ...shown.flatMap((saving, index) => savingLines(saving, index + 1, paint[saving.confidence], width)),
     ...(rest.length === 0
       ? []
@@ -196,12 +221,15 @@ function savingSection(report: ScanReport, { top, colors, width }: ScanViewOptio
 
 function savingLines(saving: ScannedSaving, rank: number, paint: (text: string) => string, width: number): string[] {
   const { kind, topic, topics, change, assumption, confidence, usdPerMonth } = saving
-  const about = topic ?? plural(topics, 'topic')
+  const about = topic ?? (kind === 'brokers' ? 'all brokers' : plural(topics, 'topic'))
   const indent = '                  '
   const room = Math.max(40, width - indent.length)
   return [
     `${String(rank).padStart(3)}. ${formatUsd(usdPerMonth).padStart(12)}  ${about}: ${kind} ${paint(`(${confidence})`)}`,
     ...wrap(change, room).map((line) => indent + line),
+    ...(saving.after.length === 0
+      ? []
+      : wrap(`counted after: ${saving.after.join(', ')}`, room).map((line) => indent + line)),
     ...wrap(`assumes: ${assumption}`, room).map((line) => indent + line),
   ]
 }

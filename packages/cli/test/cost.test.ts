@@ -16,11 +16,19 @@ const budget = {
   setBy: 'api',
   state: 'forecast-over',
   spentUsd: 120,
+  spentCausedUsd: 20,
   forecastUsd: 512.5,
   forecastFromUsd: 480,
   forecastToUsd: 560,
   warning: 'the month will end at $512.50, over the budget of team=checkout, $400.00 a month',
 } as const
+
+const parts = (usd: number, usdPerMonth: number) => ({
+  causedUsd: usd / 2,
+  idleUsd: usd / 2,
+  causedUsdPerMonth: usdPerMonth / 2,
+  idleUsdPerMonth: usdPerMonth / 2,
+})
 
 const report: CostReport = {
   by: 'team',
@@ -31,10 +39,10 @@ const report: CostReport = {
   totalUsd: 10,
   usdPerMonth: 365,
   lines: [
-    { key: 'checkout', usd: 6, usdPerMonth: 219, share: 0.6 },
-    { key: '-', usd: 1, usdPerMonth: 36.5, share: 0.1 },
+    { key: 'checkout', usd: 6, usdPerMonth: 219, share: 0.6, parts: parts(6, 219) },
+    { key: '-', usd: 1, usdPerMonth: 36.5, share: 0.1, parts: parts(1, 36.5) },
   ],
-  unallocated: [{ key: 'topics mQ does not know', usd: 3, usdPerMonth: 109.5, share: 0.3 }],
+  unallocated: [{ key: 'topics mQ does not know', usd: 3, usdPerMonth: 109.5, share: 0.3, parts: parts(3, 109.5) }],
   clusters: [
     {
       cluster: 'main',
@@ -88,9 +96,9 @@ test('mq cost shows what adds up, the rest in brackets, the bill behind it, budg
   })
   for (const part of [
     /\$10\.00 in 27\.8 hours watched of the 7 days asked for; at this rate \$365\.00 a month/,
-    /checkout +\$6\.00 +\$219\.00 +60 %/,
+    /checkout +\$6\.00 +\$3\.00 +\$3\.00 +\$219\.00 +60 %/,
     /\(topics mQ does not know\) +\$3\.00/,
-    /together +\$10\.00/,
+    /together +\$10\.00 +\$5\.00 +\$5\.00/,
     /main: \$10\.00 by the actual bill, 1\.25 times the modelled \$8\.00; prices aws-us-east-1@2026-11-22/,
     /will be over/,
     /cluster gone: MQ_KAFKA_UNREACHABLE/,
@@ -107,17 +115,17 @@ test('mq cost shows parts of a cent with as many decimals as it takes', () => {
     watchedMs: 3_600_000,
     totalUsd: 0.0043,
     usdPerMonth: 3.14,
-    lines: [{ key: 'main', usd: 0.00429, usdPerMonth: 3.13, share: 0.9977 }],
-    unallocated: [{ key: 'main', usd: 0.00001, usdPerMonth: 0.01, share: 0.0023 }],
+    lines: [{ key: 'main', usd: 0.00429, usdPerMonth: 3.13, share: 0.9977, parts: parts(0.00429, 3.13) }],
+    unallocated: [{ key: 'main', usd: 0.00001, usdPerMonth: 0.01, share: 0.0023, parts: parts(0.00001, 0.01) }],
     clusters: [{ ...report.clusters[0]!, modelledUsd: 0.0043, billedUsd: 0.0043, scale: 1 }],
   }
   const options = { colors: colorsFor(process.stdout, { NO_COLOR: '1' }), width: 120, nowMs: 1_800_000_000_000 }
   const text = costText(small, options)
   for (const part of [
     /\$0\.004300 in 1 hour watched/,
-    /main +\$0\.004290 +\$3\.13 +100 %/,
-    /\(main: caused by no mQ ID\) +\$0\.000010 +\$0\.01 +<1 %/,
-    /together +\$0\.004300 +\$3\.14/,
+    /main +\$0\.004290 +\$0\.002145 +\$0\.002145 +\$3\.13 +100 %/,
+    /\(main: caused by no mQ ID\) +\$0\.000010 +\$0\.000005 +\$0\.000005 +\$0\.01 +<1 %/,
+    /together +\$0\.004300 +\$0\.002150 +\$0\.002150 +\$3\.14/,
     /main: \$0\.004300, as modelled/,
   ]) {
     assert.match(text, part)

@@ -12,6 +12,13 @@ const NOTE = 'its log did not reach the retention yet: storage is priced as it w
 const topic = (name: string, usdPerMonth: number): ScannedTopic => ({
   topic: name,
   usdPerMonth,
+  fromUsdPerMonth: usdPerMonth,
+  toUsdPerMonth: usdPerMonth,
+  fromRecordsPerSecond: 200,
+  toRecordsPerSecond: 200,
+  parts: { caused: usdPerMonth, toFill: 0, idle: 0 },
+  confidence: 'high',
+  oldestMs: 0,
   meters: { 'broker-storage': usdPerMonth },
   partitions: 6,
   quietPartitions: 0,
@@ -42,6 +49,7 @@ const saving = (confidence: 'high' | 'medium' | 'low', usdPerMonth: number): Sca
   usdPerMonth,
   aloneUsdPerMonth: usdPerMonth,
   computeUsdPerMonth: 0,
+  after: confidence === 'low' ? ['codec'] : [],
 })
 
 const report: ScanReport = {
@@ -66,6 +74,10 @@ const report: ScanReport = {
   totals: {
     usdPerMonth: 100,
     topicsUsdPerMonth: 100,
+    knownUsdPerMonth: 100,
+    fromUsdPerMonth: 100,
+    toUsdPerMonth: 100,
+    rangedTopics: 0,
     unallocatedUsdPerMonth: 0,
     meters: [{ meter: 'broker-storage', usdPerMonth: 100 }],
     topics: 2,
@@ -82,14 +94,14 @@ const report: ScanReport = {
   remarks: [],
 }
 
-const shown = (width: number): string =>
-  scanText(report, { top: 20, colors: colorsFor(process.stdout, { NO_COLOR: '1' }), width })
+const shown = (width: number, seen: ScanReport = report): string =>
+  scanText(seen, { top: 20, colors: colorsFor(process.stdout, { NO_COLOR: '1' }), width })
 
 test('what only a person can judge is no part of what a scan says can be saved', () => {
   const text = shown(Number.POSITIVE_INFINITY)
   assert.match(
     text,
-    /Savings: \$30\.00 a month, 30 % of what topics cost \(high confidence \$10\.00, medium \$20\.00\); \$60\.00 more for a person to judge \(low\)/,
+    /Savings: \$30\.00 a month, 30 % of the whole \(high confidence \$10\.00, medium \$20\.00\); \$60\.00 more for a person to judge \(low\)/,
   )
   assert.match(text, /topic gone: nothing of it is seen \(MQ_TOPIC_MISSING/)
 })
@@ -107,4 +119,24 @@ test('the tables of a scan fit 80 columns', () => {
   assert.ok(table.length > 3)
   for (const line of table) assert.ok(line.length <= 80, line)
   assert.ok(!lines.some((line) => line.includes('TRANSFER')))
+})
+
+test('what was seen for too short a time is a range, and no part of what is known well', () => {
+  const young = { ...topic('new.topic', 50), fromUsdPerMonth: 5, toUsdPerMonth: 200, confidence: 'low' as const }
+  const totals = {
+    ...report.totals,
+    usdPerMonth: 150,
+    topicsUsdPerMonth: 150,
+    fromUsdPerMonth: 105,
+    toUsdPerMonth: 300,
+    rangedTopics: 1,
+  }
+  const text = shown(Number.POSITIVE_INFINITY, { ...report, totals, topics: [...report.topics, young] })
+  assert.match(text, /Cost: \$105\.00 to \$300\.00 a month, \$150\.00 if it goes on as it was seen/)
+  assert.match(text, /\$100\.00 of it is known well; 1 topic was seen .* from \$5\.00 to \$200\.00 a month/)
+  assert.match(text, /new\.topic +\$5\.00 to \$200\.00/)
+})
+
+test('a saving says which others of its topic it counts on', () => {
+  assert.match(shown(Number.POSITIVE_INFINITY), /counted after: codec/)
 })

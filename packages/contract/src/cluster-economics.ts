@@ -16,7 +16,13 @@ export const ClusterEconomics = z.strictObject({
     .max(100)
     .regex(/^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/, 'lower-case letters, digits, dots and dashes, such as aws-us-east-1')
     .describe('Id of a price book, such as aws-us-east-1'),
-  zones: z.number().int().min(1).max(16).describe('Availability zones the brokers are spread over'),
+  zones: z
+    .number()
+    .int()
+    .min(1)
+    .max(16)
+    .optional()
+    .describe('Availability zones the brokers are spread over; left out: what the racks of the brokers say'),
   instanceType: z.string().min(1).max(60).optional().describe('What a broker runs on, as the price book names it'),
   overrides: z
     .record(z.string().min(1).max(100), usd)

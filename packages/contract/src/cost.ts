@@ -14,11 +14,21 @@ const usd = z.number()
 export const CostBy = z.enum(['id', 'team', 'service', 'meter', 'cluster'])
 export type CostBy = z.output<typeof CostBy>
 
+/** What every amount is made of; the same parts, by the same rules, in `mq cost`, `mq scan` and `mq explain`. */
+export const CostParts = z.object({
+  causedUsd: usd.describe('Its bytes that move, its bytes on disks, and the broker CPU both need'),
+  idleUsd: usd.describe('Its share of what brokers cost beyond the CPU that all topics need'),
+  causedUsdPerMonth: usd,
+  idleUsdPerMonth: usd,
+})
+export type CostParts = z.output<typeof CostParts>
+
 export const CostLine = z.object({
   key: z.string().describe('The mQ ID, team, service, meter or cluster; - where nobody said'),
   usd: usd.describe('In the time asked for'),
   usdPerMonth: usd.describe('What goes on at this rate in a month of 730 hours'),
   share: z.number().describe('Of the total'),
+  parts: CostParts,
 })
 export type CostLine = z.output<typeof CostLine>
 
@@ -27,11 +37,12 @@ export const BudgetState = z.enum(['ok', 'forecast-over', 'over', 'no-data'])
 /** A budget and how the calendar month (UTC) goes. */
 export const Budget = z.object({
   scope: PolicyScope,
-  usdPerMonth: z.number(),
+  usdPerMonth: z.number().describe('For what it causes and its share of idle brokers, together'),
   setAtMs: z.number().int(),
   setBy: z.string(),
   state: BudgetState,
-  spentUsd: usd,
+  spentUsd: usd.describe('This month: caused, and the share of idle brokers'),
+  spentCausedUsd: usd.describe('The part of it that is caused'),
   forecastUsd: usd.nullable().describe('At the end of the month; null before anything was recorded'),
   forecastFromUsd: usd.nullable(),
   forecastToUsd: usd.nullable(),

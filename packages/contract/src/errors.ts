@@ -194,6 +194,12 @@ export const catalogue = {
     false,
     422,
   ),
+  MQ_BATCH_UNSEEN: entry(
+    'No whole batch of a topic was seen, so codec and batch depth are not known',
+    'Nothing is wrong with the topic; its bytes are priced by the sizes of its logs',
+    true,
+    502,
+  ),
   MQ_CODEC_FAILED: entry(
     'Data does not match its compression codec',
     'Check who writes to the mQ ID; the batch was not delivered',

@@ -19,7 +19,7 @@ export {
   Trial,
 } from './binding.ts'
 export { ClusterEconomics } from './cluster-economics.ts'
-export { Budget, BudgetRequest, BudgetState, CostBy, CostLine, CostQuery, CostReport } from './cost.ts'
+export { Budget, BudgetRequest, BudgetState, CostBy, CostLine, CostParts, CostQuery, CostReport } from './cost.ts'
 export type { DecisionEvent, DecisionTransition } from './decision.ts'
 export {
   Alternative,

@@ -207,6 +207,7 @@ describe('showback by the API', () => {
           group: 'billing@orders.placed',
           state: 'Stable',
           members: 1,
+          assignor: null,
           topics: [{ topic: 'orders.placed.e1', lagRecords: 0, lostRecords: 0, moving: true }],
         },
       ]

@@ -2,8 +2,9 @@
  * F9: one cluster's bill, told by who caused it.
  *
  * S1. The lines and the unallocated rest add up to the bill, to the cent.
- * S2. Own transfer and storage go to the mQ ID; reading, and its transfer, to the team that reads; compute 70 % by bytes and 30 % by
- *     replicas of partitions.
+ * S2. Own transfer, storage and the broker CPU that a topic needs are what it causes; reading, and its transfer, go to the team that
+ *     reads. What brokers cost beyond the CPU that all topics need is idle, and shared out 70 % by bytes and 30 % by replicas of
+ *     partitions, on lines of its own. Idle is below zero where topics need more than there is.
  * S3. Lines are scaled to the actual bill when there is one; the factor is shown. A bill that the model overstates scales down; one
  *     beyond it leaves a rest that nobody is charged for.
  */
@@ -31,7 +32,7 @@ export interface ShowbackItem {
 
 export interface ShowbackInput {
   readonly items: readonly ShowbackItem[]
-  /** What the brokers cost in the window, all of it; shared out by S2. */
+  /** What the brokers cost in the window, all of it (S2). */
   readonly clusterComputeUsd: number
   /** Topics mQ does not know, and what they cost; part of the rest. */
   readonly foreignUsd: number
@@ -46,7 +47,7 @@ export interface ShowbackLine {
   readonly team: string
   readonly service: string | null
   readonly meter: Meter
-  readonly kind: 'own' | 'reading'
+  readonly kind: 'own' | 'reading' | 'idle'
   readonly usd: number
 }
 
@@ -65,8 +66,9 @@ const CENT = 0.01
 export function showback(input: ShowbackInput): Showback {
   check(input)
   const units = Math.round(1 / (input.smallestUsd ?? CENT))
-  const load = loadOf(input)
-  const raw = input.items.flatMap((item) => [...ownLines(item), ...computeLine(item, input, load)])
+  const idleUsd = input.clusterComputeUsd - input.items.reduce((sum, item) => sum + computeOf(item), 0)
+  const shares = idleShares(input.items)
+  const raw = input.items.flatMap((item, at) => [...ownLines(item), ...idleLine(item, idleUsd * shares[at]!)])
   const allocated = raw.reduce((sum, line) => sum + line.usd, 0)
   const computeAllocated = raw
     .filter((line) => line.meter === 'broker-compute')
@@ -88,7 +90,7 @@ export function showback(input: ShowbackInput): Showback {
 function ownLines(item: ShowbackItem): ShowbackLine[] {
   const { id, team, service } = item
   return item.lines
-    .filter(({ meter }) => meter !== 'broker-compute' && meter !== 'client-compute')
+    .filter(({ meter }) => meter !== 'client-compute')
     .flatMap((line): ShowbackLine[] =>
       line.part === 'consume' && item.readers.length > 0
         ? item.readers.map((reader) => ({
@@ -103,29 +105,30 @@ function ownLines(item: ShowbackItem): ShowbackLine[] {
     )
 }
 
-interface ClusterLoad {
-  readonly bytes: number
-  readonly replicas: number
+/** What a topic weighs when idle brokers are shared out. */
+export type Weight = Pick<ShowbackItem, 'wireInBytes' | 'wireOutBytes' | 'replicas'>
+
+/** S2: the part of idle brokers that each of them carries; what nothing moves by is nobody's. */
+export function idleShares(items: readonly Weight[]): number[] {
+  const bytes = items.reduce((sum, each) => sum + bytesOf(each), 0)
+  const replicas = items.reduce((sum, each) => sum + each.replicas, 0)
+  return items.map((item) => {
+    const byBytes = bytes > 0 ? bytesOf(item) / bytes : 0
+    const byReplicas = replicas > 0 ? item.replicas / replicas : 0
+    return COMPUTE_BY_BYTES * byBytes + (1 - COMPUTE_BY_BYTES) * byReplicas
+  })
 }
 
-function loadOf({ items }: ShowbackInput): ClusterLoad {
-  return {
-    bytes: items.reduce((sum, each) => sum + bytesOf(each), 0),
-    replicas: items.reduce((sum, each) => sum + each.replicas, 0),
-  }
-}
-
-function bytesOf({ wireInBytes, wireOutBytes }: ShowbackItem): number {
+function bytesOf({ wireInBytes, wireOutBytes }: Weight): number {
   return Math.max(wireInBytes, wireOutBytes)
 }
 
-/** S2 */
-function computeLine(item: ShowbackItem, input: ShowbackInput, { bytes, replicas }: ClusterLoad): ShowbackLine[] {
-  if (input.clusterComputeUsd === 0) return []
-  const byBytes = bytes > 0 ? bytesOf(item) / bytes : 0
-  const byReplicas = replicas > 0 ? item.replicas / replicas : 0
-  const usd = input.clusterComputeUsd * (COMPUTE_BY_BYTES * byBytes + (1 - COMPUTE_BY_BYTES) * byReplicas)
-  return [{ id: item.id, team: item.team, service: item.service, meter: 'broker-compute', kind: 'own', usd }]
+function computeOf({ lines }: ShowbackItem): number {
+  return lines.reduce((sum, line) => (line.meter === 'broker-compute' ? sum + line.usdPerMonth : sum), 0)
+}
+
+function idleLine({ id, team, service }: ShowbackItem, usd: number): ShowbackLine[] {
+  return usd === 0 ? [] : [{ id, team, service, meter: 'broker-compute', kind: 'idle', usd }]
 }
 
 /** S1: each line in whole units, cents for a bill; what rounding leaves goes to the largest remainders. */

@@ -9,6 +9,8 @@ const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 /** Kafka's segment.bytes. */
 export const SEGMENT_BYTES = 1_024 ** 3
+/** Kafka's segment.ms. */
+export const SEGMENT_MS = 7 * DAY_MS
 /** What is kept for ever is shown as it will be after a year. */
 export const FOREVER_MS = 365 * DAY_MS
 
@@ -24,6 +26,8 @@ export interface StoredInput {
   readonly localRetentionMs: number | null
   /** One copy, as seen on disk; used where retention has no limit in time. */
   readonly retainedBytes: number | null
+  /** When a segment closes; those of the topics mQ makes when left out. */
+  readonly segment?: { readonly ms: number; readonly bytes: number }
 }
 
 export interface Stored {
@@ -47,10 +51,10 @@ type Kept = Omit<StoredInput, 'wireBytesPerSecond'>
 
 /** F4a */
 export function localBytesOf(kept: Kept, wireBytesPerSecond: number): number {
-  const { partitions, retentionMs, localRetentionMs, retainedBytes } = kept
+  const { partitions, retentionMs, localRetentionMs, retainedBytes, segment } = kept
   if (retentionMs === null && localRetentionMs === null && retainedBytes !== null) return retainedBytes
   const perMs = wireBytesPerSecond / 1_000
-  const roll = Math.min(perMs * segmentMs(retentionMs), partitions * SEGMENT_BYTES)
+  const roll = Math.min(perMs * (segment?.ms ?? segmentMs(retentionMs)), partitions * (segment?.bytes ?? SEGMENT_BYTES))
   return perMs * (localRetentionMs ?? retentionMs ?? FOREVER_MS) + roll
 }
 

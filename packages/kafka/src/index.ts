@@ -71,7 +71,7 @@ export type { Sasl, Secret, Security, TlsOptions, TlsSource } from './security.t
 export type { AmbiguousBatch, Resolution } from './sender-shared.ts'
 export { Survey, type SurveyedTopics } from './survey.ts'
 export type { Surveyed } from './survey-answers.ts'
-export type { SampledBatch, SampleWish } from './survey-batches.ts'
+export type { SampledBatch, SampledSpan, SampleWish } from './survey-batches.ts'
 export type { SurveyedGroup } from './survey-groups.ts'
 export type { BrokerDisk } from './survey-log-dirs.ts'
 export type { SurveyedOffset, TopicOffsets } from './survey-offsets.ts'

@@ -4,6 +4,8 @@
  * B1. Reading takes no part in any group and commits nothing.
  * B2. Batches of one partition are handed over as soon as they are there and are not kept: memory is that of one answer.
  * B3. A batch that is damaged, or in a format that is not read, ends the look at its partition and is told for its topic.
+ * B4. A batch that is larger than what was asked for is asked for once more, alone and whole: brokers cut all but the first partition
+ *     of an answer at its limit, and a topic of large batches would never be seen.
  */
 import type { Codec } from '@mq/contract'
 import { MqError } from '@mq/contract'
@@ -11,6 +13,7 @@ import { within } from './backoff.ts'
 import {
   ATTRIBUTE_CODEC_MASK,
   ATTRIBUTE_CONTROL,
+  announcedBytes,
   BATCH_HEADER_BYTES,
   corrupt,
   readBatchHeader,
@@ -50,17 +53,28 @@ export interface SampledBatch {
   readonly records: Buffer
 }
 
+/** What else stood between the first and the last batch that was seen. */
+export interface SampledSpan {
+  /** From the first offset to the last one, holes and markers included. */
+  readonly offsets: number
+  /** Of transactions: they take an offset and bytes, and are no record. */
+  readonly markers: number
+  readonly markerBytes: number
+}
+
 export interface SampleOptions {
   readonly deps: Deps
   /** For one fetch. */
   readonly requestMs: number
-  readonly onSample: (wish: SampleWish, batches: readonly SampledBatch[]) => void
+  readonly onSample: (wish: SampleWish, batches: readonly SampledBatch[], span: SampledSpan) => void
   readonly onProblem: (wish: SampleWish, problem: MqError) => void
 }
 
 const BYTES_A_REQUEST = 4 * 1_048_576
 const PARTITIONS_A_REQUEST = 200
 const MAX_BATCH_BYTES = 32 * 1_048_576
+/** For batches that had to be asked for alone. */
+const CUT_BYTES_A_BROKER = 128 * 1_048_576
 const CRC_COVERS_FROM = 21
 
 /** One link to each leader, one request under way on each. */
@@ -75,7 +89,15 @@ export async function sampleBatches(
       let link: FetchLink | undefined
       try {
         link = await network.open(leader)
-        for (const part of requestsOf(own)) await fetchPart(link, part, options)
+        const cut: SampleWish[] = []
+        for (const part of requestsOf(own)) cut.push(...(await fetchPart(link, part, options)))
+        // B4
+        let leftBytes = CUT_BYTES_A_BROKER
+        for (const wish of cut) {
+          if (leftBytes < wish.maxBytes) break
+          leftBytes -= wish.maxBytes
+          await fetchPart(link, [wish], options)
+        }
       } catch (error) {
         const problem = toMqError(error, `sample batches at broker ${leader}`)
         for (const wish of own) options.onProblem(wish, problem)
@@ -106,7 +128,13 @@ function requestsOf(wishes: readonly SampleWish[]): SampleWish[][] {
   return parts
 }
 
-async function fetchPart(link: FetchLink, wishes: readonly SampleWish[], options: SampleOptions): Promise<void> {
+/** Gives back those of which no whole batch came. */
+async function fetchPart(
+  link: FetchLink,
+  wishes: readonly SampleWish[],
+  options: SampleOptions,
+): Promise<readonly SampleWish[]> {
+  const cut: SampleWish[] = []
   const late = (): MqError =>
     new MqError('MQ_KAFKA_TIMEOUT', `a broker did not answer a fetch within ${options.requestMs} ms`)
   const topics = [...Map.groupBy(wishes, ({ topic }) => topic)].map(([name, own]) => ({
@@ -135,22 +163,48 @@ async function fetchPart(link: FetchLink, wishes: readonly SampleWish[], options
       if (wish === undefined) continue
       try {
         if (part.errorCode !== 0) throw toMqError(part.errorCode, `read ${wish.topic}:${wish.partition}`)
-        options.onSample(wish, batchesOf(answer, part.start, part.end))
+        const { batches, span, cutBytes } = batchesOf(answer, part.start, part.end)
+        // Markers alone say nothing of the records: only a whole batch, or the proof that none is there, is an answer.
+        if (batches.length === 0 && cutBytes <= MAX_BATCH_BYTES && (cutBytes > 0 || span.offsets === 0)) {
+          cut.push({ ...wish, offset: wish.offset + span.offsets, maxBytes: Math.max(wish.maxBytes, cutBytes) })
+        } else options.onSample(wish, batches, span)
       } catch (error) {
         options.onProblem(wish, toMqError(error, `look into ${wish.topic}:${wish.partition}`))
       }
     }
   }
+  return cut
 }
 
-/** Data batches that are there whole; markers of transactions are passed over. */
-function batchesOf({ buffer }: FetchResponse, start: number, end: number): SampledBatch[] {
+interface Seen {
+  readonly batches: readonly SampledBatch[]
+  readonly span: SampledSpan
+  /** Whole size of the batch that was cut short at the end; 0 where none was. */
+  readonly cutBytes: number
+}
+
+/** Data batches that are there whole, and what stood between them. */
+function batchesOf({ buffer }: FetchResponse, start: number, end: number): Seen {
   const batches: SampledBatch[] = []
+  let from: number | null = null
+  let to = 0
+  let markers = 0
+  let markerBytes = 0
   for (let at = start; ; ) {
     const header = readBatchHeader(buffer, at, end)
-    if (header === undefined) return batches
+    if (header === undefined) {
+      const offsets = from === null ? 0 : to - from + 1
+      return { batches, span: { offsets, markers, markerBytes }, cutBytes: announcedBytes(buffer, at, end) ?? 0 }
+    }
     at = header.end
-    if ((header.attributes & ATTRIBUTE_CONTROL) !== 0 || header.recordCount === 0) continue
+    from ??= header.baseOffset
+    to = header.lastOffset
+    if ((header.attributes & ATTRIBUTE_CONTROL) !== 0) {
+      markers += header.recordCount
+      markerBytes += header.end - header.start
+      continue
+    }
+    if (header.recordCount === 0) continue
     const codec = codecs[header.attributes & ATTRIBUTE_CODEC_MASK]
     if (codec === undefined) throw corrupt(`the batch at offset ${header.baseOffset} names a codec that does not exist`)
     if (crc32c(buffer.subarray(header.start + CRC_COVERS_FROM, header.end)) !== header.crc) {

@@ -6,6 +6,7 @@ import type { AdminCalls } from './admin-calls.ts'
 import { answerInPart, isRefusal, partsOf, SurveyAnswers, type Surveyed } from './survey-answers.ts'
 
 const TOPIC = 2 as const
+const BROKER = 4 as const
 const TOPICS_A_REQUEST = 200
 
 /** Settings in force by Kafka's names, by topic; a setting that a broker does not know is left out. */
@@ -52,4 +53,27 @@ export async function surveyConfigs(
     }
   }
   return answers
+}
+
+/** Settings in force on one broker, by Kafka's names; undefined where they may not be read. */
+export async function surveyBrokerConfigs(
+  calls: AdminCalls,
+  nodeId: number,
+  keys: readonly string[],
+): Promise<ReadonlyMap<string, string> | undefined> {
+  const what = `describe settings of broker ${nodeId}`
+  const resources = [{ resourceType: BROKER, resourceName: String(nodeId), configurationKeys: [...keys] }]
+  try {
+    const answer = await answerInPart(
+      calls.askBroker(nodeId, describeConfigsV4.api, what, (connection) =>
+        describeConfigsV4.api.async(connection, resources),
+      ),
+    )
+    const [own] = answer.results
+    if (own === undefined || own.errorCode !== 0) return undefined
+    return new Map(own.configs.flatMap(({ name, value }) => (value == null ? [] : [[name, value] as const])))
+  } catch {
+    // What may not be read says nothing: the caller goes on with what it assumes.
+    return undefined
+  }
 }

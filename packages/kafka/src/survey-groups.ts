@@ -12,6 +12,8 @@ import { answerInPart, partsOf, SurveyAnswers, type Surveyed } from './survey-an
 export interface SurveyedGroup extends GroupListing {
   /** Null where it may not be looked into. */
   readonly members: number | null
+  /** How a classic group shares partitions out, as its clients name it; null where there is none or it is not known. */
+  readonly assignor: string | null
   /** Next offset by topic and partition. */
   readonly committed: ReadonlyMap<string, ReadonlyMap<number, number>>
 }
@@ -105,7 +107,12 @@ async function askCoordinator(
           ),
         ]),
       )
-      answers.found.set(group.groupId, { ...group, members: members.get(group.groupId) ?? null, committed })
+      answers.found.set(group.groupId, {
+        ...group,
+        members: members.get(group.groupId)?.count ?? null,
+        assignor: members.get(group.groupId)?.assignor ?? null,
+        committed,
+      })
     }
   } catch (error) {
     answers.fail(
@@ -116,17 +123,32 @@ async function askCoordinator(
   }
 }
 
+interface Membership {
+  readonly count: number
+  readonly assignor: string | null
+}
+
+interface DescribedGroup {
+  readonly groupId: string
+  readonly errorCode: number
+  readonly members: readonly unknown[]
+  /** Of classic groups. */
+  readonly protocolData?: string
+}
+
 /** How many members each group has; none for a group that may not be described. */
 async function membersOf(
   calls: AdminCalls,
   nodeId: number,
   groups: readonly GroupListing[],
-): Promise<Map<string, number>> {
-  const counts = new Map<string, number>()
-  for (const { groupId, state } of groups) if (state === 'Empty') counts.set(groupId, 0)
+): Promise<Map<string, Membership>> {
+  const counts = new Map<string, Membership>()
+  for (const { groupId, state } of groups) if (state === 'Empty') counts.set(groupId, { count: 0, assignor: null })
   const open = groups.filter(({ groupId }) => !counts.has(groupId))
-  const take = (answered: readonly { groupId: string; errorCode: number; members: readonly unknown[] }[]): void => {
-    for (const { groupId, errorCode, members } of answered) if (errorCode === 0) counts.set(groupId, members.length)
+  const take = (answered: readonly DescribedGroup[]): void => {
+    for (const { groupId, errorCode, members, protocolData } of answered) {
+      if (errorCode === 0) counts.set(groupId, { count: members.length, assignor: protocolData || null })
+    }
   }
   const what = 'describe groups'
   const ofType = (wanted: 'consumer' | 'classic'): string[] =>

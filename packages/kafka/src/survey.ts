@@ -8,7 +8,7 @@ import { ClusterFetchNetwork } from './fetch-network.ts'
 import type { Broker, TopicMetadata } from './metadata-cache.ts'
 import type { Surveyed } from './survey-answers.ts'
 import { type SampleOptions, type SampleWish, sampleBatches } from './survey-batches.ts'
-import { surveyConfigs } from './survey-configs.ts'
+import { surveyBrokerConfigs, surveyConfigs } from './survey-configs.ts'
 import { type SurveyedGroup, surveyGroups } from './survey-groups.ts'
 import { type BrokerDisk, surveyLogDirs } from './survey-log-dirs.ts'
 import { surveyOffsets, type TopicOffsets } from './survey-offsets.ts'
@@ -43,6 +43,10 @@ export class Survey {
 
   configs(topics: readonly string[], keys: readonly string[]): Promise<Surveyed<ReadonlyMap<string, string>>> {
     return surveyConfigs(this.#calls, topics, keys)
+  }
+
+  brokerConfigs(nodeId: number, keys: readonly string[]): Promise<ReadonlyMap<string, string> | undefined> {
+    return surveyBrokerConfigs(this.#calls, nodeId, keys)
   }
 
   logDirs(nodeIds: readonly number[]): Promise<Surveyed<BrokerDisk>> {

@@ -127,7 +127,7 @@ function pricesText(economics: ClusterEconomics | null): string {
   const { priceBook, zones, instanceType, overrides, monthlyBillUsd } = economics
   return [
     priceBook,
-    plural(zones, 'zone'),
+    ...(zones === undefined ? [] : [plural(zones, 'zone')]),
     ...(instanceType === undefined ? [] : [instanceType]),
     ...(overrides === undefined ? [] : [`${plural(Object.keys(overrides).length, 'price')} changed`]),
     ...(monthlyBillUsd === undefined ? [] : [`bill $${monthlyBillUsd}/month`]),

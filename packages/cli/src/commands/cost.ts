@@ -91,9 +91,13 @@ export function costText(report: CostReport, { colors, width, nowMs }: ViewOptio
   const row = (line: CostLine): string[] => [
     line.key,
     spent(line.usd),
+    spent(line.parts.causedUsd),
+    spent(line.parts.idleUsd),
     monthly(line.usdPerMonth),
     shareText(line.share),
   ]
+  const sumOf = (part: 'causedUsd' | 'idleUsd'): number =>
+    [...lines, ...unallocated].reduce((sum, { parts }) => sum + parts[part], 0)
   return [
     ...wrap(head, width).map((line) => colors.bold(line)),
     since,
@@ -102,13 +106,22 @@ export function costText(report: CostReport, { colors, width, nowMs }: ViewOptio
       [
         { head: HEADS[report.by] },
         { head: 'COST', align: 'right' },
+        { head: 'CAUSED', align: 'right' },
+        { head: 'IDLE', align: 'right' },
         { head: '$/MONTH', align: 'right' },
         { head: 'SHARE', align: 'right' },
       ],
       [
         ...lines.map(row),
         ...unallocated.map((line) => row({ ...line, key: colors.dim(`(${restName(report.by, line.key)})`) })),
-        [colors.bold('together'), spent(report.totalUsd), monthly(report.usdPerMonth), ''],
+        [
+          colors.bold('together'),
+          spent(report.totalUsd),
+          spent(sumOf('causedUsd')),
+          spent(sumOf('idleUsd')),
+          monthly(report.usdPerMonth),
+          '',
+        ],
       ],
       colors,
     ),
@@ -126,7 +139,8 @@ export function costText(report: CostReport, { colors, width, nowMs }: ViewOptio
     ...list('Cannot be watched', report.problems),
     ...list('Assumed', [
       ...report.assumptions,
-      'disks are billed for what they hold now, and the machines of applications are not on this bill; `explain` prices a month with the retention full, applications included',
+      'CAUSED is what moves, what lies on disks now, and the broker CPU both need; IDLE is the share of brokers that no topic needs, 70 % by bytes and 30 % by replicas',
+      'the machines of applications are on no bill of Kafka; `explain` names them apart',
     ]),
   ].join('\n')
 }

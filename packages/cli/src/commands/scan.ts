@@ -113,10 +113,7 @@ function scanPrices(
   const economics = economicsOf(name, { ...flags, prices: prices ?? ASSUMED_PRICES }) ?? null
   return {
     economics,
-    assumed: [
-      ...(prices === undefined ? [`no --prices was given: price book ${ASSUMED_PRICES} is assumed`] : []),
-      ...(zones === undefined ? [`no --zones was given: ${economics?.zones ?? 0} zones are assumed`] : []),
-    ],
+    assumed: prices === undefined ? [`no --prices was given: price book ${ASSUMED_PRICES} is assumed`] : [],
   }
 }
 

@@ -32,7 +32,7 @@ export class Costs {
   readonly #options: CostsOptions
   readonly #assumptions = new Map<string, readonly string[]>()
   /** What a scope spent on days that are over: they never change. */
-  readonly #pastDays = new Map<string, SpentDay | null>()
+  readonly #pastDays = new Map<string, BudgetDay | null>()
   #warnings: { readonly atMs: number; readonly budgets: Promise<Budget[]> } | undefined
 
   constructor(options: CostsOptions) {
@@ -101,6 +101,7 @@ export class Costs {
         ...record,
         state,
         spentUsd: forecast.spentUsd,
+        spentCausedUsd: forecast.spentUsd * causedShare(days.filter(({ startMs }) => startMs >= monthStartMs)),
         forecastUsd: isWatched ? forecast.monthEndUsd : null,
         forecastFromUsd: isWatched ? forecast.range.fromUsd : null,
         forecastToUsd: isWatched ? forecast.range.toUsd : null,
@@ -148,8 +149,8 @@ export class Costs {
     }
   }
 
-  #past(scope: string, fromMs: number, todayMs: number): SpentDay[] {
-    const days: SpentDay[] = []
+  #past(scope: string, fromMs: number, todayMs: number): BudgetDay[] {
+    const days: BudgetDay[] = []
     for (let dayMs = fromMs; dayMs < todayMs; dayMs += DAY_MS) {
       const day = this.#pastDays.get(`${dayMs} ${scope}`)
       if (day != null) days.push(day)
@@ -172,7 +173,7 @@ export class Costs {
   }
 
   #warning(scope: string, usdPerMonth: number, state: Budget['state'], spent: number, forecast: number): string | null {
-    const budget = `budget of ${scope}, $${usdPerMonth.toFixed(2)} a month`
+    const budget = `budget of ${scope}, $${usdPerMonth.toFixed(2)} a month for what it causes and its share of idle brokers`
     if (state === 'over') return `over the ${budget}: $${spent.toFixed(2)} are spent`
     if (state === 'no-data' && this.isKnown(scope)) return `${budget}: watched for less than an hour, too short to tell`
     if (state === 'forecast-over') return `the month will end at $${forecast.toFixed(2)}, over the ${budget}`
@@ -180,19 +181,34 @@ export class Costs {
   }
 }
 
-function daysOf(hours: readonly CostHour[], scope: string, nowMs: number): SpentDay[] {
-  const days = new Map<number, { usd: number; coveredMs: number }>()
+interface BudgetDay extends SpentDay {
+  /** Without the share of idle brokers. */
+  readonly causedUsd: number
+}
+
+function causedShare(days: readonly BudgetDay[]): number {
+  const usd = days.reduce((sum, day) => sum + day.usd, 0)
+  return usd === 0 ? 1 : days.reduce((sum, day) => sum + day.causedUsd, 0) / usd
+}
+
+function daysOf(hours: readonly CostHour[], scope: string, nowMs: number): BudgetDay[] {
+  const days = new Map<number, { usd: number; causedUsd: number; coveredMs: number }>()
   const matches = matcherOf(scope)
   const perDay = Map.groupBy(hours, ({ startMs }) => startOf(startMs, DAY_MS))
   for (const [startMs, own] of perDay) {
     let usd = 0
+    let causedUsd = 0
     const watched = new Map<string, number>()
     for (const hour of own) {
       watched.set(hour.cluster, (watched.get(hour.cluster) ?? 0) + hour.watchedMs)
-      for (const line of hour.lines) if (matches(line)) usd += line.usd
+      for (const line of hour.lines) {
+        if (!matches(line)) continue
+        usd += line.usd
+        if (line.kind !== 'idle' && line.kind !== 'foreign-idle') causedUsd += line.usd
+      }
     }
     const coveredMs = Math.min(DAY_MS, Math.max(0, ...watched.values()), nowMs - startMs)
-    if (coveredMs > 0) days.set(startMs, { usd, coveredMs })
+    if (coveredMs > 0) days.set(startMs, { usd, causedUsd, coveredMs })
   }
   return [...days].map(([startMs, day]) => ({ startMs, ...day }))
 }

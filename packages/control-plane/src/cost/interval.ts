@@ -1,7 +1,8 @@
 /**
  * What the time between two looks at a cluster cost, and who caused it.
  *
- * I1. Traffic is the difference of two looks, so an hour is the sum of what really passed in it; nothing is projected.
+ * I1. Traffic is the difference of two looks, so an hour is the sum of what really passed in it; nothing is projected. Its bytes are
+ *     those by which the log grew between them; only where something was deleted meanwhile, those of the batches seen last.
  * I2. A gap longer than MOST_GAP_MS was not watched: it is neither billed nor guessed.
  * I3. Topics that are not of an mQ ID take their share of the brokers like all others, and are told apart as foreign.
  */
@@ -25,8 +26,11 @@ const MONTH_MS = HOURS_PER_MONTH * 3_600_000
 const SMALLEST_USD = 1e-12
 const FOREIGN = '*'
 
-/** `own`: its traffic and storage; `reading`: what readers of another team cause; `foreign`, `fees`: nobody's. */
-export type LineKind = 'own' | 'reading' | 'foreign' | 'fees'
+/**
+ * `own`: what it causes; `reading`: what its readers cause; `idle`: its share of brokers that no topic needs; `foreign`,
+ * `foreign-idle`: the same of topics mQ does not know; `fees`: nobody's.
+ */
+export type LineKind = 'own' | 'reading' | 'idle' | 'foreign' | 'foreign-idle' | 'fees'
 
 export interface RecordedLine {
   /** Empty for what no mQ ID caused. */
@@ -105,7 +109,7 @@ export function intervalOf({ look, before, model, records, monthlyBillUsd }: Int
   const lines = told.lines.map(
     ({ id, team, service, meter, kind, usd }): RecordedLine =>
       id === FOREIGN
-        ? { id: '', team: '', service: '', meter, kind: 'foreign', usd }
+        ? { id: '', team: '', service: '', meter, kind: kind === 'idle' ? 'foreign-idle' : 'foreign', usd }
         : { id, team, service: service ?? '', meter, kind, usd },
   )
   if (told.unallocatedUsd !== 0) {
@@ -136,11 +140,27 @@ export function merged(lines: readonly RecordedLine[]): RecordedLine[] {
 
 /** I1: a topic that was made again has all its records since. */
 function passedBetween(topic: ObservedTopic, before: ObservedTopic | undefined, elapsedMs: number): ObservedTopic {
-  if (topic.endOffset === null) return { ...topic, rate: null }
   const known = before?.endOffset ?? (before === undefined ? 0 : null)
-  if (known === null) return { ...topic, rate: null }
-  const records = topic.endOffset >= known ? topic.endOffset - known : topic.endOffset
-  return { ...topic, rate: { recordsPerSecond: (records / elapsedMs) * 1_000, basis: 'watched', overMs: elapsedMs } }
+  if (topic.endOffset === null || known === null) return { ...topic, rate: null }
+  const isNew = before === undefined || topic.endOffset < known
+  const offsets = isNew ? topic.endOffset : topic.endOffset - known
+  const share = topic.batches === null ? 1 : topic.batches.records / (topic.batches.records + topic.batches.markers)
+  const recordsPerSecond = ((offsets * share) / elapsedMs) * 1_000
+  const isWhole = topic.startOffset === (isNew ? 0 : before.startOffset)
+  const sizes = [topic.leaderBytes, isNew ? 0 : before.leaderBytes] as const
+  const grown = !isWhole || sizes[0] === null || sizes[1] === null ? null : sizes[0] - sizes[1]
+  return {
+    ...topic,
+    rate: {
+      recordsPerSecond,
+      from: recordsPerSecond,
+      to: recordsPerSecond,
+      basis: 'watched',
+      overMs: elapsedMs,
+      confidence: 'high',
+    },
+    watched: { offsets, bytes: grown === null || grown < 0 ? null : grown, overMs: elapsedMs },
+  }
 }
 
 interface TopicOwner {

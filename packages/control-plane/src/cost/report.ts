@@ -3,6 +3,7 @@
  *
  * E1. Lines and the unallocated rest add up to the total as it is shown: in whole cents from a dollar on, and in finer steps below it,
  *     so that little is never shown as nothing; what rounding leaves goes to the largest remainders. The same for the month.
+ * E3. Every line is what was caused and a share of idle brokers, which are rounded before they are added.
  * E2. An hour that lies partly before the time asked for counts with the part within it.
  */
 import type { CostBy, CostLine, CostReport } from '@mq/contract'
@@ -25,10 +26,15 @@ interface Sums {
   usdPerMonth: number
 }
 
+interface Parts {
+  readonly caused: Sums
+  readonly idle: Sums
+}
+
 export function reportOf(hours: readonly CostHour[], by: CostBy, fromMs: number, toMs: number): Showback {
   const byCluster = Map.groupBy(hours, ({ cluster }) => cluster)
-  const told = new Map<string, Sums>()
-  const rest = new Map<string, Sums>()
+  const told = new Map<string, Parts>()
+  const rest = new Map<string, Parts>()
   const clusters = [...byCluster].map(([cluster, own]) => {
     const watchedMs = own.reduce((sum, hour) => sum + hour.watchedMs * within(hour, fromMs, toMs), 0)
     let modelledUsd = 0
@@ -38,12 +44,14 @@ export function reportOf(hours: readonly CostHour[], by: CostBy, fromMs: number,
       modelledUsd += hour.modelledUsd * part
       billedUsd += hour.billedUsd * part
       for (const line of hour.lines) {
-        const isOwned = line.kind === 'own' || line.kind === 'reading'
+        const isOwned = line.kind === 'own' || line.kind === 'reading' || line.kind === 'idle'
         const key = isOwned || by === 'cluster' ? keyOf(line, by, cluster) : restText(line)
-        const sums = (isOwned ? told : rest).get(key) ?? { usd: 0, usdPerMonth: 0 }
+        const into = isOwned ? told : rest
+        const parts = into.get(key) ?? { caused: { usd: 0, usdPerMonth: 0 }, idle: { usd: 0, usdPerMonth: 0 } }
+        const sums = isIdle(line) ? parts.idle : parts.caused
         sums.usd += line.usd * part
         sums.usdPerMonth += watchedMs > 0 ? (line.usd * part * MONTH_MS) / watchedMs : 0
-        ;(isOwned ? told : rest).set(key, sums)
+        into.set(key, parts)
       }
     }
     return {
@@ -56,16 +64,21 @@ export function reportOf(hours: readonly CostHour[], by: CostBy, fromMs: number,
     }
   })
   const all = [...told, ...rest]
-  const spent = addingUp(all.map(([, { usd }]) => usd))
-  const monthly = addingUp(all.map(([, { usdPerMonth }]) => usdPerMonth))
-  const lines = all.map(
-    ([key], at): CostLine => ({
+  // E3
+  const spent = addingUp(all.flatMap(([, { caused, idle }]) => [caused.usd, idle.usd]))
+  const monthly = addingUp(all.flatMap(([, { caused, idle }]) => [caused.usdPerMonth, idle.usdPerMonth]))
+  const lines = all.map(([key], at): CostLine => {
+    const [causedUsd, idleUsd] = [spent.parts[2 * at]!, spent.parts[2 * at + 1]!]
+    const [causedUsdPerMonth, idleUsdPerMonth] = [monthly.parts[2 * at]!, monthly.parts[2 * at + 1]!]
+    const usd = spent.sum(causedUsd, idleUsd)
+    return {
       key,
-      usd: spent.parts[at]!,
-      usdPerMonth: monthly.parts[at]!,
-      share: spent.total > 0 ? spent.parts[at]! / spent.total : 0,
-    }),
-  )
+      usd,
+      usdPerMonth: monthly.sum(causedUsdPerMonth, idleUsdPerMonth),
+      share: spent.total > 0 ? usd / spent.total : 0,
+      parts: { causedUsd, idleUsd, causedUsdPerMonth, idleUsdPerMonth },
+    }
+  })
   const dearestFirst = (a: CostLine, b: CostLine): number => b.usdPerMonth - a.usdPerMonth || (a.key < b.key ? -1 : 1)
   return {
     watchedMs: Math.max(0, ...clusters.map(({ watchedMs }) => watchedMs)),
@@ -85,6 +98,10 @@ export function within({ startMs, resolutionMs }: CostHour, fromMs: number, toMs
   return Math.max(0, Math.min(1, covered / whole))
 }
 
+function isIdle({ kind }: RecordedLine): boolean {
+  return kind === 'idle' || kind === 'foreign-idle'
+}
+
 function keyOf(line: RecordedLine, by: CostBy, cluster: string): string {
   switch (by) {
     case 'id':
@@ -101,14 +118,19 @@ function keyOf(line: RecordedLine, by: CostBy, cluster: string): string {
 }
 
 function restText({ kind, meter }: RecordedLine): string {
-  if (kind === 'foreign') return 'topics mQ does not know'
+  if (kind === 'foreign' || kind === 'foreign-idle') return 'topics mQ does not know'
   return meter === 'cluster-hour'
     ? 'fees of clusters, and what the model does not explain'
     : 'what the model does not explain'
 }
 
 /** E1 */
-function addingUp(amounts: readonly number[]): { readonly parts: readonly number[]; readonly total: number } {
+function addingUp(amounts: readonly number[]): {
+  readonly parts: readonly number[]
+  readonly total: number
+  /** Of two parts, without what binary fractions add. */
+  readonly sum: (a: number, b: number) => number
+} {
   const sum = amounts.reduce((total, usd) => total + usd, 0)
   const steps = 10 ** DECIMALS.find(({ fromUsd }) => sum >= fromUsd || fromUsd === 0)!.decimals
   const exact = amounts.map((usd) => usd * steps)
@@ -117,5 +139,9 @@ function addingUp(amounts: readonly number[]): { readonly parts: readonly number
   const left = total - whole.reduce((all, amount) => all + amount, 0)
   const byRemainder = exact.map((amount, at) => ({ at, rest: amount - whole[at]! })).toSorted((a, b) => b.rest - a.rest)
   for (const { at } of byRemainder.slice(0, Math.max(0, left))) whole[at]!++
-  return { parts: whole.map((amount) => amount / steps), total: total / steps }
+  return {
+    parts: whole.map((amount) => amount / steps),
+    total: total / steps,
+    sum: (a, b) => Math.round((a + b) * steps) / steps,
+  }
 }

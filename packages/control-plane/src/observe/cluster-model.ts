@@ -47,10 +47,10 @@ export function clusterModelOf(
   }
   const racks = observation?.racks ?? null
   const zones = economics?.zones ?? racks ?? ASSUMED_ZONES
-  if (economics === null) {
+  if (economics?.zones === undefined) {
     assumptions.push(
       racks === null
-        ? `brokers name no racks: ${ASSUMED_ZONES} zones are assumed`
+        ? `${observation === null ? 'the racks of the brokers are not known' : 'brokers name no racks'}: ${ASSUMED_ZONES} zones are assumed`
         : `${racks} zone${racks === 1 ? '' : 's'}, as the racks of the brokers say`,
     )
   }
@@ -61,6 +61,12 @@ export function clusterModelOf(
   if (instanceType === null && book.tariff.compute === 'vcpu') {
     assumptions.push('no instance type is known: broker CPU is priced by the vCPU, and idle brokers are not counted')
   }
+  const followerFetch = observation?.readsNearby === true && racks !== null && racks > 1
+  if (followerFetch) {
+    assumptions.push(
+      'brokers let consumers read from the copy in their zone (replica.selector.class): readers are taken to name theirs (client.rack)',
+    )
+  }
   const tiered = observation?.topics.some(({ configs }) => configs?.tiered === true) ?? false
   const model = clusterModel({
     name: cluster.address.name,
@@ -69,6 +75,7 @@ export function clusterModelOf(
     brokers: Math.max(1, brokers),
     instanceType,
     tiered,
+    followerFetch,
     assumptions,
     ...(constants === undefined ? {} : { constants }),
   })

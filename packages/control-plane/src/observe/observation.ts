@@ -18,11 +18,32 @@ export interface ObservedBroker {
   readonly usableBytes: number | null
 }
 
+/** What the logs of a topic grew by between two looks. */
+export interface ObservedGrowth {
+  /** Of log ends: records, and markers of transactions. */
+  readonly offsets: number
+  /** One copy; null where sizes are not known, or something was deleted in between. */
+  readonly bytes: number | null
+  readonly overMs: number
+}
+
+/**
+ * What the times of records are worth: `append` are written by the broker, `arrival` were checked against what came while it was
+ * watched, `astray` failed that check, and of `unknown` ones nothing came to check them by.
+ */
+export type TimesOfRecords = 'append' | 'arrival' | 'astray' | 'unknown'
+
+export type Certainty = 'high' | 'medium' | 'low'
+
 /** O2 */
 export interface ObservedRate {
   readonly recordsPerSecond: number
-  readonly basis: 'last-24h' | 'since-first-record' | 'watched'
+  /** What was seen allows anything between them; both are `recordsPerSecond` where it was seen for a day. */
+  readonly from: number
+  readonly to: number
+  readonly basis: 'last-24h' | 'since-first-record' | 'watched' | 'never'
   readonly overMs: number
+  readonly confidence: Certainty
 }
 
 /** What the last batches of some partitions say. */
@@ -36,8 +57,14 @@ export interface ObservedBatches {
   readonly codecs: Readonly<Partial<Record<Codec, number>>>
   /** Idempotent producers seen; null when some were not, and cannot be told apart. */
   readonly producers: number | null
+  /** By the times of the records. */
   readonly newestMs: number
   readonly partitions: number
+  /** Offsets from the first sampled record to the last one; more than records and markers where compaction left holes. */
+  readonly offsets: number
+  /** Of transactions: they take an offset each and are no record. */
+  readonly markers: number
+  readonly markerBytes: number
   /** What other codecs make of these very records; empty where it was not tried. */
   readonly tried: readonly ShadowSample[]
 }
@@ -53,6 +80,8 @@ export interface ObservedTopicConfigs {
   /** `producer` when brokers keep what they get. */
   readonly compression: string
   readonly minInsync: number
+  /** Brokers write the times of records, and not producers. */
+  readonly appendTime: boolean
   readonly tiered: boolean
   readonly localRetentionMs: number | null
 }
@@ -65,19 +94,25 @@ export interface ObservedTopic {
   readonly replication: number
   readonly underReplicated: number
   readonly configs: ObservedTopicConfigs | null
-  /** Records between the beginning and the end of its logs, over all partitions. */
+  /** Offsets between the beginning and the end of its logs, over all partitions: markers and what compaction took away included. */
+  readonly retainedOffsets: number | null
+  /** Records in them, as near as batches and sizes tell; null when neither does. */
   readonly retainedRecords: number | null
-  /** Sum of log end offsets. */
+  /** Sum of log start offsets, and of log end offsets. */
+  readonly startOffset: number | null
   readonly endOffset: number | null
+  /** Time of the oldest record, by its own word. */
+  readonly oldestMs: number | null
   /** One copy. */
   readonly leaderBytes: number | null
   /** All copies. */
   readonly diskBytes: number | null
   readonly rate: ObservedRate | null
-  /** Of a few seconds of watching; null when it was not watched. */
-  readonly watchedPerSecond: number | null
+  /** Null when it was not watched. */
+  readonly watched: ObservedGrowth | null
+  readonly times: TimesOfRecords
   readonly batches: ObservedBatches | null
-  /** Partitions that got no record in the time `rate` is about; null when that is not known. */
+  /** Partitions that got no record in a day; null when that is not known. */
   readonly quietPartitions: number | null
 }
 
@@ -85,6 +120,8 @@ export interface ObservedGroup {
   readonly group: string
   readonly state: string
   readonly members: number | null
+  /** As clients of a classic group name it; some libraries are known by it. */
+  readonly assignor: string | null
   readonly topics: readonly {
     readonly topic: string
     /** Records behind the end, over partitions with a position. */
@@ -115,6 +152,8 @@ export interface ClusterObservation {
   readonly brokers: readonly ObservedBroker[]
   /** Different racks the brokers name; null when none does. */
   readonly racks: number | null
+  /** Whether brokers let consumers read from the copy in their rack; null where their settings may not be read. */
+  readonly readsNearby: boolean | null
   readonly topics: readonly ObservedTopic[]
   readonly groups: readonly ObservedGroup[]
   readonly problems: readonly ObservationProblem[]

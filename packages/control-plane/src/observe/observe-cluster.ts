@@ -2,7 +2,9 @@
  * One look at a whole cluster. Questions are asked in bulk and in parallel; nothing is written.
  *
  * L1. A part that cannot be had leaves the rest standing (O1); only a cluster that does not answer at all is an error.
- * L2. Ends of logs are read twice, `watchMs` apart, and everything else is done in between: watching costs no time of its own.
+ * L2. Ends and sizes of logs are read twice, `watchMs` apart, and everything else is done in between: watching costs no time of its
+ *     own. Whether times of records tell when they came is asked at the end, of those that came meanwhile (rates.ts, Q1).
+ * L3. A topic with records of which no batch was seen is told among the problems.
  */
 import type { MqError } from '@mq/contract'
 import {
@@ -17,11 +19,12 @@ import { sleep } from '../deadline.ts'
 import type {
   ClusterObservation,
   ObservationProblem,
+  ObservedBatches,
   ObservedGroup,
-  ObservedRate,
+  ObservedGrowth,
   ObservedTopic,
 } from './observation.ts'
-import { quietPartitions, rateOf } from './rates.ts'
+import { CLOCK_SKEW_MS, quietPartitions, rateOf, timesOf } from './rates.ts'
 import { BatchTally, type PartitionLog, SAMPLING, type SamplingLimits, wishesOf } from './sampling.ts'
 import { COSTLY_CONFIGS, topicConfigsOf } from './topic-configs.ts'
 
@@ -36,6 +39,7 @@ export interface ObserveOptions {
 
 const DAY_MS = 86_400_000
 const UNKNOWN_TOPIC = 3
+const REPLICA_SELECTOR = 'replica.selector.class'
 
 export async function observeCluster(cluster: Cluster, options: ObserveOptions): Promise<ClusterObservation> {
   const { deps } = cluster
@@ -54,12 +58,18 @@ export async function observeCluster(cluster: Cluster, options: ObserveOptions):
   const names = topics.map(({ name }) => name)
   const nodeIds = brokers.map(({ nodeId }) => nodeId)
   const firstLookMs = deps.clock.monotonicMs()
-  const [latest, groups] = await Promise.all([survey.offsets(topics, 'latest'), groupsOf(survey, problems)])
-  const [earliest, dayAgo, configs, disks] = await Promise.all([
+  const lookStartMs = deps.clock.nowMs()
+  const [latest, disks, groups] = await Promise.all([
+    survey.offsets(topics, 'latest'),
+    survey.logDirs(nodeIds),
+    groupsOf(survey, problems),
+  ])
+  const [earliest, oldest, dayAgo, configs, brokerConfigs] = await Promise.all([
     survey.offsets(topics, 'earliest'),
+    survey.offsets(topics, { timestampMs: 0 }),
     survey.offsets(topics, { timestampMs: Math.max(0, startedAtMs - DAY_MS) }),
     survey.configs(names, COSTLY_CONFIGS),
-    survey.logDirs(nodeIds),
+    nodeIds.length === 0 ? undefined : survey.brokerConfigs(nodeIds[0]!, [REPLICA_SELECTOR]),
   ])
   collect(problems, 'topic', 'offsets', latest, earliest, dayAgo)
   collect(problems, 'topic', 'settings', configs)
@@ -75,23 +85,42 @@ export async function observeCluster(cluster: Cluster, options: ObserveOptions):
   // What could not be asked of a topic says nothing about its traffic: no answer is not an answer of nothing.
   const dayOf = (name: string): TopicOffsets | undefined =>
     dayAgo.problems.has(name) ? undefined : dayAgo.found.get(name)
-  const rates = new Map(
-    topics.map(({ name }) => {
-      const day = dayOf(name)
-      return [name, day === undefined ? null : rateOf(logs.get(name)!, day, startedAtMs)] as const
-    }),
-  )
-  const tally = await sample({ cluster, survey, topics, logs, rates, sampling, problems, onProgress })
+  const tally = await sample({ cluster, survey, topics, logs, sampling, problems, onProgress })
   const leftMs = watchMs - (deps.clock.monotonicMs() - firstLookMs)
   if (leftMs > 0) {
     onProgress(`watching for ${Math.ceil(leftMs / 1_000)} s`)
     await sleep(deps, leftMs)
   }
   const watched = watchMs > 0
-  const [again, groupsAgain] = watched
-    ? await Promise.all([survey.offsets(topics, 'latest'), groupsOf(survey, [])])
-    : [latest, groups]
+  const none: Surveyed<TopicOffsets> = { found: new Map(), problems: new Map() }
+  const [again, disksAgain, groupsAgain, recent] = watched
+    ? await Promise.all([
+        survey.offsets(topics, 'latest'),
+        survey.logDirs(nodeIds),
+        groupsOf(survey, []),
+        survey.offsets(topics, { timestampMs: Math.max(0, lookStartMs - CLOCK_SKEW_MS) }),
+      ])
+    : [latest, disks, groups, none]
+  const earliestAgain = watched ? await survey.offsets(topics, 'earliest') : earliest
   const watchedMs = watched ? deps.clock.monotonicMs() - firstLookMs : 0
+  const growthOf = (topic: TopicMetadata): ObservedGrowth | null => {
+    if (!watched) return null
+    let offsets = 0
+    let bytes: number | null = 0
+    for (const { index, leader } of topic.partitions) {
+      const of = (found: Surveyed<TopicOffsets>): number | undefined => found.found.get(topic.name)?.get(index)?.offset
+      const [from, to] = [of(latest), of(again)]
+      if (from === undefined || to === undefined || to < from) return null
+      offsets += to - from
+      const sizes = [disks, disksAgain].map(({ found }) =>
+        found.get(String(leader))?.bytes.get(`${topic.name}:${index}`),
+      )
+      const [before, after] = sizes
+      const isWhole = of(earliest) === of(earliestAgain)
+      bytes = bytes === null || before === undefined || after === undefined || !isWhole ? null : bytes + after - before
+    }
+    return { offsets, bytes: bytes === null || bytes < 0 ? null : bytes, overMs: watchedMs }
+  }
   return {
     cluster: cluster.name,
     clusterId,
@@ -104,35 +133,67 @@ export async function observeCluster(cluster: Cluster, options: ObserveOptions):
       const { totalBytes = null, usableBytes = null } = disk ?? {}
       return { nodeId, host, port, rack, logBytes, totalBytes, usableBytes }
     }),
+    readsNearby: brokerConfigs === undefined ? null : /RackAware/.test(brokerConfigs.get(REPLICA_SELECTOR) ?? ''),
     racks: new Set(brokers.flatMap(({ rack }) => rack ?? [])).size || null,
     topics: topics.map((topic): ObservedTopic => {
       const own = logs.get(topic.name)!
       const complete = own.length === topic.partitions.length
       const end = (offsets: Surveyed<TopicOffsets>): number =>
         [...(offsets.found.get(topic.name)?.values() ?? [])].reduce((sum, { offset }) => sum + offset, 0)
-      const watchedPerSecond = watchedMs > 0 && complete ? ((end(again) - end(latest)) / watchedMs) * 1_000 : null
       const copies = topic.partitions.flatMap(({ index, replicas }) =>
         replicas.map((replica) => disks.found.get(String(replica))?.bytes.get(`${topic.name}:${index}`)),
       )
       const texts = configs.found.get(topic.name)
-      const known = rates.get(topic.name) ?? null
-      const watchedRate: ObservedRate | null =
-        watchedPerSecond === null ? null : { recordsPerSecond: watchedPerSecond, basis: 'watched', overMs: watchedMs }
+      const settings = texts === undefined ? null : topicConfigsOf(texts)
+      const growth = complete ? growthOf(topic) : null
+      const day = dayOf(topic.name) ?? null
+      const ends = [...(again.found.get(topic.name) ?? [])].map(
+        ([partition, { offset }]) => [partition, offset] as const,
+      )
+      const times = timesOf(
+        settings?.appendTime ?? false,
+        growth,
+        recent.problems.has(topic.name) ? null : (recent.found.get(topic.name) ?? null),
+        new Map(ends),
+      )
+      const compacted = settings?.compacted ?? false
+      const batches = tally.of(topic.name)
+      const retainedOffsets = complete ? own.reduce((sum, log) => sum + log.latest - log.earliest, 0) : null
+      const leaderBytes = sumOf(own.map(({ bytes }) => bytes))
+      const rate = complete ? rateOf({ logs: own, day, watched: growth, times, compacted, nowMs: startedAtMs }) : null
+      const share = recordShare(batches)
+      const oldestMs = [...(oldest.found.get(topic.name)?.values() ?? [])].reduce<number | null>(
+        (least, { timestampMs }) =>
+          timestampMs === null ? least : least === null ? timestampMs : Math.min(least, timestampMs),
+        null,
+      )
       return {
         name: topic.name,
         internal: topic.name.startsWith('__'),
         partitions: topic.partitions.length,
         replication: topic.partitions[0]?.replicas.length ?? 0,
         underReplicated: topic.partitions.filter(({ replicas, isr }) => isr.length < replicas.length).length,
-        configs: texts === undefined ? null : topicConfigsOf(texts),
-        retainedRecords: complete ? own.reduce((sum, log) => sum + log.latest - log.earliest, 0) : null,
+        configs: settings,
+        retainedOffsets,
+        retainedRecords: recordsIn(retainedOffsets, leaderBytes, compacted, batches),
+        startOffset: complete ? end(earliest) : null,
         endOffset: complete ? end(latest) : null,
-        leaderBytes: sumOf(own.map(({ bytes }) => bytes)),
+        oldestMs,
+        leaderBytes,
         diskBytes: sumOf(copies.map((bytes) => bytes ?? null)),
-        rate: complete ? (known ?? watchedRate) : null,
-        watchedPerSecond,
-        batches: tally.of(topic.name),
-        quietPartitions: complete ? quietPartitions(own, dayOf(topic.name)) : null,
+        rate:
+          rate === null
+            ? null
+            : {
+                ...rate,
+                recordsPerSecond: rate.recordsPerSecond * share,
+                from: rate.from * share,
+                to: rate.to * share,
+              },
+        watched: growth,
+        times,
+        batches,
+        quietPartitions: complete ? quietPartitions(own, day, times) : null,
       }
     }),
     groups: groupFacts(groups, groupsAgain, latest, earliest),
@@ -140,25 +201,44 @@ export async function observeCluster(cluster: Cluster, options: ObserveOptions):
   }
 }
 
+/** What part of the offsets are records: markers of transactions take an offset, too. */
+function recordShare(batches: ObservedBatches | null): number {
+  return batches === null ? 1 : batches.records / (batches.records + batches.markers)
+}
+
+/** Records that a log holds: compaction leaves holes that only its size tells of. */
+function recordsIn(
+  offsets: number | null,
+  bytes: number | null,
+  compacted: boolean,
+  batches: ObservedBatches | null,
+): number | null {
+  if (offsets === null || offsets === 0) return offsets
+  if (batches !== null && batches.offsets >= offsets) return batches.records
+  if (!compacted) return Math.round(offsets * recordShare(batches))
+  if (batches === null || bytes === null) return null
+  const each = (batches.wireBytes + batches.markerBytes) / batches.records
+  return Math.min(offsets, Math.round(bytes / each))
+}
+
 async function sample(work: {
   readonly cluster: Cluster
   readonly survey: Survey
   readonly topics: readonly TopicMetadata[]
   readonly logs: ReadonlyMap<string, readonly PartitionLog[]>
-  readonly rates: ReadonlyMap<string, ObservedRate | null>
   readonly sampling: SamplingLimits | null
   readonly problems: ObservationProblem[]
   readonly onProgress: (what: string) => void
 }): Promise<BatchTally> {
-  const { cluster, survey, topics, logs, rates, sampling, problems, onProgress } = work
+  const { cluster, survey, topics, logs, sampling, problems, onProgress } = work
   if (sampling === null) return new BatchTally(new Set())
-  // What a topic weighs on the bill goes with the bytes it holds and the bytes it moves in a day.
+  // What a topic weighs on the bill goes with the bytes it holds, and with what went through it: a short log says nothing of that.
   const weight = (name: string): number => {
     const own = logs.get(name) ?? []
     const bytes = own.reduce((sum, log) => sum + (log.bytes ?? 0), 0)
-    const records = own.reduce((sum, log) => sum + log.latest - log.earliest, 0)
-    const each = records > 0 && bytes > 0 ? bytes / records : 1_000
-    return bytes + (rates.get(name)?.recordsPerSecond ?? 0) * 86_400 * each
+    const kept = own.reduce((sum, log) => sum + log.latest - log.earliest, 0)
+    const each = kept > 0 && bytes > 0 ? bytes / kept : 1_000
+    return own.reduce((sum, log) => sum + log.latest, 0) * each + bytes
   }
   const order = topics.map(({ name }) => name).toSorted((a, b) => weight(b) - weight(a))
   const busiest = order.filter((name) => !name.startsWith('__')).slice(0, sampling.triedTopics)
@@ -175,12 +255,24 @@ async function sample(work: {
   onProgress(`sampling batches of ${wishes.length} partitions`)
   const told = new Set<string>()
   await survey.sample(wishes, {
-    onSample: (wish, batches) => tally.add(wish, batches),
+    onSample: (wish, batches, span) => tally.add(wish, batches, span),
     onProblem: (wish, problem) => {
       if (!told.has(wish.topic)) problems.push(problemOf('topic', wish.topic, 'sampled batches', problem))
       told.add(wish.topic)
     },
   })
+  // L3
+  for (const { name } of topics) {
+    const holds = (logs.get(name) ?? []).some(({ earliest, latest }) => latest > earliest)
+    if (!holds || told.has(name) || tally.has(name)) continue
+    problems.push({
+      about: 'topic',
+      name,
+      missing: 'sampled batches',
+      code: 'MQ_BATCH_UNSEEN',
+      message: 'no whole batch of records lies where the end of its log was looked at: markers, or a batch over 32 MiB',
+    })
+  }
   onProgress('trying codecs on the sampled batches')
   await tally.tryCodecs(busiest, cluster.deps, sampling.tryMs, () => sleep(cluster.deps, 0))
   return tally
@@ -203,10 +295,11 @@ function groupFacts(
   latest: Surveyed<TopicOffsets>,
   earliest: Surveyed<TopicOffsets>,
 ): ObservedGroup[] {
-  return [...groups.found.values()].map(({ groupId, state, members, committed }) => ({
+  return [...groups.found.values()].map(({ groupId, state, members, assignor, committed }) => ({
     group: groupId,
     state,
     members,
+    assignor,
     topics: [...committed].flatMap(([topic, positions]) => {
       const ends = latest.found.get(topic)
       if (ends === undefined || positions.size === 0) return []

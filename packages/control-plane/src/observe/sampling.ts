@@ -12,6 +12,7 @@ import {
   type ProbeBatch,
   type ProbeCandidate,
   type SampledBatch,
+  type SampledSpan,
   type SampleWish,
   type TopicMetadata,
 } from '@mq/kafka'
@@ -35,10 +36,11 @@ export const SAMPLING: SamplingLimits = {
   tryMs: 12_000,
 }
 
-/** What a change of codec is judged by: the one that is nearly always best, its neighbour, and the one without zstd. */
+/** What a change of codec is judged by: the one that is nearly always best, its neighbour, and those for readers that lack zstd. */
 const CANDIDATES: readonly ProbeCandidate[] = [
   { codec: 'none', codecLevel: null },
   { codec: 'lz4', codecLevel: null },
+  { codec: 'gzip', codecLevel: 6 },
   { codec: 'zstd', codecLevel: 1 },
   { codec: 'zstd', codecLevel: 3 },
 ]
@@ -96,11 +98,14 @@ export class BatchTally {
     this.#tried = tried
   }
 
-  add(wish: SampleWish, batches: readonly SampledBatch[]): void {
+  add(wish: SampleWish, batches: readonly SampledBatch[], span: SampledSpan): void {
     if (batches.length === 0) return
     const tally = this.#byTopic.get(wish.topic) ?? newTally()
     this.#byTopic.set(wish.topic, tally)
     tally.partitions.add(wish.partition)
+    tally.offsets += span.offsets
+    tally.markers += span.markers
+    tally.markerBytes += span.markerBytes
     for (const batch of batches) {
       tally.batches++
       tally.records += batch.count
@@ -135,10 +140,15 @@ export class BatchTally {
     }
   }
 
+  has(topic: string): boolean {
+    return this.#byTopic.has(topic)
+  }
+
   of(topic: string): ObservedBatches | null {
     const tally = this.#byTopic.get(topic)
     if (tally === undefined) return null
     const { batches, records, wireBytes, uncompressedBytes, producers, newestMs, tried } = tally
+    const { offsets, markers, markerBytes } = tally
     return {
       batches,
       records,
@@ -148,6 +158,9 @@ export class BatchTally {
       producers: producers.has('unknown') ? null : producers.size,
       newestMs,
       partitions: tally.partitions.size,
+      offsets,
+      markers,
+      markerBytes,
       tried,
     }
   }
@@ -159,6 +172,9 @@ interface Tally {
   wireBytes: number
   uncompressedBytes: number
   newestMs: number
+  offsets: number
+  markers: number
+  markerBytes: number
   keptBytes: number
   kept: ProbeBatch[]
   tried: readonly ShadowSample[]
@@ -174,6 +190,9 @@ function newTally(): Tally {
     wireBytes: 0,
     uncompressedBytes: 0,
     newestMs: 0,
+    offsets: 0,
+    markers: 0,
+    markerBytes: 0,
     keptBytes: 0,
     kept: [],
     tried: [],

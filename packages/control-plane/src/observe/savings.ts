@@ -4,9 +4,13 @@
  * V1. The savings of a topic add up to what all of them together save: nothing is counted twice.
  * V2. What was not measured says what it assumes. Codecs and batch depths are tried on the topic's own records or not proposed.
  * V3. Fewer than three copies are never proposed: what the third one costs is a price of durability, shown apart.
+ * V4. Nothing is proposed to be deleted or kept for a shorter time on the times of records alone, and nothing below where a group with
+ *     a position on the topic stands.
+ * V5. A saving is at most as sure as the rate it is computed from.
+ * V6. A codec that readers may lack is proposed where batches prove that they have it, and elsewhere as a question to them.
  */
 import type { Codec } from '@mq/contract'
-import { type ClusterModel, type Cost, codecName, NO_QUANTITIES, SEGMENT_BYTES, segmentMs } from '@mq/economics'
+import { type ClusterModel, type Cost, codecName, NO_QUANTITIES } from '@mq/economics'
 import { costOfState, type TopicBill, type TopicState, withCpu, withStored } from './topic-bill.ts'
 
 export type SavingKind =
@@ -20,6 +24,7 @@ export type SavingKind =
   | 'tiering'
   | 'follower-fetch'
   | 'partitions'
+  | 'brokers'
 
 /** `high`: measured on its own records or plain arithmetic; `medium`: a stated condition has to hold; `low`: a person knows better. */
 export type SavingConfidence = 'high' | 'medium' | 'low'
@@ -31,8 +36,10 @@ export interface TopicSaving {
   readonly change: string
   readonly assumption: string
   readonly confidence: SavingConfidence
-  /** On top of the ones before it (V1). */
+  /** On top of `after` (V1). */
   readonly usdPerMonth: number
+  /** Those on the same topic that it counts on. */
+  readonly after: readonly SavingKind[]
   /** If it were the only one. */
   readonly aloneUsdPerMonth: number
   /** The part that is broker CPU: on the bill once a whole broker can go. */
@@ -76,6 +83,8 @@ export function savingsOf(bill: TopicBill, cluster: ClusterModel, nowMs: number)
     const alone = costOfState(apply(bill.state), cluster)
     savings.push({
       ...words,
+      confidence: leastSure(words.confidence, bill.topic.rate?.confidence ?? 'low'),
+      after: savings.map(({ kind }) => kind),
       topic: bill.topic.name,
       usdPerMonth,
       aloneUsdPerMonth: bill.cost.usdPerMonth - alone.usdPerMonth,
@@ -85,6 +94,12 @@ export function savingsOf(bill: TopicBill, cluster: ClusterModel, nowMs: number)
     cost = after
   }
   return { savings, after: cost }
+}
+
+/** V5 */
+function leastSure(a: SavingConfidence, b: SavingConfidence): SavingConfidence {
+  const order = ['low', 'medium', 'high'] as const
+  return order[Math.min(order.indexOf(a), order.indexOf(b))]!
 }
 
 function computeOf(cost: Cost): number {
@@ -98,11 +113,12 @@ function changesOf(bill: TopicBill, cluster: ClusterModel, nowMs: number): Chang
   return [
     codecChange(bill, cluster),
     replicationChange(bill),
-    followerFetchChange(bill, cluster),
     partitionsChange(bill, cluster),
     retentionChange(bill),
     tieringChange(bill, cluster),
     unreadTopic(bill),
+    // Made once for the whole cluster, so it counts on all that is done to single topics.
+    followerFetchChange(bill, cluster),
   ].filter((change) => change !== undefined)
 }
 
@@ -124,16 +140,18 @@ function scaledWire(share: number, cluster: ClusterModel): Change['apply'] {
 }
 
 /** V2: the best of what was tried on its own records, at the depth it has, or at one it can reach. */
-function codecChange({ topic, wireBytesPerRecord, state }: TopicBill, cluster: ClusterModel): Change | undefined {
+function codecChange(bill: TopicBill, cluster: ClusterModel): Change | undefined {
+  const { topic, wireBytesPerRecord, state } = bill
   const { batches, rate } = topic
   if (batches === null || batches.tried.length === 0 || wireBytesPerRecord === null) return undefined
   if (rate === null || rate.recordsPerSecond === 0) return undefined
   const depth = batches.records / batches.batches
   const sampledEach = batches.wireBytes / batches.records
   const deepest = Math.max(depth, reachableDepth(topic))
+  const readable = readableCodecs(bill)
   const best = (most: number) =>
     batches.tried
-      .filter((sample) => sample.depth <= Math.max(1, most))
+      .filter((sample) => sample.depth <= Math.max(1, most) && readable(sample.codec))
       .map((sample) => ({ ...sample, each: sample.compressedBytes / sample.depth }))
       .toSorted((a, b) => a.each - b.each)
       // Of those that are as good, the one that takes the least CPU.
@@ -162,8 +180,8 @@ function codecChange({ topic, wireBytesPerRecord, state }: TopicBill, cluster: C
       worthDepth
         ? `; ${batches.producers ?? 1} producer${(batches.producers ?? 1) === 1 ? '' : 's'}, keys spread over ${topic.partitions} partitions, up to ${LINGER_MS} ms later`
         : ', at the batch depth it has'
-    }`,
-    confidence: worthDepth ? 'medium' : 'high',
+    }${readersText(bill, chosen.codec)}`,
+    confidence: worthDepth || readersText(bill, chosen.codec) !== '' ? 'medium' : 'high',
     apply: scaledWire(Math.min(1, chosen.each / sampledEach), cluster),
   }
 
@@ -179,6 +197,30 @@ function codecChange({ topic, wireBytesPerRecord, state }: TopicBill, cluster: C
     const most = Math.floor(1_048_576 / (state.quantities.logicalBytesPerSecond / state.quantities.recordsPerSecond))
     return Math.min(1 + perMs * LINGER_MS, Math.max(1, most))
   }
+}
+
+/** The assignor of kafkajs, which no other client names so. It reads gzip, and the other codecs only with a package of their own. */
+const KAFKAJS_ASSIGNOR = 'RoundRobinAssigner'
+
+/** V6 */
+function readableCodecs({ topic, groups }: TopicBill): (codec: Codec) => boolean {
+  const used = topic.batches?.codecs ?? {}
+  const isLimited = groups.some(({ assignor }) => assignor === KAFKAJS_ASSIGNOR)
+  return (codec) => !isLimited || codec === 'none' || codec === 'gzip' || (used[codec] ?? 0) > 0
+}
+
+/** V6: empty where nothing has to be asked. Every client reads gzip; what is in the log already is read already. */
+function readersText({ topic, groups }: TopicBill, codec: Codec): string {
+  if (codec === 'none' || codec === 'gzip' || (topic.batches?.codecs[codec] ?? 0) > 0) return ''
+  const limited = groups.filter(({ assignor }) => assignor === KAFKAJS_ASSIGNOR).map(({ group }) => group)
+  const names = namesOf(groups.map(({ group }) => group))
+  const who = names === '' ? 'whoever reads it without a group' : `its readers (${names})`
+  return `; ask first: ${who} must be able to read ${codec}, which kafkajs and old clients cannot by themselves${limited.length === 0 ? '' : ` (${namesOf(limited)} uses kafkajs)`}`
+}
+
+function namesOf(names: readonly string[]): string {
+  const shown = names.slice(0, 5).join(', ')
+  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown
 }
 
 function mainCodec(codecs: Readonly<Partial<Record<Codec, number>>>): Codec {
@@ -224,23 +266,27 @@ function partitionsChange({ topic }: TopicBill, cluster: ClusterModel): Change |
   }
 }
 
-/** Shorter only where everybody who reads keeps up, and said to be for a person to judge. */
-function retentionChange({ topic, readers }: TopicBill): Change | undefined {
+/** V4: shorter only where everybody with a position keeps up, and said to be for a person to judge. */
+function retentionChange({ topic, readers, groups }: TopicBill): Change | undefined {
   const { configs, rate } = topic
   if (configs === null || configs.compacted || configs.tiered || readers === 0) return undefined
-  if (rate === null || rate.recordsPerSecond === 0) return undefined
+  // A short watch, or times alone, tell nothing about how far back readers go.
+  if (rate === null || rate.from === 0 || rate.confidence !== 'high') return undefined
   const { retentionMs } = configs
   const wanted = retentionMs === null ? BOUNDED_RETENTION_MS : SHORT_RETENTION_MS
   if (retentionMs !== null && retentionMs < 2 * wanted) return undefined
   if (retentionMs === null && configs.retentionBytes !== null) return undefined
+  const furthest = groups.toSorted((a, b) => b.lagRecords - a.lagRecords)[0]
+  const behindMs = ((furthest?.lagRecords ?? 0) / rate.from) * 1_000
+  if (behindMs > wanted / 2) return undefined
   return {
     kind: 'retention',
     change: `retention ${daysText(wanted)} instead of ${retentionMs === null ? 'for ever' : daysText(retentionMs)}`,
-    assumption:
-      'nobody goes back further than that; positions tell where groups are, not how far back they may have to go',
+    assumption: `nobody goes back further than that: of its groups (${namesOf(groups.map(({ group }) => group))}) the one furthest behind, ${furthest?.group ?? 'none'}, has ${Math.round(furthest?.lagRecords ?? 0).toLocaleString('en-US')} records to go, about ${daysText(behindMs)}; positions do not tell how far back readers may have to go`,
     confidence: 'low',
     apply: ({ quantities, shape }) => {
-      const keeps = (quantities.wireBytesPerSecond * (wanted + segmentMs(wanted))) / 1_000
+      const perMs = quantities.wireBytesPerSecond / 1_000
+      const keeps = perMs * wanted + Math.min(perMs * configs.segmentMs, shape.partitions * configs.segmentBytes)
       return { shape, quantities: withStored(quantities, Math.min(quantities.localBytes, keeps), 0) }
     },
   }
@@ -261,8 +307,8 @@ function tieringChange({ topic }: TopicBill, cluster: ClusterModel): Change | un
     confidence: cluster.tiered ? 'medium' : 'low',
     apply: ({ quantities, shape }) => {
       const open = Math.min(
-        (quantities.wireBytesPerSecond * segmentMs(retentionMs)) / 1_000,
-        shape.partitions * SEGMENT_BYTES,
+        (quantities.wireBytesPerSecond * configs.segmentMs) / 1_000,
+        shape.partitions * configs.segmentBytes,
       )
       const local = (quantities.wireBytesPerSecond * HOUR_MS) / 1_000 + open
       if (local >= quantities.localBytes) return { quantities, shape }
@@ -274,25 +320,34 @@ function tieringChange({ topic }: TopicBill, cluster: ClusterModel): Change | un
   }
 }
 
-function idleTopic({ topic, readers, cost }: TopicBill, nowMs: number): Change | undefined {
-  if (topic.rate === null || topic.rate.recordsPerSecond > 0 || readers > 0 || cost.usdPerMonth === 0) return undefined
-  const newestMs = topic.batches?.newestMs
-  const isEmpty = topic.retainedRecords === 0
-  if (!isEmpty && (newestMs === undefined || nowMs - newestMs < IDLE_MS)) return undefined
-  const ageMs = newestMs === undefined ? null : nowMs - newestMs
+/** V4: only where the brokers themselves write the times of records, and where nothing came while it was watched. */
+function idleTopic({ topic, readers, groups, cost }: TopicBill, nowMs: number): Change | undefined {
+  const { rate, watched, batches, times, configs } = topic
+  if (rate === null || rate.to > 0 || readers > 0 || cost.usdPerMonth === 0) return undefined
+  if (watched === null || watched.offsets > 0 || times !== 'append' || batches === null) return undefined
+  const ageMs = nowMs - batches.newestMs
+  if (ageMs < IDLE_MS) return undefined
+  const positions = groups.length === 0 ? 'no group has a position on it' : 'no group reads it'
   return {
     kind: 'idle-topic',
-    change: 'delete it, or keep it somewhere cheaper',
-    assumption: isEmpty
-      ? 'it holds no record and nobody reads it'
-      : `its newest record is ${daysText(ageMs!)} old and no group reads it${topic.configs?.compacted === true ? '; it is compacted, so it may be reference data' : ''}`,
-    confidence: topic.configs?.compacted === true ? 'low' : (ageMs ?? LONG_IDLE_MS) >= LONG_IDLE_MS ? 'high' : 'medium',
+    change: 'ask whether it is still needed; else delete it, or keep it somewhere cheaper',
+    assumption: `brokers took its newest record ${daysText(ageMs)} ago, nothing came in ${daysText(watched.overMs)} of watching, and ${positions}${configs?.compacted === true ? '; it is compacted, so it may be reference data' : ''}`,
+    confidence: configs?.compacted !== true && groups.length === 0 && ageMs >= LONG_IDLE_MS ? 'medium' : 'low',
     apply: ({ shape }) => ({ shape: { ...shape, partitions: 0 }, quantities: NO_QUANTITIES }),
   }
 }
 
+/** Topics that may be idle, though nothing proves it: named, and not proposed (V4). */
+export function mayBeIdle({ topic, readers }: TopicBill, nowMs: number): boolean {
+  const { rate, watched, batches, times, retainedOffsets } = topic
+  if (topic.internal || readers > 0 || rate === null || watched === null || watched.offsets > 0) return false
+  if (times === 'append' || rate.recordsPerSecond > 0 || retainedOffsets === 0) return false
+  return batches !== null && nowMs - batches.newestMs >= IDLE_MS
+}
+
 function unreadTopic({ topic, readers, idleGroups, state }: TopicBill): Change | undefined {
-  if (readers > 0 || topic.rate === null || topic.rate.recordsPerSecond === 0) return undefined
+  // Seen to come in: the times of records alone are no sign of a writer.
+  if (readers > 0 || (topic.watched?.offsets ?? 0) === 0 || topic.rate?.recordsPerSecond === 0) return undefined
   if (state.quantities.wireBytesPerSecond === 0) return undefined
   return {
     kind: 'unread-topic',
@@ -305,5 +360,6 @@ function unreadTopic({ topic, readers, idleGroups, state }: TopicBill): Change |
 
 function daysText(ms: number): string {
   if (ms >= 2 * DAY_MS) return `${Math.round(ms / DAY_MS)} days`
-  return ms >= 2 * HOUR_MS ? `${Math.round(ms / HOUR_MS)} hours` : `${Math.round(ms / 60_000)} minutes`
+  if (ms >= 2 * HOUR_MS) return `${Math.round(ms / HOUR_MS)} hours`
+  return ms >= 120_000 ? `${Math.round(ms / 60_000)} minutes` : `${Math.round(ms / 1_000)} seconds`
 }

@@ -1,23 +1,44 @@
 /**
  * What a cluster costs and what could be saved, from one look at it: the answer of `mq scan`.
  *
- * R1. The topics and the rest add up to the total, and the meters do too.
+ * R1. The topics and the rest add up to the total, and the meters do too. A topic's parts are what it causes now, what its log adds
+ *     until it is full, and its share of idle brokers: the same parts, by the same rules, as in `mq cost` and `mq explain`.
+ * R4. What was seen for too short a time is a range, and stands apart from what is known well.
  * R2. The savings of the list add up to what they save together (savings.ts, V1).
  * R3. Every assumption, the price book and what could not be seen are part of the report.
  */
-import { type ClusterModel, type CostLine, HOURS_PER_MONTH, instanceOf, type Meter } from '@mq/economics'
-import type { ClusterObservation, ObservationProblem, ObservedRate } from './observation.ts'
-import { type SavingConfidence, type SavingKind, savingsOf, type TopicSaving } from './savings.ts'
+import {
+  type ClusterModel,
+  type CostLine,
+  HOURS_PER_MONTH,
+  idleShares,
+  instanceOf,
+  type Meter,
+  type Weight,
+} from '@mq/economics'
+import { brokerSaving } from './broker-size.ts'
+import type { Certainty, ClusterObservation, ObservationProblem, ObservedRate } from './observation.ts'
+import { mayBeIdle, type SavingConfidence, type SavingKind, savingsOf, type TopicSaving } from './savings.ts'
 import { billOf, costOfState, readersByTopic, type TopicBill } from './topic-bill.ts'
 
 export interface ScannedTopic {
   readonly topic: string
-  /** Null where it could not be priced; `notes` say why. */
+  /** What it causes, with its log as full as it will be. Null where it could not be priced; `notes` say why. */
   readonly usdPerMonth: number | null
+  /** What the rate may be allows anything between them; both are `usdPerMonth` where it is known well. */
+  readonly fromUsdPerMonth: number | null
+  readonly toUsdPerMonth: number | null
+  /** `caused` and `toFill` add up to `usdPerMonth`; `idle` is its share of brokers that no topic needs. */
+  readonly parts: { readonly caused: number; readonly toFill: number; readonly idle: number } | null
+  readonly confidence: Certainty | null
   readonly meters: Readonly<Partial<Record<Meter, number>>>
   readonly recordsPerSecond: number | null
   readonly rateBasis: ObservedRate['basis'] | null
   readonly rateOverMs: number | null
+  readonly fromRecordsPerSecond: number | null
+  readonly toRecordsPerSecond: number | null
+  /** By the time of its oldest record; null where that is not known. */
+  readonly oldestMs: number | null
   readonly wireBytesPerSecond: number
   readonly wireBytesPerRecord: number | null
   /** One copy. */
@@ -47,6 +68,8 @@ export interface ScannedSaving {
   readonly usdPerMonth: number
   readonly aloneUsdPerMonth: number
   readonly computeUsdPerMonth: number
+  /** On the same topic, those it counts on: they stand before it in the list. */
+  readonly after: readonly SavingKind[]
 }
 
 export interface ScanReport {
@@ -68,6 +91,12 @@ export interface ScanReport {
   readonly totals: {
     readonly usdPerMonth: number
     readonly topicsUsdPerMonth: number
+    /** Of the topics whose rate is known well (R4). */
+    readonly knownUsdPerMonth: number
+    /** What all topics may cost, by what was seen of them. */
+    readonly fromUsdPerMonth: number
+    readonly toUsdPerMonth: number
+    readonly rangedTopics: number
     /** Brokers and fees that no topic's load explains; negative when topics need more than there is. */
     readonly unallocatedUsdPerMonth: number
     readonly meters: readonly { readonly meter: Meter; readonly usdPerMonth: number }[]
@@ -76,7 +105,7 @@ export interface ScanReport {
   }
   /** The most expensive first. */
   readonly topics: readonly ScannedTopic[]
-  /** The largest first. */
+  /** Brokers first, then the largest; one that counts on others of its topic stands after them. */
   readonly savings: readonly ScannedSaving[]
   readonly together: {
     readonly usdPerMonth: number
@@ -101,7 +130,10 @@ export function scanReport(observation: ClusterObservation, cluster: ClusterMode
   const topicsUsd = topicLines.reduce((sum, line) => sum + line.usdPerMonth, 0)
   const rest = restOf(topicLines, cluster)
   const each = priced.map((bill) => savingsOf(bill, cluster, observation.startedAtMs))
-  const savings = ranked(each.flatMap((one) => one.savings))
+  const brokers = brokerSaving(priced, observation, cluster)
+  const savings = [...(brokers === undefined ? [] : [brokers]), ...ranked(each.flatMap((one) => one.savings))]
+  const known = priced.filter(({ range }) => range.fromUsd === range.toUsd)
+  const idle = idleByTopic(priced, rest)
   const saved = savings.reduce((sum, { usdPerMonth }) => sum + usdPerMonth, 0)
   const of = (confidence: SavingConfidence): number =>
     savings.reduce((sum, one) => (one.confidence === confidence ? sum + one.usdPerMonth : sum), 0)
@@ -124,20 +156,24 @@ export function scanReport(observation: ClusterObservation, cluster: ClusterMode
     totals: {
       usdPerMonth: topicsUsd + rest.reduce((sum, line) => sum + line.usdPerMonth, 0),
       topicsUsdPerMonth: topicsUsd,
+      knownUsdPerMonth: known.reduce((sum, { cost }) => sum + cost.usdPerMonth, 0),
+      fromUsdPerMonth: priced.reduce((sum, { range }) => sum + range.fromUsd, 0),
+      toUsdPerMonth: priced.reduce((sum, { range }) => sum + range.toUsd, 0),
+      rangedTopics: priced.length - known.length,
       unallocatedUsdPerMonth: rest.reduce((sum, line) => sum + line.usdPerMonth, 0),
       meters: byMeter([...topicLines, ...rest]),
       topics: bills.length,
       unpricedTopics: bills.length - priced.length,
     },
-    topics: bills.map(scannedTopic),
+    topics: bills.map((bill) => scannedTopic(bill, idle.get(bill.topic.name) ?? 0)),
     savings,
     together: {
       usdPerMonth: saved,
-      shareOfTopics: topicsUsd > 0 ? saved / topicsUsd : 0,
+      shareOfTopics: topicsUsd > 0 ? (saved - (brokers?.usdPerMonth ?? 0)) / topicsUsd : 0,
       byConfidence: { high: of('high'), medium: of('medium'), low: of('low') },
       computeUsdPerMonth: savings.reduce((sum, one) => sum + one.computeUsdPerMonth, 0),
     },
-    remarks: remarksOf(priced, observation, cluster),
+    remarks: remarksOf(bills, observation, cluster),
   }
 }
 
@@ -157,6 +193,22 @@ function restOf(lines: readonly CostLine[], cluster: ClusterModel): MeterUsd[] {
   return rest
 }
 
+/** What every topic carries of brokers that none of them needs, by the rule of showback. */
+function idleByTopic(bills: readonly TopicBill[], rest: readonly MeterUsd[]): Map<string, number> {
+  const idleUsd = rest.reduce((sum, line) => (line.meter === 'broker-compute' ? sum + line.usdPerMonth : sum), 0)
+  const shares = idleShares(bills.map(weightOf))
+  return new Map(bills.map(({ topic }, at) => [topic.name, idleUsd * shares[at]!]))
+}
+
+export function weightOf({ state, topic, readers }: Pick<TopicBill, 'state' | 'topic' | 'readers'>): Weight {
+  const { wireBytesPerSecond } = state.quantities
+  return {
+    wireInBytes: wireBytesPerSecond,
+    wireOutBytes: wireBytesPerSecond * readers,
+    replicas: topic.partitions * topic.replication,
+  }
+}
+
 function byMeter(lines: readonly MeterUsd[]): { meter: Meter; usdPerMonth: number }[] {
   const sums = new Map<Meter, number>()
   for (const { meter, usdPerMonth } of lines) sums.set(meter, (sums.get(meter) ?? 0) + usdPerMonth)
@@ -165,37 +217,59 @@ function byMeter(lines: readonly MeterUsd[]): { meter: Meter; usdPerMonth: numbe
     .toSorted((a, b) => b.usdPerMonth - a.usdPerMonth)
 }
 
-/** R2: those of a whole cluster as one line. */
+/** R2: those of a whole cluster as one line; the largest first, but never one before those it counts on. */
 function ranked(savings: readonly TopicSaving[]): ScannedSaving[] {
   const groups = Map.groupBy(savings, ({ kind, topic }) => (CLUSTER_WIDE.has(kind) ? kind : `${kind} ${topic}`))
-  return [...groups.values()]
-    .map((group): ScannedSaving => {
-      const [first] = group
-      const sum = (of: (one: TopicSaving) => number): number => group.reduce((total, one) => total + of(one), 0)
-      return {
-        ...first!,
-        topic: CLUSTER_WIDE.has(first!.kind) ? null : first!.topic,
-        topics: group.length,
-        usdPerMonth: sum((one) => one.usdPerMonth),
-        aloneUsdPerMonth: sum((one) => one.aloneUsdPerMonth),
-        computeUsdPerMonth: sum((one) => one.computeUsdPerMonth),
-      }
-    })
-    .toSorted((a, b) => b.usdPerMonth - a.usdPerMonth)
+  const lines = [...groups.values()].map((group): ScannedSaving => {
+    const [first] = group
+    const sum = (of: (one: TopicSaving) => number): number => group.reduce((total, one) => total + of(one), 0)
+    const isWide = CLUSTER_WIDE.has(first!.kind)
+    return {
+      ...first!,
+      topic: isWide ? null : first!.topic,
+      topics: group.length,
+      confidence: group.some(({ confidence }) => confidence === 'low') && !isWide ? 'low' : first!.confidence,
+      after: [...new Set(group.flatMap(({ after }) => after))],
+      usdPerMonth: sum((one) => one.usdPerMonth),
+      aloneUsdPerMonth: sum((one) => one.aloneUsdPerMonth),
+      computeUsdPerMonth: sum((one) => one.computeUsdPerMonth),
+    }
+  })
+  const left = lines.toSorted((a, b) => b.usdPerMonth - a.usdPerMonth)
+  const ordered: ScannedSaving[] = []
+  while (left.length > 0) {
+    const at = left.findIndex(
+      (one) =>
+        !left.some(
+          (other) =>
+            other !== one && one.after.includes(other.kind) && (one.topic === null || other.topic === one.topic),
+        ),
+    )
+    ordered.push(...left.splice(Math.max(0, at), 1))
+  }
+  return ordered
 }
 
-function scannedTopic(bill: TopicBill): ScannedTopic {
-  const { topic, cost, state, unpriced, notes } = bill
+function scannedTopic(bill: TopicBill, idle: number): ScannedTopic {
+  const { topic, cost, state, unpriced, notes, range, fillUsdPerMonth } = bill
+  const isPriced = unpriced === null
   const { batches, rate, configs } = topic
   return {
     topic: topic.name,
-    usdPerMonth: unpriced === null ? cost.usdPerMonth : null,
+    usdPerMonth: isPriced ? cost.usdPerMonth : null,
+    fromUsdPerMonth: isPriced ? range.fromUsd : null,
+    toUsdPerMonth: isPriced ? range.toUsd : null,
+    parts: isPriced ? { caused: cost.usdPerMonth - fillUsdPerMonth, toFill: fillUsdPerMonth, idle } : null,
+    confidence: rate?.confidence ?? null,
     meters: Object.fromEntries(
-      byMeter(unpriced === null ? cost.lines : []).map(({ meter, usdPerMonth }) => [meter, usdPerMonth]),
+      byMeter(isPriced ? cost.lines : []).map(({ meter, usdPerMonth }) => [meter, usdPerMonth]),
     ),
     recordsPerSecond: rate?.recordsPerSecond ?? null,
     rateBasis: rate?.basis ?? null,
     rateOverMs: rate?.overMs ?? null,
+    fromRecordsPerSecond: rate?.from ?? null,
+    toRecordsPerSecond: rate?.to ?? null,
+    oldestMs: topic.oldestMs,
     wireBytesPerSecond: state.quantities.wireBytesPerSecond,
     wireBytesPerRecord: bill.wireBytesPerRecord,
     storedBytes: topic.leaderBytes,
@@ -209,7 +283,7 @@ function scannedTopic(bill: TopicBill): ScannedTopic {
     retentionMs: configs?.retentionMs ?? null,
     readers: bill.readers,
     idleGroups: bill.idleGroups,
-    notes: [...(unpriced === null ? [] : [`not priced: ${unpriced}`]), ...notes],
+    notes: [...(isPriced ? [] : [`not priced: ${unpriced}`]), ...notes],
   }
 }
 
@@ -223,7 +297,7 @@ function codecsText(codecs: Readonly<Record<string, number>>): string {
 function modelAssumptions(lines: readonly CostLine[], cluster: ClusterModel): string[] {
   const seen = new Set(lines.map(({ meter }) => meter))
   return [
-    'rates of the last 24 hours go on for a month of 730 hours',
+    'rates that were seen for a day go on for a month of 730 hours; what was seen for less is a range',
     'readers are the consumer groups with members; applications outside groups are not seen',
     ...(seen.has('cross-zone-transfer') ? [`clients and leaders are spread evenly over ${cluster.zones} zones`] : []),
     ...(seen.has('broker-storage') && cluster.book.tariff.storage === 'disk'
@@ -248,9 +322,24 @@ function modelAssumptions(lines: readonly CostLine[], cluster: ClusterModel): st
   ]
 }
 
-/** V3 of savings.ts, and what stands still. */
-function remarksOf(bills: readonly TopicBill[], observation: ClusterObservation, cluster: ClusterModel): string[] {
+/** V3 and V4 of savings.ts, and what stands still. */
+function remarksOf(all: readonly TopicBill[], observation: ClusterObservation, cluster: ClusterModel): string[] {
   const remarks: string[] = []
+  const bills = all.filter(({ unpriced }) => unpriced === null)
+  const unused = all
+    .filter(({ topic }) => !topic.internal && topic.endOffset === 0 && (topic.watched?.offsets ?? 0) === 0)
+    .map(({ topic }) => topic.name)
+  if (unused.length > 0) {
+    remarks.push(
+      `${unused.length} topic${unused.length === 1 ? '' : 's'} never held a record: ${someOf(unused, 20)}. Kafka does not tell how old they are; ask before you delete them`,
+    )
+  }
+  const still = all.filter((bill) => mayBeIdle(bill, observation.startedAtMs)).map(({ topic }) => topic.name)
+  if (still.length > 0) {
+    remarks.push(
+      `${still.length} topic${still.length === 1 ? '' : 's'} may be idle: ${someOf(still, 20)}. Nothing came in ${Math.round(observation.watchedMs / 1_000)} s of watching, nobody reads, and the newest records carry times of more than a week ago, which producers write as they like; watch for longer (--watch 3600) before you believe it`,
+    )
+  }
   const third = bills
     .filter(({ state, topic }) => state.shape.replication === 3 && !topic.internal)
     .reduce((sum, { state, cost }) => {
@@ -270,9 +359,9 @@ function remarksOf(bills: readonly TopicBill[], observation: ClusterObservation,
     ({ members, topics }) => members === 0 && topics.length > 0 && topics.every(({ moving }) => !moving),
   )
   if (idle.length > 0) {
-    const names = idle.slice(0, 3).map(({ group }) => group)
+    const names = idle.map(({ group }) => group)
     remarks.push(
-      `${idle.length} group${idle.length === 1 ? ' has' : 's have'} positions and no members (${names.join(', ')}${idle.length > 3 ? ', ...' : ''}): they cost nothing by themselves, but nobody may be reading what is kept for them`,
+      `${idle.length} group${idle.length === 1 ? ' has' : 's have'} positions and no members (${someOf(names, 3)}): they cost nothing by themselves, but nobody may be reading what is kept for them`,
     )
   }
   const quiet = bills.reduce((sum, { topic }) => sum + (topic.internal ? 0 : (topic.quietPartitions ?? 0)), 0)
@@ -282,4 +371,9 @@ function remarksOf(bills: readonly TopicBill[], observation: ClusterObservation,
     )
   }
   return remarks
+}
+
+function someOf(names: readonly string[], most: number): string {
+  const shown = names.slice(0, most).join(', ')
+  return names.length > most ? `${shown} and ${names.length - most} more` : shown
 }

@@ -2,7 +2,10 @@
  * What one topic costs a month, from what was observed of it: the same bill as everywhere, over measured bytes.
  *
  * T1. What cannot be known of a topic (it may not be read, its rate is not clear yet) is not priced and says so; it is never free.
- * T2. A log that did not reach its retention yet is priced as it will be, not as small as it is today.
+ * T2. A bill has two parts: what the topic causes as it is now (its bytes that move, and those that lie on disks), and what its log
+ *     adds until the retention and the segment that is still open are full (F4). History bills only the first one.
+ * T3. Bytes a record are those by which logs grew, where that was seen; an old log holds what was, not what comes.
+ * T4. A rate that is a range gives a bill that is one.
  */
 import {
   bill,
@@ -26,71 +29,76 @@ export interface TopicState {
 export interface TopicBill {
   readonly topic: ObservedTopic
   readonly state: TopicState
+  /** A month at this rate, with the log as full as it will be. */
   readonly cost: Cost
+  /** The part of it that is not there yet (T2). */
+  readonly fillUsdPerMonth: number
+  /** T4 */
+  readonly range: { readonly fromUsd: number; readonly toUsd: number }
   readonly wireBytesPerRecord: number | null
   /** Groups that read it now. */
   readonly readers: number
   /** Groups with a position on it that do not. */
   readonly idleGroups: number
+  readonly groups: readonly TopicGroup[]
   /** Null: priced in full. Else what is missing, and why (T1). */
   readonly unpriced: string | null
   readonly notes: readonly string[]
 }
 
+/** A group with a position on a topic. */
+export interface TopicGroup {
+  readonly group: string
+  readonly isReading: boolean
+  readonly lagRecords: number
+  readonly assignor: string | null
+}
+
 export interface Readers {
   readonly active: number
   readonly idle: number
+  readonly groups: readonly TopicGroup[]
 }
 
 const ENOUGH_RECORDS = 1_000
-const NO_READERS: Readers = { active: 0, idle: 0 }
+const ENOUGH_GROWN = 200
+const ENOUGH_BYTES = 1_048_576
+/** Bytes a record that differ by less are those of the same batches. */
+const LIKE = 0.75
+const NO_READERS: Readers = { active: 0, idle: 0, groups: [] }
 
 /** How many groups read each topic now, and how many only have a position on it. */
-export function readersByTopic({ groups }: ClusterObservation): ReadonlyMap<string, Readers> {
-  const byTopic = new Map<string, Readers>()
-  for (const { members, topics } of groups) {
-    for (const { topic, moving } of topics) {
-      const { active, idle } = byTopic.get(topic) ?? NO_READERS
-      const reads = (members ?? 0) > 0 || moving
-      byTopic.set(topic, reads ? { active: active + 1, idle } : { active, idle: idle + 1 })
+export function readersByTopic({ groups }: Pick<ClusterObservation, 'groups'>): ReadonlyMap<string, Readers> {
+  const byTopic = new Map<string, TopicGroup[]>()
+  for (const { group, members, assignor, topics } of groups) {
+    for (const { topic, moving, lagRecords } of topics) {
+      const one = { group, isReading: (members ?? 0) > 0 || moving, lagRecords, assignor }
+      const known = byTopic.get(topic)
+      if (known === undefined) byTopic.set(topic, [one])
+      else known.push(one)
     }
   }
-  return byTopic
+  return new Map(
+    [...byTopic].map(([topic, own]) => {
+      const active = own.filter(({ isReading }) => isReading).length
+      return [topic, { active, idle: own.length - active, groups: own }]
+    }),
+  )
 }
 
-/** @param storage `as-it-will-be` for a month ahead (T2), `as-it-is` for what passed */
+/** @param storage `as-it-will-be` for a month ahead, `as-it-is` for what passed (T2) */
 export function billOf(
   topic: ObservedTopic,
   readers: ReadonlyMap<string, Readers>,
   cluster: ClusterModel,
   storage: 'as-it-will-be' | 'as-it-is' = 'as-it-will-be',
 ): TopicBill {
-  const { active, idle } = readers.get(topic.name) ?? NO_READERS
+  const { active, idle, groups } = readers.get(topic.name) ?? NO_READERS
   const notes: string[] = []
-  const wireBytesPerRecord = bytesPerRecordOf(topic)
-  const recordsPerSecond = topic.rate?.recordsPerSecond ?? 0
-  let unpriced: string | null = null
-  if (topic.rate === null)
-    unpriced = 'its rate is not known: offsets may not be read, or its first record is less than a minute old'
-  else if (recordsPerSecond > 0 && wireBytesPerRecord === null) {
-    unpriced = 'the size of its records is not known: neither its logs nor its batches may be read'
-  } else if (topic.leaderBytes === null) unpriced = 'the size of its logs is not known'
-  const wire = recordsPerSecond * (wireBytesPerRecord ?? 0)
-  if (wire > 0 && topic.batches === null) notes.push('its batches were not seen: codec and depth are not known')
-  if (topic.rate?.basis === 'watched') {
-    notes.push(
-      `its rate is that of ${Math.round(topic.rate.overMs / 1_000)} s of watching: its first record is hardly older`,
-    )
-  }
-  const stored =
-    storage === 'as-it-will-be'
-      ? storedOf(topic, wire, notes)
-      : { localBytes: topic.leaderBytes ?? 0, remoteBytes: tieredBytes(topic, wire) }
+  const wireBytesPerRecord = bytesPerRecordOf(topic, storage === 'as-it-is')
   const isTiered = topic.configs?.tiered ?? false
   const isTieringPriced = cluster.book.figures['remote-storage'] !== undefined
-  if (isTiered && !isTieringPriced) {
-    unpriced ??= `it is tiered, and price book '${cluster.book.id}' has no price for that`
-  }
+  const unpriced = whyNotPriced(topic, wireBytesPerRecord, isTiered && !isTieringPriced ? cluster.book.id : null)
   const shape: Shape = {
     groups: active,
     partitions: topic.partitions,
@@ -99,16 +107,86 @@ export function billOf(
     tiered: isTiered && isTieringPriced,
     peakMultiple: 1,
   }
-  const moving: Quantities = {
-    ...NO_QUANTITIES,
-    recordsPerSecond,
-    wireBytesPerSecond: wire,
-    logicalBytesPerSecond: wire * ratioOf(topic),
+  const stateAt = (recordsPerSecond: number, kept: typeof storage): TopicState => {
+    const wire = recordsPerSecond * (wireBytesPerRecord ?? 0)
+    const moving: Quantities = {
+      ...NO_QUANTITIES,
+      recordsPerSecond,
+      wireBytesPerSecond: wire,
+      logicalBytesPerSecond: wire * ratioOf(topic),
+    }
+    const seen = { localBytes: topic.leaderBytes ?? 0, remoteBytes: tieredBytes(topic, wire) }
+    const stored = kept === 'as-it-will-be' ? storedOf(topic, wire) : seen
+    return {
+      quantities: withCpu(withStored(moving, stored.localBytes, stored.remoteBytes, ratioOf(topic)), shape, cluster),
+      shape,
+    }
   }
-  const quantities = withStored(moving, stored.localBytes, stored.remoteBytes, ratioOf(topic))
-  const state: TopicState = { quantities: withCpu(quantities, shape, cluster), shape }
+  const rate = topic.rate?.recordsPerSecond ?? 0
+  const state = stateAt(rate, storage)
   const cost = costOfState(state, cluster)
-  return { topic, state, cost, wireBytesPerRecord, readers: active, idleGroups: idle, unpriced, notes }
+  const usdAt = (records: number): number => costOfState(stateAt(records, storage), cluster).usdPerMonth
+  const fillUsdPerMonth = cost.usdPerMonth - costOfState(stateAt(rate, 'as-it-is'), cluster).usdPerMonth
+  const range =
+    topic.rate === null || topic.rate.from === topic.rate.to
+      ? { fromUsd: cost.usdPerMonth, toUsd: cost.usdPerMonth }
+      : { fromUsd: usdAt(topic.rate.from), toUsd: usdAt(topic.rate.to) }
+  if (unpriced === null) notes.push(...notesOf(topic, fillUsdPerMonth, cost.usdPerMonth))
+  return {
+    topic,
+    state,
+    cost,
+    fillUsdPerMonth,
+    range,
+    wireBytesPerRecord,
+    readers: active,
+    idleGroups: idle,
+    groups,
+    unpriced,
+    notes,
+  }
+}
+
+/** T1. @param untiered the price book that has no price for tiered storage of a tiered topic */
+function whyNotPriced(topic: ObservedTopic, wireBytesPerRecord: number | null, untiered: string | null): string | null {
+  if (topic.rate === null) {
+    return topic.endOffset === null
+      ? 'its offsets may not be read'
+      : 'whether anything comes in is not known: it was not watched, and the times of its records do not tell'
+  }
+  if (topic.rate.recordsPerSecond > 0 && wireBytesPerRecord === null) {
+    return 'the size of its records is not known: neither its logs nor its batches may be read'
+  }
+  if (topic.leaderBytes === null) return 'the size of its logs is not known'
+  return untiered === null ? null : `it is tiered, and price book '${untiered}' has no price for that`
+}
+
+function notesOf(topic: ObservedTopic, fillUsd: number, usd: number): string[] {
+  const { rate, batches, times, oldestMs } = topic
+  if (rate === null) return []
+  const notes: string[] = []
+  const isMoving = rate.recordsPerSecond > 0
+  if (isMoving && batches === null) notes.push('its batches were not seen: codec and depth are not known')
+  if (times === 'astray') notes.push('the times of its records are not those at which they came')
+  if (rate.from !== rate.to) {
+    const seen = spanText(rate.overMs)
+    notes.push(
+      rate.basis === 'watched'
+        ? isMoving
+          ? `its rate was watched for ${seen} only`
+          : `nothing came in ${seen} of watching, and nothing else tells whether something comes`
+        : rate.basis === 'since-first-record'
+          ? `its oldest record is ${seen} old${oldestMs === null ? '' : ', by its own time'}: too short to tell a month`
+          : `its rate is that of ${seen} by the times of its records, which watching does not confirm`,
+    )
+  }
+  if (fillUsd > 0.05 * usd) notes.push('its log is not as full yet as its retention lets it become')
+  return notes
+}
+
+function spanText(ms: number): string {
+  if (ms < 120_000) return `${Math.round(ms / 1_000)} s`
+  return ms < 7_200_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 3_600_000)} h`
 }
 
 /** The bill without the lines that nothing is known for: CPU of clients is not seen from outside. */
@@ -155,12 +233,24 @@ export function withCpu(quantities: Quantities, shape: Shape, cluster: ClusterMo
   return { ...quantities, brokerCpuUsPerSecond: perRecord * recordsPerSecond }
 }
 
-/** Of the whole log where that is possible, else of the sampled batches: a log holds what was, and all of it. */
-function bytesPerRecordOf({ configs, retainedRecords, leaderBytes, batches }: ObservedTopic): number | null {
-  const isWhole =
-    configs !== null && !configs.compacted && retainedRecords !== null && retainedRecords >= ENOUGH_RECORDS
-  if (isWhole && leaderBytes !== null && leaderBytes > 0) return leaderBytes / retainedRecords
-  return batches === null ? null : batches.wireBytes / batches.records
+/** T3. What passed is what the log grew by. For a month ahead, of a log that grew by hardly anything, and of one whose batches are still like those of now, the whole is the better sample. */
+function bytesPerRecordOf(topic: ObservedTopic, isPassed: boolean): number | null {
+  const { configs, retainedRecords, leaderBytes, batches, watched } = topic
+  const share = batches === null ? 1 : batches.records / (batches.records + batches.markers)
+  const sampled = batches === null ? null : (batches.wireBytes + batches.markerBytes) / batches.records
+  const grown =
+    watched === null || watched.bytes === null || watched.bytes === 0 || watched.offsets === 0
+      ? null
+      : watched.bytes / (watched.offsets * share)
+  const compacted = configs === null || configs.compacted
+  // While a log is compacted it may shrink and grow at once.
+  const isGrown = grown !== null && (!compacted || sampled === null || grown > sampled * LIKE)
+  const isEnough = isPassed || watched === null || watched.offsets >= ENOUGH_GROWN || watched.bytes! >= ENOUGH_BYTES
+  if (isGrown && (sampled === null || isEnough)) return grown
+  const isWhole = !compacted && retainedRecords !== null && retainedRecords >= ENOUGH_RECORDS
+  const whole = isWhole && leaderBytes !== null && leaderBytes > 0 ? leaderBytes / retainedRecords : null
+  if (whole === null) return sampled
+  return sampled === null || (sampled > whole * LIKE && sampled < whole / LIKE) ? whole : sampled
 }
 
 /** What tiering holds is not seen on disks: it is the rate for as long as the retention. */
@@ -171,9 +261,8 @@ function tieredBytes({ configs }: ObservedTopic, wireBytesPerSecond: number): nu
 function storedOf(
   topic: ObservedTopic,
   wireBytesPerSecond: number,
-  notes: string[],
 ): { readonly localBytes: number; readonly remoteBytes: number } {
-  const { configs, endOffset, retainedRecords } = topic
+  const { configs, startOffset } = topic
   const seen = topic.leaderBytes ?? 0
   if (configs === null) return { localBytes: seen, remoteBytes: 0 }
   const { retentionMs, localRetentionMs, tiered } = configs
@@ -183,14 +272,17 @@ function storedOf(
     retentionMs,
     localRetentionMs: tiered ? localRetentionMs : null,
     retainedBytes: seen,
+    segment: { ms: configs.segmentMs, bytes: configs.segmentBytes },
   })
   if (tiered) return { localBytes: seen, remoteBytes }
-  const nothingWasDeleted = endOffset !== null && retainedRecords !== null && endOffset === retainedRecords
-  if (!nothingWasDeleted || retentionMs === null || configs.compacted || wireBytesPerSecond === 0) {
+  // A log that lost its oldest segments is as full as it gets.
+  const isFilling = startOffset === 0
+  if (!isFilling || retentionMs === null || configs.compacted || wireBytesPerSecond === 0) {
     return { localBytes: seen, remoteBytes: 0 }
   }
-  const limit = configs.retentionBytes === null ? Number.POSITIVE_INFINITY : configs.retentionBytes * topic.partitions
-  const full = Math.min((wireBytesPerSecond * retentionMs) / 1_000, limit, localBytes)
-  if (full > seen * 1.05) notes.push('its log did not reach the retention yet: storage is priced as it will be')
-  return { localBytes: Math.max(seen, full), remoteBytes: 0 }
+  const limit =
+    configs.retentionBytes === null
+      ? Number.POSITIVE_INFINITY
+      : (configs.retentionBytes + configs.segmentBytes) * topic.partitions
+  return { localBytes: Math.max(seen, Math.min(limit, localBytes)), remoteBytes: 0 }
 }

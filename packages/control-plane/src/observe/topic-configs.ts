@@ -7,6 +7,7 @@ export const COSTLY_CONFIGS = [
   'cleanup.policy',
   'compression.type',
   'local.retention.ms',
+  'message.timestamp.type',
   'min.insync.replicas',
   'remote.storage.enable',
   'retention.bytes',
@@ -42,6 +43,7 @@ export function topicConfigsOf(texts: ReadonlyMap<string, string>): ObservedTopi
     deletes,
     compression: texts.get('compression.type') ?? 'producer',
     minInsync: number('min.insync.replicas', 1),
+    appendTime: texts.get('message.timestamp.type') === 'LogAppendTime',
     tiered,
     localRetentionMs: !tiered ? null : local === AS_RETENTION ? retentionMs : local < 0 ? null : local,
   }
