@@ -51,13 +51,13 @@ export function rateOf(evidence: RateEvidence): ObservedRate | null {
   const seen = watched === null || watched.overMs === 0 ? null : (watched.offsets / watched.overMs) * 1_000
   // Compaction takes away records that came: their count by times is too low, whoever wrote the times.
   const trusted = compacted ? 'unknown' : times
-  if (seen === null) return told === null || told.perSecond === 0 ? null : untested(told, trusted)
+  if (seen === null) return told === null || told.perSecond === 0 || compacted ? null : untested(told, trusted)
   if (watched!.offsets === 0) return quiet(told, trusted, watched!)
   const believed = times === 'append' || times === 'arrival'
   if (believed && told !== null && told.perSecond > 0 && told.spanMs >= LEAST_SPAN_MS && !compacted) {
     return agreed(told, seen, watched!)
   }
-  return byWatching(seen, watched!, told)
+  return byWatching(seen, watched!, times === 'astray' ? null : told)
 }
 
 /** Times that are those of arrival, and growth that was seen. */
