@@ -13,10 +13,17 @@ const shared = {
   help: { type: 'boolean', default: false },
 } as const satisfies ParseArgsOptionsConfig
 
-/** Shared flags and the whole numbers a measurement adds, with their defaults. */
-export function readFlags<N extends string>(usage: string, numbers: Readonly<Record<N, number>>) {
+/** Shared flags and the whole numbers and texts a measurement adds, with their defaults. */
+export function readFlags<N extends string, T extends string = never>(
+  usage: string,
+  numbers: Readonly<Record<N, number>>,
+  texts: Readonly<Record<T, string>> = {} as Readonly<Record<T, string>>,
+) {
   const own = Object.fromEntries(
-    Object.entries<number>(numbers).map(([name, value]) => [name, { type: 'string' as const, default: String(value) }]),
+    Object.entries<number | string>({ ...numbers, ...texts }).map(([name, value]) => [
+      name,
+      { type: 'string' as const, default: String(value) },
+    ]),
   )
   const given = parsed({ ...shared, ...own })
   if (given.help === true) {
@@ -32,8 +39,13 @@ export function readFlags<N extends string>(usage: string, numbers: Readonly<Rec
     return value
   }
   const read = Object.fromEntries(Object.keys(numbers).map((name) => [name, whole(name)])) as Record<N, number>
+  const readTexts = Object.fromEntries(Object.keys(texts).map((name) => [name, String(given[name])])) as Record<
+    T,
+    string
+  >
   return {
     ...read,
+    ...readTexts,
     json: given.json === true,
     save: given.save === true,
     rounds: whole('rounds'),

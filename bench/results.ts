@@ -154,6 +154,45 @@ export const MigrationResult = z.object({
 })
 export type MigrationResult = z.output<typeof MigrationResult>
 
+export const UpgradeResult = z.object({
+  measure: z.literal('upgrade'),
+  versions: z.array(z.string()).min(2),
+  steps: z.array(
+    z.object({
+      broker: z.number().int(),
+      from: z.string(),
+      to: z.string(),
+      ms: z.number().describe('From the stop of the broker until every partition was in sync again'),
+    }),
+  ),
+  messages: z.number().int().positive(),
+  failedSends: total,
+  lost: total,
+  duplicated: total,
+  reordered: total,
+  otherViolations: z.record(z.string(), total).describe('What else the checker looks for'),
+  newClients: z
+    .object({ started: total, failed: total, tookMs: Spans.describe('From connecting to the last own message read') })
+    .describe('Clients that were started during the upgrade, each to send and to read'),
+  writePauseMs: Spans.describe(
+    'Over producers x steps: the longest time without an acknowledgement, less the usual gap',
+  ),
+  slowestSendMs: Spans.describe('Over producers x steps: the longest time from send to acknowledgement'),
+  consumerGapMs: Spans.describe('Over members x steps: the longest time without a message'),
+  messagesPerSecond: positive,
+  handledByGroup: z.record(z.string(), total),
+  options: z.object({
+    messagesPerSecond: z.number().int(),
+    payloadBytes: z.number().int(),
+    producers: z.number().int(),
+    keys: z.number().int(),
+    clientEveryMs: z.number().int(),
+  }),
+  machine: Machine,
+  seconds: positive,
+})
+export type UpgradeResult = z.output<typeof UpgradeResult>
+
 const MeasuredConfiguration = z.object({
   configuration: z.string(),
   codec: z.string(),

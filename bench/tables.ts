@@ -10,6 +10,7 @@ import type {
   TelemetryCostResult,
   TelemetryStoreResult,
   ThroughputResult,
+  UpgradeResult,
 } from './results.ts'
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -107,6 +108,32 @@ export function migrationTable(result: MigrationResult): string {
     ),
     '',
     `${count(result.messages)} messages: ${result.failedSends} sends failed, ${result.lost} lost, ${result.duplicated} duplicated, ${result.reordered} reordered; ${others.join(', ')}`,
+  ].join('\n')
+}
+
+export function upgradeTable(result: UpgradeResult): string {
+  const { machine, options, newClients } = result
+  const spans = (name: string, { p50, p99, max }: UpgradeResult['writePauseMs']): string[] => [
+    name,
+    ...[p50, p99, max].map((ms) => ms.toFixed(0)),
+  ]
+  const others = Object.entries(result.otherViolations).map(([rule, found]) => `${found} ${rule}`)
+  return [
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}, load at start ${machine.loadAverage}`,
+    `three brokers, ${result.steps.length} restarts, ${count(result.messagesPerSecond)} messages/s of ${options.payloadBytes} bytes by ${options.producers} producers, ${count(options.keys)} keys, a new client every ${options.clientEveryMs} ms`,
+    '',
+    table(
+      ['while a broker is replaced', 'p50 ms', 'p99 ms', 'max ms'],
+      [
+        spans('write pause', result.writePauseMs),
+        spans('slowest send', result.slowestSendMs),
+        spans('consumer gap', result.consumerGapMs),
+        spans('new client, to its last own message', newClients.tookMs),
+      ],
+    ),
+    '',
+    `${count(result.messages)} messages: ${result.failedSends} sends failed, ${result.lost} lost, ${result.duplicated} duplicated, ${result.reordered} reordered; ${others.join(', ')}`,
+    `${newClients.started} new clients: ${newClients.failed} could not send or read`,
   ].join('\n')
 }
 

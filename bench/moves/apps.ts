@@ -51,6 +51,11 @@ export class App {
     return this.#last as Progress
   }
 
+  /** The newest line it printed, whatever its program says in it. */
+  get last(): unknown {
+    return this.#last
+  }
+
   /** Ends its input; resolves when it is gone. */
   async stop(): Promise<void> {
     this.#isTold = true

@@ -53,7 +53,7 @@ export function nowUs(): number {
 }
 
 /** Prints progress until the input ends; resolves then. */
-export async function runUntilTold(progress: () => Progress): Promise<void> {
+export async function runUntilTold(progress: () => object): Promise<void> {
   const say = (): void => void process.stdout.write(`${JSON.stringify(progress())}\n`)
   say()
   const timer = setInterval(say, 250)

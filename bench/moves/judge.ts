@@ -7,6 +7,8 @@ export interface JudgeOptions {
   readonly groups: readonly string[]
   /** Members whose silences are measured. */
   readonly members: readonly string[]
+  /** Producers whose times are measured; all when missing. */
+  readonly producers?: readonly string[]
   readonly windows: readonly Window[]
   /** End offsets of sealed epochs, from the moves. */
   readonly seals: readonly Extract<HistoryEvent, { type: 'seal' }>[]
@@ -25,7 +27,7 @@ export interface Judged {
   readonly usualDeliveryGapMs: number
 }
 
-export function judge({ paths, groups, members, windows, seals }: JudgeOptions): Judged {
+export function judge({ paths, groups, members, producers, windows, seals }: JudgeOptions): Judged {
   const checker = new Checker(groups)
   for (const seal of seals) checker.add({ ...seal, tUs: 0 })
   const acks = new Map<string, Silences>()
@@ -38,6 +40,7 @@ export function judge({ paths, groups, members, windows, seals }: JudgeOptions):
     switch (event.type) {
       case 'send': {
         if (event.tUs >= firstUs && event.tUs < lastUs) sentBetween++
+        if (producers !== undefined && !producers.includes(event.producer)) break
         let slowest = sends.get(event.producer)
         if (slowest === undefined) {
           slowest = new SlowestSends(windows)
@@ -48,8 +51,8 @@ export function judge({ paths, groups, members, windows, seals }: JudgeOptions):
         break
       }
       case 'ack':
-        acks.get(event.producer)!.add(event.tUs)
-        sends.get(event.producer)!.acked(event.n, event.tUs)
+        acks.get(event.producer)?.add(event.tUs)
+        sends.get(event.producer)?.acked(event.n, event.tUs)
         break
       case 'handle':
         deliveries.get(event.member)?.add(event.tUs)

@@ -15,7 +15,7 @@ export interface KafkaChoice {
 }
 
 /** What runs where nothing else is asked for. */
-export const KAFKA_VERSION = '4.3.1'
+export const KAFKA_VERSION = '4.4.0'
 /** The oldest version that this package starts. */
 export const OLDEST_KAFKA = '2.8.0'
 /** Before it KRaft was a preview without what tests need (feature levels, SCRAM, bootstrap metadata). */
