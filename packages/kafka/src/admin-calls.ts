@@ -8,16 +8,14 @@
  * A4. An attempt is told whether an earlier one may have been carried out without an answer.
  */
 import { MqError, type MqErrorCode } from '@mq/contract'
-import { type Connection, findCoordinatorV4 } from '@platformatic/kafka'
+import type { Connection } from '@platformatic/kafka'
 import { backoffMs, sleep } from './backoff.ts'
 import { dropConnection, failureOf, type Purpose } from './broker-connection.ts'
 import type { Cluster } from './cluster.ts'
 import { KafkaCode, protocolError, toMqError } from './kafka-errors.ts'
+import * as requests from './requests.ts'
 
-export type AdminCluster = Pick<
-  Cluster,
-  'name' | 'deps' | 'connection' | 'anyConnection' | 'apiVersion' | 'supports' | 'metadata' | 'brokers'
->
+export type AdminCluster = Pick<Cluster, 'name' | 'deps' | 'connection' | 'anyConnection' | 'metadata' | 'brokers'>
 
 export interface AdminOptions {
   /** For a whole operation, all its tries included. Default 15,000. */
@@ -42,11 +40,6 @@ export interface RetryOptions {
 /** On the monotonic clock. */
 export interface Deadline {
   readonly endMs: number
-}
-
-interface Api {
-  readonly key: number
-  readonly version: number
 }
 
 const MISSING_GRACE_MS = 1_000
@@ -119,36 +112,28 @@ export class AdminCalls {
   }
 
   /** Asks any broker; in KRaft each of them hands on what is for the controller. */
-  async askAny<T>(api: Api, what: string, ask: (connection: Connection) => Promise<T>): Promise<T> {
-    await this.cluster.apiVersion(api.key, [api.version])
+  async askAny<T>(what: string, ask: (connection: Connection) => Promise<T>): Promise<T> {
     return await this.#ask(await this.cluster.anyConnection('admin'), what, ask)
   }
 
   /** @param purpose a broker answers one connection's requests one after another: what must not wait for others takes its own */
   async askBroker<T>(
     nodeId: number,
-    api: Api,
     what: string,
     ask: (connection: Connection) => Promise<T>,
     purpose: Purpose = 'admin',
   ): Promise<T> {
-    await this.cluster.apiVersion(api.key, [api.version])
     return await this.#ask(await this.cluster.connection(nodeId, purpose), what, ask)
   }
 
   /** Asks the coordinator of a group, looked up anew each time: it moves. */
-  async askCoordinator<T>(
-    group: string,
-    api: Api,
-    what: string,
-    ask: (connection: Connection) => Promise<T>,
-  ): Promise<T> {
-    const answer = await this.askAny(findCoordinatorV4.api, what, (connection) =>
-      findCoordinatorV4.api.async(connection, GROUP_KEY, [group]),
+  async askCoordinator<T>(group: string, what: string, ask: (connection: Connection) => Promise<T>): Promise<T> {
+    const answer = await this.askAny(what, (connection) =>
+      requests.findCoordinator.send(connection, GROUP_KEY, [group]),
     )
     const coordinator = answer.coordinators.find((one) => one.key === group)
     if (coordinator === undefined) throw toMqError(KafkaCode.COORDINATOR_NOT_AVAILABLE, this.context(what))
-    return await this.askBroker(coordinator.nodeId, api, what, ask)
+    return await this.askBroker(coordinator.nodeId, what, ask)
   }
 
   async #ask<T>(connection: Connection, what: string, ask: (connection: Connection) => Promise<T>): Promise<T> {

@@ -5,10 +5,11 @@
  * C2. After a change the settings read are the new ones, unless brokers take longer than a second to hear of it.
  */
 import { MqError } from '@mq/contract'
-import { describeConfigsV4, incrementalAlterConfigsV1 } from '@platformatic/kafka'
+import type { describeConfigsV4, incrementalAlterConfigsV1 } from '@platformatic/kafka'
 import type { AdminCalls } from './admin-calls.ts'
 import { backoffMs, sleep } from './backoff.ts'
 import { KafkaCode, toMqError } from './kafka-errors.ts'
+import * as requests from './requests.ts'
 
 const TOPIC = 2
 const OWN_TO_TOPIC = 1
@@ -49,9 +50,7 @@ export async function alterTopicConfigs(
     ),
   }
   await calls.retrying(what, () =>
-    calls.askAny(incrementalAlterConfigsV1.api, what, (connection) =>
-      incrementalAlterConfigsV1.api.async(connection, [resource], false),
-    ),
+    calls.askAny(what, (connection) => requests.incrementalAlterConfigs.send(connection, [resource], false)),
   )
   await waitUntilVisible(calls, name, entries)
 }
@@ -77,8 +76,8 @@ async function waitUntilVisible(
 async function describe(calls: AdminCalls, name: string): Promise<describeConfigsV4.DescribeConfigsResponseConfig[]> {
   const what = `describe settings of topic ${name}`
   const answer = await calls.retrying(what, () =>
-    calls.askAny(describeConfigsV4.api, what, (connection) =>
-      describeConfigsV4.api.async(connection, [{ resourceType: TOPIC, resourceName: name, configurationKeys: null }]),
+    calls.askAny(what, (connection) =>
+      requests.describeConfigs.send(connection, [{ resourceType: TOPIC, resourceName: name, configurationKeys: null }]),
     ),
   )
   const result = answer.results.find((one) => one.resourceName === name)

@@ -7,19 +7,12 @@
  * G4. A group of the new protocol and a classic one look the same here, but for `type`.
  */
 import { MqError } from '@mq/contract'
-import {
-  consumerGroupDescribeV0,
-  deleteGroupsV2,
-  describeGroupsV5,
-  listGroupsV4,
-  listGroupsV5,
-  offsetCommitV8,
-  offsetFetchV8,
-} from '@platformatic/kafka'
+import type { consumerGroupDescribeV0, describeGroupsV5 } from '@platformatic/kafka'
 import type { AdminCalls } from './admin-calls.ts'
 import { type AssignedPartition, parseAssignment } from './classic-assignment.ts'
 import { KafkaCode, kafkaCodeOf, responseOf, toMqError } from './kafka-errors.ts'
 import { decodeNote, type FinishedRange, topicIdOf } from './position-note.ts'
+import * as requests from './requests.ts'
 
 export interface GroupOffset {
   readonly topic: string
@@ -102,8 +95,8 @@ export async function committedPositions(
   const what = `read offsets of group ${group}`
   const answer = await calls.retrying(what, async () => {
     try {
-      return await calls.askCoordinator(group, offsetFetchV8.api, what, (connection) =>
-        offsetFetchV8.api.async(connection, [{ groupId: group, memberEpoch: NO_GENERATION, topics: null }], true),
+      return await calls.askCoordinator(group, what, (connection) =>
+        requests.offsetFetch.send(connection, [{ groupId: group, memberEpoch: NO_GENERATION, topics: null }], true),
       )
     } catch (error) {
       if (kafkaCodeOf(error) === KafkaCode.GROUP_ID_NOT_FOUND) return undefined
@@ -162,8 +155,8 @@ export async function commitOffsets(calls: AdminCalls, group: string, offsets: r
     })),
   }))
   await calls.retrying(what, () =>
-    calls.askCoordinator(group, offsetCommitV8.api, what, (connection) =>
-      offsetCommitV8.api.async(connection, group, NO_GENERATION, NO_MEMBER, null, topics),
+    calls.askCoordinator(group, what, (connection) =>
+      requests.offsetCommit.send(connection, group, NO_GENERATION, NO_MEMBER, null, topics),
     ),
   )
 }
@@ -171,16 +164,14 @@ export async function commitOffsets(calls: AdminCalls, group: string, offsets: r
 /** The groups of all brokers; an error when one of them cannot be asked, for its groups would be missing. */
 export async function listGroups(calls: AdminCalls): Promise<GroupListing[]> {
   const what = 'list groups'
-  const tellsType = await calls.retrying(what, () =>
-    calls.cluster.supports(listGroupsV5.api.key, [listGroupsV5.api.version]),
-  )
   const listed = await calls.retrying(what, async () => {
     await calls.cluster.metadata([], { refresh: true })
     const answers = await Promise.all(
-      calls.cluster.brokers().map(({ nodeId }) => {
-        const { api } = tellsType ? listGroupsV5 : listGroupsV4
-        return calls.askBroker(nodeId, api, what, (connection) => api.async(connection, [], []))
-      }),
+      calls.cluster
+        .brokers()
+        .map(({ nodeId }) =>
+          calls.askBroker(nodeId, what, (connection) => requests.listGroups.send(connection, [], [])),
+        ),
     )
     return answers.flatMap((answer) => answer.groups)
   })
@@ -196,11 +187,10 @@ export async function listGroups(calls: AdminCalls): Promise<GroupListing[]> {
 /** Undefined when there is no such group. */
 export async function describeGroup(calls: AdminCalls, group: string): Promise<GroupDescription | undefined> {
   const what = `describe group ${group}`
-  return await calls.retrying(what, async () => {
-    const { key, version } = consumerGroupDescribeV0.api
-    const isNew = (await calls.cluster.supports(key, [version])) ? await describeNew(calls, group, what) : undefined
-    return isNew ?? (await describeClassic(calls, group, what))
-  })
+  return await calls.retrying(
+    what,
+    async () => (await describeNew(calls, group, what)) ?? (await describeClassic(calls, group, what)),
+  )
 }
 
 /** Returns false when there was no such group. @throws MqError MQ_KAFKA_REFUSED while it has members */
@@ -208,9 +198,7 @@ export async function deleteGroup(calls: AdminCalls, group: string): Promise<boo
   const what = `delete group ${group}`
   return await calls.retrying(what, async ({ ambiguous }) => {
     try {
-      await calls.askCoordinator(group, deleteGroupsV2.api, what, (connection) =>
-        deleteGroupsV2.api.async(connection, [group]),
-      )
+      await calls.askCoordinator(group, what, (connection) => requests.deleteGroups.send(connection, [group]))
       return true
     } catch (error) {
       if (kafkaCodeOf(error) === KafkaCode.GROUP_ID_NOT_FOUND) return ambiguous
@@ -221,12 +209,14 @@ export async function deleteGroup(calls: AdminCalls, group: string): Promise<boo
 
 async function describeNew(calls: AdminCalls, group: string, what: string): Promise<GroupDescription | undefined> {
   const answer = await calls
-    .askCoordinator(group, consumerGroupDescribeV0.api, what, (connection) =>
-      consumerGroupDescribeV0.api.async(connection, [group], false),
-    )
+    .askCoordinator(group, what, async (connection) => {
+      if ((await requests.consumerGroupDescribe.find(connection)) === undefined) return undefined
+      return await requests.consumerGroupDescribe.send(connection, [group], false)
+    })
     .catch((error: unknown) => {
-      // Also the answer about a classic group.
-      if (kafkaCodeOf(error) === KafkaCode.GROUP_ID_NOT_FOUND) return undefined
+      // Also the answer about a classic group, and that of a cluster which lists the request and has it switched off.
+      const code = kafkaCodeOf(error)
+      if (code === KafkaCode.GROUP_ID_NOT_FOUND || code === KafkaCode.UNSUPPORTED_VERSION) return undefined
       throw error
     })
   const found = answer?.groups.find((one) => one.groupId === group)
@@ -267,9 +257,7 @@ function sameShares(one: readonly AssignedPartition[], other: readonly AssignedP
 
 async function describeClassic(calls: AdminCalls, group: string, what: string): Promise<GroupDescription | undefined> {
   const answer = await calls
-    .askCoordinator(group, describeGroupsV5.api, what, (connection) =>
-      describeGroupsV5.api.async(connection, [group], false),
-    )
+    .askCoordinator(group, what, (connection) => requests.describeGroups.send(connection, [group], false))
     .catch((error: unknown) => {
       const response = responseOf<describeGroupsV5.DescribeGroupsResponse>(error)
       if (kafkaCodeOf(error) === KafkaCode.GROUP_ID_NOT_FOUND && response !== undefined) return response

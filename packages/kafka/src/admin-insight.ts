@@ -6,9 +6,9 @@
  * N2. Sizes of volumes are told by Kafka 3.3 and newer; where a broker does not tell, the answer says so.
  */
 import { MqError } from '@mq/contract'
-import { describeClientQuotasV1, describeLogDirsV4, describeProducersV0 } from '@platformatic/kafka'
 import type { AdminCalls } from './admin-calls.ts'
 import { protocolError, toMqError } from './kafka-errors.ts'
+import * as requests from './requests.ts'
 
 export interface ActiveProducer {
   readonly partition: number
@@ -37,8 +37,8 @@ export interface WriteQuota {
 export async function writeQuotas(calls: AdminCalls): Promise<WriteQuota[]> {
   const what = 'describe the quotas of producers'
   return calls.retrying(what, async () => {
-    const { errorCode, entries } = await calls.askAny(describeClientQuotasV1.api, what, (connection) =>
-      describeClientQuotasV1.api.async(connection, [], false),
+    const { errorCode, entries } = await calls.askAny(what, (connection) =>
+      requests.describeClientQuotas.send(connection, [], false),
     )
     if (errorCode !== 0) throw toMqError(errorCode, calls.context(what))
     return (entries ?? []).flatMap(({ entity, values }) => {
@@ -63,8 +63,8 @@ export async function activeProducers(
     const found = await Promise.all(
       [...Map.groupBy(led, ({ leader }) => leader)].map(async ([nodeId, owned]) => {
         const asked = { name: topic, partitionIndexes: owned.map(({ index }) => index) }
-        const answer = await calls.askBroker(nodeId, describeProducersV0.api, what, (connection) =>
-          describeProducersV0.api.async(connection, [asked]),
+        const answer = await calls.askBroker(nodeId, what, (connection) =>
+          requests.describeProducers.send(connection, [asked]),
         )
         return answer.topics.flatMap((one) => one.partitions)
       }),
@@ -96,8 +96,8 @@ export async function brokerRooms(
     const brokers = calls.cluster.brokers()
     return Promise.all(
       brokers.map(async ({ nodeId }): Promise<BrokerRoom> => {
-        const { errorCode, results } = await calls.askBroker(nodeId, describeLogDirsV4.api, what, (connection) =>
-          describeLogDirsV4.api.async(connection, asked),
+        const { errorCode, results } = await calls.askBroker(nodeId, what, (connection) =>
+          requests.describeLogDirs.send(connection, asked),
         )
         if (errorCode !== 0) throw toMqError(errorCode, calls.context(what))
         let topicBytes = 0n

@@ -5,10 +5,11 @@
  * O2. What some leaders answered is kept while the rest is asked again.
  */
 import { MqError } from '@mq/contract'
-import { listOffsetsV7, offsetForLeaderEpochV4 } from '@platformatic/kafka'
+import type { listOffsetsV7 } from '@platformatic/kafka'
 import type { AdminCalls, Attempt } from './admin-calls.ts'
 import { KafkaCode, responseOf, toMqError } from './kafka-errors.ts'
 import type { PartitionMetadata } from './metadata-cache.ts'
+import * as requests from './requests.ts'
 
 /** `{ timestampMs }`: the first record that is not older. */
 export type OffsetPoint = 'earliest' | 'latest' | 'max-timestamp' | { readonly timestampMs: number }
@@ -46,8 +47,8 @@ export async function listOffsets(
           timestamp,
         }))
         const answer = await calls
-          .askBroker(nodeId, listOffsetsV7.api, what, (connection) =>
-            listOffsetsV7.api.async(connection, CONSUMER, level, [{ name: topic, partitions: asked }]),
+          .askBroker(nodeId, what, (connection) =>
+            requests.listOffsets.send(connection, CONSUMER, level, [{ name: topic, partitions: asked }]),
           )
           .catch((error: unknown) => {
             problems.push(error)
@@ -85,8 +86,8 @@ export async function endOffsetForLeaderEpoch(
   return await calls.retrying(what, async (attempt) => {
     const [location] = await locate(calls, topic, [partition], attempt)
     const question = { partitionIndex: partition, currentLeaderEpoch: location!.leaderEpoch, leaderEpoch }
-    const answer = await calls.askBroker(location!.leader, offsetForLeaderEpochV4.api, what, (connection) =>
-      offsetForLeaderEpochV4.api.async(connection, CONSUMER, [{ name: topic, partitions: [question] }]),
+    const answer = await calls.askBroker(location!.leader, what, (connection) =>
+      requests.offsetForLeaderEpoch.send(connection, CONSUMER, [{ name: topic, partitions: [question] }]),
     )
     const end = answer.topics.find((one) => one.topic === topic)?.partitions.find((one) => one.partition === partition)
     if (end === undefined) {

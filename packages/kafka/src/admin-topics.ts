@@ -7,12 +7,13 @@
  * T3. Looking never makes a topic.
  */
 import { MqError } from '@mq/contract'
-import { createTopicsV7, deleteTopicsV6 } from '@platformatic/kafka'
+import type { createTopicsV7 } from '@platformatic/kafka'
 import type { AdminCalls, Deadline } from './admin-calls.ts'
 import { ownTopicConfigs } from './admin-configs.ts'
 import { backoffMs, sleep } from './backoff.ts'
 import { KafkaCode, kafkaCodeOf } from './kafka-errors.ts'
 import type { TopicMetadata } from './metadata-cache.ts'
+import * as requests from './requests.ts'
 
 export interface NewTopic {
   readonly name: string
@@ -39,8 +40,8 @@ export async function createTopic(calls: AdminCalls, topic: NewTopic): Promise<v
     what,
     async ({ ambiguous }) => {
       try {
-        await calls.askAny(createTopicsV7.api, what, (connection) =>
-          createTopicsV7.api.async(connection, [requestOf(topic)], brokerWaitMs(calls), false),
+        await calls.askAny(what, (connection) =>
+          requests.createTopics.send(connection, [requestOf(topic)], brokerWaitMs(calls), false),
         )
       } catch (error) {
         const exists = kafkaCodeOf(error) === KafkaCode.TOPIC_ALREADY_EXISTS
@@ -61,8 +62,8 @@ export async function deleteTopic(calls: AdminCalls, name: string): Promise<void
     what,
     async ({ ambiguous }) => {
       try {
-        await calls.askAny(deleteTopicsV6.api, what, (connection) =>
-          deleteTopicsV6.api.async(connection, [{ name }], brokerWaitMs(calls)),
+        await calls.askAny(what, (connection) =>
+          requests.deleteTopics.send(connection, [{ name }], brokerWaitMs(calls)),
         )
       } catch (error) {
         if (ambiguous && kafkaCodeOf(error) === KafkaCode.UNKNOWN_TOPIC_OR_PARTITION) return

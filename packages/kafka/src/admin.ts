@@ -3,7 +3,6 @@
  *
  * Every operation ends within `deadlineMs`, tries again what may pass, and throws MqError with a code of the catalogue.
  */
-import { describeClusterV0 } from '@platformatic/kafka'
 import { AdminCalls, type AdminCluster, type AdminOptions } from './admin-calls.ts'
 import { alterTopicConfigs, topicConfigs } from './admin-configs.ts'
 import {
@@ -35,6 +34,7 @@ import {
 } from './admin-offsets.ts'
 import { createTopic, deleteTopic, describeTopics, type NewTopic } from './admin-topics.ts'
 import type { Broker, TopicMetadata } from './metadata-cache.ts'
+import * as requests from './requests.ts'
 
 export interface ClusterDescription {
   /** Kafka's own id of the cluster. */
@@ -59,9 +59,7 @@ export class Admin {
     const { clusterId, controllerId, brokers } = await this.#calls.retrying(
       what,
       () =>
-        this.#calls.askAny(describeClusterV0.api, what, (connection) =>
-          describeClusterV0.api.async(connection, false, BROKER_ENDPOINTS),
-        ),
+        this.#calls.askAny(what, (connection) => requests.describeCluster.send(connection, false, BROKER_ENDPOINTS)),
       { attempts: 2 },
     )
     return {

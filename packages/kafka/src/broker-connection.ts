@@ -6,9 +6,12 @@
  * C3. A connection that was handed out is connected and authenticated; one that failed is never handed out again.
  * C4. A connection that ended leaves no timer behind: the library keeps the one of its next login.
  * C5. TLS options and secrets that come by reference are asked for anew at every connection.
+ * C6. The first request on it asks for the API versions of the broker; connecting includes the answer.
  */
 import { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
+import { apisOf, namePeer } from './api-versions.ts'
+import { within } from './backoff.ts'
 import type { Deps } from './deps.ts'
 import { guardSocket } from './frame-guard.ts'
 import { toMqError } from './kafka-errors.ts'
@@ -69,21 +72,39 @@ export async function openBrokerConnection(
   })
   // The library stops the timer of the next login in `close` alone.
   connection.once('close', () => void connection.close().catch(() => {}))
+  const limitMs = Math.min(options.connectTimeoutMs, options.requestTimeoutMs)
+  let isUp = false
   try {
     const connecting = connection.connect(address.host, address.port) as Promise<void>
     const { socket } = connection
     const isTls = options.security.protocol === 'tls' || options.security.protocol === 'sasl-tls'
     socket.once(isTls ? 'secureConnect' : 'connect', () => guardSocket(socket, options.maxResponseBytes, peer))
     await connecting
+    namePeer(connection, peer, deps)
+    isUp = true
+    await within(deps, limitMs, () => silent(peer, limitMs), apisOf(connection))
   } catch (error) {
+    const wasClosed = connection.socket?.readableEnded === true
     connection.socket?.destroy()
     const failed = toMqError(failures.get(connection) ?? error, `connect to ${peer}`)
+    if (isUp && failed.code === 'MQ_KAFKA_TIMEOUT') throw silent(peer, limitMs, error)
+    if (wasClosed && failed.code === 'MQ_KAFKA_UNREACHABLE') throw hungUp(peer, error)
     // A connection that does not come about in time is an unreachable broker, not a slow answer.
     throw failed.code === 'MQ_KAFKA_TIMEOUT'
       ? new MqError('MQ_KAFKA_UNREACHABLE', failed.message, { cause: error })
       : failed
   }
   return connection
+}
+
+function silent(peer: string, limitMs: number, cause?: unknown): MqError {
+  const why = `${peer} took the connection and did not tell its API versions within ${limitMs} ms`
+  return new MqError('MQ_KAFKA_TIMEOUT', why, { cause })
+}
+
+function hungUp(peer: string, cause: unknown): MqError {
+  const why = `${peer} took the connection and closed it instead of answering: it may expect TLS or a login, or have no broker behind it`
+  return new MqError('MQ_KAFKA_UNREACHABLE', why, { cause })
 }
 
 /** Ends a connection without waiting for the peer. */

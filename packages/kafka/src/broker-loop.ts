@@ -137,7 +137,7 @@ export class BrokerLoop {
       if (this.#is('closed')) return
       this.#ceilingBytes = Math.min(MAX_RESPONSE_BYTES, this.#ceilingBytes * 2)
       this.#state = 'idle'
-      this.#take(asked, { response, isolation: request.isolation }, link.byId)
+      this.#take(asked, { response, isolation: request.isolation })
     } catch (error) {
       if (this.#is('closed')) return
       this.#state = 'idle'
@@ -205,7 +205,7 @@ export class BrokerLoop {
     }
   }
 
-  #take(asked: readonly Asked[], answer: Answer, byId: boolean): void {
+  #take(asked: readonly Asked[], answer: Answer): void {
     const { response } = answer
     if (response.errorCode !== 0) throw toMqError(response.errorCode, `fetch from broker ${this.#nodeId}`)
     const results = new Map<string, FetchedPartition>()
@@ -218,14 +218,13 @@ export class BrokerLoop {
       if (partition.phase !== phase || phase.kind !== 'fetching') continue
       partition.phase = { kind: 'ready', nodeId: phase.nodeId, leaderEpoch: phase.leaderEpoch }
       if (isHeldBack) continue
-      const topic = byId ? partition.topicId : partition.topic
-      this.#owner.onResult(partition, results.get(`${partition.partition}:${topic}`), answer)
+      this.#owner.onResult(partition, results.get(`${partition.partition}:${partition.topic}`), answer)
     }
     if (response.throttleMs > 0) {
       this.#pause(Math.min(response.throttleMs, MAX_THROTTLE_MS))
       this.#owner.onThrottled?.(response.throttleMs)
     } else this.#ask()
-    this.#owner.onResponse(byId)
+    this.#owner.onResponse(response.byId)
   }
 
   #pause(delayMs: number): void {

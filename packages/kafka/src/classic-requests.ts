@@ -1,23 +1,11 @@
 /**
  * The four requests of the classic group protocol, each in the highest version both sides know.
  */
-import {
-  type Connection,
-  heartbeatV4,
-  joinGroupV7,
-  joinGroupV8,
-  joinGroupV9,
-  leaveGroupV4,
-  leaveGroupV5,
-  syncGroupV5,
-} from '@platformatic/kafka'
+import type { Connection, joinGroupV9 } from '@platformatic/kafka'
 import type { Coordinator, Lane, RequestLimits } from './coordinator.ts'
 import type { GroupOptions } from './group-types.ts'
+import * as requests from './requests.ts'
 
-const JOIN_GROUP = { 7: joinGroupV7, 8: joinGroupV8, 9: joinGroupV9 } as const
-const LEAVE_GROUP = { 4: leaveGroupV4, 5: leaveGroupV5 } as const
-const JOIN_GROUP_API = 11
-const LEAVE_GROUP_API = 13
 const PROTOCOL_TYPE = 'consumer'
 const ASSIGNOR = 'cooperative-sticky'
 
@@ -47,14 +35,26 @@ export class ClassicRequests {
     times: { readonly sessionMs: number; readonly rebalanceMs: number },
     limits: RequestLimits,
   ): Promise<Joined> {
-    const { cluster, groupId, instanceId = null } = this.#options
+    const { groupId, instanceId = null } = this.#options
     const protocols = [{ name: ASSIGNOR, metadata }]
     const { sessionMs, rebalanceMs } = times
-    return await this.#request('own', 'join', limits, async (to): Promise<Joined> => {
-      const version = await cluster.apiVersion(JOIN_GROUP_API, [7, 8, 9])
-      const { api } = JOIN_GROUP[version as keyof typeof JOIN_GROUP]
-      return await api.async(to, groupId, sessionMs, rebalanceMs, memberId, instanceId, PROTOCOL_TYPE, protocols, null)
-    })
+    return await this.#request(
+      'own',
+      'join',
+      limits,
+      (to): Promise<Joined> =>
+        requests.joinGroup.send(
+          to,
+          groupId,
+          sessionMs,
+          rebalanceMs,
+          memberId,
+          instanceId,
+          PROTOCOL_TYPE,
+          protocols,
+          null,
+        ),
+    )
   }
 
   /** Blocks at the broker until the leader sent its plan. @returns our share, encoded */
@@ -62,7 +62,7 @@ export class ClassicRequests {
     const { groupId, instanceId = null } = this.#options
     const { generationId, memberId, protocolName } = joined
     const { assignment } = await this.#request('own', 'sync', limits, (to) =>
-      syncGroupV5.api.async(to, groupId, generationId, memberId, instanceId, PROTOCOL_TYPE, protocolName, [...plan]),
+      requests.syncGroup.send(to, groupId, generationId, memberId, instanceId, PROTOCOL_TYPE, protocolName, [...plan]),
     )
     return assignment
   }
@@ -70,18 +70,14 @@ export class ClassicRequests {
   async heartbeat(lane: Lane, memberId: string, generation: number, limits: RequestLimits): Promise<void> {
     const { groupId, instanceId = null } = this.#options
     await this.#request(lane, 'heartbeat', limits, (to) =>
-      heartbeatV4.api.async(to, groupId, generation, memberId, instanceId),
+      requests.heartbeat.send(to, groupId, generation, memberId, instanceId),
     )
   }
 
   async leave(memberId: string, limits: RequestLimits): Promise<void> {
-    const { cluster, groupId } = this.#options
-    await this.#request('shared', 'leave', limits, async (to) => {
-      const version = await cluster.apiVersion(LEAVE_GROUP_API, [4, 5])
-      return await LEAVE_GROUP[version as keyof typeof LEAVE_GROUP].api.async(to, groupId, [
-        { memberId, reason: 'closed' },
-      ])
-    })
+    const { groupId } = this.#options
+    const members = [{ memberId, reason: 'closed' }]
+    await this.#request('shared', 'leave', limits, (to) => requests.leaveGroup.send(to, groupId, members))
   }
 
   context(what: string): string {

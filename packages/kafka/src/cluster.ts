@@ -5,12 +5,12 @@
  * L2. Any broker will do for metadata: known brokers and the bootstrap addresses are tried, in an order drawn by chance,
  *     connected ones first and those that failed last time last; only when all failed is the cluster unreachable.
  * L3. `markStale` asks for fresh metadata in the background, at most once per pause, the pause growing while it fails.
- * L4. API versions are those of the broker asked last; they are asked again when the set of brokers changes.
+ * L4. Versions of requests are chosen connection by connection (api-versions.ts): nothing of them is kept here.
  * L5. A broker that takes a question about the cluster and stays silent for as long as a connection may take loses the
  *     connection, and the next one is asked: a stopped process still takes bytes.
  */
 import { MqError } from '@mq/contract'
-import { apiVersionsV3, type Connection } from '@platformatic/kafka'
+import type { Connection } from '@platformatic/kafka'
 import { backoffMs, within } from './backoff.ts'
 import { addressText, type BrokerAddress, failureOf, type Purpose } from './broker-connection.ts'
 import { ConnectionPool } from './connection-pool.ts'
@@ -42,7 +42,6 @@ export interface PartitionLeader {
 }
 
 const STALE_PAUSE = { baseMs: 50, maxMs: 2_000 }
-const SOFTWARE = { name: 'mq', version: '0.1.0' }
 
 export class Cluster {
   readonly name: string
@@ -52,9 +51,6 @@ export class Cluster {
   readonly #metadata: MetadataCache
   /** How long a broker may take over a question about the cluster (L5). */
   readonly #answerMs: number
-  #versions:
-    | { readonly brokers: string; readonly apis: Promise<readonly apiVersionsV3.ApiVersionsResponseApi[]> }
-    | undefined
   readonly #stale = new Set<string>()
   #staleFailures = 0
   #staleTimer: TimerHandle | undefined
@@ -129,25 +125,6 @@ export class Cluster {
     )
   }
 
-  /** The highest version of an API that both sides know. @throws MqError MQ_KAFKA_VERSION */
-  async apiVersion(apiKey: number, supported: readonly number[]): Promise<number> {
-    const api = (await this.#apis()).find((one) => one.apiKey === apiKey)
-    const usable = api === undefined ? [] : supported.filter((one) => one >= api.minVersion && one <= api.maxVersion)
-    if (usable.length > 0) return Math.max(...usable)
-    const theirs = api === undefined ? 'does not know it' : `speaks ${api.minVersion} to ${api.maxVersion}`
-    throw new MqError(
-      'MQ_KAFKA_VERSION',
-      `cluster ${this.name} ${theirs}; mQ speaks ${supported.join(', ')} of API ${apiKey}`,
-      { details: { apiKey } },
-    )
-  }
-
-  /** Whether the brokers have an API at all, in any of the versions. */
-  async supports(apiKey: number, versions: readonly number[]): Promise<boolean> {
-    const api = (await this.#apis()).find((one) => one.apiKey === apiKey)
-    return api !== undefined && versions.some((one) => one >= api.minVersion && one <= api.maxVersion)
-  }
-
   /** What is known of topics; unknown ones come with `errorCode` 3. */
   async metadata(
     topics: readonly string[],
@@ -214,25 +191,6 @@ export class Cluster {
 
   async #askMetadata(topics: readonly string[]): Promise<Awaited<ReturnType<typeof requestMetadata>>> {
     return await this.#askAny('ask for metadata', (connection) => requestMetadata(connection, topics))
-  }
-
-  async #apis(): Promise<readonly apiVersionsV3.ApiVersionsResponseApi[]> {
-    const brokers = this.brokers().map(addressText).toSorted().join()
-    if (this.#versions === undefined || (this.#versions.brokers !== brokers && brokers !== '')) {
-      const apis = this.#askVersions()
-      const versions = { brokers, apis }
-      this.#versions = versions
-      apis.catch(() => {
-        if (this.#versions === versions) this.#versions = undefined
-      })
-    }
-    return await this.#versions.apis
-  }
-
-  async #askVersions(): Promise<readonly apiVersionsV3.ApiVersionsResponseApi[]> {
-    const { name, version } = SOFTWARE
-    const ask = (connection: Connection) => apiVersionsV3.api.async(connection, name, version)
-    return (await this.#askAny('ask for API versions', ask)).apiKeys
   }
 
   /** Asks one broker after the other until one answers (L2, L5). */

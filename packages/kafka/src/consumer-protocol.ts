@@ -13,7 +13,7 @@
  * G5. A topic id nobody knows yet is left out of the target and looked up again with the next heartbeat.
  */
 import { MqError } from '@mq/contract'
-import { consumerGroupHeartbeatV0, consumerGroupHeartbeatV1 } from '@platformatic/kafka'
+import type { consumerGroupHeartbeatV1 } from '@platformatic/kafka'
 import { backoffMs } from './backoff.ts'
 import { Bell } from './bell.ts'
 import type { Coordinator } from './coordinator.ts'
@@ -22,10 +22,7 @@ import type { Ownership } from './group-ownership.ts'
 import { TroubleReport } from './group-trouble.ts'
 import type { GroupOptions, GroupProtocol, Identity, Share } from './group-types.ts'
 import { KafkaCode, kafkaCodeOf, toMqError } from './kafka-errors.ts'
-
-export const CONSUMER_HEARTBEAT_API = 68
-export const CONSUMER_HEARTBEAT_VERSIONS: readonly number[] = [0, 1]
-const HEARTBEAT = { 0: consumerGroupHeartbeatV0, 1: consumerGroupHeartbeatV1 } as const
+import * as requests from './requests.ts'
 
 /** The brokers' own default; a member that waits longer for an answer would work on what others have. */
 const LONGEST_SESSION_MS = 45_000
@@ -154,7 +151,7 @@ export class ConsumerProtocol implements GroupProtocol {
     timeoutMs: number,
     signal?: AbortSignal,
   ): Promise<Answer> {
-    const { cluster, groupId, topics, instanceId = null, rackId = null, rebalanceTimeoutMs = 60_000 } = this.#options
+    const { groupId, topics, instanceId = null, rackId = null, rebalanceTimeoutMs = 60_000 } = this.#options
     const byTopic = Map.groupBy(held, ({ topicId }) => topicId)
     const owned = [...byTopic].map(([topicId, shares]) => ({
       topicId,
@@ -164,14 +161,26 @@ export class ConsumerProtocol implements GroupProtocol {
       lane,
       what,
       async (connection) => {
-        const version = await cluster.apiVersion(CONSUMER_HEARTBEAT_API, CONSUMER_HEARTBEAT_VERSIONS)
-        const { api } = HEARTBEAT[version as keyof typeof HEARTBEAT]
+        const heartbeat = requests.consumerGroupHeartbeat
+        const version = await heartbeat.choose(connection)
         // Since version 1 the member chooses its id, so that a lost first answer leaves no ghost behind.
         if (this.#memberId === '' && version >= 1) this.#memberId = newMemberId(this.#deps.random)
         const id = this.#memberId
         const wanted = [...topics]
         const timeout = rebalanceTimeoutMs
-        return await api.async(connection, groupId, id, epoch, instanceId, rackId, timeout, wanted, null, null, owned)
+        return await heartbeat.send(
+          connection,
+          groupId,
+          id,
+          epoch,
+          instanceId,
+          rackId,
+          timeout,
+          wanted,
+          null,
+          null,
+          owned,
+        )
       },
       { timeoutMs, signal },
     )

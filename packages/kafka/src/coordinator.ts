@@ -11,15 +11,14 @@
  *     goes to another one: it may be the very coordinator that stopped.
  */
 import { MqError } from '@mq/contract'
-import { type Connection, findCoordinatorV4, findCoordinatorV5, findCoordinatorV6 } from '@platformatic/kafka'
+import type { Connection } from '@platformatic/kafka'
 import { within } from './backoff.ts'
 import { dropConnection } from './broker-connection.ts'
 import type { Deps } from './deps.ts'
 import type { GroupCluster } from './group-types.ts'
 import { KafkaCode, kafkaCodeOf } from './kafka-errors.ts'
+import * as requests from './requests.ts'
 
-const FIND_COORDINATOR = { 4: findCoordinatorV4, 5: findCoordinatorV5, 6: findCoordinatorV6 } as const
-const FIND_COORDINATOR_API = 10
 const GROUP_KEY = 0
 const FIND_MS = 3_000
 
@@ -111,14 +110,13 @@ export class Coordinator {
   }
 
   async #ask(): Promise<number> {
-    const version = await this.#cluster.apiVersion(FIND_COORDINATOR_API, [4, 5, 6])
-    const { api } = FIND_COORDINATOR[version as keyof typeof FIND_COORDINATOR]
     const connection = await this.#cluster.anyConnection('group')
     const late = (): MqError => {
       dropConnection(connection)
       return new MqError('MQ_KAFKA_TIMEOUT', `find the coordinator of ${this.#groupId}: no answer in ${FIND_MS} ms`)
     }
-    const answer = await within(this.#deps, FIND_MS, late, api.async(connection, GROUP_KEY, [this.#groupId]))
+    const asked = requests.findCoordinator.send(connection, GROUP_KEY, [this.#groupId])
+    const answer = await within(this.#deps, FIND_MS, late, asked)
     const found = answer.coordinators.find(({ key }) => key === this.#groupId)
     if (found === undefined || found.nodeId < 0) {
       throw new MqError(

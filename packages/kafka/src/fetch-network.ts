@@ -6,20 +6,15 @@
  * N2. A link on which a request failed is closed, not used again: the library stops reading a connection after a timeout.
  * N3. A link outlives its connection: when that is replaced (its login session ends), the next request goes over the new one,
  *     while the one under way is still answered over the old one.
+ * N4. The version of a fetch is that of its connection. Where topics travel by id and one has none (its broker has not been told
+ *     one yet), the fetch goes by names; answers name topics either way.
  */
 import { MqError } from '@mq/contract'
-import { type Connection, listOffsetsV7 } from '@platformatic/kafka'
+import type { Connection } from '@platformatic/kafka'
 import { dropConnection } from './broker-connection.ts'
-import {
-  FETCH_API_KEY,
-  FETCH_BY_ID_VERSION,
-  FETCH_VERSIONS,
-  type FetchRequest,
-  type FetchResponse,
-  sendFetch,
-} from './fetch-request.ts'
+import { type FetchRequest, type FetchResponse, sendFetch } from './fetch-request.ts'
+import * as requests from './requests.ts'
 
-const LIST_OFFSETS_API_KEY = 2
 const EARLIEST = -2n
 const LATEST = -1n
 const NO_ID = '00000000-0000-0000-0000-000000000000'
@@ -27,7 +22,6 @@ const NO_ID = '00000000-0000-0000-0000-000000000000'
 /** What the fetcher needs of a cluster; `Cluster` has it. */
 export interface FetchCluster {
   metadata(topics: readonly string[], options?: { readonly refresh?: boolean }): Promise<readonly LocatedTopic[]>
-  apiVersion(apiKey: number, supported: readonly number[]): Promise<number>
   /** A connection of the caller's own, which the caller closes; `onRenewed` takes the one that is to be used in its place. */
   openConnection(nodeId: number, purpose: 'fetch', onRenewed?: (successor: Connection) => void): Promise<Connection>
 }
@@ -45,8 +39,6 @@ export interface OffsetRange {
 }
 
 export interface FetchLink {
-  /** Whether responses name topics by id. */
-  readonly byId: boolean
   /** Everything that ever came over it: whether an answer is on its way. */
   readonly receivedBytes: number
   fetch(request: FetchRequest): Promise<FetchResponse>
@@ -72,13 +64,25 @@ export class ClusterFetchNetwork implements FetchNetwork {
   }
 
   async open(nodeId: number): Promise<FetchLink> {
-    const version = await this.#cluster.apiVersion(FETCH_API_KEY, FETCH_VERSIONS)
-    await this.#cluster.apiVersion(LIST_OFFSETS_API_KEY, [listOffsetsV7.api.version])
     let link: ConnectionLink | undefined
     const connection = await this.#cluster.openConnection(nodeId, 'fetch', (successor) => link?.moveTo(successor))
-    link = new ConnectionLink(connection, version)
+    try {
+      await requests.fetch.choose(connection)
+      await requests.listOffsets.choose(connection)
+    } catch (error) {
+      dropConnection(connection)
+      throw error
+    }
+    link = new ConnectionLink(connection)
     return link
   }
+}
+
+/** The answer with topics named as the request names them; a topic that was not asked for keeps its id. */
+export function byName(request: FetchRequest, response: FetchResponse): FetchResponse {
+  const names = new Map(request.topics.map(({ id, name }) => [id, name]))
+  const topics = response.topics.map(({ topic, partitions }) => ({ topic: names.get(topic) ?? topic, partitions }))
+  return { ...response, topics }
 }
 
 class ConnectionLink implements FetchLink {
@@ -88,13 +92,9 @@ class ConnectionLink implements FetchLink {
   /** Of connections before that. */
   #receivedBefore = 0
   #isClosed = false
-  readonly #version: number
-  readonly byId: boolean
 
-  constructor(connection: Connection, version: number) {
+  constructor(connection: Connection) {
     this.#connection = connection
-    this.#version = version
-    this.byId = version >= FETCH_BY_ID_VERSION
     // A broken connection also fails the request in flight, and that is where it is dealt with.
     connection.on('error', () => {})
   }
@@ -116,10 +116,11 @@ class ConnectionLink implements FetchLink {
   }
 
   async fetch(request: FetchRequest): Promise<FetchResponse> {
-    if (!this.byId) return await sendFetch(this.#connection, this.#version, request)
-    const nameless = request.topics.find((topic) => topic.id === NO_ID || topic.id === '')
-    if (nameless === undefined) return await sendFetch(this.#connection, this.#version, request)
-    throw new MqError('MQ_KAFKA_VERSION', `topic ${nameless.name} has no id, though its broker fetches by id`)
+    const connection = this.#connection
+    const isNameless = request.topics.some(({ id }) => id === NO_ID || id === '')
+    const version = await (isNameless ? requests.fetchByName : requests.fetch).choose(connection)
+    const response = await sendFetch(connection, version, request)
+    return response.byId ? byName(request, response) : response
   }
 
   async range(topic: string, partition: number): Promise<OffsetRange> {
@@ -131,7 +132,7 @@ class ConnectionLink implements FetchLink {
 
   async #offset(topic: string, partition: number, timestamp: bigint): Promise<number> {
     const partitions = [{ partitionIndex: partition, currentLeaderEpoch: -1, timestamp }]
-    const answer = await listOffsetsV7.api.async(this.#connection, -1, 0, [{ name: topic, partitions }])
+    const answer = await requests.listOffsets.send(this.#connection, -1, 0, [{ name: topic, partitions }])
     const found = answer.topics[0]?.partitions[0]
     if (found === undefined || found.partitionIndex !== partition) {
       throw new MqError('MQ_PROTOCOL_VIOLATION', `a broker left ${topic}/${partition} out of its answer about offsets`)

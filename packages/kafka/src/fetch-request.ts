@@ -13,7 +13,6 @@ import type { AbortedTransaction } from './batch-decoder.ts'
 import { ByteCursor, writeUnsignedVarint } from './varint.ts'
 
 export const FETCH_API_KEY = 1
-export const FETCH_VERSIONS: readonly number[] = [12, 13, 14, 15, 16, 17]
 /** From this version on topics travel by id. */
 export const FETCH_BY_ID_VERSION = 13
 const NO_REPLICA_ID_VERSION = 15
@@ -63,6 +62,8 @@ export interface FetchedTopic {
 }
 
 export interface FetchResponse {
+  /** Whether the broker answered for the very ids that were asked for: only then does it notice a topic that was re-created. */
+  readonly byId: boolean
   readonly throttleMs: number
   readonly errorCode: number
   readonly topics: readonly FetchedTopic[]
@@ -164,7 +165,8 @@ class ResponseReader {
     this.#int32()
     const topics = this.#array(() => this.#topic())
     this.#tags()
-    return { throttleMs, errorCode, topics, buffer: this.#buffer }
+    const byId = this.#version >= FETCH_BY_ID_VERSION
+    return { byId, throttleMs, errorCode, topics, buffer: this.#buffer }
   }
 
   #topic(): FetchedTopic {

@@ -9,21 +9,22 @@
  * M3. What cannot pass ends the membership: everything lost, one `onError` that is not retryable, `start` rejects if it waits.
  * M4. `close` hands back what is held, says goodbye and ends within `CLOSE_MS`; a partition whose `onRevoked` takes longer is
  *     not declared free: it goes on to others when the session ends.
- * M5. Under `auto`, a cluster that does not know the consumer protocol is met by the classic one.
+ * M5. Under `auto`, a cluster that does not know the consumer protocol, or has it switched off, is met by the classic one.
  * M6. A session that ended while the process stood still is found out by `check`, before any timer fires: then M2 applies.
  */
 import { MqError } from '@mq/contract'
 import { backoffMs, sleep } from './backoff.ts'
 import { ClassicProtocol } from './classic-protocol.ts'
-import { CONSUMER_HEARTBEAT_API, CONSUMER_HEARTBEAT_VERSIONS, ConsumerProtocol } from './consumer-protocol.ts'
+import { ConsumerProtocol } from './consumer-protocol.ts'
 import { Coordinator } from './coordinator.ts'
 import { type Deps, systemDeps } from './deps.ts'
 import { GroupOffsets } from './group-offsets.ts'
 import { Ownership } from './group-ownership.ts'
 import { TroubleReport } from './group-trouble.ts'
 import type { CommitOffset, GroupOptions, GroupProtocol, Position, TopicPartition } from './group-types.ts'
-import { KafkaCode, kafkaCodeOf, toMqError } from './kafka-errors.ts'
+import { toMqError } from './kafka-errors.ts'
 import type { IdentifiedPartition } from './offset-requests.ts'
+import * as requests from './requests.ts'
 
 const CLOSE_MS = 5_000
 
@@ -125,7 +126,8 @@ export class GroupMember {
     try {
       await this.#protocol?.run(signal)
     } catch (error) {
-      const isRefused = kafkaCodeOf(error) === KafkaCode.UNSUPPORTED_VERSION && this.#protocol?.identity === undefined
+      const { code } = toMqError(error, `group ${this.#options.groupId}`)
+      const isRefused = code === 'MQ_KAFKA_VERSION' && this.#protocol?.identity === undefined
       if (!isRefused || (this.#options.protocol ?? 'auto') !== 'auto' || signal.aborted) throw error
       // The request is known but switched off in the cluster (M5).
       this.#protocol = this.#make('classic')
@@ -139,11 +141,10 @@ export class GroupMember {
     const trouble = new TroubleReport(onError)
     for (let failures = 1; ; failures += 1) {
       try {
-        await cluster.apiVersion(CONSUMER_HEARTBEAT_API, CONSUMER_HEARTBEAT_VERSIONS)
-        return 'consumer'
+        const version = await requests.consumerGroupHeartbeat.find(await cluster.anyConnection('group'))
+        return version === undefined ? 'classic' : 'consumer'
       } catch (error) {
         const problem = toMqError(error, `group ${this.#options.groupId}`)
-        if (problem.code === 'MQ_KAFKA_VERSION') return 'classic'
         if (!problem.retryable) throw problem
         trouble.report(problem)
         await sleep(this.#deps, backoffMs(failures, this.#deps.random), signal)

@@ -17,14 +17,7 @@ import type { Coordinator } from './coordinator.ts'
 import type { Deps } from './deps.ts'
 import { type CommitOffset, type GroupCluster, type Identity, nameOf, type Position } from './group-types.ts'
 import { KafkaCode, kafkaCodeOf, protocolError, toMqError } from './kafka-errors.ts'
-import {
-  type IdentifiedPartition,
-  OFFSET_COMMIT_API,
-  OFFSET_FETCH_API,
-  offsetVersionsFor,
-  sendOffsetCommit,
-  sendOffsetFetch,
-} from './offset-requests.ts'
+import { type IdentifiedPartition, sendOffsetCommit, sendOffsetFetch } from './offset-requests.ts'
 import { decodeNote, encodeNote, topicIdOf } from './position-note.ts'
 
 const LIMIT_MS = 15_000
@@ -106,14 +99,13 @@ export class GroupOffsets {
 
   /** By `topic:partition`; where the id of the topic is given, only what belongs to that very topic (F5). */
   async positions(partitions: readonly IdentifiedPartition[]): Promise<Map<string, Position>> {
-    const { cluster, groupId } = this.#options
+    const { groupId } = this.#options
     const found = new Map<string, Position>()
     if (partitions.length === 0) return found
     const ids = new Map(partitions.map((one) => [nameOf(one), topicIdOf(one.topicId)]))
     await this.#retried(`read the committed offsets of group ${groupId}`, async () => {
-      const version = await cluster.apiVersion(OFFSET_FETCH_API, offsetVersionsFor(partitions))
       const stored = await this.#request('read committed offsets', (connection) =>
-        sendOffsetFetch(connection, version, groupId, partitions),
+        sendOffsetFetch(connection, groupId, partitions),
       )
       found.clear()
       for (const [name, { offset, metadata }] of stored) {
@@ -133,8 +125,7 @@ export class GroupOffsets {
     identity: Identity,
     isBrief: boolean,
   ): Promise<Map<string, number>> {
-    const { cluster, groupId, instanceId = null } = this.#options
-    const version = await cluster.apiVersion(OFFSET_COMMIT_API, offsetVersionsFor(offsets))
+    const { groupId, instanceId = null } = this.#options
     const as = { groupId, memberId: identity.memberId, epoch: identity.epoch, instanceId }
     const noted = offsets.map(({ topic, partition, offset, topicId, finished = [], leaderEpoch }) => ({
       topic,
@@ -143,7 +134,7 @@ export class GroupOffsets {
       offset,
       metadata: encodeNote(offset, { topicId, finished: isBrief ? [] : finished, leaderEpoch }),
     }))
-    return await this.#request('commit offsets', (connection) => sendOffsetCommit(connection, version, as, noted))
+    return await this.#request('commit offsets', (connection) => sendOffsetCommit(connection, as, noted))
   }
 
   /** Which of them belong to a topic that is not there any more; a broker may also not have heard of a new one yet. */

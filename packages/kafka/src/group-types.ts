@@ -41,7 +41,6 @@ export interface GroupCluster {
   anyConnection(purpose: 'group'): Promise<Connection>
   /** A connection of the caller's own, which the caller closes. */
   openConnection(nodeId: number, purpose: 'group', onRenewed?: (successor: Connection) => void): Promise<Connection>
-  apiVersion(apiKey: number, supported: readonly number[]): Promise<number>
   metadata(
     topics: readonly string[],
     options?: { readonly refresh?: boolean },

@@ -7,9 +7,10 @@
  *     bring an old leader back. A topic with another id is another topic, and its report replaces the old one.
  * M3. An error of one topic is a fact about that topic, not a failure of the request; it is not remembered as known.
  */
-import { metadataV12 } from '@platformatic/kafka'
+import type { Connection, metadataV12 } from '@platformatic/kafka'
 import type { BrokerAddress } from './broker-connection.ts'
 import { responseOf } from './kafka-errors.ts'
+import * as requests from './requests.ts'
 
 export interface PartitionMetadata {
   readonly index: number
@@ -36,11 +37,11 @@ export interface Broker extends BrokerAddress {
 
 /** Asks a broker; the answer may come wrapped in an error that still holds it (M3). */
 export async function requestMetadata(
-  connection: Parameters<typeof metadataV12.api.async>[0],
+  connection: Connection,
   topics: readonly string[] | null,
 ): Promise<metadataV12.MetadataResponse> {
   try {
-    return await metadataV12.api.async(connection, topics === null ? null : [...topics], false, false)
+    return await requests.metadata.send(connection, topics === null ? null : [...topics], false, false)
   } catch (error) {
     const response = responseOf<metadataV12.MetadataResponse>(error)
     if (response === undefined) throw error

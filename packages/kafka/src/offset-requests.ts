@@ -1,32 +1,18 @@
 /**
- * OffsetCommit and OffsetFetch: versions 8 and 9 by topic name through the library, version 10 by topic id, written here because the
+ * OffsetCommit and OffsetFetch: by topic name through the library (requests.ts), version 10 by topic id, written here because the
  * library ends at 9.
  *
  * V1. From version 10 on a position belongs to a topic id: a broker refuses one of a topic that is not there any more with
  *     UNKNOWN_TOPIC_ID instead of keeping it for the topic that has its name now.
- * V2. A version by id is used only when the id of every topic asked about is known.
+ * V2. Version 10 is used when the broker has it and the id of every topic asked about is known.
  * V3. An answer is one code for each partition asked about; one that the broker leaves out counts as UNKNOWN_TOPIC_OR_PARTITION.
  */
-import {
-  type Connection,
-  offsetCommitV8,
-  offsetCommitV9,
-  offsetFetchV8,
-  offsetFetchV9,
-  type Reader,
-  Writer,
-} from '@platformatic/kafka'
+import { type Connection, type offsetCommitV9, type Reader, Writer } from '@platformatic/kafka'
 import { nameOf, type TopicPartition } from './group-types.ts'
 import { KafkaCode, responseOf, toMqError } from './kafka-errors.ts'
 import { topicIdOf } from './position-note.ts'
+import * as requests from './requests.ts'
 
-export const OFFSET_COMMIT_API = 8
-export const OFFSET_FETCH_API = 9
-const BY_NAME: readonly number[] = [8, 9]
-const BY_ID_VERSION = 10
-const BY_ID: readonly number[] = [...BY_NAME, BY_ID_VERSION]
-const COMMIT = { 8: offsetCommitV8, 9: offsetCommitV9 } as const
-const FETCH = { 8: offsetFetchV8, 9: offsetFetchV9 } as const
 const NO_LEADER_EPOCH = -1
 const NO_MEMBER_EPOCH = -1
 
@@ -52,22 +38,20 @@ export interface StoredOffset {
   readonly metadata: string | null
 }
 
-/** What versions can carry a question about these partitions (V2). */
-export const offsetVersionsFor = (partitions: readonly IdentifiedPartition[]): readonly number[] =>
-  partitions.every(({ topicId }) => topicIdOf(topicId) !== undefined) ? BY_ID : BY_NAME
+const haveIds = (partitions: readonly IdentifiedPartition[]): boolean =>
+  partitions.every(({ topicId }) => topicIdOf(topicId) !== undefined)
 
 /** @returns the code of each partition, by `topic:partition` (V3) */
 export async function sendOffsetCommit(
   connection: Connection,
-  version: number,
   as: CommitAs,
   offsets: readonly OffsetToCommit[],
 ): Promise<Map<string, number>> {
-  const told = version >= BY_ID_VERSION ? await commitById(connection, as, offsets) : await commitByName()
+  const version = haveIds(offsets) ? await requests.offsetCommitById.find(connection) : undefined
+  const told = await (version === undefined ? commitByName() : commitById(connection, version, as, offsets))
   return new Map(offsets.map((one) => [nameOf(one), told.get(nameOf(one)) ?? KafkaCode.UNKNOWN_TOPIC_OR_PARTITION]))
 
   async function commitByName(): Promise<Map<string, number>> {
-    const { api } = COMMIT[version as keyof typeof COMMIT]
     const topics = [...Map.groupBy(offsets, ({ topic }) => topic)].map(([name, some]) => ({
       name,
       partitions: some.map(({ partition, offset, metadata }) => ({
@@ -79,7 +63,7 @@ export async function sendOffsetCommit(
     }))
     let answer: offsetCommitV9.OffsetCommitResponse
     try {
-      answer = await api.async(connection, as.groupId, as.epoch, as.memberId, as.instanceId, topics)
+      answer = await requests.offsetCommit.send(connection, as.groupId, as.epoch, as.memberId, as.instanceId, topics)
     } catch (error) {
       const partial = responseOf<offsetCommitV9.OffsetCommitResponse>(error)
       if (partial === undefined) throw error
@@ -98,17 +82,17 @@ export async function sendOffsetCommit(
 /** By `topic:partition`; no entry for a partition without a position. Positions that a transaction may still take back are waited for. */
 export async function sendOffsetFetch(
   connection: Connection,
-  version: number,
   groupId: string,
   partitions: readonly IdentifiedPartition[],
 ): Promise<Map<string, StoredOffset>> {
-  if (version >= BY_ID_VERSION) return await fetchById(connection, groupId, partitions)
-  const { api } = FETCH[version as keyof typeof FETCH]
+  const version = haveIds(partitions) ? await requests.offsetFetchById.find(connection) : undefined
+  if (version !== undefined) return await fetchById(connection, version, groupId, partitions)
   const topics = [...Map.groupBy(partitions, ({ topic }) => topic)].map(([name, some]) => ({
     name,
     partitionIndexes: some.map(({ partition }) => partition),
   }))
-  const answer = await api.async(connection, [{ groupId, memberId: null, memberEpoch: NO_MEMBER_EPOCH, topics }], true)
+  const asked = [{ groupId, memberId: null, memberEpoch: NO_MEMBER_EPOCH, topics }]
+  const answer = await requests.offsetFetch.send(connection, asked, true)
   const found = new Map<string, StoredOffset>()
   for (const topic of answer.groups.find((group) => group.groupId === groupId)?.topics ?? []) {
     for (const { partitionIndex, committedOffset, metadata } of topic.partitions) {
@@ -126,6 +110,7 @@ const byId = <T extends IdentifiedPartition>(partitions: readonly T[]): Map<stri
 
 async function commitById(
   connection: Connection,
+  version: number,
   as: CommitAs,
   offsets: readonly OffsetToCommit[],
 ): Promise<Map<string, number>> {
@@ -173,11 +158,12 @@ async function commitById(
     })
     return codes
   }
-  return await send(connection, OFFSET_COMMIT_API, write, read)
+  return await send(connection, requests.offsetCommitById.apiKey, version, write, read)
 }
 
 async function fetchById(
   connection: Connection,
+  version: number,
   groupId: string,
   partitions: readonly IdentifiedPartition[],
 ): Promise<Map<string, StoredOffset>> {
@@ -235,14 +221,14 @@ async function fetchById(
     if (wrong !== undefined) throw toMqError(wrong, what)
     return found
   }
-  return await send(connection, OFFSET_FETCH_API, write, read)
+  return await send(connection, requests.offsetFetchById.apiKey, version, write, read)
 }
 
-function send<T>(connection: Connection, api: number, write: () => Writer, read: (reader: Reader) => T): Promise<T> {
+function send<T>(connection: Connection, api: number, version: number, write: () => Writer, read: (reader: Reader) => T): Promise<T> {
   return new Promise((resolve, reject) => {
     connection.send<T>(
       api,
-      BY_ID_VERSION,
+      version,
       write,
       (_correlationId: number, _apiKey: number, _apiVersion: number, reader: Reader) => read(reader),
       true,

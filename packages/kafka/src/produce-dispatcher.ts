@@ -7,6 +7,7 @@
  * D3. Requests of one leader are written in the order their batches were handed in.
  * D4. A broker that slows this client down for its quota is left alone for as long as it said (`heldBackUntilMs`). What it was
  *     sent before it said so has that much more time: the broker does not read it any earlier.
+ * D5. The version of a request is that of its connection: leaders may differ. Where none fits, the partitions of that leader fail.
  */
 import type { Connection } from '@platformatic/kafka'
 import type { Deps } from './deps.ts'
@@ -16,6 +17,7 @@ import type { PendingBatch } from './pending-batch.ts'
 import { outcomeOf } from './produce-outcome.ts'
 import { type ProduceAnswer, type ProduceEntry, sendProduce } from './produce-request.ts'
 import type { ProducerObserver } from './producer-observer.ts'
+import * as requests from './requests.ts'
 import { noteThrottle, throttledUntilMs } from './throttle.ts'
 
 export interface Parcel {
@@ -26,6 +28,12 @@ export interface Parcel {
 export interface DispatchCluster {
   connection(nodeId: number, purpose: 'produce'): Promise<Connection>
   markStale(topic: string): void
+}
+
+interface Link {
+  readonly connection: Connection
+  /** D5 */
+  readonly version: number
 }
 
 interface UnderWay {
@@ -43,7 +51,7 @@ export class ProduceDispatcher {
   readonly #deps: Deps
   readonly #observer: ProducerObserver
   readonly #wakeAt: (monotonicMs: number) => void
-  readonly #connections = new Map<number, Connection>()
+  readonly #links = new Map<number, Link>()
   readonly #underWay = new Set<UnderWay>()
   readonly #onIdle: (() => void)[] = []
 
@@ -54,29 +62,37 @@ export class ProduceDispatcher {
     this.#wakeAt = wakeAt
   }
 
-  send(nodeId: number, version: number, parcels: readonly Parcel[], requestTimeoutMs: number): void {
-    const known = this.#connections.get(nodeId)
-    if (known?.isConnected() === true) {
-      this.#write(known, version, parcels, requestTimeoutMs)
+  send(nodeId: number, parcels: readonly Parcel[], requestTimeoutMs: number): void {
+    const known = this.#links.get(nodeId)
+    if (known?.connection.isConnected() === true) {
+      this.#write(known, parcels, requestTimeoutMs)
       return
     }
-    this.#cluster.connection(nodeId, 'produce').then(
-      (connection) => {
-        this.#connections.set(nodeId, connection)
-        this.#write(connection, version, parcels, requestTimeoutMs)
+    this.#link(nodeId).then(
+      (link) => {
+        this.#links.set(nodeId, link)
+        this.#write(link, parcels, requestTimeoutMs)
       },
       (error: unknown) => {
-        const trouble = toMqError(error, `connect to broker ${nodeId}`).message
+        const problem = toMqError(error, `connect to broker ${nodeId}`)
         for (const topic of new Set(parcels.map(({ sender }) => sender.topic))) this.#cluster.markStale(topic)
-        for (const { sender, batch } of parcels) sender.unsent(batch, trouble)
+        for (const { sender, batch } of parcels) {
+          sender.unsent(batch, problem.message)
+          if (problem.code === 'MQ_KAFKA_VERSION') sender.abort(problem)
+        }
       },
     )
   }
 
   /** Until when a leader wants nothing from us (D4), on the monotonic clock; 0 when it takes requests. */
   heldBackUntilMs(nodeId: number): number {
-    const connection = this.#connections.get(nodeId)
+    const connection = this.#links.get(nodeId)?.connection
     return connection?.isConnected() === true ? throttledUntilMs(connection) : 0
+  }
+
+  async #link(nodeId: number): Promise<Link> {
+    const connection = await this.#cluster.connection(nodeId, 'produce')
+    return { connection, version: await requests.produce.choose(connection) }
   }
 
   /** Resolves when no request waits for its answer. */
@@ -94,20 +110,20 @@ export class ProduceDispatcher {
     return next
   }
 
-  #write(connection: Connection, version: number, parcels: readonly Parcel[], requestTimeoutMs: number): void {
+  #write(link: Link, parcels: readonly Parcel[], requestTimeoutMs: number): void {
     let from = 0
     let bytes = 0
     for (let at = 0; at < parcels.length; at++) {
       bytes += parcels[at]!.batch.wireBytes
       if (bytes >= REQUEST_BYTES || at === parcels.length - 1) {
-        this.#writeOne(connection, version, parcels.slice(from, at + 1), requestTimeoutMs)
+        this.#writeOne(link, parcels.slice(from, at + 1), requestTimeoutMs)
         from = at + 1
         bytes = 0
       }
     }
   }
 
-  #writeOne(connection: Connection, version: number, parcels: readonly Parcel[], requestTimeoutMs: number): void {
+  #writeOne({ connection, version }: Link, parcels: readonly Parcel[], requestTimeoutMs: number): void {
     const request: UnderWay = { connection, deadlineMs: this.#deps.clock.monotonicMs() + requestTimeoutMs }
     const entries: ProduceEntry[] = []
     for (const { sender, batch } of parcels) {

@@ -9,7 +9,6 @@ import type { Connection, Reader } from '@platformatic/kafka'
 import { Writer } from '@platformatic/kafka'
 
 export const PRODUCE_API = 0
-export const PRODUCE_VERSIONS: readonly number[] = [9, 10, 11, 12]
 
 export interface ProduceEntry {
   readonly topic: string

@@ -9,10 +9,11 @@
  *     a stopped process still takes bytes.
  */
 import { MqError } from '@mq/contract'
-import { type Connection, initProducerIdV4 } from '@platformatic/kafka'
+import type { Connection } from '@platformatic/kafka'
 import { backoffMs, within } from './backoff.ts'
 import type { Deps } from './deps.ts'
 import { kafkaCodeOf, protocolError, toMqError } from './kafka-errors.ts'
+import * as requests from './requests.ts'
 
 export interface ProducerId {
   readonly producerId: bigint
@@ -95,7 +96,7 @@ export class ProducerIds {
           connection.socket?.destroy()
           return new MqError('MQ_KAFKA_TIMEOUT', `ask for a producer id: no answer within ${ANSWER_MS} ms`)
         }
-        const asked = initProducerIdV4.api.async(connection, null, NO_TRANSACTION_TIMEOUT_MS, -1n, -1)
+        const asked = requests.initProducerId.send(connection, null, NO_TRANSACTION_TIMEOUT_MS, -1n, -1)
         const answer = await within(this.#deps, ANSWER_MS, late, asked)
         const id = { producerId: answer.producerId, producerEpoch: answer.producerEpoch }
         this.#state = { kind: 'ready', id }

@@ -12,7 +12,6 @@ import type { AmbiguousBatch, Resolution } from './sender-shared.ts'
 export interface ProduceCluster {
   connection(nodeId: number, purpose: 'produce'): Promise<Connection>
   anyConnection(purpose: 'produce'): Promise<Connection>
-  apiVersion(apiKey: number, supported: readonly number[]): Promise<number>
   metadata(topics: readonly string[], options?: { readonly refresh?: boolean }): Promise<unknown>
   leader(topic: string, partition: number): { readonly nodeId: number } | undefined
   markStale(topic: string): void

@@ -24,7 +24,6 @@ import type { PartitionSender } from './partition-sender.ts'
 import { partitionOf } from './partitioner.ts'
 import type { Receipt } from './pending-batch.ts'
 import { type Parcel, ProduceDispatcher } from './produce-dispatcher.ts'
-import { PRODUCE_API, PRODUCE_VERSIONS } from './produce-request.ts'
 import { ProducerIds } from './producer-ids.ts'
 import type { ProduceCluster, ProducerOptions } from './producer-options.ts'
 import { ProducerTopic } from './producer-topic.ts'
@@ -54,8 +53,6 @@ export class Producer {
   readonly #alarm: Alarm
   readonly #wallClock: TurnClock
   #candidates: PartitionSender[] = []
-  #version: number | undefined
-  #isAskingVersion = false
   readonly #findingLeaders = new Set<string>()
   #isDrainSet = false
   #isPumping = false
@@ -344,7 +341,6 @@ export class Producer {
     this.#isDrainSet = false
     if (this.#candidates.length === 0) return
     if (!this.#canSend()) return
-    const version = this.#version!
     const nowMs = this.#deps.clock.monotonicMs()
     const candidates = this.#candidates
     this.#candidates = []
@@ -378,34 +374,18 @@ export class Producer {
       else same.push(parcel)
     }
     for (const [nodeId, parcels] of byLeader) {
-      this.#dispatcher.send(nodeId, version, parcels, this.#shared.settings.requestTimeoutMs)
+      this.#dispatcher.send(nodeId, parcels, this.#shared.settings.requestTimeoutMs)
     }
   }
 
-  /** Whether producer id and request version are known; asks for what is missing, and drains again when it is there. */
+  /** Whether the producer id is known; asks for it if not, and drains again when it is there. */
   #canSend(): boolean {
     const refusal = this.#ids.takeRefusal()
     if (refusal !== undefined) {
       this.#failAll(refusal)
       return false
     }
-    const hasId = this.#ids.ready()
-    if (this.#version === undefined && !this.#isAskingVersion) void this.#askVersion()
-    return hasId && this.#version !== undefined
-  }
-
-  async #askVersion(): Promise<void> {
-    this.#isAskingVersion = true
-    try {
-      this.#version = await this.#cluster.apiVersion(PRODUCE_API, PRODUCE_VERSIONS)
-    } catch (error) {
-      const mqError = toMqError(error, 'ask for the versions of Produce')
-      if (!mqError.retryable) this.#failAll(mqError)
-      else await new Promise<void>((resolve) => this.#deps.timers.setTimeout(resolve, LEADER_PAUSE_MS))
-    } finally {
-      this.#isAskingVersion = false
-    }
-    if (!this.#stop.signal.aborted) this.#scheduleDrain()
+    return this.#ids.ready()
   }
 
   #failAll(error: MqError): void {

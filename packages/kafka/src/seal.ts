@@ -11,21 +11,15 @@
  *     same it is set back, and the cluster is told to be one that cannot be moved from.
  */
 import { MqError } from '@mq/contract'
-import {
-  type Connection,
-  createTopicsV7,
-  incrementalAlterConfigsV1,
-  listOffsetsV7,
-  offsetForLeaderEpochV4,
-  Writer,
-} from '@platformatic/kafka'
+import { type Connection, type incrementalAlterConfigsV1, Writer } from '@platformatic/kafka'
 import { AdminCalls, type AdminCluster } from './admin-calls.ts'
 import { topicConfigs } from './admin-configs.ts'
 import type { NewTopic } from './admin-topics.ts'
 import { BatchEncoder, SEALED_TOPIC_BYTES, stamp } from './batch-encoder.ts'
 import { KafkaCode, kafkaCodeOf, protocolError, responseOf, toMqError } from './kafka-errors.ts'
 import type { PartitionMetadata } from './metadata-cache.ts'
-import { decodeProduce, PRODUCE_API, PRODUCE_VERSIONS, type ProduceAnswer } from './produce-request.ts'
+import { decodeProduce, PRODUCE_API, type ProduceAnswer } from './produce-request.ts'
+import * as requests from './requests.ts'
 
 const SIZE_LIMIT = 'max.message.bytes'
 const TOPIC = 2
@@ -104,9 +98,7 @@ export class TopicSeal {
       configs: Object.entries(topic.configs ?? {}).map(([name, value]) => ({ name, value })),
     }
     await this.#calls.retrying(what, () =>
-      this.#calls.askAny(createTopicsV7.api, what, (connection) =>
-        createTopicsV7.api.async(connection, [asked], PROBE_MS, true),
-      ),
+      this.#calls.askAny(what, (connection) => requests.createTopics.send(connection, [asked], PROBE_MS, true)),
     )
   }
 
@@ -138,7 +130,6 @@ export class TopicSeal {
     if (known === undefined || known.errorCode !== undefined) {
       throw toMqError(known?.errorCode ?? KafkaCode.UNKNOWN_TOPIC_OR_PARTITION, calls.context(what))
     }
-    const version = await calls.cluster.apiVersion(PRODUCE_API, PRODUCE_VERSIONS)
     const wanted = partitions.map(
       (index): PartitionMetadata =>
         known.partitions.find((one) => one.index === index) ?? {
@@ -156,9 +147,9 @@ export class TopicSeal {
           const indexes = led.map(({ index }) => index)
           const { results } = await calls.askBroker(
             nodeId,
-            { key: PRODUCE_API, version },
             what,
-            (connection) => sendProbe(connection, version, topic, indexes),
+            async (connection) =>
+              await sendProbe(connection, await requests.produce.choose(connection), topic, indexes),
             // The request for the seal may be under way on the other connection.
             'produce',
           )
@@ -192,10 +183,9 @@ export class TopicSeal {
         partial(
           calls.askBroker(
             nodeId,
-            offsetForLeaderEpochV4.api,
             what,
             (connection) =>
-              offsetForLeaderEpochV4.api.async(connection, CONSUMER, [
+              requests.offsetForLeaderEpoch.send(connection, CONSUMER, [
                 {
                   name: topic,
                   partitions: led.map(({ partition, leaderEpoch }) => ({
@@ -211,10 +201,9 @@ export class TopicSeal {
         partial(
           calls.askBroker(
             nodeId,
-            listOffsetsV7.api,
             what,
             (connection) =>
-              listOffsetsV7.api.async(connection, CONSUMER, 0, [
+              requests.listOffsets.send(connection, CONSUMER, 0, [
                 {
                   name: topic,
                   partitions: led.map(({ partition, leaderEpoch }) => ({
@@ -257,8 +246,8 @@ export class TopicSeal {
     }
     await this.#calls.retrying(what, async () => {
       try {
-        await this.#calls.askAny(incrementalAlterConfigsV1.api, what, (connection) =>
-          incrementalAlterConfigsV1.api.async(connection, [resource], validateOnly),
+        await this.#calls.askAny(what, (connection) =>
+          requests.incrementalAlterConfigs.send(connection, [resource], validateOnly),
         )
       } catch (error) {
         throw toMqError(kafkaCodeOf(error) ?? error, this.#calls.context(what))

@@ -156,7 +156,7 @@ async function fetchPart(
   } as const
   const answer = await within(options.deps, options.requestMs, late, link.fetch(request))
   if (answer.errorCode !== 0) throw toMqError(answer.errorCode, 'sample batches')
-  const byTopic = Map.groupBy(wishes, (wish) => (link.byId ? wish.topicId : wish.topic))
+  const byTopic = Map.groupBy(wishes, (wish) => wish.topic)
   for (const { topic, partitions } of answer.topics) {
     for (const part of partitions) {
       const wish = byTopic.get(topic)?.find(({ partition }) => partition === part.partition)

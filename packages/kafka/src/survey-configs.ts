@@ -1,8 +1,8 @@
 /**
  * A few settings of many topics at once.
  */
-import { describeConfigsV4 } from '@platformatic/kafka'
 import type { AdminCalls } from './admin-calls.ts'
+import * as requests from './requests.ts'
 import { answerInPart, isRefusal, partsOf, SurveyAnswers, type Surveyed } from './survey-answers.ts'
 
 const TOPIC = 2 as const
@@ -22,12 +22,7 @@ export async function surveyConfigs(
     try {
       const answer = await calls.retrying(
         what,
-        () =>
-          answerInPart(
-            calls.askAny(describeConfigsV4.api, what, (connection) =>
-              describeConfigsV4.api.async(connection, resources),
-            ),
-          ),
+        () => answerInPart(calls.askAny(what, (connection) => requests.describeConfigs.send(connection, resources))),
         { attempts: 3 },
       )
       for (const { errorCode, resourceName, configs } of answer.results) {

@@ -3,10 +3,10 @@
  *
  * G1. Coordinators are found in one go and asked for many groups in one request (V3).
  */
-import { consumerGroupDescribeV0, describeGroupsV5, findCoordinatorV4, offsetFetchV8 } from '@platformatic/kafka'
 import type { AdminCalls } from './admin-calls.ts'
 import { type GroupListing, listGroups } from './admin-groups.ts'
 import { KafkaCode } from './kafka-errors.ts'
+import * as requests from './requests.ts'
 import { answerInPart, partsOf, SurveyAnswers, type Surveyed } from './survey-answers.ts'
 
 export interface SurveyedGroup extends GroupListing {
@@ -51,11 +51,7 @@ async function coordinatorsOf(
       const answer = await calls.retrying(
         what,
         () =>
-          answerInPart(
-            calls.askAny(findCoordinatorV4.api, what, (connection) =>
-              findCoordinatorV4.api.async(connection, GROUP_KEY, part),
-            ),
-          ),
+          answerInPart(calls.askAny(what, (connection) => requests.findCoordinator.send(connection, GROUP_KEY, part))),
         { attempts: 3 },
       )
       for (const { key, nodeId, errorCode } of answer.coordinators) {
@@ -85,9 +81,7 @@ async function askCoordinator(
       what,
       () =>
         answerInPart(
-          calls.askBroker(nodeId, offsetFetchV8.api, what, (connection) =>
-            offsetFetchV8.api.async(connection, asked, false),
-          ),
+          calls.askBroker(nodeId, what, (connection) => requests.offsetFetch.send(connection, asked, false)),
         ),
       { attempts: 3 },
     )
@@ -157,9 +151,7 @@ async function membersOf(
   // What cannot be counted stays unknown: the offsets say more, and they are asked for by themselves.
   if (consumer.length > 0) {
     await answerInPart(
-      calls.askBroker(nodeId, consumerGroupDescribeV0.api, what, (connection) =>
-        consumerGroupDescribeV0.api.async(connection, consumer, false),
-      ),
+      calls.askBroker(nodeId, what, (connection) => requests.consumerGroupDescribe.send(connection, consumer, false)),
     ).then(
       ({ groups: answered }) => take(answered),
       () => {},
@@ -167,9 +159,7 @@ async function membersOf(
   }
   if (classic.length > 0) {
     await answerInPart(
-      calls.askBroker(nodeId, describeGroupsV5.api, what, (connection) =>
-        describeGroupsV5.api.async(connection, classic, false),
-      ),
+      calls.askBroker(nodeId, what, (connection) => requests.describeGroups.send(connection, classic, false)),
     ).then(
       ({ groups: answered }) => take(answered),
       () => {},

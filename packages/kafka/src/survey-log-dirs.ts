@@ -1,9 +1,9 @@
 /**
  * How many bytes every copy of every partition takes on the disks of its broker.
  */
-import { describeLogDirsV4 } from '@platformatic/kafka'
 import type { AdminCalls } from './admin-calls.ts'
 import { toMqError } from './kafka-errors.ts'
+import * as requests from './requests.ts'
 import { answerInPart, SurveyAnswers, type Surveyed } from './survey-answers.ts'
 
 export interface BrokerDisk {
@@ -26,9 +26,7 @@ export async function surveyLogDirs(calls: AdminCalls, nodeIds: readonly number[
           what,
           () =>
             answerInPart(
-              calls.askBroker(nodeId, describeLogDirsV4.api, what, (connection) =>
-                describeLogDirsV4.api.async(connection, null),
-              ),
+              calls.askBroker(nodeId, what, (connection) => requests.describeLogDirs.send(connection, null)),
             ),
           { attempts: 2 },
         )

@@ -4,12 +4,12 @@
  * O1. One request to each leader names all its partitions (V3); partitions whose leader just changed are asked once more.
  * O2. A topic is answered when all its partitions are; else what is known of it stands beside the problem (V2).
  */
-import { listOffsetsV7 } from '@platformatic/kafka'
 import type { AdminCalls } from './admin-calls.ts'
 import type { OffsetPoint } from './admin-offsets.ts'
 import { timestampOf } from './admin-offsets.ts'
 import { KafkaCode } from './kafka-errors.ts'
 import type { PartitionMetadata, TopicMetadata } from './metadata-cache.ts'
+import * as requests from './requests.ts'
 import { answerInPart, isPassing, partsOf, SurveyAnswers, type Surveyed } from './survey-answers.ts'
 
 export interface SurveyedOffset {
@@ -83,8 +83,8 @@ async function askLeaders(
     }))
     try {
       const answer = await answerInPart(
-        calls.askBroker(nodeId, listOffsetsV7.api, what, (connection) =>
-          listOffsetsV7.api.async(connection, CONSUMER, READ_UNCOMMITTED, request),
+        calls.askBroker(nodeId, what, (connection) =>
+          requests.listOffsets.send(connection, CONSUMER, READ_UNCOMMITTED, request),
         ),
       )
       for (const { name, partitions } of answer.topics) {

@@ -9,6 +9,8 @@ import { MqError } from '@mq/contract'
 import { freePorts, type LocalCluster, startCluster } from '@mq/local'
 import type { Connection } from '@platformatic/kafka'
 import { Admin } from '../src/admin.ts'
+import { knownApisOf } from '../src/api-versions.ts'
+import type { Purpose } from '../src/broker-connection.ts'
 import { Cluster, type ClusterOptions } from '../src/cluster.ts'
 import { Coordinator } from '../src/coordinator.ts'
 import { systemDeps } from '../src/deps.ts'
@@ -86,13 +88,12 @@ describe('a cluster of one broker behind a fault proxy', { timeout: 90_000 }, ()
     await assert.rejects(cluster.anyConnection('admin'), hasCode('MQ_CLOSED'))
   })
 
-  it('settles on the highest version both sides know', async (t) => {
+  it('knows what a broker speaks as soon as the connection stands (C5)', async (t) => {
     const cluster = open(t, kafka.bootstrap)
-    assert.equal(await cluster.apiVersion(3, [9, 12]), 12)
-    assert.equal(await cluster.supports(3, [12, 99]), true)
-    assert.equal(await cluster.supports(3, [99]), false)
-    await assert.rejects(cluster.apiVersion(3, [99]), hasCode('MQ_KAFKA_VERSION'))
-    await assert.rejects(cluster.apiVersion(9_999, [0]), hasCode('MQ_KAFKA_VERSION'))
+    const apis = knownApisOf(await cluster.anyConnection('admin'))
+    assert.equal(apis?.highest(3, [9, 12]), 12)
+    assert.equal(apis?.highest(3, [99]), undefined)
+    assert.ok((apis?.features.get('group.version') ?? 0) >= 1)
   })
 
   it('connects again by itself after connections were cut', async (t) => {
@@ -113,11 +114,9 @@ describe('a cluster of one broker behind a fault proxy', { timeout: 90_000 }, ()
         name: cluster.name,
         deps: cluster.deps,
         connection: cluster.connection.bind(cluster),
-        apiVersion: cluster.apiVersion.bind(cluster),
-        supports: cluster.supports.bind(cluster),
         metadata: cluster.metadata.bind(cluster),
         brokers: cluster.brokers.bind(cluster),
-        anyConnection: async (purpose: 'admin') => {
+        anyConnection: async (purpose: Purpose) => {
           const connection = await cluster.anyConnection(purpose)
           if (losing) {
             losing = false
@@ -127,11 +126,11 @@ describe('a cluster of one broker behind a fault proxy', { timeout: 90_000 }, ()
           return connection
         },
       }
-      return new Admin(port as Cluster, { requestMs: 600 })
+      return new Admin(port, { requestMs: 600 })
     }
     const topic = { name: 'lost.answer', partitions: 2, replication: 1, configs: { 'retention.ms': '5000000' } }
     const cluster = open(t, kafka.bootstrap)
-    await cluster.apiVersion(19, [7])
+    await cluster.anyConnection('admin')
     await losingFirstAnswer(cluster).createTopic(topic)
     assert.equal((await cluster.metadata(['lost.answer'], { refresh: true }))[0]?.partitions.length, 2)
     // The same shape, but there before: it is somebody else's.
@@ -173,8 +172,7 @@ describe('a cluster of one broker behind a fault proxy', { timeout: 90_000 }, ()
   it('finds the coordinator of a group through another broker when the first stays silent (O5)', async (t) => {
     const { proxy } = kafka.brokers[0]!
     const cluster = open(t, kafka.bootstrap, { requestTimeoutMs: 20_000 })
-    // The API versions are known and the connection stands before the broker falls silent.
-    await cluster.apiVersion(10, [4])
+    // The connection stands, and with it the API versions are known, before the broker falls silent.
     const silent = await cluster.anyConnection('group')
     proxy!.blackhole()
     const coordinator = new Coordinator(cluster, 'g', systemDeps)

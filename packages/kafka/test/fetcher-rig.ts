@@ -3,7 +3,13 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsumerSettings, MqError } from '@mq/contract'
 import { type Deps, systemDeps } from '../src/deps.ts'
-import type { FetchCluster, FetchLink, FetchNetwork, LocatedTopic } from '../src/fetch-network.ts'
+import {
+  byName,
+  type FetchCluster,
+  type FetchLink,
+  type FetchNetwork,
+  type LocatedTopic,
+} from '../src/fetch-network.ts'
 import { type FetchRequest, type FetchResponse, parseFetchResponse } from '../src/fetch-request.ts'
 import type { FetchedBatch } from '../src/fetched-batch.ts'
 import { Fetcher, type FetcherOptions, type OffsetOutOfRange } from '../src/fetcher.ts'
@@ -71,7 +77,6 @@ export class FakeNetwork implements FetchNetwork {
     this.opened += 1
     let isOpen = true
     return {
-      byId: this.byId,
       receivedBytes: 0,
       fetch: async (request) => {
         assert.ok(isOpen, 'a closed link was used')
@@ -110,7 +115,9 @@ export class FakeNetwork implements FetchNetwork {
       await sleep(Math.min(request.maxWaitMs, this.pollMs))
     await gate
     const version = this.byId ? 17 : 12
-    return parseFetchResponse(version, encodeFetchResponse(version, [{ topic: this.byId ? ID : TOPIC, partitions }]))
+    const topic = this.byId ? ID : TOPIC
+    const response = parseFetchResponse(version, encodeFetchResponse(version, [{ topic, partitions }]))
+    return response.byId ? byName(request, response) : response
   }
 }
 

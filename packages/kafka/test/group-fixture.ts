@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
 import { Cluster } from '../src/cluster.ts'
+import { limitApis } from './limit-apis.ts'
 import { GroupMember } from '../src/group-member.ts'
 import type { GroupCluster, GroupOptions, TopicPartition } from '../src/group-types.ts'
-import { OFFSET_COMMIT_API, OFFSET_FETCH_API } from '../src/offset-requests.ts'
 
 const name = ({ topic, partition }: TopicPartition): string => `${topic}:${partition}`
 
@@ -149,12 +149,6 @@ class MortalCluster implements GroupCluster {
     return this.#alive(() => this.#cluster.openConnection(nodeId, purpose))
   }
 
-  apiVersion(apiKey: number, supported: readonly number[]): Promise<number> {
-    const isAboutOffsets = apiKey === OFFSET_COMMIT_API || apiKey === OFFSET_FETCH_API
-    const known = supported.filter((version) => !isAboutOffsets || version <= this.#newestOffsetVersion)
-    return this.#cluster.apiVersion(apiKey, known)
-  }
-
   metadata(topics: readonly string[], options?: { refresh?: boolean }): ReturnType<GroupCluster['metadata']> {
     return this.#cluster.metadata(topics, options)
   }
@@ -163,6 +157,7 @@ class MortalCluster implements GroupCluster {
     if (this.#isDead) throw new Error('dead')
     const connection = await open()
     this.#opened.add(connection)
+    limitApis(connection, [8, 9], this.#newestOffsetVersion)
     if (this.#isDead) connection.socket?.destroy()
     return connection
   }

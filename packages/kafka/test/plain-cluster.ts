@@ -38,7 +38,6 @@ export function plainCluster(bootstrap: string): PlainCluster {
         connections.delete(connection)
       }
     },
-    apiVersion: async (_apiKey, supported) => Math.max(...supported),
     openConnection: async () => await connect(),
     close: async () => {
       for (const connection of connections) await connection.close()

@@ -10,8 +10,7 @@ interface Place {
   readonly nodeId: number
 }
 
-/** @param version the newest version of Produce the brokers speak */
-export function produceCluster(bootstrap: string, version = 12, requestTimeoutMs = 30_000): TestCluster {
+export function produceCluster(bootstrap: string, requestTimeoutMs = 30_000): TestCluster {
   const [host = '', port = ''] = bootstrap.split(':')
   const all = new Set<Connection>()
   const byNode = new Map<number, Connection>()
@@ -55,7 +54,6 @@ export function produceCluster(bootstrap: string, version = 12, requestTimeoutMs
       return connection
     },
     anyConnection: bootstrapConnection,
-    apiVersion: async (_apiKey, supported) => Math.max(...supported.filter((candidate) => candidate <= version)),
     metadata: async (topics) => await refresh(topics),
     leader: (topic, partition) => leaders.get(`${topic}:${partition}`),
     markStale: (topic) => {

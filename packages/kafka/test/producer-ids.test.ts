@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Connection } from '@platformatic/kafka'
+import { pretendApis } from '../src/api-versions.ts'
+import { BrokerApis } from '../src/broker-apis.ts'
 import { type Deps, systemDeps } from '../src/deps.ts'
 import { ProducerIds } from '../src/producer-ids.ts'
 
@@ -16,6 +18,7 @@ function connectionThat(answers: boolean) {
       if (answers) (parts.at(-1) as Done)(null, { throttleTimeMs: 0, errorCode: 0, producerId: 7n, producerEpoch: 0 })
     },
   }
+  pretendApis(connection as unknown as Connection, new BrokerApis([[22, { min: 0, max: 4 }]]))
   return { connection: connection as unknown as Connection, seen }
 }
 

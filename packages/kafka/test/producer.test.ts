@@ -204,18 +204,23 @@ for (const code of [6, 7, 20, -1, 999]) {
   test(
     `an answer ${code} after the append leaves the batch ambiguous: given up, it cannot swallow what follows (P6)`,
     TIMEOUT,
-    () =>
-      onStage(
-        { onProduce: ({ index }) => (index === 1 ? { kind: 'answer', code, append: true } : undefined) },
-        { sendDeadlineMs: 20 },
+    () => {
+      let isOver = false
+      return onStage(
+        {
+          onProduce: ({ index }) => (index === 0 || isOver ? undefined : { kind: 'answer', code, append: index === 1 }),
+        },
+        { sendDeadlineMs: 700 },
         async ({ broker, producer }) => {
           const topic = producer.topic('t', 1)
           await producer.send(topic, null, 'm0')
           await assert.rejects(producer.send(topic, null, 'm1'))
+          isOver = true
           await producer.send(topic, null, 'm2')
           assert.deepEqual(values(broker), numbered(3))
         },
-      ),
+      )
+    },
   )
 }
 

@@ -1,13 +1,14 @@
 /**
  * A small Kafka broker on a real socket, for faults that a real one cannot be made to show at a chosen moment.
  *
- * F1. It speaks ApiVersions, Metadata v12, InitProducerId v4 and Produce v9 to v12, leads every partition, and answers one
- *     connection's requests strictly in turn.
+ * F1. It speaks ApiVersions v0 to v3, Metadata v9 to v12, InitProducerId v2 to v4 and Produce v9 to v12, leads every partition,
+ *     and answers one connection's requests strictly in turn.
  * F2. `onProduce` decides about every batch before it is looked at; without a fault it is checked and appended (fake-log.ts).
  * F4. Topics can be made, removed and sealed (fake-admin.ts). `ignoresCrc` stores a batch whose checksum is wrong, as engines do
  *     that do not check it.
  * F3. Whatever was appended stays in `log`, whatever the client was told.
- * F4. A produce answer that names a throttle time is sent at once; the connection is then not read for that time, as by Kafka.
+ * F5. What it says it speaks may be anything (`speak`); what it does not play in truth ends the connection, as Kafka does.
+ * F6. A produce answer that names a throttle time is sent at once; the connection is then not read for that time, as by Kafka.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { ADMIN_APIS, answerAdmin, type FakeTopics } from './fake-admin.ts'
@@ -35,23 +36,48 @@ export interface ProduceAttempt extends ReferenceBatch {
 export interface FakeBrokerOptions {
   /** Partitions per topic. */
   readonly topics: Readonly<Record<string, number>>
+  readonly speech?: FakeSpeech
   readonly onProduce?: (attempt: ProduceAttempt) => ProduceFault | undefined
   readonly ignoresCrc?: boolean
   readonly ignoresValidateOnly?: boolean
   /** Error code for the n-th InitProducerId, counted from 0; 0 or nothing to succeed. */
   readonly onInitProducerId?: (index: number) => number | undefined
-  /** Throttle time of the n-th produce answer, counted from 0 (F4). */
+  /** Throttle time of the n-th produce answer, counted from 0 (F6). */
   readonly onThrottle?: (index: number) => number
+}
+
+export interface FakeApi {
+  readonly key: number
+  readonly min: number
+  readonly max: number
+}
+
+/** What a broker answers to ApiVersions. */
+export interface FakeSpeech {
+  readonly apis: readonly FakeApi[]
+  /** Finalised level by name of the feature. */
+  readonly features?: Readonly<Record<string, number>>
+  /** Answers UNSUPPORTED_VERSION to newer ApiVersions. Default 3. */
+  readonly newestApiVersions?: number
+}
+
+export interface FakeRequest {
+  /** Counts connections from 0, in the order they came. */
+  readonly connection: number
+  readonly key: number
+  readonly version: number
 }
 
 const NODE_ID = 1
 const CORRUPT_MESSAGE = 2
-const APIS = [
-  ...ADMIN_APIS,
+const NO_OPERATIONS = -2_147_483_648
+const API_VERSIONS_KEY = 18
+const PLAYED: readonly FakeApi[] = [
+  ...ADMIN_APIS.map(({ key, min, max }) => ({ key, min, max })),
   { key: 0, min: 9, max: 12 },
-  { key: 3, min: 12, max: 12 },
-  { key: 18, min: 0, max: 3 },
-  { key: 22, min: 4, max: 4 },
+  { key: 3, min: 9, max: 12 },
+  { key: API_VERSIONS_KEY, min: 0, max: 3 },
+  { key: 22, min: 2, max: 4 },
 ]
 
 export class FakeBroker {
@@ -66,6 +92,10 @@ export class FakeBroker {
   readonly #mutedUntilMs = new Map<Socket, number>()
   #produced = 0
   #early = 0
+  /** Everything that was asked, in turn. */
+  readonly requests: FakeRequest[] = []
+  #speech: FakeSpeech
+  #connections = 0
   #inits = 0
   #port = 0
   /** Answered to a batch whose checksum is wrong. */
@@ -76,6 +106,7 @@ export class FakeBroker {
     this.#options = options
     this.onProduce = options.onProduce
     this.#topics = new Map(Object.entries(options.topics))
+    this.#speech = options.speech ?? { apis: PLAYED }
     this.#server = createServer((socket) => this.#serve(socket))
   }
 
@@ -122,6 +153,11 @@ export class FakeBroker {
     this.#limits.set(topic, maxBytes)
   }
 
+  /** Says from now on that it speaks this (F5). */
+  speak(speech: FakeSpeech): void {
+    this.#speech = speech
+  }
+
   /** Goes away, keeping its log. */
   async down(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
@@ -157,6 +193,7 @@ export class FakeBroker {
       this.#sockets.delete(socket)
       this.#mutedUntilMs.delete(socket)
     })
+    const connection = this.#connections++
     let pending: Buffer = Buffer.alloc(0)
     let turn = Promise.resolve()
     socket.on('data', (chunk: Buffer) => {
@@ -167,12 +204,12 @@ export class FakeBroker {
         const request = Buffer.from(pending.subarray(4, end))
         pending = pending.subarray(end)
         if (performance.now() < (this.#mutedUntilMs.get(socket) ?? 0)) this.#early += 1
-        turn = turn.then(() => this.#answer(socket, request)).catch(() => void socket.destroy())
+        turn = turn.then(() => this.#answer(socket, connection, request)).catch(() => void socket.destroy())
       }
     })
   }
 
-  async #answer(socket: Socket, request: Buffer): Promise<void> {
+  async #answer(socket: Socket, connection: number, request: Buffer): Promise<void> {
     const mutedMs = (this.#mutedUntilMs.get(socket) ?? 0) - performance.now()
     if (mutedMs > 0) await new Promise((resolve) => setTimeout(resolve, mutedMs))
     const reader = new WireReader(request)
@@ -180,16 +217,17 @@ export class FakeBroker {
     const version = reader.int16()
     const correlationId = reader.int32()
     reader.string()
-    const api = APIS.find((one) => one.key === key)
+    this.requests.push({ connection, key, version })
+    const api = PLAYED.find((one) => one.key === key)
     if (api === undefined) throw new Error(`api ${key} is not played`)
     const header = new WireWriter().int32(correlationId)
     let body: Buffer | undefined
-    if (key === 18) body = apiVersions(version)
+    if (key === API_VERSIONS_KEY) body = apiVersions(version, this.#speech)
     else {
       if (version < api.min || version > api.max) throw new Error(`api ${key} version ${version} is not played`)
       reader.tags()
       header.tags()
-      if (key === 3) body = this.#metadata(reader)
+      if (key === 3) body = this.#metadata(reader, version)
       else if (key === 22) body = this.#initProducerId()
       else if (ADMIN_APIS.some((one) => one.key === key)) body = answerAdmin(key, reader, this.#admin)
       else body = await this.#produce(reader, socket)
@@ -217,9 +255,9 @@ export class FakeBroker {
     }
   }
 
-  #metadata(reader: WireReader): Buffer {
+  #metadata(reader: WireReader, version: number): Buffer {
     const wanted = reader.compactArray(() => {
-      reader.take(16)
+      if (version >= 10) reader.take(16)
       const name = reader.compactString()
       reader.tags()
       return name
@@ -231,19 +269,18 @@ export class FakeBroker {
     writer.compactString('fake').int32(NODE_ID)
     writer.compactArray(wanted, (name) => {
       const partitions = this.#topics.get(name ?? '') ?? 0
-      writer
-        .int16(partitions === 0 ? 3 : 0)
-        .compactString(name)
-        .raw(idOf(name ?? ''))
-        .int8(0)
+      writer.int16(partitions === 0 ? 3 : 0).compactString(name)
+      if (version >= 10) writer.raw(idOf(name ?? ''))
+      writer.int8(0)
       writer.compactArray([...new Array(partitions).keys()], (index) => {
         const ids = [NODE_ID]
         writer.int16(0).int32(index).int32(NODE_ID).int32(0)
         for (let list = 0; list < 2; list++) writer.compactArray(ids, (id) => void writer.int32(id))
         writer.compactArray([], () => {}).tags()
       })
-      writer.int32(-2147483648).tags()
+      writer.int32(NO_OPERATIONS).tags()
     })
+    if (version <= 10) writer.int32(NO_OPERATIONS)
     return writer.tags().done()
   }
 
@@ -342,17 +379,27 @@ export class FakeBroker {
   }
 }
 
-function apiVersions(version: number): Buffer {
+function apiVersions(version: number, { apis, features = {}, newestApiVersions = 3 }: FakeSpeech): Buffer {
   const writer = new WireWriter()
-  if (version > 3) return writer.int16(35).int32(0).done()
+  // KIP-511: in the format of version 0, with the one range that tells what to ask instead.
+  if (version > newestApiVersions) {
+    return writer.int16(35).int32(1).int16(API_VERSIONS_KEY).int16(0).int16(newestApiVersions).done()
+  }
   writer.int16(0)
   if (version < 3) {
-    writer.int32(APIS.length)
-    for (const { key, min, max } of APIS) writer.int16(key).int16(min).int16(max)
+    writer.int32(apis.length)
+    for (const { key, min, max } of apis) writer.int16(key).int16(min).int16(max)
     return version === 0 ? writer.done() : writer.int32(0).done()
   }
-  writer.compactArray(APIS, ({ key, min, max }) => void writer.int16(key).int16(min).int16(max).tags())
-  return writer.int32(0).tags().done()
+  writer.compactArray(apis, ({ key, min, max }) => void writer.int16(key).int16(min).int16(max).tags())
+  writer.int32(0)
+  const names = Object.keys(features)
+  if (names.length === 0) return writer.tags().done()
+  const epoch = new WireWriter().int64(1n).done()
+  const list = new WireWriter()
+  list.compactArray(names, (name) => void list.compactString(name).int16(features[name]!).int16(1).tags())
+  const finalised = list.done()
+  return writer.uvarint(2).uvarint(1).uvarint(epoch.length).raw(epoch).uvarint(2).uvarint(finalised.length).raw(finalised).done()
 }
 
 /** A topic id that depends on the name alone. */

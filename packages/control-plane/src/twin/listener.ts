@@ -126,9 +126,6 @@ class CountingNetwork implements FetchNetwork {
   async open(nodeId: number): Promise<FetchLink> {
     const link = await this.#inner.open(nodeId)
     return {
-      get byId() {
-        return link.byId
-      },
       get receivedBytes() {
         return link.receivedBytes
       },
