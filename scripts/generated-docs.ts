@@ -25,6 +25,7 @@ import {
   TelemetryReport,
   Trial,
 } from '@mq/contract'
+import { allRequests } from '@mq/kafka'
 import { z } from 'zod'
 import { fileMap, filesWithoutHeader } from './file-map.ts'
 
@@ -106,6 +107,19 @@ const blocks: Readonly<Record<string, () => string>> = {
   'shadow-sample': () => fieldTable(ShadowSample),
   'key-sketch': () => fieldTable(KeySketch),
   problem: () => fieldTable(Problem),
+  'kafka-requests': () =>
+    [
+      '| request | versions | what is lost with older ones |',
+      '| --- | --- | --- |',
+      ...allRequests.map(({ name, versions, facts }) => {
+        const { losses = [], missing } = facts
+        const lost = losses.map(({ below, what }) => `below ${below}: ${what}`)
+        const all = missing === undefined ? lost : [...lost, `without it mQ cannot ${missing}`]
+        const span = versions.length === 1 ? `${versions[0]}` : `${versions[0]} to ${versions.at(-1)}`
+        return `| ${name} | ${span} | ${all.length === 0 ? '-' : cell(all.join('; '))} |`
+      }),
+      '',
+    ].join('\n'),
   routes: () =>
     [
       '| method | path | what it does |',

@@ -149,7 +149,12 @@ export const catalogue = {
     false,
     403,
   ),
-  MQ_KAFKA_VERSION: entry('The cluster is too old for the request', 'Use Apache Kafka 3.0 or newer', false, 422),
+  MQ_KAFKA_VERSION: entry(
+    'A broker does not speak a version of a request that mQ speaks, or has it switched off',
+    'See the request and the versions that the message names: docs/reference/kafka-versions.md says what mQ speaks of each',
+    false,
+    422,
+  ),
   MQ_KAFKA_REFUSED: entry('The cluster refused the request', 'See the Kafka error named in the message', false, 502),
   MQ_KAFKA_UNAVAILABLE: entry(
     'The cluster cannot serve the request now',

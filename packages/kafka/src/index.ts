@@ -64,6 +64,7 @@ export {
 } from './record-headers.ts'
 export { lookAtRecords, recordsWithin } from './record-look.ts'
 export type { FetchedRecord, RecordHeader } from './record-view.ts'
+export { allRequests } from './requests.ts'
 export { type LeaderProof, type SealedEnd, type SealProbe, TopicSeal } from './seal.ts'
 export { checkSealing } from './seal-check.ts'
 export { scanTail, searchTail, type TailOptions, type TailQuestion, type TailScan } from './sealed-tail.ts'

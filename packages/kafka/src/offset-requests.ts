@@ -224,7 +224,13 @@ async function fetchById(
   return await send(connection, requests.offsetFetchById.apiKey, version, write, read)
 }
 
-function send<T>(connection: Connection, api: number, version: number, write: () => Writer, read: (reader: Reader) => T): Promise<T> {
+function send<T>(
+  connection: Connection,
+  api: number,
+  version: number,
+  write: () => Writer,
+  read: (reader: Reader) => T,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     connection.send<T>(
       api,

@@ -114,7 +114,10 @@ export const metadata = new KafkaRequest(
 /** Written in offset-requests.ts, as is the other of this kind. */
 export const offsetCommitById = new RequestVersions(
   8,
-  { name: 'OffsetCommit by topic id', missing: 'keep a position from counting for a re-created topic by the broker alone: mQ checks it' },
+  {
+    name: 'OffsetCommit by topic id',
+    missing: 'keep a position from counting for a re-created topic by the broker alone: mQ checks it',
+  },
   [10],
 )
 
@@ -253,3 +256,35 @@ export const consumerGroupDescribe = new KafkaRequest(
   },
   consumerGroupDescribeV0.api,
 )
+
+/** All of the above, by key. */
+export const allRequests: readonly RequestVersions[] = [
+  produce,
+  fetch,
+  listOffsets,
+  metadata,
+  offsetCommit,
+  offsetCommitById,
+  offsetFetch,
+  offsetFetchById,
+  findCoordinator,
+  joinGroup,
+  heartbeat,
+  leaveGroup,
+  syncGroup,
+  describeGroups,
+  listGroups,
+  createTopics,
+  deleteTopics,
+  initProducerId,
+  offsetForLeaderEpoch,
+  describeConfigs,
+  describeLogDirs,
+  deleteGroups,
+  incrementalAlterConfigs,
+  describeClientQuotas,
+  describeCluster,
+  describeProducers,
+  consumerGroupHeartbeat,
+  consumerGroupDescribe,
+]

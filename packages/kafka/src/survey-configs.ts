@@ -60,9 +60,7 @@ export async function surveyBrokerConfigs(
   const resources = [{ resourceType: BROKER, resourceName: String(nodeId), configurationKeys: [...keys] }]
   try {
     const answer = await answerInPart(
-      calls.askBroker(nodeId, describeConfigsV4.api, what, (connection) =>
-        describeConfigsV4.api.async(connection, resources),
-      ),
+      calls.askBroker(nodeId, what, (connection) => requests.describeConfigs.send(connection, resources)),
     )
     const [own] = answer.results
     if (own === undefined || own.errorCode !== 0) return undefined

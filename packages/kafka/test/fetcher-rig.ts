@@ -94,7 +94,8 @@ export class FakeNetwork implements FetchNetwork {
     this.requests.push({ nodeId, request })
     this.onRequest(this.requests.length)
     const throttleMs = this.throttles.shift()
-    if (throttleMs !== undefined) return { throttleMs, errorCode: 0, topics: [], buffer: Buffer.alloc(0) }
+    if (throttleMs !== undefined)
+      return { byId: this.byId, throttleMs, errorCode: 0, topics: [], buffer: Buffer.alloc(0) }
     const gate = this.gate
     const partitions: HandPartition[] = []
     for (const asked of request.topics[0]?.partitions ?? []) {

@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
 import { Cluster } from '../src/cluster.ts'
-import { limitApis } from './limit-apis.ts'
 import { GroupMember } from '../src/group-member.ts'
 import type { GroupCluster, GroupOptions, TopicPartition } from '../src/group-types.ts'
+import { limitApis } from './limit-apis.ts'
 
 const name = ({ topic, partition }: TopicPartition): string => `${topic}:${partition}`
 

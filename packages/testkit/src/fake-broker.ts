@@ -399,7 +399,15 @@ function apiVersions(version: number, { apis, features = {}, newestApiVersions =
   const list = new WireWriter()
   list.compactArray(names, (name) => void list.compactString(name).int16(features[name]!).int16(1).tags())
   const finalised = list.done()
-  return writer.uvarint(2).uvarint(1).uvarint(epoch.length).raw(epoch).uvarint(2).uvarint(finalised.length).raw(finalised).done()
+  return writer
+    .uvarint(2)
+    .uvarint(1)
+    .uvarint(epoch.length)
+    .raw(epoch)
+    .uvarint(2)
+    .uvarint(finalised.length)
+    .raw(finalised)
+    .done()
 }
 
 /** A topic id that depends on the name alone. */

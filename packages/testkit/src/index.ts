@@ -1,7 +1,15 @@
 /** The whole public surface of `@mq/testkit`. */
 export type { Verdict, Violation } from './checker.ts'
 export { Checker, checkHistory } from './checker.ts'
-export { FakeBroker, type FakeBrokerOptions, type ProduceAttempt, type ProduceFault } from './fake-broker.ts'
+export {
+  type FakeApi,
+  FakeBroker,
+  type FakeBrokerOptions,
+  type FakeRequest,
+  type FakeSpeech,
+  type ProduceAttempt,
+  type ProduceFault,
+} from './fake-broker.ts'
 export { FakeLog, type StoredBatch } from './fake-log.ts'
 export { HistoryEvent, parseHistory } from './history.ts'
 export { PackedWriter, readPacked } from './packed-history.ts'
