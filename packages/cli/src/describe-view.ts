@@ -34,6 +34,12 @@ export function retentionText(retention: Intent['retention']): string {
 function intentRows(intent: Intent): [string, string][] {
   const rows: [string, string | undefined][] = [
     ['latencyP99Ms', `${intent.latencyP99Ms} ms from send to handler`],
+    [
+      'acknowledgedWithinMs',
+      intent.acknowledgedWithinMs === undefined
+        ? undefined
+        : `${intent.acknowledgedWithinMs} ms from send to acknowledgement`,
+    ],
     ['durability', intent.durability],
     ['ordering', intent.ordering],
     ['retention', retentionText(intent.retention)],

@@ -8,11 +8,12 @@ import {
   type CostOption,
   type Explanation,
   formatDurationMs,
+  type MeasuredCost,
   type WhatIfAnswer,
 } from '@mq/contract'
 import type { Colors } from './io.ts'
 import { fields, table, wrap } from './output.ts'
-import { formatBytes, formatCount, formatMs, formatRate, formatUsd, plural } from './units.ts'
+import { formatBytes, formatCount, formatMs, formatRate, formatUsd, plural, usdBeside } from './units.ts'
 
 const METER_NAMES: Readonly<Record<string, string>> = {
   'cross-zone-transfer': 'transfer between zones',
@@ -42,17 +43,25 @@ const NARROW = 110
 const BASIS_NAMES = { wire: 'compressed bytes', logical: 'uncompressed bytes', none: 'no bytes' } as const
 
 export function explanationText(explanation: Explanation, colors: Colors, width = Number.POSITIVE_INFINITY): string {
-  const { current, best, id, workload } = explanation
+  const { current, best, id, workload, measured } = explanation
   // An amount nobody has caused yet is no cost.
   const costs = workload.source === 'assumed' ? 'would cost' : 'costs'
   const isBest = explanation.outcome.kind === 'keep' || explanation.outcome.kind === 'too-little'
   const parts = [
-    `${colors.bold(id)} ${costs} ${colors.bold(`${formatUsd(current.usdPerMonth)} a month`)}${perMillion(current)}${workload.source === 'assumed' ? ', at traffic that is assumed' : ''}`,
+    ...measuredHead(explanation, colors),
+    `${measured === null ? colors.bold(id) : 'By the model it'} ${costs} ${colors.bold(`${formatUsd(current.usdPerMonth)} a month`)}${perMillion(current)}${workload.source === 'assumed' ? ', at traffic that is assumed' : ''}`,
+    ...wrap(
+      `(with the retention full, and ${formatUsd(applicationsUsd(current))} of CPU of its applications, which is on no bill of Kafka)`,
+      Math.min(width, 118),
+    ),
     verdict(explanation, colors),
     ...overBudget(explanation, colors),
     section('The workload', workloadText(explanation, colors, width), colors),
     section('What stands', configurationText(current, explanation, colors, width), colors),
-    section('What it costs a month', costText(current, colors, width), colors),
+    ...(measured === null
+      ? []
+      : [section('What it cost, by the hour that passed', measuredText(measured, colors), colors)]),
+    section('What it costs a month by the model', costText(current, colors, width), colors),
   ]
   if (explanation.choices.length > 0) {
     parts.push(section('Why it stands so', choicesText(explanation, colors, width), colors))
@@ -72,6 +81,45 @@ export function explanationText(explanation: Explanation, colors: Colors, width 
     parts.push(section('What is out, and why', rejectedText(explanation, colors, width), colors))
   parts.push(section('Prices and assumptions', assumptionsText(explanation, width), colors))
   return parts.join('\n')
+}
+
+/** The same amounts as in `mq cost`, part by part. */
+function measuredHead({ id, measured, wishes }: Explanation, colors: Colors): string[] {
+  if (measured === null) return []
+  const { usdPerMonth, parts } = measured
+  const budget = wishes.budgetUsdPerMonth
+  const over =
+    budget === null
+      ? ''
+      : usdPerMonth > budget
+        ? colors.red(` That is over its budget of ${formatUsd(budget)} a month, which is for both.`)
+        : ` Its budget of ${formatUsd(budget)} a month is for both.`
+  return [
+    `${colors.bold(id)} cost ${colors.bold(`${formatUsd(usdPerMonth)} a month`)} at the rate of the last hour:`,
+    `  ${formatUsd(parts.causedUsdPerMonth)} that it causes, ${formatUsd(parts.idleUsdPerMonth)} its share of idle brokers.${over}`,
+  ]
+}
+
+function applicationsUsd({ lines }: CostOption): number {
+  return lines.reduce((sum, { meter, usdPerMonth }) => (meter === 'client-compute' ? sum + usdPerMonth : sum), 0)
+}
+
+function measuredText(measured: MeasuredCost, colors: Colors): string {
+  const spent = usdBeside(measured.usd)
+  const rows = measured.lines.map(({ meter, part, usd, usdPerMonth }) => [
+    formatUsd(usdPerMonth),
+    spent(usd),
+    METER_NAMES[meter] ?? meter,
+    part === 'caused' ? 'it causes' : 'share of idle',
+  ])
+  rows.push([formatUsd(measured.usdPerMonth), spent(measured.usd), 'in all', ''])
+  return indent(
+    table(
+      [{ head: '$/MONTH', align: 'right' }, { head: 'SPENT', align: 'right' }, { head: 'METER' }, { head: 'PART' }],
+      rows,
+      colors,
+    ),
+  )
 }
 
 export function whatIfText(answer: WhatIfAnswer, colors: Colors, width = Number.POSITIVE_INFINITY): string {
@@ -155,7 +203,7 @@ function workloadText({ workload, wishes }: Explanation, colors: Colors, width: 
       ['read by', workload.source === 'assumed' ? 'one group of one member; assumed' : readers.join(', ') || 'nobody'],
       [
         'wishes',
-        `p99 ${formatDurationMs(wishes.latencyP99Ms)} end to end, ${wishes.retention} kept, order: ${wishes.ordering}, ${plural(wishes.copies, 'copy', 'copies')}` +
+        `p99 ${formatDurationMs(wishes.latencyP99Ms)} end to end${wishes.acknowledgedWithinMs === null ? '' : `, acknowledged within ${formatDurationMs(wishes.acknowledgedWithinMs)} (p99)`}, ${wishes.retention} kept, order: ${wishes.ordering}, ${plural(wishes.copies, 'copy', 'copies')}` +
           (wishes.budgetUsdPerMonth === null ? '' : `, at most ${formatUsd(wishes.budgetUsdPerMonth)} a month`),
       ],
     ],
@@ -166,7 +214,7 @@ function workloadText({ workload, wishes }: Explanation, colors: Colors, width: 
 
 function configurationText(option: CostOption, { wishes }: Explanation, colors: Colors, width: number): string {
   const { configuration } = option
-  const late = option.meetsLatency ? '' : colors.red(`  over the ${formatDurationMs(wishes.latencyP99Ms)} asked for`)
+  const late = option.meetsLatency ? '' : colors.red(`  over the ${limitText(wishes)} asked for`)
   return fields(
     [
       [
@@ -290,7 +338,7 @@ function assumptionsText({ priceBook, assumptions }: Explanation, width: number)
     `prices: ${priceBook.id}, version ${priceBook.version} (${priceBook.title})`,
     ...priceBook.notes.map((note) => `prices: ${note}`),
     ...assumptions.map((assumption) => `assumed: ${assumption}`),
-    'a month with the retention full and the machines of applications counted; `mq cost` shows what was spent so far, by what is stored now',
+    'the hour that passed is that of `mq cost`: by what is stored now, and without the machines of applications',
     'latency and bytes are modelled; decisions are kept only when they hold on real traffic',
   ]
   return lines
@@ -304,7 +352,7 @@ function settingsText(before: CostConfiguration, after: CostConfiguration, color
 }
 
 function unchangedText({ current, wishes }: Explanation, colors: Colors): string {
-  const late = current.meetsLatency ? '' : colors.red(`, over the ${formatDurationMs(wishes.latencyP99Ms)} asked for`)
+  const late = current.meetsLatency ? '' : colors.red(`, over the ${limitText(wishes)} asked for`)
   return `  ${formatUsd(current.usdPerMonth)} a month, p99 ${latencyText(current.endToEndP99Ms)} end to end${late}`
 }
 
@@ -352,6 +400,13 @@ function keptText({ retentionMs, localRetentionMs }: CostConfiguration): string 
 /** The deadline of a send stands for what never gets through. */
 function latencyText(ms: number): string {
   return ms >= 120_000 ? 'never' : formatMs(ms)
+}
+
+function limitText({ latencyP99Ms, acknowledgedWithinMs }: Explanation['wishes']): string {
+  const endToEnd = formatDurationMs(latencyP99Ms)
+  return acknowledgedWithinMs === null
+    ? endToEnd
+    : `${endToEnd} end to end, or the ${formatDurationMs(acknowledgedWithinMs)} to acknowledge,`
 }
 
 function perMillion({ usdPerMillionRecords }: CostOption): string {

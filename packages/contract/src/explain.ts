@@ -6,6 +6,7 @@
  */
 import { z } from 'zod'
 import { Codec } from './binding.ts'
+import { CostParts } from './cost.ts'
 import { DurationMs } from './duration.ts'
 import { Retention } from './intent.ts'
 import { MqId, Name } from './mq-id.ts'
@@ -66,8 +67,21 @@ export const ExplainOutcome = z.object({
   unit: z.string().nullable(),
 })
 
+/** What really passed, by the parts of `mq cost`: both say the same of the same time. */
+export const MeasuredCost = z.object({
+  fromMs: z.number().int(),
+  toMs: z.number().int(),
+  watchedMs: z.number().int(),
+  usd,
+  usdPerMonth: usd.describe('What goes on at this rate in a month of 730 hours, with what lies on disks now'),
+  parts: CostParts,
+  lines: z.array(z.object({ meter: z.string(), part: z.enum(['caused', 'idle']), usd, usdPerMonth: usd })),
+})
+export type MeasuredCost = z.output<typeof MeasuredCost>
+
 export const Explanation = z.object({
   id: MqId,
+  measured: MeasuredCost.nullable().default(null).describe('Of the last hour; null before anything was recorded'),
   outcome: ExplainOutcome,
   workload: z.object({
     source: z.enum(['measured', 'assumed']),
@@ -81,6 +95,7 @@ export const Explanation = z.object({
   }),
   wishes: z.object({
     latencyP99Ms: z.number(),
+    acknowledgedWithinMs: z.number().nullable().default(null),
     retention: z.string(),
     ordering: z.string(),
     copies: z.number().int(),

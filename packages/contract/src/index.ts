@@ -43,7 +43,7 @@ export { Difference, DifferenceKind } from './drift.ts'
 export { DurationMs, formatDurationMs, parseDurationMs } from './duration.ts'
 export type { CatalogueEntry, MqErrorCode, MqErrorOptions } from './errors.ts'
 export { catalogue, isMqErrorCode, MqError } from './errors.ts'
-export { CostConfiguration, CostOption, Explanation, MeterLine, WhatIf, WhatIfAnswer } from './explain.ts'
+export { CostConfiguration, CostOption, Explanation, MeasuredCost, MeterLine, WhatIf, WhatIfAnswer } from './explain.ts'
 export type { IntentInput } from './intent.ts'
 export {
   BATCH_OVERHEAD_BYTES,

@@ -56,6 +56,9 @@ export const Intent = z
     latencyP99Ms: DurationMs.pipe(z.number().int().min(2).max(3_600_000))
       .prefault('250ms')
       .describe('End-to-end p99 latency that must hold, from send to handler (milliseconds)'),
+    acknowledgedWithinMs: DurationMs.pipe(z.number().int().min(2).max(3_600_000))
+      .optional()
+      .describe('p99 of a send, until it is acknowledged, that must hold; left out: only the end-to-end p99 counts'),
     durability: Durability.default('standard').describe('What an acknowledged record survives'),
     ordering: Ordering.default('key').describe('key: records of one key are handled in the order they were sent'),
     retention: Retention.prefault('7d'),

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { CostReport } from '@mq/contract'
+import { CostReport, Explanation } from '@mq/contract'
 import { systemDeps } from '@mq/kafka'
 import type { RecordedInterval } from '../src/cost/interval.ts'
 import { intervalOf } from '../src/cost/interval.ts'
@@ -12,9 +12,10 @@ import { CostLedger, HOUR_MS, HOURS_KEPT_MS, startOf } from '../src/cost/ledger.
 import { reportOf } from '../src/cost/report.ts'
 import { clusterModelOf } from '../src/observe/cluster-model.ts'
 import type { ClusterObservation } from '../src/observe/observation.ts'
+import { scanReport } from '../src/observe/scan.ts'
 import { Store } from '../src/store/store.ts'
 import { type Harness, startHarness, temporaryFolder } from './harness.ts'
-import { DAY_MS, NOW_MS, observation, topic } from './observed.ts'
+import { DAY_MS, NOW_MS, observation, rate, topic } from './observed.ts'
 
 const MINUTE_MS = 60_000
 const RATE = 1_000
@@ -82,6 +83,23 @@ describe('an interval', () => {
     const made: ClusterObservation = { ...look, topics: [topic({ name: 'a', endOffset: RATE * 60 })] }
     const again = intervalOf({ look: made, before, model: model(look), records: [], monthlyBillUsd: null })!
     near(again.modelledUsd, usual.modelledUsd)
+  })
+})
+
+describe('transfer', () => {
+  it('is what the log grew by, also right after a change of codec (I1)', () => {
+    const { look, before } = looks(['a'])
+    const grown = RATE * 60 * 120
+    // The log is full of records of 500 bytes; those that come now have 120.
+    const smaller = { ...look, topics: look.topics.map((one) => ({ ...one, leaderBytes: one.leaderBytes! + grown })) }
+    const transferOf = (seen: ClusterObservation): number =>
+      intervalOf({ look: seen, before, model: model(seen), records: [], monthlyBillUsd: null })!
+        .lines.filter(({ meter }) => meter === 'cross-zone-transfer')
+        .reduce((total, { usd }) => total + usd, 0)
+    assert.ok(Math.abs(transferOf(smaller) / transferOf(look) - 120 / 500) < 0.001)
+    // Segments that were deleted meanwhile hide the growth: then the batches seen last say it.
+    const deleted = { ...smaller, topics: smaller.topics.map((one) => ({ ...one, startOffset: one.startOffset! + 5 })) }
+    assert.ok(Math.abs(transferOf(deleted) / transferOf(look) - 1) < 0.001)
   })
 })
 
@@ -197,20 +215,22 @@ describe('showback by the API', () => {
     return h
   }
 
+  const readers = () => [
+    {
+      group: 'billing@orders.placed',
+      state: 'Stable',
+      members: 1,
+      assignor: null,
+      topics: [{ topic: 'orders.placed.e1', lagRecords: 0, lostRecords: 0, moving: true }],
+    },
+  ]
+
   /** Traffic, up to now, on the topics of both mQ IDs and one that mQ does not know. */
   async function watch(h: Harness): Promise<void> {
     const endMs = Date.now()
     for (let minute = WATCHED_MINUTES; minute > 0; minute--) {
       const { look, before } = looks(['orders.placed.e1', 'bills.sent.e1', 'elsewhere'], endMs - minute * MINUTE_MS)
-      const groups = [
-        {
-          group: 'billing@orders.placed',
-          state: 'Stable',
-          members: 1,
-          assignor: null,
-          topics: [{ topic: 'orders.placed.e1', lagRecords: 0, lostRecords: 0, moving: true }],
-        },
-      ]
+      const groups = readers()
       await h.costing.costs.take('main', { ...look, groups }, { ...before, groups })
     }
   }
@@ -248,6 +268,46 @@ describe('showback by the API', () => {
     // What billing causes by reading orders is the money of its team, though the mQ ID is of another one.
     assert.ok(usdOf('team', 'money') > usdOf('id', 'bills.sent'))
     near(usdOf('team', 'money') + usdOf('team', 'checkout'), usdOf('id', 'bills.sent') + usdOf('id', 'orders.placed'))
+  })
+
+  it('says the same as explain and scan of the same hour, part by part, to the cent', async (t) => {
+    const h = await started(t)
+    const economics = { priceBook: 'aws-us-east-1', zones: 3, instanceType: 'm7g.4xlarge' }
+    const put = await h.call('PUT', '/v1/clusters/main', { bootstrap: ['127.0.0.1:9092'], economics })
+    assert.equal(put.status, 200)
+    await watch(h)
+    const report = CostReport.parse((await h.call('GET', '/v1/costs?by=id&since=1h')).body)
+    const line = report.lines.find(({ key }) => key === 'orders.placed')!
+    const explained = Explanation.parse((await h.call('GET', '/v1/ids/orders.placed/explanation')).body).measured!
+    assert.deepEqual(
+      [explained.usdPerMonth, explained.parts.causedUsdPerMonth, explained.parts.idleUsdPerMonth],
+      [line.usdPerMonth, line.parts.causedUsdPerMonth, line.parts.idleUsdPerMonth],
+    )
+    for (const part of ['caused', 'idle'] as const) {
+      const cents = explained.lines
+        .filter((one) => one.part === part)
+        .reduce((total, { usdPerMonth }) => total + Math.round(usdPerMonth * 100), 0)
+      const whole = part === 'caused' ? line.parts.causedUsdPerMonth : line.parts.idleUsdPerMonth
+      assert.equal(cents, Math.round(whole * 100), part)
+    }
+    assert.ok(line.parts.idleUsdPerMonth > 100, 'three large brokers are mostly idle')
+    const { look } = looks(['orders.placed.e1', 'bills.sent.e1', 'elsewhere'], Date.now() - MINUTE_MS)
+    const groups = readers()
+    const seen = {
+      ...look,
+      groups,
+      topics: look.topics.map((one) => ({ ...one, rate: rate(RATE, { basis: 'watched', overMs: HOUR_MS }) })),
+    }
+    const scanned = scanReport(seen, clusterModelOf({ address: { name: 'main' }, economics }, seen)).topics.find(
+      ({ topic: name }) => name === 'orders.placed.e1',
+    )!
+    const cent = (a: number, b: number, what: string): void =>
+      assert.ok(Math.abs(a - b) < 0.01, `${what}: scan says ${a}, cost ${b}`)
+    cent(scanned.parts!.caused, line.parts.causedUsdPerMonth, 'caused')
+    cent(scanned.parts!.idle, line.parts.idleUsdPerMonth, 'share of idle')
+    for (const { meter, usdPerMonth } of explained.lines.filter(({ part }) => part === 'caused')) {
+      cent(scanned.meters[meter as 'broker-storage'] ?? 0, usdPerMonth, meter)
+    }
   })
 
   it('refuses a key or a time that is none', async (t) => {

@@ -38,6 +38,13 @@ describe('settings', () => {
     }
   })
 
+  test('waiting for a fuller batch takes at most a fifth of the time within which sends are to be acknowledged', () => {
+    const { producer, choices } = chooseSettings(intent({ latencyP99Ms: 2_500, acknowledgedWithinMs: 50 }))
+    assert.equal(producer.lingerMs, 10)
+    assert.match(choices.find(({ setting }) => setting === 'producer.lingerMs')!.reason, /50ms within which you want/)
+    assert.equal(chooseSettings(intent({ latencyP99Ms: 250, acknowledgedWithinMs: 5_000 })).producer.lingerMs, 10)
+  })
+
   test('records are compressed with zstd level 1 and the reason names what it saves', () => {
     const { producer, choices } = chooseSettings(intent())
     assert.equal(producer.codec, 'zstd')

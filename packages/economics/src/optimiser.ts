@@ -59,6 +59,8 @@ export interface OptimiseInput {
 }
 
 export const LATENCY_MARGIN = 0.1
+/** Of the time a send may take until it is acknowledged, what the model may predict: clocks and models are not exact. */
+const SEND_SHARE = 0.8
 /** Half of what a client may buffer. */
 const PRODUCER_MEMORY_BYTES = 32 * 1_048_576
 const PRODUCER_CPU_SHARE = 0.8
@@ -98,6 +100,7 @@ export function optimise(input: OptimiseInput): Optimum {
   const search = new Search(space)
   const wishes: Wishes = {
     latencyMs: intent.latencyP99Ms * (1 - (input.latencyMargin ?? LATENCY_MARGIN)),
+    sendMs: (intent.acknowledgedWithinMs ?? Number.POSITIVE_INFINITY) * SEND_SHARE,
     replication: Math.max(current.replication, input.replication ?? 0),
     retentionMs: intent.retention.policy === 'time' ? intent.retention.durationMs : null,
     limits: {
@@ -205,6 +208,10 @@ function missed(now: Candidate, intent: Intent, wishes: Wishes): string | null {
   if (peakEndToEndP99Ms > intent.latencyP99Ms) {
     return `the p99 of ${peakEndToEndP99Ms.toFixed(0)} ms is over the ${intent.latencyP99Ms} ms asked for`
   }
+  const { acknowledgedWithinMs } = intent
+  if (acknowledgedWithinMs !== undefined && now.prediction.sendP99Ms > acknowledgedWithinMs) {
+    return `sends are acknowledged with a p99 of ${now.prediction.sendP99Ms.toFixed(0)} ms, over the ${acknowledgedWithinMs} ms asked for`
+  }
   if (configuration.replication < wishes.replication) {
     return `${configuration.replication} copies are kept and ${wishes.replication} are asked for`
   }
@@ -232,6 +239,14 @@ function prices(
       usdPerMonth: saves(search.solve({ ...wishes, latencyMs: wishes.latencyMs * 2 }, 'brief')),
     },
   ]
+  if (intent.acknowledgedWithinMs !== undefined) {
+    list.push({
+      constraint: 'acknowledgement',
+      asked: `acknowledged within ${formatDurationMs(intent.acknowledgedWithinMs)}`,
+      relaxedTo: `within ${formatDurationMs(intent.acknowledgedWithinMs * 2)}`,
+      usdPerMonth: saves(search.solve({ ...wishes, sendMs: wishes.sendMs * 2 }, 'brief')),
+    })
+  }
   if (wishes.replication > 1) {
     list.push({
       constraint: 'durability',

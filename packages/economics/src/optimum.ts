@@ -20,6 +20,7 @@ export interface Candidate {
 /** Why a configuration is out. */
 export type Constraint =
   | 'latency'
+  | 'acknowledgement'
   | 'durability'
   | 'ordering'
   | 'retention'
@@ -39,7 +40,7 @@ export interface Rejection {
 
 /** What a wish costs: the same solve with that one wish relaxed. */
 export interface ConstraintPrice {
-  readonly constraint: 'latency' | 'durability' | 'ordering' | 'retention'
+  readonly constraint: 'latency' | 'acknowledgement' | 'durability' | 'ordering' | 'retention'
   readonly asked: string
   readonly relaxedTo: string
   readonly usdPerMonth: number

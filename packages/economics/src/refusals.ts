@@ -19,6 +19,17 @@ export function infeasible(solved: Solved, nearest: Candidate, wishes: Wishes): 
       why: `the fastest configuration has a p99 of ${nearest.peakEndToEndP99Ms.toFixed(1)} ms, ${by.toFixed(1)} ms over the ${wishes.latencyMs.toFixed(1)} ms it may have (what is asked for, less a margin)`,
     }
   }
+  const slow = solved.refused.get('acknowledgement')
+  if (slow !== undefined) {
+    const by = nearest.prediction.sendP99Ms - wishes.sendMs
+    return {
+      kind: 'infeasible',
+      constraint: 'acknowledgement',
+      by,
+      unit: 'ms',
+      why: `the fastest configuration acknowledges with a p99 of ${nearest.prediction.sendP99Ms.toFixed(1)} ms, ${by.toFixed(1)} ms over the ${wishes.sendMs.toFixed(1)} ms it may have (what is asked for, less a margin)`,
+    }
+  }
   const [constraint, count] = [...solved.refused].toSorted(([, a], [, b]) => b.count - a.count)[0] ?? [
     'durability',
     null,
@@ -85,6 +96,8 @@ function words(constraint: Constraint, count: Count | null, wishes: Wishes): str
       return 'a partition cannot carry its share of the rate'
     case 'message-size':
       return 'batches larger than the largest message allowed'
+    case 'acknowledgement':
+      return `sends acknowledged with a p99 of ${(count?.least ?? 0).toFixed(0)} to ${(count?.most ?? 0).toFixed(0)} ms, over ${wishes.sendMs.toFixed(0)} ms (what is asked for, less a margin)`
     case 'latency':
     case 'budget':
     case 'ordering':

@@ -27,6 +27,8 @@ import type { Workload } from './workload.ts'
 export interface Wishes {
   /** End-to-end p99, margin already taken off. */
   readonly latencyMs: number
+  /** p99 of a send, margin already taken off; Infinity where nobody asked. */
+  readonly sendMs: number
   readonly replication: number
   readonly retentionMs: number | null
   readonly limits: ProducerLimits
@@ -183,6 +185,15 @@ export class Search {
         continue
       }
       const rowUsd = price.usd(row)
+      const sendMs = Math.max(row.usual.latency.p99, row.peak.latency.p99)
+      if (sendMs > wishes.sendMs) {
+        tally.refuse('acknowledgement', grid.fetches.length, sendMs)
+        if (tally.best === null && (tally.nearest === null || sendMs < tally.nearest.endToEndP99Ms)) {
+          const fetch = grid.fetches.toSorted((a, b) => a.fetchMinBytes - b.fetchMinBytes)[0]!
+          tally.nearest = this.#found(row, fetch, variant, wishes, rowUsd, sendMs)
+        }
+        continue
+      }
       if (tally.brief && tally.best !== null && rowUsd > tally.best.usdPerMonth * TIE) continue
       const unwaited = this.#p99(row, constants, NO_WAIT, NO_WAIT, variant.followerFetch)
       // Waiting at the broker only adds: what is too late without it is too late with it.

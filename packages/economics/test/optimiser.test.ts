@@ -277,3 +277,30 @@ test('a workload, a grid and a cluster that cannot be are refused with a code', 
     'MQ_CLUSTER_UNKNOWN',
   )
 })
+
+test('the time until a send is acknowledged is held, has a price, and is refused where nothing meets it (P1, P2)', () => {
+  const workload = { ...traffic, recordsPerSecond: 200 }
+  const cluster = homeCluster()
+  const current = {
+    ...defaultConfiguration({ cluster: cluster.name, partitions: 6, replication: 3, retentionMs: 604_800_000 }),
+    lingerMs: 100,
+  }
+  const solve = (acknowledgedWithinMs?: number) =>
+    optimise({
+      workload,
+      intent: { ...intentOf(5_000, current), ...(acknowledgedWithinMs === undefined ? {} : { acknowledgedWithinMs }) },
+      current,
+      clusters: [cluster],
+    })
+  const free = solve()
+  const bound = solve(40)
+  assert.ok(free.best.prediction.sendP99Ms > 40, 'it would wait for longer')
+  assert.ok(bound.best.prediction.sendP99Ms <= 40 * 0.8)
+  assert.ok(bound.best.cost.usdPerMonth >= free.best.cost.usdPerMonth)
+  assert.ok(bound.rejected.some(({ constraint, reason }) => constraint === 'acknowledgement' && /32 ms/.test(reason)))
+  assert.ok(bound.priceOf.some(({ constraint }) => constraint === 'acknowledgement'))
+  assert.equal(bound.outcome.kind, 'change')
+  assert.match(bound.outcome.why, /acknowledged with a p99 of .* over the 40 ms/)
+  const none = solve(2).outcome
+  assert.deepEqual([none.kind, none.kind === 'infeasible' && none.constraint], ['infeasible', 'acknowledgement'])
+})

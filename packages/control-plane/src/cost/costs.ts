@@ -4,7 +4,7 @@
  * W1. Until something was recorded every answer says so, and since when clusters are watched.
  * W2. A budget of an mQ ID is the one set for it, else the `budgetUsdPerMonth` of its intent.
  */
-import type { Budget, CostBy, CostReport } from '@mq/contract'
+import type { Budget, CostBy, CostReport, MeasuredCost } from '@mq/contract'
 import { type ClusterModel, forecastMonthEnd, type SpentDay } from '@mq/economics'
 import type { Deps } from '@mq/kafka'
 import type { ClusterObservation } from '../observe/observation.ts'
@@ -12,7 +12,7 @@ import type { Registry } from '../registry/registry.ts'
 import type { Budgets } from './budgets.ts'
 import { intervalOf, type RecordedLine } from './interval.ts'
 import { type CostHour, type CostLedger, DAY_MS, HOUR_MS, startOf } from './ledger.ts'
-import { reportOf } from './report.ts'
+import { measuredOf, reportOf } from './report.ts'
 
 export interface CostsOptions {
   readonly registry: Registry
@@ -48,7 +48,11 @@ export class Costs {
     if (before === null) return
     const monthlyBillUsd = registry.cluster(cluster)?.economics?.monthlyBillUsd ?? null
     const interval = intervalOf({ look, before, model, records: registry.all(), monthlyBillUsd })
-    if (interval !== null) await ledger.add(cluster, interval)
+    if (interval === null) return
+    await ledger.add(cluster, interval)
+    // A look just after midnight still adds to the day before.
+    const dayMs = startOf(interval.toMs, DAY_MS)
+    for (const key of this.#pastDays.keys()) if (key.startsWith(`${dayMs} `)) this.#pastDays.delete(key)
   }
 
   async report(by: CostBy, sinceMs: number): Promise<CostReport> {
@@ -67,6 +71,13 @@ export class Costs {
       problems: problems(),
       budgets: await this.budgets(),
     }
+  }
+
+  /** What an mQ ID cost in the last hour; null before anything of it was recorded. */
+  async lastHour(id: string): Promise<MeasuredCost | null> {
+    const toMs = this.#options.deps.clock.nowMs()
+    const fromMs = toMs - HOUR_MS
+    return measuredOf(await this.#options.ledger.between(fromMs, toMs), id, fromMs, toMs)
   }
 
   async budgets(): Promise<Budget[]> {

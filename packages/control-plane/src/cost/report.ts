@@ -6,7 +6,7 @@
  * E3. Every line is what was caused and a share of idle brokers, which are rounded before they are added.
  * E2. An hour that lies partly before the time asked for counts with the part within it.
  */
-import type { CostBy, CostLine, CostReport } from '@mq/contract'
+import type { CostBy, CostLine, CostReport, MeasuredCost } from '@mq/contract'
 import { HOURS_PER_MONTH } from '@mq/economics'
 import type { RecordedLine } from './interval.ts'
 import type { CostHour } from './ledger.ts'
@@ -88,6 +88,52 @@ export function reportOf(hours: readonly CostHour[], by: CostBy, fromMs: number,
     unallocated: lines.slice(told.size).toSorted(dearestFirst),
     clusters: clusters.toSorted((a, b) => (a.cluster < b.cluster ? -1 : 1)),
   }
+}
+
+/** What one mQ ID cost, meter by meter; its parts are those of its line in the report by mQ ID, to the cent. */
+export function measuredOf(hours: readonly CostHour[], id: string, fromMs: number, toMs: number): MeasuredCost | null {
+  const { watchedMs, lines } = reportOf(hours, 'id', fromMs, toMs)
+  const told = lines.find(({ key }) => key === id)
+  if (told === undefined || watchedMs === 0) return null
+  const byMeter = new Map<string, { meter: string; part: 'caused' | 'idle'; usd: number }>()
+  for (const hour of hours) {
+    for (const line of hour.lines) {
+      if (line.id !== id) continue
+      const part = isIdle(line) ? 'idle' : 'caused'
+      const key = `${part} ${line.meter}`
+      const usd = (byMeter.get(key)?.usd ?? 0) + line.usd * within(hour, fromMs, toMs)
+      byMeter.set(key, { meter: line.meter, part, usd })
+    }
+  }
+  const { parts } = told
+  const of = (part: 'caused' | 'idle', usd: number, usdPerMonth: number): MeasuredCost['lines'] => {
+    const own = [...byMeter.values()].filter((line) => line.part === part).toSorted((a, b) => b.usd - a.usd)
+    const exact = own.map((line) => line.usd)
+    const [spent, monthly] = [fitted(exact, usd), fitted(exact, usdPerMonth)]
+    return own.map(({ meter }, at) => ({ meter, part, usd: spent[at]!, usdPerMonth: monthly[at]! }))
+  }
+  return {
+    fromMs,
+    toMs,
+    watchedMs,
+    usd: told.usd,
+    usdPerMonth: told.usdPerMonth,
+    parts,
+    lines: [
+      ...of('caused', parts.causedUsd, parts.causedUsdPerMonth),
+      ...of('idle', parts.idleUsd, parts.idleUsdPerMonth),
+    ],
+  }
+}
+
+/** Amounts in proportion, as parts of a sum that is rounded already; what rounding leaves goes to the largest. */
+function fitted(amounts: readonly number[], total: number): number[] {
+  const sum = amounts.reduce((all, amount) => all + amount, 0)
+  const steps = 10 ** DECIMALS.find(({ fromUsd }) => Math.abs(total) >= fromUsd || fromUsd === 0)!.decimals
+  const whole = amounts.map((amount) => (sum === 0 ? 0 : Math.round((amount / sum) * total * steps)))
+  const left = Math.round(total * steps) - whole.reduce((all, amount) => all + amount, 0)
+  if (whole.length > 0) whole[0]! += left
+  return whole.map((amount) => amount / steps)
 }
 
 /** E2 */

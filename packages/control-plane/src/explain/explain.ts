@@ -86,6 +86,7 @@ export function explainWith(subject: Subject, question: Question): Explanation {
   const { usdPerMonth, share, range } = saved
   return {
     id: active.id,
+    measured: null,
     outcome: outcomeView(optimum),
     workload: {
       source: workload.source,
@@ -99,6 +100,7 @@ export function explainWith(subject: Subject, question: Question): Explanation {
     },
     wishes: {
       latencyP99Ms: intent.latencyP99Ms,
+      acknowledgedWithinMs: intent.acknowledgedWithinMs ?? null,
       retention:
         intent.retention.policy === 'time' ? formatDurationMs(intent.retention.durationMs) : intent.retention.policy,
       ordering: intent.ordering,
@@ -152,7 +154,9 @@ function optionView(candidate: Candidate, intent: Intent): CostOption {
     wireBytesPerRecord: prediction.wireBytesPerRecord,
     sendP99Ms: prediction.sendP99Ms,
     endToEndP99Ms: peakEndToEndP99Ms,
-    meetsLatency: peakEndToEndP99Ms <= intent.latencyP99Ms,
+    meetsLatency:
+      peakEndToEndP99Ms <= intent.latencyP99Ms &&
+      prediction.sendP99Ms <= (intent.acknowledgedWithinMs ?? Number.POSITIVE_INFINITY),
   }
 }
 

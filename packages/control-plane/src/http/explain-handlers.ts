@@ -2,6 +2,7 @@
  * The routes that explain what an mQ ID costs and why, and what it would cost under other wishes.
  */
 import type { ClusterModel } from '@mq/economics'
+import type { Costs } from '../cost/costs.ts'
 import { logBytesOf, type SeenLog } from '../decisions/world-view.ts'
 import { explain, type Subject } from '../explain/explain.ts'
 import { whatIf } from '../explain/what-if.ts'
@@ -16,11 +17,15 @@ export interface ExplainServices {
   /** Prices, constants and room of every cluster, as they are known now. */
   readonly clusterModels: () => readonly ClusterModel[]
   readonly seenLog: SeenLog
+  readonly costs: Costs
 }
 
 export function explainHandlers(services: ExplainServices): Pick<Handlers, 'explainId' | 'whatIf'> {
   return {
-    explainId: async ({ params }) => explain(subjectOf(services, params.id)),
+    explainId: async ({ params }) => ({
+      ...explain(subjectOf(services, params.id)),
+      measured: await services.costs.lastHour(params.id),
+    }),
     whatIf: async ({ params, body }) => whatIf(subjectOf(services, params.id), body),
   }
 }

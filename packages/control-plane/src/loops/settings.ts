@@ -15,12 +15,12 @@ const GUARD_MARGIN = 0.9
 /** A send gets at least this long: under it clocks and timers decide. */
 const LEAST_SEND_MS = 5
 
-/** What sending may take on trial and after: the promise of the intent, with room, less what reading takes anyway. */
+/** What sending may take on trial and after: the promise of the intent, with room, less what reading takes anyway; and what was asked of sends. */
 export function sendLimitMs({ intent, readingP99Ms }: Pick<IdWorld, 'intent' | 'readingP99Ms'>): number {
   const allowed = intent.latencyP99Ms * GUARD_MARGIN
   // Readers that are slow by themselves must not leave sending without any time.
   const reading = Math.min(readingP99Ms ?? 0, allowed / 2)
-  return Math.max(LEAST_SEND_MS, allowed - reading)
+  return Math.max(LEAST_SEND_MS, Math.min(allowed - reading, intent.acknowledgedWithinMs ?? Number.POSITIVE_INFINITY))
 }
 
 /**

@@ -10,6 +10,8 @@ import { type Choice, type ConsumerSettings, formatDurationMs, type Intent, type
 /** Part of the latency p99 that waiting for a fuller batch may take. */
 export const LINGER_SHARE = 0.04
 export const MAX_LINGER_MS = 100
+/** Part of the time until a send is acknowledged that waiting for a fuller batch may take. */
+export const LINGER_SHARE_OF_ACKNOWLEDGEMENT = 0.2
 /** Part of the latency p99 that a broker may wait for a fuller fetch. */
 export const FETCH_WAIT_SHARE = 0.1
 export const MAX_FETCH_WAIT_MS = 500
@@ -42,15 +44,20 @@ export function chooseSettings(intent: Intent): Settings {
       '0.02 USD of CPU and saves about 150 USD of transfer and storage, and higher levels save at most a tenth more for 4 times the CPU',
   )
   const share = Math.floor(intent.latencyP99Ms * LINGER_SHARE)
+  const within = intent.acknowledgedWithinMs ?? Number.POSITIVE_INFINITY
+  const ofSends = Math.floor(within * LINGER_SHARE_OF_ACKNOWLEDGEMENT)
+  const chosen = Math.min(share, MAX_LINGER_MS, ofSends)
   const lingerMs = because(
     'producer.lingerMs',
-    Math.min(share, MAX_LINGER_MS),
-    `${Math.min(share, MAX_LINGER_MS)} ms`,
-    share === 0
-      ? `${LINGER_SHARE * 100} % of the ${latency} you allow is under one millisecond, so a batch leaves as soon as the one before it is through`
-      : share > MAX_LINGER_MS
-        ? `${LINGER_SHARE * 100} % of the ${latency} you allow would be ${share} ms; past ${MAX_LINGER_MS} ms batches hardly get fuller`
-        : `${LINGER_SHARE * 100} % of the ${latency} you allow: waiting fills batches, and fuller batches compress better and cost less`,
+    chosen,
+    `${chosen} ms`,
+    ofSends < Math.min(share, MAX_LINGER_MS)
+      ? `${LINGER_SHARE_OF_ACKNOWLEDGEMENT * 100} % of the ${formatDurationMs(within)} within which you want sends acknowledged`
+      : share === 0
+        ? `${LINGER_SHARE * 100} % of the ${latency} you allow is under one millisecond, so a batch leaves as soon as the one before it is through`
+        : share > MAX_LINGER_MS
+          ? `${LINGER_SHARE * 100} % of the ${latency} you allow would be ${share} ms; past ${MAX_LINGER_MS} ms batches hardly get fuller`
+          : `${LINGER_SHARE * 100} % of the ${latency} you allow: waiting fills batches, and fuller batches compress better and cost less`,
   )
   const bytesPerSecond = (intent.expectedMessagesPerSecond ?? 0) * (intent.expectedMessageBytes ?? 1_000)
   const roomy = intent.latencyP99Ms >= RELAXED_LATENCY_MS || bytesPerSecond >= BUSY_BYTES_PER_SECOND
