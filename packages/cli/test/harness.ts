@@ -13,6 +13,8 @@ class Sink extends Writable {
   readonly isTTY: boolean
   readonly columns = 100
 
+  onText: (text: string) => void = () => {}
+
   constructor(isTTY: boolean) {
     super()
     this.isTTY = isTTY
@@ -20,6 +22,7 @@ class Sink extends Writable {
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     this.text += chunk.toString('utf8')
+    this.onText(this.text)
     done()
   }
 }
@@ -36,6 +39,8 @@ export interface RunOptions {
   readonly cwd?: string
   readonly tty?: boolean
   readonly interrupt?: AbortSignal
+  /** Hears everything that stdout holds so far. */
+  readonly onOutput?: (text: string) => void
 }
 
 export function freshFolder(): string {
@@ -45,6 +50,7 @@ export function freshFolder(): string {
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const stdout = new Sink(options.tty === true)
   const stderr = new Sink(options.tty === true)
+  if (options.onOutput !== undefined) stdout.onText = options.onOutput
   const cwd = options.cwd ?? freshFolder()
   const stdin = Object.assign(Readable.from(options.stdin === undefined ? [] : [Buffer.from(options.stdin)]), {
     isTTY: options.tty === true,

@@ -67,6 +67,10 @@ export class BindingCache {
       text = await readTrusted(file)
     } catch (error) {
       if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) return undefined
+      if (isUnusable(error)) {
+        this.#report('read', `Cached binding of ${mqId} cannot be read: ${reasonOf(error)}`, 'MQ_CACHE_UNUSABLE')
+        return undefined
+      }
       await this.#setAside(file, mqId, isCode(error, 'ELOOP') ? 'it is a symbolic link' : reasonOf(error))
       return undefined
     }
@@ -122,7 +126,11 @@ export class BindingCache {
       const text = JSON.stringify({ layout: LAYOUT, url: this.#url, app: this.#app, binding })
       await writeFileAtomic(file, text, { mode: 0o600, chown: false })
     } catch (error) {
-      this.#report('write', `Binding of ${binding.mqId} could not be cached in ${this.folder}: ${reasonOf(error)}`)
+      this.#report(
+        'write',
+        `Binding of ${binding.mqId} could not be cached in ${this.folder}: ${reasonOf(error)}`,
+        'MQ_CACHE_UNUSABLE',
+      )
     }
   }
 
@@ -131,15 +139,23 @@ export class BindingCache {
       await rename(file, `${file}.damaged`)
       this.#report(file, `Cached binding of ${mqId} was set aside as ${file}.damaged: ${reason}`)
     } catch (error) {
-      this.#report(file, `Cached binding of ${mqId} in ${file} is not used: ${reason}; setting it aside failed`, error)
+      this.#report(
+        file,
+        `Cached binding of ${mqId} in ${file} is not used: ${reason}; setting it aside failed: ${reasonOf(error)}`,
+      )
     }
   }
 
-  #report(kind: string, message: string, cause?: unknown): void {
+  #report(kind: string, message: string, code: 'MQ_CACHE_DAMAGED' | 'MQ_CACHE_UNUSABLE' = 'MQ_CACHE_DAMAGED'): void {
     if (this.#reported.has(kind)) return
     this.#reported.add(kind)
-    this.#logger.warn(message, { code: 'MQ_CACHE_DAMAGED', ...(cause === undefined ? {} : { cause: reasonOf(cause) }) })
+    this.#logger.warn(message, { code })
   }
+}
+
+/** Nothing is wrong with the file: this user may not get at it, or the disk is of no use now. */
+function isUnusable(error: unknown): boolean {
+  return ['EACCES', 'EPERM', 'EROFS', 'EIO', 'EMFILE', 'ENFILE'].some((code) => isCode(error, code))
 }
 
 async function readTrusted(file: string): Promise<string> {

@@ -5,6 +5,7 @@
  * R2. A refusal by the control plane (unknown, malformed, not authorised) is final for the callers waiting, unless a
  *     cached binding is there: the last good binding is law. That an mQ ID was deleted is always final.
  * R3. While a push stream is down, its mQ IDs are asked for by conditional GET; even while it is up, now and then.
+ * R5. While there is no binding, `problem` says why: a control plane that answers and cannot help is not one that is away.
  * R4. Nothing here is ever waited for once an mQ ID has a binding.
  */
 import { type Binding, bindingVersion, MqError } from '@mq/contract'
@@ -34,6 +35,7 @@ export interface BindingSourceOptions {
 export class BindingSource {
   readonly #options: BindingSourceOptions
   readonly #pending = new Map<string, Promise<Binding>>()
+  readonly #problems = new Map<string, MqError>()
   readonly #streams: BindingStream[] = []
   readonly #followed = new Set<string>()
   readonly #closed = new AbortController()
@@ -50,10 +52,18 @@ export class BindingSource {
     if (known !== undefined) return Promise.resolve(known)
     let pending = this.#pending.get(mqId)
     if (pending === undefined) {
-      pending = this.#resolve(mqId).finally(() => this.#pending.delete(mqId))
+      pending = this.#resolve(mqId).finally(() => {
+        this.#pending.delete(mqId)
+        this.#problems.delete(mqId)
+      })
       this.#pending.set(mqId, pending)
     }
     return pending
+  }
+
+  /** Why an mQ ID has no binding yet, as far as that is known (R5). */
+  problem(mqId: string): MqError | undefined {
+    return this.#problems.get(mqId)
   }
 
   /** Asks the control plane now; what is newer reaches the store. Never rejects. */
@@ -80,6 +90,7 @@ export class BindingSource {
         }
       } catch (error) {
         if (!(error instanceof MqError)) throw error
+        this.#problems.set(mqId, error)
         if (error.code === 'MQ_ID_DELETED' || (cached === undefined && !error.retryable)) throw error
         if (cached !== undefined) {
           logger.warn(`${mqId} runs on its cached binding ${bindingVersion(cached)}: ${error.message}`, {

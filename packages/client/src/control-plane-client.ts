@@ -3,6 +3,8 @@
  *
  * P1. Every short request ends within its deadline; every answer is bounded in size.
  * P2. An answer that carries a `Problem` becomes an `MqError` of its code; no answer at all becomes `MQ_CONTROL_PLANE_AWAY`.
+ * P4. A server that is not mQ is told as that, at once, where the connection begins: a page, a redirect, another API. Later the
+ *     same answers count as an outage: something in front of the control plane may give them for a while.
  * P3. The token travels in the `authorization` header only, and redirects are refused, so that it reaches no other host.
  */
 import {
@@ -44,10 +46,21 @@ export class ControlPlaneClient {
   }
 
   async info(limitMs = REQUEST_MS, signal?: AbortSignal): Promise<RouteResponse<'info'>> {
-    const body = await this.#json('GET', routes.info.path, {}, limitMs, signal)
+    let body: unknown
+    try {
+      body = await this.#json('GET', routes.info.path, {}, limitMs, signal)
+    } catch (error) {
+      const what = error instanceof MqError ? foreignAnswers.get(error) : undefined
+      throw what === undefined ? error : this.#notMq(what)
+    }
     const parsed = routes.info.response.safeParse(body)
     if (parsed.success) return parsed.data
-    throw new MqError('MQ_OPTION_INVALID', `${this.url} is not an mQ control plane: its /v1/info does not match`)
+    throw this.#notMq('answered with something else than mQ would')
+  }
+
+  /** P4 */
+  #notMq(what: string): MqError {
+    return new MqError('MQ_OPTION_INVALID', `${this.url} is not an mQ control plane: ${routes.info.path} ${what}`)
   }
 
   /** The binding as it stands, not yet validated; `unchanged` when it is still of the version named. */
@@ -105,7 +118,7 @@ export class ControlPlaneClient {
         return undefined
       }
       if (!response.ok) throw await this.#problem(response, signal)
-      return JSON.parse(await this.#text(response))
+      return parseAnswer(await this.#text(response), this.url)
     } catch (error) {
       if (error instanceof MqError) throw error
       throw this.#away(path, error)
@@ -134,6 +147,9 @@ export class ControlPlaneClient {
         ...(init.body === undefined ? {} : { body: init.body }),
       })
     } catch (error) {
+      if (causeOf(error).message === 'unexpected redirect') {
+        throw foreignAnswer(this.url, 'redirects to another address, and a token must not follow it there')
+      }
       throw this.#away(path, error)
     }
   }
@@ -151,7 +167,11 @@ export class ControlPlaneClient {
     if (response.status === 401 || response.status === 403) {
       return new MqError('MQ_UNAUTHORIZED', `${this.url} answered with status ${response.status}`)
     }
-    return new MqError('MQ_CONTROL_PLANE_AWAY', `${this.url} answered with status ${response.status}`)
+    // What stands in front of a control plane that is away answers like this.
+    if (GATEWAY_STATUS.has(response.status)) {
+      return new MqError('MQ_CONTROL_PLANE_AWAY', `${this.url} answered with status ${response.status}`)
+    }
+    return foreignAnswer(this.url, `answered with status ${response.status} and no error of mQ`)
   }
 
   async #text(response: Response): Promise<string> {
@@ -167,10 +187,34 @@ export class ControlPlaneClient {
   }
 
   #away(path: string, error: unknown): MqError {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    const reason = cause instanceof Error ? (cause.message === '' ? cause.name : cause.message) : String(cause)
+    const cause = causeOf(error)
+    const reason = cause.message === '' ? cause.name : cause.message
     return new MqError('MQ_CONTROL_PLANE_AWAY', `${this.url} did not answer ${path.split('?')[0]}: ${reason}`, {
       cause,
     })
   }
+}
+
+const GATEWAY_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
+
+const foreignAnswers = new WeakMap<MqError, string>()
+
+/** An answer that mQ does not give; as long as nothing more is known an outage (P4). */
+function foreignAnswer(url: string, what: string): MqError {
+  const error = new MqError('MQ_CONTROL_PLANE_AWAY', `${url} ${what}`)
+  foreignAnswers.set(error, what)
+  return error
+}
+
+function parseAnswer(text: string, url: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw foreignAnswer(url, 'answered with something that is not JSON')
+  }
+}
+
+function causeOf(error: unknown): Error {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  return cause instanceof Error ? cause : new Error(String(cause))
 }

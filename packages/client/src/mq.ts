@@ -238,12 +238,7 @@ export class Mq {
   async #bindingOf(id: string): Promise<Binding> {
     const { source, deps } = this.#parts
     const binding = await within(deps, FIRST_BINDING_MS, source.resolve(id))
-    if (binding === undefined) {
-      throw new MqError(
-        'MQ_CONTROL_PLANE_AWAY',
-        `There is no binding of ${id} after ${FIRST_BINDING_MS} ms, and none is cached`,
-      )
-    }
+    if (binding === undefined) throw noBinding(id, source.problem(id), `after ${FIRST_BINDING_MS} ms`)
     if (binding.deleted) throw new MqError('MQ_ID_DELETED', `${id} was deleted`)
     if (this.#closing !== undefined) throw closedError()
     return binding
@@ -272,6 +267,7 @@ export class Mq {
       deps,
       deadlineMs: sendDeadlineMs,
       refetch: () => source.refresh(id),
+      noBinding: () => noBinding(id, source.problem(id), 'yet'),
       onMoved: (move) => telemetry.producerMoved({ mqId: id, ...move }),
       writerFor: (binding, epoch) => {
         const address = binding.clusters.find((cluster) => cluster.name === epoch.cluster)!
@@ -356,6 +352,13 @@ function consumeProblem<T>(group: unknown, handler: unknown, options: ConsumeOpt
 function groupProblem(group: unknown): MqError | undefined {
   if (Name.safeParse(group).success) return undefined
   return new MqError('MQ_NAME_INVALID', `'${String(group).slice(0, 200)}' is not a name for a group`)
+}
+
+/** The code is that of what is really wrong: a control plane that answers is not away. */
+function noBinding(id: string, problem: MqError | undefined, when: string): MqError {
+  const what = `There is no binding of ${id} ${when}, and none is cached`
+  if (problem === undefined) return new MqError('MQ_CONTROL_PLANE_AWAY', `${what}: the control plane has not answered`)
+  return new MqError(problem.code, `${what}: ${problem.message}`, { cause: problem, details: problem.details })
 }
 
 function closedError(): MqError {

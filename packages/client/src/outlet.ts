@@ -44,6 +44,8 @@ export interface OutletOptions {
   writerFor(binding: Binding, epoch: Epoch): EpochWriter
   /** Asks the control plane for the binding; what it says comes by `apply`. Never rejects. */
   refetch(): Promise<void>
+  /** Why there is no binding yet. */
+  noBinding?(): MqError
   /** Sends flow again, in a later epoch than before. */
   onMoved?(move: OutletMove): void
 }
@@ -95,7 +97,10 @@ export class Outlet {
       budget: options.budget,
       deps: options.deps,
       deadlineMs: options.deadlineMs,
-      reason: () => (this.#phase.kind === 'waiting' ? this.#phase.why : why),
+      reason: () => {
+        const told = this.#phase.kind === 'waiting' ? this.#phase.why : why
+        return told === why ? (options.noBinding?.() ?? why) : told
+      },
     })
   }
 

@@ -108,7 +108,7 @@ describe('BindingCache', () => {
     await cache.save(bindingOf())
     await cache.save(bindingOf({ revision: 2 }))
     assert.equal(await cache.load(MQ_ID), undefined)
-    assert.deepEqual(logger.codes(), ['MQ_CACHE_DAMAGED'])
+    assert.deepEqual(logger.codes(), ['MQ_CACHE_UNUSABLE'])
   })
 
   it('survives any bytes in the file (C2)', async () => {

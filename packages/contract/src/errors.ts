@@ -256,6 +256,12 @@ export const catalogue = {
     false,
     502,
   ),
+  MQ_CACHE_UNUSABLE: entry(
+    'The folder of the binding cache cannot be used',
+    'Let this user write to the folder that the message names, or pass another cacheDir; without it a start needs the control plane',
+    false,
+    500,
+  ),
   MQ_CACHE_DAMAGED: entry('The binding cache cannot be read', 'Nothing: it is set aside and fetched again', true, 500),
   MQ_REQUEST_INVALID: entry(
     'The request does not match the API',
@@ -413,6 +419,12 @@ export const catalogue = {
     'Check the network for the first run; see the log named in the message',
     true,
     502,
+  ),
+  MQ_KAFKA_ENDED: entry(
+    'A local broker ended by itself while it ran',
+    'See its log, named in the message, for why (killed, or out of memory or disk); start again: the data is kept',
+    true,
+    500,
   ),
   MQ_KAFKA_START_FAILED: entry('A local broker did not come up', 'See its log, named in the message', true, 500),
 } as const satisfies Record<string, CatalogueEntry>

@@ -1,14 +1,20 @@
 /** `mq dev`: Kafka and a control plane that stay up until Ctrl-C, with data kept between runs. */
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
+import { ControlPlaneApi } from '../api.ts'
 import { DevStack } from '../dev/stack.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { Exit, interruptedExitCode } from '../failures.ts'
 import { type Colors, commandName, type Io, write } from '../io.ts'
 import { addressList, type OutputFlags, wholeNumber, withExamples, withOutput } from '../options.ts'
 import { fields, print } from '../output.ts'
+import { pause } from '../pause.ts'
 import { startProgress } from '../progress.ts'
 import { formatMs } from '../units.ts'
+
+/** How long it is waited to see whether Kafka answers. */
+const KAFKA_LOOK_MS = 8_000
+const POLL_MS = 100
 
 interface DevFlags extends OutputFlags {
   readonly data: string
@@ -58,7 +64,10 @@ async function dev(io: Io, flags: DevFlags): Promise<void> {
     const { url, bootstrap } = stack
     const facts = { url, bootstrap, dataDir: flags.data, pid: process.pid }
     const tookMs = performance.now() - startedMs
-    await print(io, flags.output, facts, (colors) => upText(stack, flags, tookMs, commandName(io.env), colors))
+    const kafka = await kafkaStatus(io, url)
+    await print(io, flags.output, { ...facts, kafka }, (colors) =>
+      upText(stack, flags, tookMs, commandName(io.env), kafka.problem, colors),
+    )
     failure = await stack.ended(io.interrupt)
   } finally {
     const stopping = startProgress(io, 'stopping', { quiet: io.stderr.isTTY !== true })
@@ -72,7 +81,38 @@ async function dev(io: Io, flags: DevFlags): Promise<void> {
   if (io.interrupt.reason !== 'ctrl-c') throw new Exit(interruptedExitCode(io))
 }
 
-function upText(stack: DevStack, flags: DevFlags, tookMs: number, mq: string, colors: Colors): string {
+interface KafkaStatus {
+  readonly status: 'up' | 'unreachable' | 'unknown'
+  readonly problem: string | null
+}
+
+/** What the control plane knows of the Kafka it was given, once it has looked. */
+async function kafkaStatus(io: Io, url: string): Promise<KafkaStatus> {
+  const api = new ControlPlaneApi({ url, token: io.env.MQ_TOKEN || undefined, source: 'this mq dev' })
+  const endMs = performance.now() + KAFKA_LOOK_MS
+  for (;;) {
+    try {
+      const { clusters } = await api.call('listClusters', {}, { signal: io.interrupt, deadlineMs: KAFKA_LOOK_MS })
+      const dev = clusters.find(({ name }) => name === 'dev')
+      if (dev !== undefined && dev.status !== 'unknown') return { status: dev.status, problem: dev.problem }
+    } catch {
+      // It is asked again, until the time is over.
+    }
+    if (performance.now() > endMs || io.interrupt.aborted) {
+      return { status: 'unknown', problem: `it has not answered within ${KAFKA_LOOK_MS / 1_000} s` }
+    }
+    await pause(POLL_MS, io.interrupt)
+  }
+}
+
+function upText(
+  stack: DevStack,
+  flags: DevFlags,
+  tookMs: number,
+  mq: string,
+  kafkaProblem: string | null,
+  colors: Colors,
+): string {
   const standard = stack.url === 'http://127.0.0.1:7070'
   const prefix = standard ? mq : `MQ_URL=${stack.url} ${mq}`
   const next = [
@@ -81,7 +121,14 @@ function upText(stack: DevStack, flags: DevFlags, tookMs: number, mq: string, co
     `${prefix} tail orders.placed --from earliest`,
   ]
   return [
-    colors.green(colors.bold(`mQ is up, after ${formatMs(tookMs)}.`)),
+    ...(kafkaProblem === null
+      ? [colors.green(colors.bold(`mQ is up, after ${formatMs(tookMs)}.`))]
+      : [
+          colors.yellow(
+            colors.bold(`The control plane is up, after ${formatMs(tookMs)}, but Kafka is not: ${kafkaProblem}`),
+          ),
+          colors.yellow('Nothing can be declared, sent or read until it answers; it is asked again all the time.'),
+        ]),
     '',
     fields(
       [

@@ -98,7 +98,7 @@ export class DevStack {
       const timer = setInterval(() => {
         const dead = this.#cluster?.brokers.find((broker) => broker.pid === undefined)
         if (dead !== undefined)
-          finish(new MqError('MQ_KAFKA_START_FAILED', `Broker ${dead.nodeId} ended by itself; see ${dead.logFile}`))
+          finish(new MqError('MQ_KAFKA_ENDED', `Broker ${dead.nodeId} ended by itself; its log is ${dead.logFile}`))
       }, WATCH_MS)
       const finish = (error?: MqError): void => {
         clearInterval(timer)

@@ -8,7 +8,7 @@
  */
 import { type ClusterAddress, type ClusterView, MqError } from '@mq/contract'
 import { type Deps, within } from '@mq/kafka'
-import { every } from '../deadline.ts'
+import { every, sleep } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { ClusterAdmin, OpenAdmin } from './cluster-admin.ts'
@@ -16,6 +16,8 @@ import type { ClusterFacts } from './placement-rules.ts'
 
 export const CHECK_EVERY_MS = 5_000
 export const CHECK_DEADLINE_MS = 5_000
+/** How long a cluster that was away is waited for when somebody asks for it. */
+const KNOWN_AWAY_MS = 1_500
 export const ADMIN_DEADLINE_MS = 15_000
 
 type Health =
@@ -114,7 +116,10 @@ export class Clusters {
     if (names.length === 0) {
       throw new MqError('MQ_INTENT_UNMET', 'no cluster is registered, so there is nowhere to place an mQ ID')
     }
-    await this.checkAll()
+    // Who waits for an answer is told soon what is known already: a cluster that was away takes its time to say so again.
+    const isKnownAway = names.every((name) => this.#entry(name).health.status === 'unreachable')
+    const checked = this.checkAll()
+    await (isKnownAway ? Promise.race([checked, sleep(this.#options.deps, KNOWN_AWAY_MS)]) : checked)
     const up = names.flatMap((name) => {
       const { health } = this.#entry(name)
       return health.status === 'up' ? [this.#facts(name, health.brokers)] : []
