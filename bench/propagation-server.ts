@@ -38,6 +38,8 @@ const openAdmin: OpenAdmin = () => ({
   activeProducers: noMoves,
   disks: noMoves,
   writeQuotas: noMoves,
+  readRegistryCopy: async () => new Map(),
+  writeRegistryCopy: async () => {},
 })
 
 const dataDir = mkdtempSync(join(tmpdir(), 'mq-propagation-'))

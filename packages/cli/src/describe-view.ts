@@ -13,6 +13,7 @@ export function describeText(
   const by = detail.createdBy === 'apply' ? 'mq apply' : 'first use'
   const parts = [
     `${colors.bold(detail.id)}  ${colors.dim(`created by ${by} ${formatAge(nowMs - detail.createdAtMs)} ago, binding ${detail.incarnation}.${detail.revision}`)}`,
+    ...(detail.unsettled === null ? [] : [colors.yellow(`unsettled: ${detail.unsettled}`)]),
     ...detail.warnings.map((warning) => colors.yellow(`warning: ${warning}`)),
     section('Intent', fields(intentRows(detail.intent), colors), colors),
     section('What mQ chose, and why', choicesText(detail, colors, width - 2), colors),

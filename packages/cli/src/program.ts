@@ -27,6 +27,7 @@ import { autopilotCommand, policyCommand } from './commands/policy.ts'
 import { docsCommand, measureCommand, runCommand, testCommand } from './commands/run-script.ts'
 import { scanCommand } from './commands/scan.ts'
 import { sendCommand } from './commands/send.ts'
+import { settleCommand } from './commands/settle.ts'
 import { tailCommand } from './commands/tail.ts'
 import { type ExitCode, exitCodeMeanings, exitCodes } from './exit-codes.ts'
 import { reportFailure } from './failures.ts'
@@ -38,7 +39,7 @@ type Register = (program: Command, io: Io) => void
 
 const groups: readonly { readonly heading: string; readonly commands: readonly Register[] }[] = [
   { heading: 'Try and run:', commands: [demoCommand, devCommand] },
-  { heading: 'mQ IDs:', commands: [applyCommand, listCommand, describeCommand, deleteCommand] },
+  { heading: 'mQ IDs:', commands: [applyCommand, listCommand, describeCommand, deleteCommand, settleCommand] },
   { heading: 'Moves:', commands: [migrateCommand, migrationsCommand] },
   {
     heading: 'Decisions:',

@@ -33,6 +33,12 @@ export const catalogue = {
   ),
   MQ_ID_UNKNOWN: entry('No such mQ ID', 'Declare it with `mq apply`, or check the spelling with `mq list`', false, 404),
   MQ_ID_DELETED: entry('The mQ ID was deleted', 'Declare it again with `mq apply`, or stop using it', false, 410),
+  MQ_ID_UNSETTLED: entry(
+    'The control plane was restored from a backup and does not know yet where the mQ ID stands',
+    'Applications go on with what they have. Wait until the clusters that the message names answer; if they never will, say what holds with `mq settle`',
+    true,
+    503,
+  ),
   MQ_NAME_INVALID: entry(
     'The text is not a valid name',
     "Use letters, digits, '.', '-' and '_', starting and ending with a letter or digit",
@@ -62,12 +68,6 @@ export const catalogue = {
     'Change the option that the message names',
     false,
     400,
-  ),
-  MQ_CONFIRMATION_NEEDED: entry(
-    'What was asked for deletes or resets something, and nobody said yes',
-    'See what it does (`--plan` where there is one), then pass --yes',
-    false,
-    409,
   ),
   // Messages
   MQ_MESSAGE_TOO_LARGE: entry(

@@ -15,7 +15,5 @@ function flatten(path: readonly PropertyKey[], issue: z.core.$ZodIssue): string[
     return branch.flatMap((inner) => flatten([...path, ...inner.path], inner))
   }
   const where = path.map(String).join('.')
-  const text =
-    issue.code === 'invalid_type' && / received undefined$/.test(issue.message) ? 'is missing' : issue.message
-  return [where === '' ? text : `${where}: ${text}`]
+  return [where === '' ? issue.message : `${where}: ${issue.message}`]
 }

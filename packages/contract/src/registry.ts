@@ -40,6 +40,13 @@ export const MqIdSummary = z.object({
   team: z.string().nullable(),
   createdBy: z.enum(['apply', 'first-use']),
   messagesPerSecond: z.number().nullable().describe('Over the last minute of telemetry; null when nothing reported'),
+  unsettled: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe(
+      'Why it is not known where the mQ ID stands, after a restore of the control plane; null where it is known',
+    ),
   createdAtMs: z.number().int(),
   updatedAtMs: z.number().int(),
 })
@@ -84,10 +91,6 @@ export const PlanEntry = z.object({
   id: MqId,
   action: z.enum(['create', 'update', 'unchanged', 'refuse']),
   changes: z.array(z.object({ path: z.string(), before: z.string().nullable(), after: z.string().nullable() })),
-  deletes: z
-    .array(z.string())
-    .optional()
-    .describe('Records that the change deletes, in words; left out when it deletes none'),
   refusal: z.object({ code: z.string(), message: z.string() }).nullable(),
 })
 export type PlanEntry = z.output<typeof PlanEntry>

@@ -3,8 +3,6 @@
  * clients follow from it.
  *
  * H1. A body or response that does not match its schema is an error, never passed on.
- * H6. A field or query that a route does not know is refused (strict.ts), save on the routes of the SDK (`speaksToSdk`): clients of
- *     a later version may say more.
  * H2. Every error response is a `Problem` with a code from the catalogue.
  */
 import { z } from 'zod'
@@ -138,6 +136,15 @@ export const routes = {
     params: IdParams,
     response: z.object({ deleted: z.literal(true), topics: z.array(z.string()) }),
   },
+  settleId: {
+    method: 'POST',
+    path: '/v1/ids/:id/settle',
+    summary:
+      'Say what holds of an mQ ID that stayed unsettled after a restore: what the store says, or that it is gone',
+    params: IdParams,
+    body: z.object({ as: z.enum(['stored', 'deleted']) }),
+    response: z.object({ settled: z.literal(true) }),
+  },
   apply: {
     method: 'POST',
     path: '/v1/apply',
@@ -185,7 +192,6 @@ export const routes = {
     response: Migration,
   },
   getBinding: {
-    speaksToSdk: true,
     method: 'GET',
     path: '/v1/bindings/:id',
     summary:
@@ -195,7 +201,6 @@ export const routes = {
     response: Binding,
   },
   streamBindings: {
-    speaksToSdk: true,
     method: 'GET',
     path: '/v1/bindings',
     summary: 'Server-sent events: event `binding`, id incarnation.revision, data a Binding; comments as heartbeats',
@@ -356,7 +361,6 @@ export const routes = {
     response: Twin,
   },
   telemetry: {
-    speaksToSdk: true,
     method: 'POST',
     path: '/v1/telemetry',
     summary: 'One report of one client process',
@@ -373,8 +377,6 @@ export interface RouteShape {
   readonly query?: z.ZodType
   readonly body?: z.ZodType
   readonly response: z.ZodType
-  /** H6 */
-  readonly speaksToSdk?: boolean
 }
 export type RouteName = keyof typeof routes
 /** What a handler of the route gets, after parsing. */

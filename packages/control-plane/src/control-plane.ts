@@ -32,9 +32,10 @@ import { kafkaAdminOpener, kafkaClusterOpener } from './provision/kafka-admin.ts
 import { Provisioner } from './provision/provisioner.ts'
 import type { StartingSettings } from './provision/starting-settings.ts'
 import { PushHub } from './push/hub.ts'
+import { CopyWriter } from './recovery/copy-writer.ts'
+import { Recovery } from './recovery/recovery.ts'
 import type { ActiveId } from './registry/records.ts'
 import { Registry } from './registry/registry.ts'
-import { Restored } from './restored.ts'
 import { Store } from './store/store.ts'
 import { EpochUse } from './telemetry/epoch-use.ts'
 import { saveRollups } from './telemetry/rollups.ts'
@@ -117,6 +118,8 @@ export interface Assembled {
   readonly twins: Twins
   readonly costing: Costing
   readonly lagWatch: LagWatch
+  readonly recovery: Recovery
+  readonly copies: CopyWriter
   close(): Promise<void>
 }
 
@@ -151,8 +154,10 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
   const store = await Store.open(options.dataDir, deps)
   try {
     const hub = new PushHub(deps)
-    const registry = await Registry.load(store, deps, (binding) => hub.publish(binding))
-    for (const address of addresses) await registry.putCluster(address, 'start')
+    const registry = await Registry.load(store, deps, (binding) => {
+      hub.publish(binding)
+      copies.changed(binding.mqId)
+    })
     const ledger = await Ledger.load(store)
     const epochUse = new EpochUse(deps, (mqId) => ledger.active().some((record) => record.mqId === mqId))
     const traffic = new Traffic({ deps, isKnown: (id) => registry.get(id)?.state === 'active' })
@@ -161,9 +166,21 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       openAdmin: options.openAdmin ?? kafkaAdminOpener(options.credentials ?? {}, deps),
       deps,
       logger,
-      onRound: () => provisioner.resume(),
+      onRound: async () => {
+        await recovery.look()
+        await provisioner.resume()
+        await copies.flush()
+      },
       ...(options.checkEveryMs === undefined ? {} : { checkEveryMs: options.checkEveryMs }),
     })
+    const copies: CopyWriter = new CopyWriter({ store, registry, ledger, clusters, deps, logger })
+    const recovery: Recovery = new Recovery({
+      ...{ store, registry, clusters, ledger, deps, logger },
+      resumeMigrations: (id) => migrator.resume(id),
+      cancelMigration: (number) => migrator.cancel(number),
+    })
+    // After the recovery has begun: an mQ ID that is unsettled is not published with a new address either.
+    for (const address of addresses) await registry.putCluster(address, 'start')
     const provisioner: Provisioner = new Provisioner({
       registry,
       clusters,
@@ -254,7 +271,6 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
         return policies.autopilot.on && policy.mode === 'auto' && ledger.handingOver(id) === undefined
       },
     })
-    const restored = new Restored(store, registry, deps, logger)
     const metrics = new Metrics({
       clients: () => hub.size,
       instances: () => traffic.instances(),
@@ -291,7 +307,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       provisioner,
       hub,
       traffic,
-      restored,
+      recovery,
       migrator,
       ledger,
       epochUse,
@@ -309,7 +325,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       handlers,
       registry,
       hub,
-      restored,
+      recovery,
       metrics,
       deps,
       logger,
@@ -333,6 +349,8 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     if (options.openAdmin === undefined || options.openCluster !== undefined) lagWatch.start()
     let closing: Promise<void> | undefined
     const shutDown = async (): Promise<void> => {
+      recovery.close()
+      copies.close()
       await costing.watcher.close()
       await lagWatch.close().catch((error: unknown) => logger.warn(errorFacts(error), 'lag histories were lost'))
       await twins.close()
@@ -367,6 +385,8 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       twins,
       costing,
       lagWatch,
+      recovery,
+      copies,
       close: () => {
         closing ??= close()
         return closing

@@ -29,6 +29,8 @@ export class FakeKafka {
   readonly topics = new Map<string, FakeTopic>()
   readonly calls: string[] = []
   readonly groups = new Map<string, FakeGroup>()
+  /** The copy of the registry. */
+  readonly registryCopy = new Map<string, string>()
   /** Whether settings of topics may be changed. */
   mayAlter = true
   /** Whether a batch with a wrong checksum is refused; else it is stored, and no reader gets past it. */
@@ -279,6 +281,11 @@ export class FakeKafka {
           if (group.members > 0) return 'active' as const
           for (let partition = 0; partition < partitions; partition++) this.commit(groupId, topic, partition, 0n)
           return 'seeded' as const
+        }),
+      readRegistryCopy: () => call('readRegistryCopy', () => new Map(this.registryCopy)),
+      writeRegistryCopy: (values) =>
+        call('writeRegistryCopy', () => {
+          for (const [key, value] of values) this.registryCopy.set(key, value)
         }),
       close: async () => {
         this.open--

@@ -266,7 +266,7 @@ test('a client that left before its stream began is not listened for', TIMEOUT, 
       hub,
       registry: { binding: () => undefined },
       // The store starts a new incarnation meanwhile.
-      restored: {
+      recovery: {
         seen: async () => {
           raw.destroyed = true
           raw.emit('close')

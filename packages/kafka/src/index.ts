@@ -30,6 +30,7 @@ export {
   probeBatchOf,
 } from './codec-probe.ts'
 export { CodecProbeThread } from './codec-probe-thread.ts'
+export { CompactedTopic } from './compacted-topic.ts'
 export { codecs, compress, compressSync, decompress } from './compression.ts'
 export { type ClusterCredentials, securityOf, type TlsFiles } from './credentials.ts'
 export type { Clock, Deps, TimerHandle, Timers } from './deps.ts'

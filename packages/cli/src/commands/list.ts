@@ -19,6 +19,9 @@ export function listCommand(program: Command, io: Io): void {
     await print(io, flags.output, answer, (colors) =>
       [
         listText(answer.ids, colors, commandName(io.env), Date.now()),
+        ...answer.ids.flatMap(({ unsettled }) =>
+          unsettled === null ? [] : [`${colors.yellow('unsettled')}: ${unsettled}`],
+        ),
         ...answer.warnings.map((warning) => `${colors.yellow('warning')}: ${warning}`),
       ].join('\n'),
     )

@@ -114,7 +114,9 @@ export class Engine {
   async propose(): Promise<void> {
     const { registry, policies, book } = this.#options
     book.forget(this.#deps.clock.nowMs())
-    const all = registry.all().flatMap((record) => (record.state === 'active' ? [record.id] : []))
+    const all = registry
+      .all()
+      .flatMap(({ id, state }) => (state === 'active' && registry.unsettled(id) === undefined ? [id] : []))
     const known = new Set(all)
     for (const [key, { mqId }] of this.#outlooks) if (!known.has(mqId)) this.#outlooks.delete(key)
     this.#looks.forget((id) => known.has(id))

@@ -29,10 +29,10 @@ import { checkEconomics } from '../observe/cluster-model.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { deletedError, type Provisioner, unknownError } from '../provision/provisioner.ts'
 import type { PushHub } from '../push/hub.ts'
+import type { Recovery } from '../recovery/recovery.ts'
 import { listJournal } from '../registry/journal.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
-import type { Restored } from '../restored.ts'
 import type { Store } from '../store/store.ts'
 import type { EpochUse } from '../telemetry/epoch-use.ts'
 import { emptySlice } from '../telemetry/slice.ts'
@@ -54,7 +54,7 @@ export interface Services {
   readonly provisioner: Provisioner
   readonly hub: PushHub
   readonly traffic: Traffic
-  readonly restored: Restored
+  readonly recovery: Recovery
   readonly migrator: Migrator
   readonly ledger: Ledger
   readonly epochUse: EpochUse
@@ -84,7 +84,7 @@ export type Handlers = { readonly [N in Handled]: (input: HandlerInput<N>) => Pr
 
 export function createHandlers(services: Services): Handlers {
   const wanted = services.telemetryMs === undefined ? {} : { telemetryMs: services.telemetryMs }
-  const { store, registry, clusters, provisioner, hub, traffic, restored, migrator, ledger, deciding } = services
+  const { store, registry, clusters, provisioner, hub, traffic, recovery, migrator, ledger, deciding } = services
   return {
     ...costHandlers(services),
     ...explainHandlers(services),
@@ -99,7 +99,13 @@ export function createHandlers(services: Services): Handlers {
         ['store', failure === undefined ? 'ok' : `${failure.code}: ${failure.message}`],
         ...views.map((view) => [`cluster ${view.name}`, view.problem ?? view.status]),
       ])
-      const ready = failure === undefined && views.some((view) => view.status === 'up')
+      const unsettled = services.recovery.unsettled()
+      if (services.recovery.isRunning) {
+        checks.recovery = `restored from a backup: ${unsettled.length} mQ ID${unsettled.length === 1 ? ' is' : 's are'} unsettled`
+      }
+      // Whether all of them can be settled is up to clusters; that none was looked at is up to this process.
+      const looked = unsettled.every(({ why }) => why !== null)
+      const ready = failure === undefined && looked && views.some((view) => view.status === 'up')
       return { status: ready ? 'ready' : 'not-ready', checks }
     },
     info: async () => ({
@@ -145,6 +151,10 @@ export function createHandlers(services: Services): Handlers {
       return detail(services, params.id)
     },
     deleteId: async ({ params }) => ({ deleted: true, topics: await provisioner.remove(params.id, 'api') }),
+    settleId: async ({ params, body }) => {
+      await services.recovery.settleAs(params.id, body.as, 'api')
+      return { settled: true }
+    },
     apply: async ({ body }) => apply(services, body.declarations, body.plan),
 
     migrate: async ({ params, body }) => {
@@ -169,6 +179,8 @@ export function createHandlers(services: Services): Handlers {
 
     getBinding: async ({ params, query }) => {
       const { id } = params
+      const unsettled = registry.unsettled(id)
+      if (unsettled !== undefined) throw unsettled
       const record = registry.get(id)
       if (record?.state === 'deleted') throw deletedError(id)
       if (record?.state !== 'active') {
@@ -226,7 +238,7 @@ export function createHandlers(services: Services): Handlers {
       traffic.take(body)
       services.epochUse.take(body)
       migrator.heard(body)
-      await restored.seen(body.bindings)
+      await recovery.seen(body.bindings)
       return { accepted: true, ...wanted }
     },
   }
@@ -310,6 +322,7 @@ function summary(services: Services, record: ActiveId): MqIdSummary {
     partitions: last.partitions,
     team: intent.owner?.team ?? null,
     createdBy: record.createdBy,
+    unsettled: services.registry.unsettled(record.id)?.message ?? null,
     messagesPerSecond: services.traffic.messagesPerSecond(record.id),
     createdAtMs: record.createdAtMs,
     updatedAtMs: record.updatedAtMs,

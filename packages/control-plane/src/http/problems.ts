@@ -4,7 +4,8 @@
  * E4. What a library says goes out only where it cannot hold bytes of the request: a body that is no JSON, a token or a
  *     header is never quoted.
  */
-import { MqError, type MqErrorCode, type Problem, type StrictProblem } from '@mq/contract'
+import { describeIssues, MqError, type MqErrorCode, type Problem } from '@mq/contract'
+import type { z } from 'zod'
 
 export interface ProblemResponse {
   readonly status: number
@@ -19,18 +20,16 @@ export function problemOf(error: unknown): ProblemResponse {
 }
 
 /** What did not fit its schema, under the code of the part that is wrong. */
-export function invalidRequest(part: 'params' | 'query' | 'body', problems: readonly StrictProblem[]): MqError {
-  const lines = problems.map(({ text }) => text)
+export function invalidRequest(part: 'params' | 'query' | 'body', error: z.ZodError): MqError {
+  const lines = describeIssues(error)
   const shown = lines.slice(0, 10).join('; ') + (lines.length > 10 ? `; and ${lines.length - 10} more` : '')
-  const code = codeOf(
-    part,
-    problems.map(({ path }) => path.map(String)),
-  )
+  const code = codeOf(part, error)
   const where = code === 'MQ_REQUEST_INVALID' ? `${part}: ` : ''
   return new MqError(code, `${where}${shown}`, { details: { problems: lines.slice(0, 100) } })
 }
 
-function codeOf(part: string, paths: readonly (readonly string[])[]): MqErrorCode {
+function codeOf(part: string, error: z.ZodError): MqErrorCode {
+  const paths = error.issues.map((issue) => issue.path.map(String))
   if (part === 'params') {
     if (paths.every((path) => path[0] === 'id')) return 'MQ_ID_INVALID'
     if (paths.every((path) => path[0] === 'name')) return 'MQ_NAME_INVALID'

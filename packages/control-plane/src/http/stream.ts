@@ -4,12 +4,12 @@
  * N1. Everything that can be refused is refused before the first byte; after it the stream only ends.
  * N2. A proxy is told not to buffer, and small frames leave at once.
  */
-import { MqError, parseStrict, routes } from '@mq/contract'
+import { MqError, routes } from '@mq/contract'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { MAX_LISTENERS, type PushHub, parsePosition } from '../push/hub.ts'
+import type { Recovery } from '../recovery/recovery.ts'
 import type { Registry } from '../registry/registry.ts'
-import type { Restored } from '../restored.ts'
 import { invalidRequest } from './problems.ts'
 
 const MAX_IDS_PER_STREAM = 2_000
@@ -17,7 +17,7 @@ const MAX_IDS_PER_STREAM = 2_000
 export interface StreamServices {
   readonly hub: PushHub
   readonly registry: Registry
-  readonly restored: Restored
+  readonly recovery: Recovery
 }
 
 /** Holds the socket and hands it to the hub. */
@@ -26,7 +26,7 @@ export async function streamBindings(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<void> {
-  const { hub, registry, restored } = services
+  const { hub, registry, recovery } = services
   const { ids } = request.query as { ids: string }
   const names = ids
     .split(',')
@@ -39,13 +39,13 @@ export async function streamBindings(
       `query: ids: ${names.length} mQ IDs, ${MAX_IDS_PER_STREAM} are allowed in one stream`,
     )
   }
-  const parsed = parseStrict(z.array(routes.getBinding.params.shape.id), names)
-  if (!parsed.success) throw new MqError('MQ_ID_INVALID', invalidRequest('query', parsed.problems).message)
+  const parsed = z.array(routes.getBinding.params.shape.id).safeParse(names)
+  if (!parsed.success) throw new MqError('MQ_ID_INVALID', invalidRequest('query', parsed.error).message)
   if (hub.size >= MAX_LISTENERS) {
     throw new MqError('MQ_CONTROL_PLANE_AWAY', `${hub.size} clients are connected, and no more are taken`)
   }
   const since = parsePosition(request.headers['last-event-id'])
-  if (since !== undefined) await restored.seen([since])
+  if (since !== undefined) await recovery.seen([since])
   reply.hijack()
   const { raw } = reply
   // It left while we waited: its end was told already, and nobody would ever take the listener away.

@@ -126,9 +126,12 @@ export class Migrator {
     }
   }
 
-  /** Goes on with everything that is not over (X1). */
-  resume(): void {
-    for (const { number } of this.#options.ledger.active()) this.#drive(number)
+  /** Goes on with everything that is not over (X1), or with what is not over of one mQ ID; what is unsettled waits. */
+  resume(id?: string): void {
+    const { ledger, registry } = this.#options
+    for (const { number, mqId } of ledger.active()) {
+      if ((id === undefined || mqId === id) && registry.unsettled(mqId) === undefined) this.#drive(number)
+    }
   }
 
   /** A report of a client. */

@@ -93,6 +93,9 @@ export interface ClusterAdmin extends MigrationAdmin {
   alterTopicConfigs(name: string, configs: Readonly<Record<string, string>>): Promise<void>
   /** Log end offset of each partition. */
   endOffsets(name: string, partitions: number): Promise<bigint[]>
+  /** The newest value of each key of the registry copy; empty where there is none. */
+  readRegistryCopy(): Promise<Map<string, string>>
+  writeRegistryCopy(values: ReadonlyMap<string, string>): Promise<void>
   close(): Promise<void>
 }
 

@@ -5,7 +5,8 @@
  * F2. Topic names are asked for with automatic creation off: a look never makes what it looks for.
  */
 import { type ClusterAddress, MqError } from '@mq/contract'
-import { Admin, Cluster, type ClusterCredentials, type Deps, securityOf } from '@mq/kafka'
+import { Admin, Cluster, type ClusterCredentials, CompactedTopic, type Deps, securityOf } from '@mq/kafka'
+import { REGISTRY_TOPIC } from '../recovery/registry-copy.ts'
 import type { OpenAdmin, TopicFacts } from './cluster-admin.ts'
 import { CHECK_DEADLINE_MS } from './clusters.ts'
 import { migrationAdmin } from './migration-admin.ts'
@@ -39,6 +40,7 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
   return (address) => {
     const cluster = open(address)
     const admin = new Admin(cluster)
+    const copy = new CompactedTopic(cluster, REGISTRY_TOPIC)
     return {
       ...migrationAdmin(cluster),
       describe: async () => {
@@ -84,6 +86,8 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
         const ends = await admin.listOffsets(name, indexes, 'latest')
         return indexes.map((index) => ends.get(index) ?? 0n)
       },
+      readRegistryCopy: () => copy.read(),
+      writeRegistryCopy: (values) => copy.write(values),
       close: () => cluster.close(),
     }
   }

@@ -18,7 +18,7 @@ import { type IdChange, type Registry, withoutStamp } from '../registry/registry
 import type { TopicFacts } from './cluster-admin.ts'
 import type { Clusters } from './clusters.ts'
 import { clusterChoice, decide, standingOf, tunedOf } from './decide.ts'
-import { deletedBy, dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
+import { dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
 import { chooseCluster, sameInMetrics, topicName } from './placement-rules.ts'
 import { type StartingSettings, startingSettings } from './starting-settings.ts'
 import { alterTopic, awaitLeaders, createTopic, isOurs } from './topic.ts'
@@ -50,15 +50,17 @@ export class Provisioner {
 
   /** What `declare` would do; touches nothing. */
   async plan(id: string, intent: Intent): Promise<PlanEntry> {
+    const unsettled = this.#options.registry.unsettled(id)
+    if (unsettled !== undefined) {
+      return { id, action: 'refuse', changes: [], refusal: { code: unsettled.code, message: unsettled.message } }
+    }
     const record = this.#options.registry.get(id)
     const active = record?.state === 'active' ? record : undefined
     const changes = diffIntents(active?.spec.intent ?? null, intent)
-    const deletes = active === undefined ? [] : deletedBy(active.spec.intent, intent)
     const entry = (action: PlanEntry['action'], refusal: Refusal | null = null): PlanEntry => ({
       id,
       action,
       changes: action === 'unchanged' ? [] : changes,
-      ...(deletes.length === 0 || action !== 'update' ? {} : { deletes }),
       refusal,
     })
     if (active === undefined) {
@@ -163,7 +165,7 @@ export class Provisioner {
   async resume(): Promise<void> {
     const { registry, logger } = this.#options
     for (const record of registry.all()) {
-      if (record.pending === null) continue
+      if (record.pending === null || registry.unsettled(record.id) !== undefined) continue
       try {
         await this.#locks.run(record.id, () => this.#finish(record.id))
         logger.info({ mqId: record.id, change: record.pending.kind }, 'finished a pending change')
@@ -225,6 +227,8 @@ export class Provisioner {
 
   /** Carries the pending change of an mQ ID to its end, if there is one. The caller holds the lock. */
   async #finish(id: string): Promise<void> {
+    const unsettled = this.#options.registry.unsettled(id)
+    if (unsettled !== undefined) throw unsettled
     const record = this.#options.registry.get(id)
     switch (record?.pending?.kind) {
       case 'create':

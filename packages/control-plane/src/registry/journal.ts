@@ -18,6 +18,7 @@ export type EntryKind =
   | 'change'
   | 'delete'
   | 'new-incarnation'
+  | 'settled'
   | 'migrate'
   | 'migration-prepared'
   | 'migration-sealing'

@@ -6,6 +6,7 @@
  * R3. Every published binding has a revision of its own, also when one change touches many: a stream that breaks
  *     between two of them resumes without a gap.
  * R4. A binding that does not match the contract is never published.
+ * R5. While an mQ ID is unsettled (recovery/recovery.ts) it has no binding and gets no revision.
  */
 import { type ClusterAddress as Address, Binding, type ClusterEconomics, MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
@@ -38,6 +39,7 @@ export class Registry {
   readonly #bindings = new Map<string, Binding>()
   readonly #writes = new Mutex()
   readonly #onBinding: (binding: Binding) => void
+  #unsettled: (id: string) => MqError | undefined = () => undefined
 
   private constructor(store: Store, deps: Deps, onBinding: (binding: Binding) => void) {
     this.#store = store
@@ -82,8 +84,19 @@ export class Registry {
       .map((record) => record.id)
   }
 
-  /** The binding of an mQ ID that is or was active. */
+  /** @param ask why nothing may be said of an mQ ID or done with it (R5) */
+  holdBack(ask: (id: string) => MqError | undefined): void {
+    this.#unsettled = ask
+  }
+
+  /** Why the mQ ID is unsettled; undefined where it is not (R5). */
+  unsettled(id: string): MqError | undefined {
+    return this.#unsettled(id)
+  }
+
+  /** The binding of an mQ ID that is or was active; none while it is unsettled (R5). */
   binding(id: string): Binding | undefined {
+    if (this.#unsettled(id) !== undefined) return undefined
     const cached = this.#bindings.get(id)
     if (cached !== undefined) return cached
     const record = this.#ids.get(id)
@@ -110,6 +123,8 @@ export class Registry {
   /** Writes a record with a new revision and its decision, and publishes its binding. */
   async publish(change: IdChange, decision: NewEntry, alsoWrite: AlsoWrite = nothingElse): Promise<IdRecord> {
     return this.#writes.run(async () => {
+      const unsettled = this.#unsettled(change.id)
+      if (unsettled !== undefined) throw unsettled
       const now = this.#deps.clock.nowMs()
       const record = { ...change, revision: this.#store.revision + 1, updatedAtMs: now } as IdRecord
       const binding = this.#bind(record)
@@ -230,20 +245,52 @@ export class Registry {
     })
   }
 
-  /** A new incarnation above `seen`: every binding is published again under it. */
+  /** A new incarnation above `seen`; nothing is published until mQ IDs are settled. */
   async renew(seen: number, why: string): Promise<number> {
     return this.#writes.run(async () => {
       const before = this.#store.incarnation
-      const incarnation = await this.#store.renew(seen)
+      const after = await this.#store.renew(seen)
       this.#bindings.clear()
-      await this.#republish(
-        () => true,
-        async () => {},
-        { kind: 'new-incarnation', subject: 'store', actor: 'mq', why, before, after: incarnation },
-        () => {},
-        this.#clusters,
+      const entry = { kind: 'new-incarnation', subject: 'store', actor: 'mq', why, before, after } as const
+      await this.#store.write('starting a new incarnation', (tx) =>
+        appendEntry(tx, entry, this.#deps.clock.nowMs(), this.#store.revision),
       )
-      return incarnation
+      return after
+    })
+  }
+
+  /**
+   * Writes what was found out about mQ IDs after a restore, each under a new revision, in one transaction (R3).
+   * @param beforePublish called once the rows are through and before clients hear of them
+   */
+  async settle(
+    changes: readonly { readonly record: IdChange; readonly entry: NewEntry; readonly alsoWrite: AlsoWrite }[],
+    beforePublish: () => void,
+  ): Promise<void> {
+    if (changes.length === 0) return
+    await this.#writes.run(async () => {
+      const now = this.#deps.clock.nowMs()
+      let revision = this.#store.revision
+      const written = changes.map((change) => {
+        revision++
+        const record = { ...change.record, revision, updatedAtMs: now } as IdRecord
+        return { ...change, record, binding: this.#bind(record) }
+      })
+      await this.#store.write('settling', async (tx) => {
+        for (const { record, entry, alsoWrite } of written) {
+          await this.#store.raiseRevision(tx, record.revision)
+          await saveId(tx, record)
+          await appendEntry(tx, entry, now, record.revision)
+          await alsoWrite(tx, record.revision)
+        }
+      })
+      this.#store.took(revision)
+      for (const { record, binding } of written) {
+        this.#ids.set(record.id, record)
+        this.#bindings.set(record.id, binding)
+      }
+      beforePublish()
+      for (const { binding } of written) this.#onBinding(binding)
     })
   }
 
@@ -259,7 +306,7 @@ export class Registry {
     let revision = this.#store.revision
     const changed: { record: IdRecord; binding: Binding }[] = []
     for (const record of this.all()) {
-      if (record.state === 'absent' || !touches(record)) continue
+      if (record.state === 'absent' || this.#unsettled(record.id) !== undefined || !touches(record)) continue
       revision++
       const next = { ...record, revision, updatedAtMs: now }
       changed.push({ record: next, binding: this.#bind(next, clusters) })

@@ -7,6 +7,7 @@
  *     yesterday would otherwise hand out revisions that clients have already seen with another content.
  * S3. The revision is one rising sequence for the whole store.
  * S4. A write happens whole or not at all.
+ * S5. That a store was restored is remembered until `recovered`, also over restarts.
  */
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -38,6 +39,8 @@ export class Store {
   #incarnation = 0
   #revision = 0
   #run = ''
+  #plane = ''
+  #recoveringFrom: number | undefined
   #lastFailure: MqError | undefined
 
   private constructor(dataDir: string, database: DatabaseSync, lock: FolderLock, deps: Deps) {
@@ -78,6 +81,19 @@ export class Store {
     return this.#revision
   }
 
+  /** Names this control plane for as long as its store and the copies of it live. */
+  get plane(): string {
+    return this.#plane
+  }
+
+  /**
+   * The incarnation that the rows of a restored store belong to, until everything in it is settled; undefined for a store
+   * that nobody restored (S5).
+   */
+  get recoveringFrom(): number | undefined {
+    return this.#recoveringFrom
+  }
+
   /** Why the last write failed, or undefined when it did not. */
   get lastFailure(): MqError | undefined {
     return this.#lastFailure
@@ -106,25 +122,47 @@ export class Store {
    */
   async nextRevision(tx: Transaction<Tables>): Promise<number> {
     const revision = this.#revision + 1
+    await this.raiseRevision(tx, revision)
+    return revision
+  }
+
+  /** Writes a revision that the caller counted itself, inside `tx`; call `took` once the transaction is through. */
+  async raiseRevision(tx: Transaction<Tables>, revision: number): Promise<void> {
     await tx
       .updateTable('meta')
       .set({ value: String(revision) })
       .where('key', '=', 'revision')
       .execute()
-    return revision
   }
 
   took(revision: number): void {
     if (revision > this.#revision) this.#revision = revision
   }
 
-  /** A life above `seen`, for a store that clients know a later state of (S2). Returns the new incarnation. */
+  /** A life above `seen`, for a store that clients know a later state of (S2, S5). Returns the new incarnation. */
   async renew(seen: number): Promise<number> {
     const next = this.#above(Math.max(seen, this.#incarnation))
-    await this.write('starting a new incarnation', (tx) => setMeta(tx, 'incarnation', String(next)))
+    const from = this.#recoveringFrom ?? this.#incarnation
+    await this.write('starting a new incarnation', async (tx) => {
+      await setMeta(tx, 'incarnation', String(next))
+      await setMeta(tx, 'recovering_from', String(from))
+    })
     this.#incarnation = next
+    this.#recoveringFrom = from
     this.#writeMark()
     return next
+  }
+
+  /** Everything in a restored store is settled (S5). */
+  async recovered(): Promise<void> {
+    await this.write('ending the recovery', (tx) =>
+      tx
+        .deleteFrom('meta')
+        .where('key', '=', 'recovering_from')
+        .execute()
+        .then(() => undefined),
+    )
+    this.#recoveringFrom = undefined
   }
 
   /** Whether the store takes writes now: tries one. */
@@ -163,14 +201,23 @@ export class Store {
     this.#revision = Number(meta.get('revision') ?? 0)
     const sameLife = known > 0 && mark !== undefined && mark.run === meta.get('run') && mark.revision <= this.#revision
     this.#incarnation = sameLife ? known : this.#above(Math.max(known, mark?.incarnation ?? 0))
-    this.#run = `${this.#deps.clock.nowMs().toString(36)}-${Math.floor(this.#deps.random() * 2 ** 48).toString(36)}`
+    this.#run = this.#newName()
+    this.#plane = meta.get('plane') ?? this.#newName()
+    const from = meta.get('recovering_from') ?? (sameLife || known === 0 ? undefined : String(known))
+    this.#recoveringFrom = from === undefined ? undefined : Number(from)
     await this.write('starting', async (tx) => {
       await setMeta(tx, 'incarnation', String(this.#incarnation))
       await setMeta(tx, 'revision', String(this.#revision))
       // The mark follows: a crash between the two reads as a restored store and costs one new incarnation, no more.
       await setMeta(tx, 'run', this.#run)
+      await setMeta(tx, 'plane', this.#plane)
+      if (from !== undefined) await setMeta(tx, 'recovering_from', from)
     })
     this.#writeMark()
+  }
+
+  #newName(): string {
+    return `${this.#deps.clock.nowMs().toString(36)}-${Math.floor(this.#deps.random() * 2 ** 48).toString(36)}`
   }
 
   /** Seconds since 1970 rise across folders and machines without anyone remembering the last one. */

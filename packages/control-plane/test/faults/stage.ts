@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -42,7 +42,8 @@ const TIMES = {
 
 export class Stage {
   readonly clusters: Readonly<Record<Side, LocalCluster>>
-  readonly plane: Assembled
+  plane: Assembled
+  readonly #startPlane: () => Promise<Assembled>
   readonly #direct: Readonly<Record<Side, Cluster>>
   readonly #proxies: TcpProxy[] = []
   readonly #holds: (() => void)[] = []
@@ -54,12 +55,14 @@ export class Stage {
   private constructor(
     clusters: Readonly<Record<Side, LocalCluster>>,
     plane: Assembled,
+    startPlane: () => Promise<Assembled>,
     direct: Readonly<Record<Side, Cluster>>,
     hooks: Map<string, Hook>,
     folder: string,
   ) {
     this.clusters = clusters
     this.plane = plane
+    this.#startPlane = startPlane
     this.#direct = direct
     this.#hooks = hooks
     this.#folder = folder
@@ -81,20 +84,22 @@ export class Stage {
     ])
     const inside = { a: await internalAddresses(a), b: await internalAddresses(b) }
     const hooks = new Map<string, Hook>()
-    const plane = await assemble({
-      port: 0,
-      dataDir: join(folder, 'plane'),
-      logger: silentLogger,
-      clusters: [a, b].map(({ name, bootstrap }) => ({ name, bootstrap, securityProtocol: 'plaintext' as const })),
-      openAdmin: (address) =>
-        hooked(kafkaAdminOpener({}, systemDeps)({ ...address, bootstrap: inside[address.name as Side] }), hooks),
-      migrationTimes: { ...TIMES, ...times },
-    })
+    const startPlane = () =>
+      assemble({
+        port: 0,
+        dataDir: join(folder, 'plane'),
+        logger: silentLogger,
+        clusters: [a, b].map(({ name, bootstrap }) => ({ name, bootstrap, securityProtocol: 'plaintext' as const })),
+        openAdmin: (address) =>
+          hooked(kafkaAdminOpener({}, systemDeps)({ ...address, bootstrap: inside[address.name as Side] }), hooks),
+        migrationTimes: { ...TIMES, ...times },
+      })
+    const plane = await startPlane()
     const direct = {
       a: new Cluster({ name: 'a', clientId: 'stage', bootstrap: inside.a }),
       b: new Cluster({ name: 'b', clientId: 'stage', bootstrap: inside.b }),
     }
-    const stage = new Stage({ a, b }, plane, direct, hooks, folder)
+    const stage = new Stage({ a, b }, plane, startPlane, direct, hooks, folder)
     await plane.app.listen({ host: '127.0.0.1', port: 0 })
     const address = plane.app.server.address()
     assert.ok(typeof address === 'object' && address !== null)
@@ -113,6 +118,23 @@ export class Stage {
     await proxy.accept()
     this.#proxies.push(proxy)
     return { url: `http://127.0.0.1:${proxy.port}`, proxy }
+  }
+
+  /** A consistent copy of the store of the running control plane. */
+  backUp(): string {
+    const file = join(this.#folder, 'backup.sqlite')
+    this.plane.store.sqlite.exec(`VACUUM INTO '${file}'`)
+    return file
+  }
+
+  /** Ends the control plane, puts a backup in the place of its store, and starts it again at the same address. */
+  async restore(backup: string): Promise<void> {
+    await this.plane.close()
+    const store = join(this.plane.store.dataDir, 'control-plane.sqlite')
+    await Promise.all(['', '-wal', '-shm'].map((suffix) => rm(store + suffix, { force: true })))
+    await copyFile(backup, store)
+    this.plane = await this.#startPlane()
+    await this.plane.app.listen({ host: '127.0.0.1', port: this.#planePort })
   }
 
   admin(side: Side): Admin {
