@@ -69,7 +69,7 @@ test('every command has a help with an example, and the help of all names every 
   ]) {
     assert.ok(names.includes(name), name)
     const subcommands =
-      name === 'cluster' ? ['list', 'add', 'remove'] : name === 'context' ? ['list', 'use', 'set', 'remove'] : []
+      name === 'cluster' ? ['list', 'add', 'set', 'remove'] : name === 'context' ? ['list', 'use', 'set', 'remove'] : []
     for (const words of subcommands.length === 0 ? [[name]] : subcommands.map((sub) => [name, sub])) {
       const help = await run([...words, '--help'])
       assert.equal(help.code, 0, words.join(' '))

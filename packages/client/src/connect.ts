@@ -68,7 +68,9 @@ export async function connect(options: ConnectOptions): Promise<Mq> {
     options.cacheDir === null
       ? undefined
       : new BindingCache({ dir: options.cacheDir ?? defaultCacheDir(), url, app, logger })
+  const clusters = new ClusterPool({ clientId: app, credentials: options.credentials ?? {}, deps, logger })
   const store = new BindingStore(logger, (binding, origin) => {
+    clusters.follow(binding)
     if (origin !== 'cache') void cache?.save(binding)
   })
   const client = new ControlPlaneClient({
@@ -90,7 +92,7 @@ export async function connect(options: ConnectOptions): Promise<Mq> {
     logger,
     sendDeadlineMs,
     source: new BindingSource({ client, store, cache, deps, logger }),
-    clusters: new ClusterPool({ clientId: app, credentials: options.credentials ?? {}, deps, logger }),
+    clusters,
     budget: new MemoryBudget(maxBufferBytes),
     telemetry: new Telemetry({
       app,

@@ -7,6 +7,7 @@
  * P4. After `close()` nothing is opened, and an attempt that was under way is ended when it comes through.
  * P5. A connection whose login session ends is replaced before that (renewal.ts): a shared one only if it was used, one of the
  *     caller's own always, and the caller is told.
+ * P6. A pool that is left (`leave`) opens nothing more, and each of its connections ends when nothing is under way on it.
  */
 import { MqError } from '@mq/contract'
 import { backoffMs, sleep } from './backoff.ts'
@@ -90,9 +91,22 @@ export class ConnectionPool {
     return connection
   }
 
-  close(): void {
-    if (this.#closed.signal.aborted) return
+  /** P6. @param onEnded called when its last connection ended */
+  leave(onEnded: () => void): void {
     this.#closed.abort(this.#closedError())
+    this.#slots.clear()
+    const ended = (): void => {
+      if (this.#open.size === 0) onEnded()
+    }
+    for (const connection of this.#open) {
+      connection.once('close', ended)
+      connection.retire()
+    }
+    ended()
+  }
+
+  close(): void {
+    if (!this.#closed.signal.aborted) this.#closed.abort(this.#closedError())
     for (const connection of this.#open) dropConnection(connection)
     this.#slots.clear()
     this.#open.clear()
@@ -100,11 +114,9 @@ export class ConnectionPool {
 
   async #openOne(address: BrokerAddress, purpose: Purpose): Promise<SessionConnection> {
     this.#refuseWhenClosed()
-    const connection = await openBrokerConnection(address, purpose, this.#options, this.#deps)
-    if (this.#closed.signal.aborted) {
-      dropConnection(connection)
-      throw this.#closedError()
-    }
+    const opening = openBrokerConnection(address, purpose, this.#options, this.#deps)
+    // Nobody waits for a peer that does not answer once the pool is closed (P4).
+    const connection = await unlessAborted(opening, this.#closed.signal, dropConnection)
     this.#open.add(connection)
     connection.once('close', () => this.#open.delete(connection))
     return connection
@@ -179,4 +191,20 @@ export class ConnectionPool {
 
 function keyOf(address: BrokerAddress, purpose: Purpose): string {
   return `${purpose} ${addressText(address)}`
+}
+
+/** Rejects as soon as the signal fires; what comes through later is handed to `late`. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, late: (result: T) => void): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => {
+    work.then(late, () => {})
+    reject(signal.reason)
+  }
+  if (signal.aborted) onAbort()
+  else signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, work])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }

@@ -117,6 +117,9 @@ class ConnectionLink implements FetchLink {
 
   async fetch(request: FetchRequest): Promise<FetchResponse> {
     const connection = this.#connection
+    if (!connection.isConnected()) {
+      throw new MqError('MQ_KAFKA_UNREACHABLE', 'the connection of the fetch has ended; the next try opens another')
+    }
     const isNameless = request.topics.some(({ id }) => id === NO_ID || id === '')
     const version = await (isNameless ? requests.fetchByName : requests.fetch).choose(connection)
     const response = await sendFetch(connection, version, request)

@@ -35,6 +35,8 @@ export interface Broker extends BrokerAddress {
   readonly rack: string | null
 }
 
+export type MetadataAnswer = metadataV12.MetadataResponse
+
 /** Asks a broker; the answer may come wrapped in an error that still holds it (M3). */
 export async function requestMetadata(
   connection: Connection,
@@ -121,10 +123,15 @@ export class MetadataCache {
     }
   }
 
-  #learn(response: metadataV12.MetadataResponse): ReadonlyMap<string, TopicMetadata> {
+  /** Where brokers are, from an answer that was asked for elsewhere. */
+  learnBrokers(response: MetadataAnswer): void {
     this.#clusterId = response.clusterId ?? null
     this.#controllerId = response.controllerId
     this.#brokers = new Map(response.brokers.map((broker) => [broker.nodeId, { ...broker, rack: broker.rack ?? null }]))
+  }
+
+  #learn(response: MetadataAnswer): ReadonlyMap<string, TopicMetadata> {
+    this.learnBrokers(response)
     const found = new Map<string, TopicMetadata>()
     for (const topic of response.topics) {
       if (typeof topic.name !== 'string') continue

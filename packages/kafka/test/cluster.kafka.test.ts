@@ -153,7 +153,7 @@ describe('a cluster of one broker behind a fault proxy', { timeout: 90_000 }, ()
     await admin.topicConfigs('known')
   })
 
-  it('asks the next broker when the first takes the question and stays silent, and remembers it (L2, L5)', async (t) => {
+  it('asks the next broker when the first takes the question and stays silent, and remembers it (W1, W2)', async (t) => {
     const silent = createServer((socket) => {
       socket.on('error', () => {})
       t.after(() => socket.destroy())

@@ -42,6 +42,8 @@ export interface FakeBrokerOptions {
   readonly ignoresValidateOnly?: boolean
   /** Error code for the n-th InitProducerId, counted from 0; 0 or nothing to succeed. */
   readonly onInitProducerId?: (index: number) => number | undefined
+  /** Kafka's own id of its cluster, `fake` when left out. */
+  readonly clusterId?: string
   /** Throttle time of the n-th produce answer, counted from 0 (F6). */
   readonly onThrottle?: (index: number) => number
 }
@@ -266,7 +268,7 @@ export class FakeBroker {
     writer.compactArray([NODE_ID], (nodeId) => {
       writer.int32(nodeId).compactString('127.0.0.1').int32(this.#port).compactString(null).tags()
     })
-    writer.compactString('fake').int32(NODE_ID)
+    writer.compactString(this.#options.clusterId ?? 'fake').int32(NODE_ID)
     writer.compactArray(wanted, (name) => {
       const partitions = this.#topics.get(name ?? '') ?? 0
       writer.int16(partitions === 0 ? 3 : 0).compactString(name)

@@ -23,10 +23,16 @@ interface AddFlags extends ClusterFlags, PriceFlags {
   readonly sasl?: string
 }
 
+interface SetFlags extends ClusterFlags {
+  readonly bootstrap?: readonly string[]
+  readonly security?: string
+  readonly sasl?: string
+}
+
 export function clusterCommand(program: Command, io: Io): void {
   const cluster = program
     .command('cluster')
-    .summary('list, add and remove Kafka clusters')
+    .summary('list, add, change and remove Kafka clusters')
     .description('The Kafka clusters mQ may place on.')
   withExamples(
     withTarget(withOutput(cluster.command('list').alias('ls').description('Lists the clusters and how they are.'))),
@@ -38,7 +44,7 @@ export function clusterCommand(program: Command, io: Io): void {
   const add = cluster
     .command('add')
     .description(
-      'Registers a cluster, or changes its addresses. Secrets stay with the control plane and the clients; they are not given here.',
+      'Registers a cluster, or replaces its addresses and its security by what is given here. Secrets stay with the control plane and the clients; they are not given here.',
     )
     .argument('<name>', 'a name for it')
     .requiredOption('--bootstrap <addresses>', 'host:port, several with commas', addressList)
@@ -53,6 +59,19 @@ export function clusterCommand(program: Command, io: Io): void {
       'with what it costs by',
     ],
   ]).action((name: string, flags: AddFlags) => addCluster(io, name, flags))
+  const set = cluster
+    .command('set')
+    .description(
+      'Changes how a registered cluster is reached; what is not named stays. Running clients follow without a restart, once a broker answers at the new addresses. The new addresses of a cluster in use must lead to the same Kafka cluster.',
+    )
+    .argument('<name>', 'its name')
+    .option('--bootstrap <addresses>', 'host:port, several with commas', addressList)
+    .addOption(new Option('--security <protocol>', 'how to connect').choices(SecurityProtocol.options))
+    .addOption(new Option('--sasl <mechanism>', 'how to sign in').choices(SaslMechanism.options))
+  withExamples(withTarget(withOutput(set)), [
+    ['mq cluster set east --bootstrap kafka7:9092,kafka8:9092', 'its brokers have moved'],
+    ['mq cluster set east --bootstrap kafka7:9093 --security sasl-tls --sasl SCRAM-SHA-512', 'another listener of it'],
+  ]).action((name: string, flags: SetFlags) => setCluster(io, name, flags))
   const remove = cluster
     .command('remove')
     .alias('rm')
@@ -71,8 +90,31 @@ export function clusterCommand(program: Command, io: Io): void {
 }
 
 async function addCluster(io: Io, name: string, flags: AddFlags): Promise<void> {
+  const address = checkedAddress(checkName('cluster', name), flags)
+  await putCluster(io, address, flags, economicsOf(name, flags))
+}
+
+async function setCluster(io: Io, name: string, flags: SetFlags): Promise<void> {
+  const { bootstrap, security, sasl } = flags
+  if (bootstrap === undefined && security === undefined && sasl === undefined) {
+    throw new MqError('MQ_OPTION_INVALID', `Nothing is to change: give --bootstrap, --security or --sasl`)
+  }
+  const { clusters } = await apiFor(io, flags).call('listClusters', {}, { signal: io.interrupt })
+  const known = clusters.find((cluster) => cluster.name === checkName('cluster', name))
+  if (known === undefined) throw new MqError('MQ_CLUSTER_UNKNOWN', `no cluster '${name}' is registered`)
+  const protocol = security ?? known.securityProtocol
+  const mechanism = sasl ?? (protocol.startsWith('sasl') ? known.saslMechanism : undefined)
+  const address = checkedAddress(name, {
+    bootstrap: bootstrap ?? known.bootstrap,
+    security: protocol,
+    ...(mechanism === undefined ? {} : { sasl: mechanism }),
+  })
+  await putCluster(io, address, flags, undefined)
+}
+
+function checkedAddress(name: string, flags: Pick<AddFlags, 'bootstrap' | 'security' | 'sasl'>): ClusterAddress {
   const address = ClusterAddress.safeParse({
-    name: checkName('cluster', name),
+    name,
     bootstrap: flags.bootstrap,
     securityProtocol: flags.security,
     ...(flags.sasl === undefined ? {} : { saslMechanism: flags.sasl }),
@@ -83,8 +125,15 @@ async function addCluster(io: Io, name: string, flags: AddFlags): Promise<void> 
       `Cluster ${name} is not described well: ${describeIssues(address.error).join('; ')}`,
     )
   }
-  const { name: _, ...body } = address.data
-  const economics = economicsOf(name, flags)
+  return address.data
+}
+
+async function putCluster(
+  io: Io,
+  { name, ...body }: ClusterAddress,
+  flags: ClusterFlags,
+  economics: ClusterEconomics | undefined,
+): Promise<void> {
   const view = await apiFor(io, flags).call(
     'putCluster',
     { params: { name }, body: { ...body, ...(economics === undefined ? {} : { economics }) } },

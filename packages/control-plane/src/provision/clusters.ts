@@ -50,6 +50,8 @@ export interface ClustersOptions {
 export class Clusters {
   readonly #options: ClustersOptions
   readonly #entries = new Map<string, Entry>()
+  /** Of addresses that are not registered any more. */
+  readonly #leaving = new Set<ClusterAdmin>()
   #stop: (() => Promise<void>) | undefined
   #closed = false
 
@@ -205,7 +207,8 @@ export class Clusters {
     this.#closed = true
     const entries = [...this.#entries.values()]
     this.#entries.clear()
-    await Promise.all(entries.map((entry) => entry.admin.close().catch(() => undefined)))
+    const admins = [...entries.map(({ admin }) => admin), ...this.#leaving]
+    await Promise.all(admins.map((admin) => admin.close().catch(() => undefined)))
     await this.#stop?.()
   }
 
@@ -219,7 +222,7 @@ export class Clusters {
     if (this.#closed) throw new MqError('MQ_CLOSED', 'the control plane is closing')
     const known = this.#entries.get(name)
     if (known !== undefined && known.address === record.address) return known
-    if (known !== undefined) void known.admin.close().catch(() => undefined)
+    if (known !== undefined) this.#closeLater(known.admin)
     const entry: Entry = {
       address: record.address,
       admin: this.#options.openAdmin(record.address),
@@ -228,6 +231,17 @@ export class Clusters {
     }
     this.#entries.set(name, entry)
     return entry
+  }
+
+  /** Other addresses were registered: what is under way at the old ones has its time to end. */
+  #closeLater(admin: ClusterAdmin): void {
+    this.#leaving.add(admin)
+    this.#options.deps.timers
+      .setTimeout(() => {
+        this.#leaving.delete(admin)
+        void admin.close().catch(() => undefined)
+      }, ADMIN_DEADLINE_MS)
+      .unref()
   }
 
   async #ask(name: string, entry: Entry): Promise<Health> {

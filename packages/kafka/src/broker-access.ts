@@ -1,0 +1,250 @@
+/**
+ * How the brokers of one cluster are reached: addresses, security, connections; and how that changes while it is used.
+ *
+ * W1. Any broker will do for a question about the cluster: known brokers and the bootstrap addresses are tried, in an order drawn by
+ *     chance, connected ones first and those that failed last time last; only when all failed is the cluster unreachable.
+ * W2. A broker that takes such a question and stays silent for as long as a connection may take loses the connection, and the next
+ *     one is asked: a stopped process still takes bytes.
+ * W3. New addresses or another security (`change`) take over with the first broker that answers there and names the same Kafka
+ *     cluster. Until then everything goes on over the old ones; what is under way there comes to its end.
+ * W4. A broker that names another Kafka cluster than the one known is no broker of this one, whatever address led to it: producer
+ *     ids, positions and leaders mean nothing there.
+ */
+import { MqError } from '@mq/contract'
+import type { Connection } from '@platformatic/kafka'
+import { backoffMs, sleep, within } from './backoff.ts'
+import { addressText, type BrokerAddress, failureOf, type Purpose } from './broker-connection.ts'
+import { ConnectionPool } from './connection-pool.ts'
+import type { Deps } from './deps.ts'
+import { kafkaCodeOf, toMqError } from './kafka-errors.ts'
+import { type MetadataAnswer, requestMetadata } from './metadata-cache.ts'
+import { checkSecurity, type Security } from './security.ts'
+
+const TRY_AGAIN = { baseMs: 50, maxMs: 2_000 }
+
+/** Where a cluster is reached, and how. */
+export interface AccessSettings {
+  /** `host:port` of some brokers; the rest is learnt from them. */
+  readonly bootstrap: readonly string[]
+  readonly security: Security
+}
+
+export interface BrokerAccessOptions {
+  readonly cluster: string
+  readonly clientId: string
+  readonly connectTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly maxResponseBytes: number
+  readonly deps: Deps
+  /** The brokers as last heard. */
+  brokers(): readonly BrokerAddress[]
+  /** Kafka's own id of the cluster, once known. */
+  clusterId(): string | null
+  /** New addresses took over, with this answer (W3). */
+  onMoved(answer: MetadataAnswer): void
+  /** New addresses do not answer yet; they are tried on. */
+  onTrouble(error: MqError): void
+}
+
+/** One set of addresses with the connections that were opened by it. */
+interface Way {
+  readonly bootstrap: readonly BrokerAddress[]
+  readonly pool: ConnectionPool
+}
+
+export class BrokerAccess {
+  readonly #options: BrokerAccessOptions
+  #way: Way
+  /** Nobody has answered there so far (W3). */
+  #next: Way | undefined
+  #leadsElsewhere = false
+  /** Of ways that were left. */
+  readonly #left = new Set<ConnectionPool>()
+
+  constructor(settings: AccessSettings, options: BrokerAccessOptions) {
+    this.#options = options
+    this.#way = this.#wayOf(settings)
+  }
+
+  /** Whether the addresses last given lead to another Kafka cluster (W4). */
+  get leadsElsewhere(): boolean {
+    return this.#leadsElsewhere
+  }
+
+  /** Does it once more when the addresses changed meanwhile: a failure may come from that, and an answer is of the past. */
+  async use<T>(work: (pool: ConnectionPool) => Promise<T>): Promise<T> {
+    return await this.#onWay(({ pool }) => work(pool))
+  }
+
+  /** The shared connection to any broker that answers (W1). */
+  async any(purpose: Purpose): Promise<Connection> {
+    return await this.#onWay((way) => this.#firstOf(way, purpose, (address) => way.pool.get(address, purpose)))
+  }
+
+  /** Asks one broker after the other until one answers (W1, W2). */
+  async ask<T>(what: string, ask: (connection: Connection) => Promise<T>): Promise<T> {
+    return await this.#onWay((way) => this.#askOn(way, what, this.#candidates(way), ask))
+  }
+
+  /** Other addresses or another security of this same cluster, from now on (W3). */
+  change(settings: AccessSettings): void {
+    const next = this.#wayOf(settings)
+    this.#next?.pool.close()
+    this.#next = next
+    this.#leadsElsewhere = false
+    void this.#moveTo(next)
+  }
+
+  close(): void {
+    const next = this.#next
+    this.#next = undefined
+    next?.pool.close()
+    this.#way.pool.close()
+    for (const pool of this.#left) pool.close()
+  }
+
+  async #moveTo(next: Way): Promise<void> {
+    const { deps, cluster, onMoved, onTrouble } = this.#options
+    const ask = async (connection: Connection): Promise<MetadataAnswer> => {
+      const answer = await requestMetadata(connection, [])
+      if (this.#next === next) this.#leadsElsewhere = this.#isForeign(answer.clusterId)
+      return answer
+    }
+    for (let failures = 1; this.#next === next; failures += 1) {
+      try {
+        const answer = await this.#askOn(next, 'ask for metadata', next.bootstrap, ask)
+        if (this.#next !== next) return
+        const former = this.#way
+        this.#way = next
+        this.#next = undefined
+        onMoved(answer)
+        this.#left.add(former.pool)
+        former.pool.leave(() => this.#left.delete(former.pool))
+      } catch (error) {
+        if (this.#next !== next) return
+        onTrouble(toMqError(error, `reach cluster ${cluster} at its new addresses`))
+        await sleep(deps, backoffMs(failures, deps.random, TRY_AGAIN))
+      }
+    }
+  }
+
+  #wayOf({ bootstrap, security }: AccessSettings): Way {
+    const { cluster, clientId, connectTimeoutMs, requestTimeoutMs, maxResponseBytes, deps } = this.#options
+    checkSecurity(security, cluster)
+    if (bootstrap.length === 0) throw new MqError('MQ_OPTION_INVALID', `Cluster ${cluster} has no bootstrap address`)
+    const limits = { connectTimeoutMs, requestTimeoutMs, maxResponseBytes }
+    return {
+      bootstrap: bootstrap.map((text) => parseAddress(text, cluster)),
+      pool: new ConnectionPool({ cluster, clientId, security, ...limits }, deps),
+    }
+  }
+
+  async #onWay<T>(work: (way: Way) => Promise<T>): Promise<T> {
+    for (;;) {
+      const way = this.#way
+      try {
+        const result = await work(way)
+        if (way === this.#way) return result
+      } catch (error) {
+        if (way === this.#way) throw error
+      }
+    }
+  }
+
+  async #firstOf<T>(
+    way: Way,
+    purpose: Purpose,
+    use: (address: BrokerAddress) => Promise<T>,
+    candidates: readonly BrokerAddress[] = this.#candidates(way),
+  ): Promise<T> {
+    const { cluster } = this.#options
+    const problems: MqError[] = []
+    for (const address of this.#inTurn(way, candidates, purpose)) {
+      try {
+        return await use(address)
+      } catch (error) {
+        const problem = toMqError(error, `connect to ${addressText(address)}`)
+        if (problem.code === 'MQ_CLOSED') throw problem
+        problems.push(problem)
+      }
+    }
+    // Credentials or certificates that one broker refuses are a better answer than the silence of another.
+    const telling =
+      problems.find((problem) => !problem.retryable) ??
+      problems.find((problem) => problem.code !== 'MQ_KAFKA_UNREACHABLE')
+    if (telling !== undefined) throw telling
+    throw new MqError(
+      'MQ_KAFKA_UNREACHABLE',
+      `no broker of cluster ${cluster} answers: ${problems.map((problem) => problem.message).join('; ')}`,
+      { cause: problems[0] },
+    )
+  }
+
+  async #askOn<T>(
+    way: Way,
+    what: string,
+    candidates: readonly BrokerAddress[],
+    ask: (connection: Connection) => Promise<T>,
+  ): Promise<T> {
+    const { cluster, connectTimeoutMs, requestTimeoutMs, deps } = this.#options
+    const context = `${what} of cluster ${cluster}`
+    const answerMs = Math.min(connectTimeoutMs, requestTimeoutMs)
+    const use = async (address: BrokerAddress): Promise<T> => {
+      const connection = await way.pool.get(address, 'admin')
+      const late = (): MqError =>
+        new MqError('MQ_KAFKA_TIMEOUT', `${context}: no answer of ${addressText(address)} within ${answerMs} ms`)
+      try {
+        const answer = await within(deps, answerMs, late, ask(connection))
+        this.#refuseForeign(address, answer)
+        return answer
+      } catch (error) {
+        const problem = toMqError(error, context)
+        if (kafkaCodeOf(problem) !== undefined) throw problem
+        // Why a connection ended says more than that it did.
+        const failure = problem.code === 'MQ_KAFKA_UNREACHABLE' ? failureOf(connection) : undefined
+        way.pool.giveUp(address, 'admin', connection)
+        throw failure === undefined ? problem : toMqError(failure, context)
+      }
+    }
+    return await this.#firstOf(way, 'admin', use, candidates)
+  }
+
+  /** W4 */
+  #refuseForeign(address: BrokerAddress, answer: unknown): void {
+    const { clusterId } = answer as { readonly clusterId?: unknown }
+    if (!this.#isForeign(clusterId)) return
+    const { cluster } = this.#options
+    const known = this.#options.clusterId()
+    const what = `${addressText(address)} belongs to Kafka cluster ${String(clusterId)}, and cluster ${cluster} is ${known}`
+    throw new MqError('MQ_KAFKA_UNREACHABLE', what)
+  }
+
+  #isForeign(clusterId: unknown): boolean {
+    const known = this.#options.clusterId()
+    return known !== null && typeof clusterId === 'string' && clusterId !== known
+  }
+
+  #candidates(way: Way): readonly BrokerAddress[] {
+    return [...this.#options.brokers(), ...way.bootstrap]
+  }
+
+  /** W1 */
+  #inTurn({ pool }: Way, candidates: readonly BrokerAddress[], purpose: Purpose): BrokerAddress[] {
+    const all = new Map(candidates.map((address) => [addressText(address), address]))
+    const rankOf = (address: BrokerAddress): number => {
+      if (pool.isOpen(address, purpose)) return -1
+      return this.#options.deps.random() + (pool.hasFailed(address, purpose) ? 1 : 0)
+    }
+    const drawn = [...all.values()].map((address) => ({ address, rank: rankOf(address) }))
+    return drawn.toSorted((a, b) => a.rank - b.rank).map(({ address }) => address)
+  }
+}
+
+function parseAddress(text: string, cluster: string): BrokerAddress {
+  const match = /^(?:\[([^\]]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[3])
+  if (match === null || port < 1 || port > 65_535) {
+    throw new MqError('MQ_OPTION_INVALID', `'${text}' is not an address of cluster ${cluster}: write host:port`)
+  }
+  return { host: match[1] ?? match[2]!, port }
+}
