@@ -19,14 +19,17 @@ import { classArchiveFlags } from './class-archive.ts'
 import { type BrokerSeat, clusterIdOnDisk, noteInClusterFolder, openClusterFolder } from './cluster-folder.ts'
 import { type FeatureWish, upgradeFeatures } from './feature-command.ts'
 import { type FolderLock, tryLockFolder } from './folder-lock.ts'
-import { type InstallProgress, installKafka } from './kafka-install.ts'
+import type { InstallProgress } from './jar-install.ts'
+import { installKafka } from './kafka-install.ts'
 import {
   checkedChoice,
   compareKafkaVersions,
+  type Front,
   type KafkaChoice,
   type MetadataMode,
   parseKafkaChoice,
 } from './kafka-version.ts'
+import { Kroxylicious } from './kroxylicious.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 import { Watchdog } from './watchdog.ts'
 import { Zookeeper } from './zookeeper.ts'
@@ -42,6 +45,8 @@ export interface StartClusterOptions {
   readonly version?: string
   /** Where metadata lies; KRaft when missing, and ZooKeeper before Kafka 3.3. Counts only with `version`. */
   readonly mode?: MetadataMode
+  /** Puts a protocol proxy before the brokers; clients are told its addresses. Counts only with `version`. */
+  readonly front?: Front
   /** Features of a new KRaft cluster, by the release they belong to (`3.9`); those of the version when missing. */
   readonly features?: string
   /** Keeps data between runs; a temporary folder, removed by `stop()`, when missing. */
@@ -66,7 +71,7 @@ export interface LocalCluster {
   readonly clusterId: string
   /** What it was started with; brokers may have been restarted with others since. */
   readonly kafka: KafkaChoice
-  /** `host:port` of every broker. */
+  /** `host:port` of every broker, or of what stands before them all. */
   readonly bootstrap: string[]
   readonly brokers: LocalBroker[]
   /** Data and logs. */
@@ -86,7 +91,7 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<L
   const kafka =
     options.version === undefined
       ? parseKafkaChoice(process.env.MQ_KAFKA_VERSION)
-      : checkedChoice(options.version, options.mode)
+      : { ...checkedChoice(options.version, options.mode), ...(options.front && { front: options.front }) }
   const softwareOf = async (version: string): Promise<BrokerSoftware> => {
     const install = await installKafka(options.onProgress, version)
     return { install, flags: await classArchiveFlags(install, options.onProgress) }
@@ -179,7 +184,16 @@ async function prepare(preparation: Preparation): Promise<Cluster> {
           startDeadlineMs,
         }),
     )
-    return new Cluster(preparation, { clusterId, seats, brokers, zookeeper, watchdog })
+    const front =
+      kafka.front === undefined
+        ? undefined
+        : await Kroxylicious.prepare({
+            folder: join(folder, kafka.front),
+            target: brokers.map((broker) => `${HOST}:${broker.port}`),
+            nodeIds: brokers.map((broker) => broker.nodeId),
+            ...{ watchdog, startDeadlineMs, onProgress: options.onProgress ?? (() => {}) },
+          })
+    return new Cluster(preparation, { clusterId, seats, brokers, zookeeper, front, watchdog })
   } catch (error) {
     lock.release()
     throw error
@@ -191,6 +205,7 @@ interface ClusterParts {
   readonly seats: readonly BrokerSeat[]
   readonly brokers: Broker[]
   readonly zookeeper: Zookeeper | undefined
+  readonly front: Kroxylicious | undefined
   readonly watchdog: Watchdog
 }
 
@@ -203,20 +218,22 @@ class Cluster implements LocalCluster {
   readonly #preparation: Preparation
   readonly #seats: readonly BrokerSeat[]
   readonly #zookeeper: Zookeeper | undefined
+  readonly #front: Kroxylicious | undefined
   readonly #watchdog: Watchdog
   #clusterId: string
   #stopping: Promise<void> | undefined
 
-  constructor(preparation: Preparation, { clusterId, seats, brokers, zookeeper, watchdog }: ClusterParts) {
+  constructor(preparation: Preparation, { clusterId, seats, brokers, zookeeper, front, watchdog }: ClusterParts) {
     this.#preparation = preparation
     this.name = preparation.name
     this.kafka = preparation.kafka
     this.folder = preparation.folder
     this.brokers = brokers
-    this.bootstrap = brokers.map((broker) => `${HOST}:${broker.port}`)
+    this.bootstrap = front === undefined ? brokers.map((broker) => `${HOST}:${broker.port}`) : [front.address]
     this.#clusterId = clusterId
     this.#seats = seats
     this.#zookeeper = zookeeper
+    this.#front = front
     this.#watchdog = watchdog
   }
 
@@ -231,6 +248,7 @@ class Cluster implements LocalCluster {
     await this.#zookeeper?.start(signal)
     for (const broker of this.brokers) broker.start()
     await Promise.all(this.brokers.map((broker) => broker.ready(everyone, signal)))
+    await this.#front?.start(signal)
     if (this.#zookeeper === undefined) return
     const [seat] = this.#seats
     this.#clusterId = (seat && clusterIdOnDisk(seat)) ?? this.#clusterId
@@ -261,6 +279,7 @@ class Cluster implements LocalCluster {
 
   /** After a failed start. Logs stay, because the error names them. */
   async abandon(startsAgain: boolean): Promise<void> {
+    await this.#front?.stop()
     await Promise.all(this.brokers.map((broker) => broker.kill()))
     await this.#zookeeper?.stop()
     await this.#closeProxies()
@@ -275,6 +294,7 @@ class Cluster implements LocalCluster {
 
   async #stop(): Promise<void> {
     const { temporary, lock, folder } = this.#preparation
+    await this.#front?.stop()
     // Data that is about to be removed needs no orderly end, which would take seconds.
     await Promise.all(this.brokers.map((broker) => (temporary ? broker.kill() : broker.stop())))
     await this.#zookeeper?.stop()

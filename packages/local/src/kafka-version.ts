@@ -1,8 +1,8 @@
 /**
  * Versions of Apache Kafka: their order, how a version with its metadata mode is written, and which modes a version has.
  *
- * N1. A version is written `4.4.0`, or `3.9.2-zk` where metadata lies in ZooKeeper. Without a suffix KRaft is meant wherever the version
- *     can run it in production (3.3 and newer), and ZooKeeper before.
+ * N1. A version is written `4.4.0`, `3.9.2-zk` where metadata lies in ZooKeeper, or `4.4.0-kroxylicious` where that proxy stands before
+ *     the brokers. Without `-zk` KRaft is meant wherever the version can run it in production (3.3 and newer), and ZooKeeper before.
  * N2. A mode that a version does not have is refused with its reason before anything is fetched.
  */
 import { MqError } from '@mq/contract'
@@ -12,7 +12,11 @@ export type MetadataMode = 'kraft' | 'zookeeper'
 export interface KafkaChoice {
   readonly version: string
   readonly mode: MetadataMode
+  /** What clients talk to instead of the brokers. */
+  readonly front?: Front
 }
+
+export type Front = 'kroxylicious'
 
 /** What runs where nothing else is asked for. */
 export const KAFKA_VERSION = '4.4.0'
@@ -34,11 +38,15 @@ export function isKafkaAtLeast(version: string, floor: string): boolean {
   return compareKafkaVersions(version, floor) >= 0
 }
 
-/** @param text `4.4.0`, `3.9.2-zk`; undefined is the default version */
+/** @param text `4.4.0`, `3.9.2-zk`, `4.4.0-kroxylicious`; undefined is the default version */
 export function parseKafkaChoice(text: string | undefined): KafkaChoice {
   const [version = '', suffix] = (text ?? KAFKA_VERSION).split('-', 2)
+  if (suffix === 'kroxylicious') return { ...checkedChoice(version, undefined), front: suffix }
   if (suffix !== undefined && suffix !== 'zk') {
-    throw new MqError('MQ_OPTION_INVALID', `Kafka version '${text}' ends in '-${suffix}'; only '-zk' is known`)
+    throw new MqError(
+      'MQ_OPTION_INVALID',
+      `Kafka version '${text}' ends in '-${suffix}'; only '-zk' and '-kroxylicious' are known`,
+    )
   }
   return checkedChoice(version, suffix === 'zk' ? 'zookeeper' : undefined)
 }

@@ -20,6 +20,16 @@ export async function freePorts(count: number): Promise<number[]> {
   return [...ports]
 }
 
+/** @returns the first of `count` free ports that follow one another */
+export async function neighbouringPorts(count: number): Promise<number> {
+  for (let attempt = 0; attempt < 1_000; attempt++) {
+    const first = randomInt(LOWEST, HIGHEST - count)
+    const free = await Promise.all(Array.from({ length: count }, (_, index) => isFree(first + index)))
+    if (free.every(Boolean)) return first
+  }
+  throw new Error(`no ${count} free ports in a row between ${LOWEST} and ${HIGHEST}`)
+}
+
 export async function isFree(port: number, host = '127.0.0.1'): Promise<boolean> {
   const server = createServer()
   return await new Promise((resolve) => {

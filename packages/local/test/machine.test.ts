@@ -8,8 +8,8 @@ import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { serverProperties } from '../src/broker-config.ts'
 import { tryLockFolder } from '../src/folder-lock.ts'
+import { cacheFolder } from '../src/jar-install.ts'
 import { findJava, findMaven } from '../src/java.ts'
-import { cacheFolder } from '../src/kafka-install.ts'
 import { compareKafkaVersions, isKafkaAtLeast, KAFKA_VERSION, parseKafkaChoice } from '../src/kafka-version.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'mq-machine-test-'))
@@ -156,6 +156,7 @@ test('a version without a suffix runs KRaft from 3.3 on, ZooKeeper before', () =
   assert.deepEqual(parseKafkaChoice('3.3.2'), { version: '3.3.2', mode: 'kraft' })
   assert.deepEqual(parseKafkaChoice('3.1.2'), { version: '3.1.2', mode: 'zookeeper' })
   assert.deepEqual(parseKafkaChoice('3.9.2-zk'), { version: '3.9.2', mode: 'zookeeper' })
+  assert.deepEqual(parseKafkaChoice('4.0.2-kroxylicious'), { version: '4.0.2', mode: 'kraft', front: 'kroxylicious' })
   assert.deepEqual(parseKafkaChoice(undefined), { version: KAFKA_VERSION, mode: 'kraft' })
 })
 
