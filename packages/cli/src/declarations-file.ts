@@ -5,7 +5,7 @@
  * D2. What is sent on is what was written; defaults are filled in by the contract, not here.
  * D3. An mQ ID is declared once over all files given; anchors cannot be used to blow a small file up.
  */
-import { Declaration, describeIssues, MqError, mqIdProblem } from '@mq/contract'
+import { Declaration, didYouMean, MqError, mqIdProblem, parseStrict, type StrictProblem } from '@mq/contract'
 import {
   type Document,
   isAlias,
@@ -98,7 +98,7 @@ class Reader {
       else
         this.#flagNode(
           pair.key as Node,
-          `unknown field '${key}'${suggestion(key, ['ids'])}; only 'ids' stands at the top`,
+          `unknown field '${key}'${didYouMean(key, ['ids'])}; only 'ids' stands at the top`,
         )
     }
     if (ids === undefined) {
@@ -135,7 +135,7 @@ class Reader {
       else
         this.#flagNode(
           pair.key as Node,
-          `unknown field '${key}'${suggestion(key, ['id', 'intent'])}; an entry is { id, intent }`,
+          `unknown field '${key}'${didYouMean(key, ['id', 'intent'])}; an entry is { id, intent }`,
         )
     }
     if (id === undefined || id === null) {
@@ -158,10 +158,8 @@ class Reader {
       )
       return []
     }
-    const parsed = Declaration.shape.intent.safeParse(intent)
-    if (!parsed.success) {
-      for (const issue of parsed.error.issues) this.#flagIssue(issue, parsed.error, intentNode ?? idNode)
-    }
+    const parsed = parseStrict(Declaration.shape.intent, intent)
+    if (!parsed.success) for (const each of parsed.problems) this.#flagProblem(each, intentNode ?? idNode)
     return this.problems.length > before ? [] : [{ id, intent: intent as DeclarationInput['intent'] }]
   }
 
@@ -177,17 +175,13 @@ class Reader {
     else this.#flagNode(node, `${id} is declared twice, first at ${first}`)
   }
 
-  #flagIssue(issue: z.core.$ZodIssue, error: z.ZodError, intent: Node): void {
-    if (issue.code === 'unrecognized_keys') {
-      const node = this.#locate(intent, issue.path)
-      const allowed = issue.path.length === 0 ? INTENT_FIELDS : []
-      for (const key of issue.keys) {
-        this.#flagNode(this.#keyNode(node, key) ?? node, `unknown field '${key}'${suggestion(key, allowed)}`)
-      }
+  #flagProblem({ path, text, isUnknownField }: StrictProblem, intent: Node): void {
+    if (isUnknownField !== true) {
+      this.#flagNode(this.#locate(intent, path), text)
       return
     }
-    const node = this.#locate(intent, issue.path)
-    for (const line of describeIssues({ ...error, issues: [issue] } as z.ZodError)) this.#flagNode(node, line)
+    const parent = this.#locate(intent, path.slice(0, -1))
+    this.#flagNode(this.#keyNode(parent, String(path.at(-1))) ?? parent, text)
   }
 
   /** The deepest node on the path that is written in the file. */
@@ -251,30 +245,4 @@ const YAML_MESSAGES: Readonly<Record<string, string>> = {
 
 function yamlMessage(code: string, message: string): string {
   return YAML_MESSAGES[code] ?? `not YAML: ${message}`
-}
-
-const INTENT_FIELDS: readonly string[] = Object.keys(Declaration.shape.intent.unwrap().shape)
-
-/** `; did you mean 'retention'?` when one of the words is near. */
-export function suggestion(word: string, known: readonly string[]): string {
-  const near = known
-    .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
-    .filter(
-      ({ candidate, distance }) =>
-        distance <= Math.max(2, candidate.length / 3) || candidate.toLowerCase().startsWith(word.toLowerCase()),
-    )
-    .sort((a, b) => a.distance - b.distance)[0]
-  return near === undefined ? '' : `; did you mean '${near.candidate}'?`
-}
-
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      row.push(Math.min(row[j - 1]! + 1, previous[j]! + 1, previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
-    }
-    previous = row
-  }
-  return previous[b.length]!
 }

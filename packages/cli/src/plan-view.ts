@@ -3,14 +3,27 @@ import { formatDurationMs, type Plan, type PlanEntry } from '@mq/contract'
 import type { Colors } from './io.ts'
 import { formatCount } from './units.ts'
 
-export function planText(plan: Plan, colors: Colors): string {
-  const lines = plan.entries.flatMap((entry) => entryLines(entry, colors))
+/** By mQ ID: the fields of the intent that the files name. */
+export type WrittenFields = ReadonlyMap<string, ReadonlySet<string>>
+
+export function planText(plan: Plan, colors: Colors, written?: WrittenFields): string {
+  const lines = plan.entries.flatMap((entry) => [
+    ...entryLines({ ...entry, changes: readable(entry.changes) }, written?.get(entry.id), colors),
+    ...(entry.deletes ?? []).map((what) => colors.red(`    deletes ${what}`)),
+  ])
   lines.push('', colors.bold(summary(plan)))
   return lines.join('\n').trimStart()
 }
 
-function entryLines(plain: PlanEntry, colors: Colors): string[] {
-  const entry = { ...plain, changes: readable(plain.changes) }
+/** Changes of fields that the file leaves out: they go back to their defaults. */
+export function resetFields(entry: PlanEntry, written: ReadonlySet<string> | undefined): string[] {
+  if (entry.action !== 'update' || written === undefined) return []
+  const fields = entry.changes.map(({ path }) => path.split('.')[0]!)
+  return [...new Set(fields)].filter((field) => !written.has(field))
+}
+
+function entryLines(entry: PlanEntry, written: ReadonlySet<string> | undefined, colors: Colors): string[] {
+  const resets = resetFields(entry, written)
   switch (entry.action) {
     case 'create':
       return [
@@ -18,7 +31,16 @@ function entryLines(plain: PlanEntry, colors: Colors): string[] {
         ...entry.changes.map((change) => colors.green(`    + ${change.path}: ${change.after ?? ''}`)),
       ]
     case 'update':
-      return [colors.yellow(`~ ${entry.id}`), ...entry.changes.flatMap((change) => changeLines(change, colors))]
+      return [
+        colors.yellow(`~ ${entry.id}`),
+        ...entry.changes.flatMap((change) =>
+          changeLines(change, colors).map((line) =>
+            resets.includes(change.path.split('.')[0]!)
+              ? `${line} ${colors.yellow('(left out of the file: back to the default)')}`
+              : line,
+          ),
+        ),
+      ]
     case 'unchanged':
       return [colors.dim(`= ${entry.id}`)]
     case 'refuse':

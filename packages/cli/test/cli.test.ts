@@ -9,7 +9,7 @@ import { DevStack } from '../src/dev/stack.ts'
 import { checkClock, checkNode } from '../src/diagnosis.ts'
 import { exitCodeFor, exitCodeMeanings, exitCodes } from '../src/exit-codes.ts'
 import { buildProgram } from '../src/program.ts'
-import { fakeControlPlane, freshFolder, run, withPlane } from './harness.ts'
+import { fakeControlPlane, freshFolder, run, type Seen, withPlane } from './harness.ts'
 
 const summary = {
   id: 'orders.placed',
@@ -215,7 +215,7 @@ test('apply sends what was written and shows the difference; a refusal gives exi
     assert.equal(shown.code, 0)
     assert.equal(
       shown.stdout,
-      '+ a.new\n    + retention: 2d\n~ a.old\n    ~ latencyP99Ms: 250ms -> 50ms\n    ~ retention: 7d -> forever\n= a.same\n\n1 to create, 1 to change, 1 unchanged. Nothing was changed.\n',
+      '+ a.new\n    + retention: 2d\n~ a.old\n    ~ latencyP99Ms: 250ms -> 50ms (left out of the file: back to the default)\n    ~ retention: 7d -> forever (left out of the file: back to the default)\n= a.same\n\n1 to create, 1 to change, 1 unchanged. Nothing was changed.\n',
     )
     assert.deepEqual(plane.seen[0]?.body, {
       declarations: [
@@ -238,6 +238,57 @@ test('apply sends what was written and shows the difference; a refusal gives exi
     await plane.close()
     await refusing.close()
   }
+})
+
+test('apply asks before it deletes records or sets back what a file leaves out', async () => {
+  const changes = [
+    { path: 'retention.durationMs', before: '604800000', after: '3600000' },
+    { path: 'latencyP99Ms', before: '20', after: '250' },
+  ]
+  const update = { id: 'a.b', action: 'update', changes, deletes: ['every record older than 1h'], refusal: null }
+  const calls = (seen: readonly Seen[]): unknown[] => seen.map(({ body }) => (body as { plan: boolean }).plan)
+  await withPlane(
+    ({ body }) => ({ body: { applied: !(body as { plan: boolean }).plan, entries: [update] } }),
+    async (url, seen) => {
+      const stdin = 'ids: { a.b: { retention: 1h } }'
+      const { code, stdout, stderr } = await run(['apply', '-f', '-', '--url', url], { stdin })
+      assert.deepEqual([code, stdout], [exitCodes.refused, ''])
+      assert.match(
+        stderr,
+        /^MQ_CONFIRMATION_NEEDED: .*nothing was changed\. a\.b: it deletes every record older than 1h; a\.b: 'latencyP99Ms' is left out/,
+      )
+      assert.deepEqual(calls(seen), [true])
+      const forced = await run(['apply', '-f', '-', '--yes', '--url', url], { stdin })
+      assert.equal(forced.code, 0)
+      assert.match(
+        forced.stdout,
+        /retention: 7d -> 1h\n[\s\S]*250ms \(left out of the file[\s\S]*deletes every record older than 1h/,
+      )
+      assert.deepEqual(calls(seen), [true, false])
+    },
+  )
+  const harmless = { ...update, changes: [changes[0]], deletes: undefined }
+  await withPlane(
+    ({ body }) => ({ body: { applied: !(body as { plan: boolean }).plan, entries: [harmless] } }),
+    async (url, seen) => {
+      assert.equal(
+        (await run(['apply', '-f', '-', '--url', url], { stdin: 'ids: { a.b: { retention: 9d } }' })).code,
+        0,
+      )
+      assert.deepEqual(calls(seen), [true, false])
+    },
+  )
+})
+
+test('a field of an mq.yaml that mQ chooses, or a size that cannot be, is told with what to do', async () => {
+  const { code, stderr } = await run(['apply', '-f', '-', '--url', 'http://127.0.0.1:9'], {
+    stdin: 'ids:\n  a.b: { partitions: 3, maxMessageBytes: 20MB, expectedMessageBytes: 2KiB, owner: { tem: x } }\n',
+  })
+  assert.equal(code, 2)
+  assert.match(stderr, /2:10 {2}unknown field 'partitions': mQ chooses partitions; `mq migrate ID --partitions N`/)
+  assert.match(stderr, /maxMessageBytes: 20MB is outside of what can be: from 1KiB to 8MiB/)
+  assert.match(stderr, /owner: unknown field 'tem'; did you mean 'team'\?/)
+  assert.doesNotMatch(stderr, /expectedMessageBytes: [^2]/)
 })
 
 test('apply of a broken file shows place, line and caret, and asks nobody', async () => {

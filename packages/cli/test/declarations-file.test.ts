@@ -64,7 +64,10 @@ test('D1: problems deep inside name the very word', () => {
     problemsOf('ids:\n  a.b:\n    peaks:\n      - { startsAt: soon, durationMs: 2h, multiple: 3 }\n')[0]!,
     /^mq\.yaml:4:21 peaks\.0\.startsAt: /,
   )
-  assert.match(problemsOf('ids:\n  a.b:\n    owner: { team: x, boss: y }\n')[0]!, /^mq\.yaml:3:23 unknown field 'boss'/)
+  assert.match(
+    problemsOf('ids:\n  a.b:\n    owner: { team: x, boss: y }\n')[0]!,
+    /^mq\.yaml:3:23 owner: unknown field 'boss'/,
+  )
 })
 
 test('D1: all problems of all files are told at once, in the order of the lines', () => {

@@ -69,6 +69,12 @@ export const catalogue = {
     false,
     400,
   ),
+  MQ_CONFIRMATION_NEEDED: entry(
+    'What was asked for deletes or resets something, and nobody said yes',
+    'See what it does (`--plan` where there is one), then pass --yes',
+    false,
+    409,
+  ),
   // Messages
   MQ_MESSAGE_TOO_LARGE: entry(
     'The message is over the size limit',

@@ -80,6 +80,7 @@ export {
   VerdictCheck,
 } from './migration.ts'
 export { groupIdOf, groupOfId, MqId, mqIdProblem, Name } from './mq-id.ts'
+export { didYouMean, nearest } from './nearest.ts'
 export {
   DEFAULT_POLICY,
   EffectivePolicy,
@@ -102,6 +103,8 @@ export {
 } from './registry.ts'
 export type { RouteName, RouteResponse, RouteShape } from './routes.ts'
 export { HEARTBEAT_MS, Problem, routes, TELEMETRY_MS } from './routes.ts'
+export { formatSizeBytes, parseSizeBytes, SizeBytes } from './size.ts'
+export { parseStrict, type StrictProblem, type StrictResult } from './strict.ts'
 export {
   ConsumerMove,
   ConsumerTelemetry,

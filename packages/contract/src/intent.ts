@@ -9,6 +9,7 @@
 import { z } from 'zod'
 import { DurationMs } from './duration.ts'
 import { MqId } from './mq-id.ts'
+import { sizeBetween } from './size.ts'
 
 export const Durability = z.enum(['standard', 'replay', 'mirror', 'dual'])
 export const Ordering = z.enum(['key', 'none'])
@@ -67,15 +68,11 @@ export const Intent = z
       .default(true)
       .describe('false: neither a person nor mQ moves it to another cluster or partition count'),
     priority: Priority.default('normal').describe('Who goes first when there is not enough for everyone'),
-    maxMessageBytes: z
-      .number()
-      .int()
-      .min(1_024)
-      .max(8 * 1_024 * 1_024)
-      .default(1_048_576)
+    maxMessageBytes: sizeBetween(1_024, 8 * 1_024 * 1_024)
+      .prefault(1_048_576)
       .describe('Largest key and value together (bytes); headers do not count'),
     expectedMessagesPerSecond: z.number().min(0).max(100_000_000).optional().describe('Usual rate, when it is known'),
-    expectedMessageBytes: z.number().int().min(1).optional().describe('Usual size of a message (bytes)'),
+    expectedMessageBytes: sizeBetween(1, 1_073_741_824).optional().describe('Usual size of a message (bytes)'),
     budgetUsdPerMonth: z.number().positive().optional().describe('Most this mQ ID may cost (USD a month)'),
     peaks: z.array(Peak).max(100).prefault([]).describe('Peaks known in advance'),
     owner: Owner.optional().describe('Who pays and who is asked'),
@@ -111,3 +108,29 @@ export type IntentInput = z.input<typeof Intent>
 /** One declared mQ ID, as in `mq.yaml`. */
 export const Declaration = z.strictObject({ id: MqId, intent: Intent.prefault({}) })
 export type Declaration = z.output<typeof Declaration>
+
+const CHOSEN: Readonly<Record<string, string>> = {
+  partitions: 'mQ chooses partitions; `mq migrate ID --partitions N` changes them while it is live',
+  cluster: 'mQ chooses the cluster; `mq migrate ID --to CLUSTER` moves it while it is live',
+  topic: 'mQ names topics, and an mQ ID may have several over time',
+  replication: "mQ chooses copies from 'durability' and 'priority'; `mq migrate ID --replication N` changes them",
+  codec: 'mQ chooses it by what it measures, and keeps choosing; `mq explain ID` shows it and why',
+}
+const ALIASES: Readonly<Record<string, string>> = {
+  partition: 'partitions',
+  partitioncount: 'partitions',
+  replicationfactor: 'replication',
+  replicas: 'replication',
+  compression: 'codec',
+  compressiontype: 'codec',
+  lingerms: 'codec',
+  batchsize: 'codec',
+  batchbytes: 'codec',
+  topicname: 'topic',
+}
+
+/** Why an intent has no such field: it is what mQ chooses (I1). */
+export function chosenByMq(field: string): string | undefined {
+  const plain = field.toLowerCase().replaceAll(/[^a-z]/g, '')
+  return CHOSEN[ALIASES[plain] ?? plain]
+}

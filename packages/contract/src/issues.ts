@@ -15,5 +15,7 @@ function flatten(path: readonly PropertyKey[], issue: z.core.$ZodIssue): string[
     return branch.flatMap((inner) => flatten([...path, ...inner.path], inner))
   }
   const where = path.map(String).join('.')
-  return [where === '' ? issue.message : `${where}: ${issue.message}`]
+  const text =
+    issue.code === 'invalid_type' && / received undefined$/.test(issue.message) ? 'is missing' : issue.message
+  return [where === '' ? text : `${where}: ${text}`]
 }

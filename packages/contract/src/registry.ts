@@ -91,6 +91,10 @@ export const PlanEntry = z.object({
   id: MqId,
   action: z.enum(['create', 'update', 'unchanged', 'refuse']),
   changes: z.array(z.object({ path: z.string(), before: z.string().nullable(), after: z.string().nullable() })),
+  deletes: z
+    .array(z.string())
+    .optional()
+    .describe('Records that the change deletes, in words; left out when it deletes none'),
   refusal: z.object({ code: z.string(), message: z.string() }).nullable(),
 })
 export type PlanEntry = z.output<typeof PlanEntry>

@@ -3,6 +3,8 @@
  * clients follow from it.
  *
  * H1. A body or response that does not match its schema is an error, never passed on.
+ * H6. A field or query that a route does not know is refused (strict.ts), save on the routes of the SDK (`speaksToSdk`): clients of
+ *     a later version may say more.
  * H2. Every error response is a `Problem` with a code from the catalogue.
  */
 import { z } from 'zod'
@@ -192,6 +194,7 @@ export const routes = {
     response: Migration,
   },
   getBinding: {
+    speaksToSdk: true,
     method: 'GET',
     path: '/v1/bindings/:id',
     summary:
@@ -201,6 +204,7 @@ export const routes = {
     response: Binding,
   },
   streamBindings: {
+    speaksToSdk: true,
     method: 'GET',
     path: '/v1/bindings',
     summary: 'Server-sent events: event `binding`, id incarnation.revision, data a Binding; comments as heartbeats',
@@ -361,6 +365,7 @@ export const routes = {
     response: Twin,
   },
   telemetry: {
+    speaksToSdk: true,
     method: 'POST',
     path: '/v1/telemetry',
     summary: 'One report of one client process',
@@ -377,6 +382,8 @@ export interface RouteShape {
   readonly query?: z.ZodType
   readonly body?: z.ZodType
   readonly response: z.ZodType
+  /** H6 */
+  readonly speaksToSdk?: boolean
 }
 export type RouteName = keyof typeof routes
 /** What a handler of the route gets, after parsing. */

@@ -3,8 +3,8 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Binding, routes } from '@mq/contract'
-import { assertProblem, startHarness } from './harness.ts'
+import { Binding, type RouteShape, routes } from '@mq/contract'
+import { assertProblem, startHarness, telemetryReport } from './harness.ts'
 
 const TIMEOUT = { timeout: 20_000 }
 
@@ -165,5 +165,65 @@ test('every route of the contract is registered', TIMEOUT, async (t) => {
   const plane = await startHarness(t)
   for (const { method, path } of Object.values(routes)) {
     assert.ok(plane.app.hasRoute({ method, url: path }), `${method} ${path}`)
+  }
+})
+
+test('a field or query that a route does not know is refused, with the nearest known one (H6)', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })
+  const refused = async (method: 'GET' | 'PUT' | 'POST', url: string, body: unknown, text: RegExp): Promise<void> => {
+    const answer = await plane.call(method, url, body)
+    assert.equal(answer.status, 400, `${method} ${url}: ${answer.text}`)
+    assert.match(answer.body.message, text)
+  }
+  const before = plane.store.revision
+  await refused('POST', '/v1/ids/orders.placed/migrations', { cluster: 'big' }, /^body: unknown field 'cluster'/)
+  await refused(
+    'PUT',
+    '/v1/clusters/east',
+    { bootstrap: ['h:1'], securityProtocl: 'tls' },
+    /^body: unknown field 'securityProtocl'; did you mean 'securityProtocol'\?/,
+  )
+  await refused(
+    'PUT',
+    '/v1/clusters/east',
+    { bootstrap: ['h:1'], economics: { priceBook: 'aws-us-east-1', zonez: 3 } },
+    /economics: unknown field 'zonez'; did you mean 'zones'\?/,
+  )
+  await refused(
+    'PUT',
+    '/v1/ids/a.b',
+    { intent: { retentoin: '7d' } },
+    /^intent: unknown field 'retentoin'; did you mean 'retention'\?/,
+  )
+  await refused('PUT', '/v1/ids/a.b', { intent: {}, paln: true }, /unknown field 'paln'/)
+  await refused(
+    'POST',
+    '/v1/apply',
+    { declarations: [{ id: 'a.b', intent: { owner: { team: 'x', servce: 'y' } } }], plann: true },
+    /unknown field 'plann'; did you mean 'plan'\?|servce/,
+  )
+  await refused('GET', '/v1/migrations?Id=orders.placed', undefined, /^query: unknown field 'Id'; did you mean 'id'\?/)
+  await refused('PUT', '/v1/autopilot', { on: true, of: 1 }, /unknown field 'of'/)
+  assert.equal(plane.store.revision, before, 'nothing was changed')
+  const newer = { ...telemetryReport({}), fromALaterVersion: 1 }
+  assert.equal((await plane.call('POST', '/v1/telemetry', newer)).status, 200, 'the SDK may be newer')
+  assert.equal((await plane.call('GET', '/v1/bindings/orders.placed?app=x&later=1')).status, 200)
+})
+
+test('no request schema takes a field that it does not know', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  for (const [name, route] of Object.entries(routes) as [string, RouteShape][]) {
+    if (route.speaksToSdk === true) continue
+    const path = route.path
+      .replace(':id', 'a.b')
+      .replace(':number', '1')
+      .replace(':name', 'n')
+      .replace(':scope', 'global')
+    if (route.method !== 'GET') {
+      const answer = await plane.call(route.method, path, { 'no-such-field': 1 })
+      assert.match(answer.text, /unknown field 'no-such-field'/, name)
+    }
+    assert.match((await plane.call(route.method, `${path}?nosuchquery=1`)).text, /unknown field 'nosuchquery'/, name)
   }
 })

@@ -1,16 +1,17 @@
 /** `mq apply`: declare mQ IDs from files; with --plan only say what would change. */
 import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { MqError } from '@mq/contract'
+import { MqError, type Plan } from '@mq/contract'
 import type { Command } from 'commander'
+import { confirmChange } from '../confirm.ts'
 import type { TargetFlags } from '../contexts.ts'
 import { MAX_FILE_BYTES, readDeclarations, type SourceFile } from '../declarations-file.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { Exit } from '../failures.ts'
-import type { Io } from '../io.ts'
+import { colorsFor, type Io } from '../io.ts'
 import { apiFor, type OutputFlags, withExamples, withOutput, withTarget } from '../options.ts'
 import { print } from '../output.ts'
-import { planText } from '../plan-view.ts'
+import { planText, resetFields, type WrittenFields } from '../plan-view.ts'
 import { startProgress } from '../progress.ts'
 import { plural } from '../units.ts'
 
@@ -18,6 +19,7 @@ interface ApplyFlags extends OutputFlags, TargetFlags {
   readonly file: readonly string[]
   readonly plan?: boolean
   readonly detailedExitCode?: boolean
+  readonly yes?: boolean
 }
 
 export function applyCommand(program: Command, io: Io): void {
@@ -25,10 +27,11 @@ export function applyCommand(program: Command, io: Io): void {
     .command('apply')
     .summary('declare mQ IDs with their intents')
     .description(
-      'Declares the mQ IDs of one or more files. What is declared already and did not change stays untouched; nothing that a file leaves out is deleted.',
+      'Declares the mQ IDs of one or more files. What is declared already and did not change stays untouched; no mQ ID that a file leaves out is deleted. A field that is left out of an intent has its default. A change that deletes records, or sets a field back that the file leaves out, is shown first and asked about.',
     )
     .requiredOption('-f, --file <file...>', 'files to read; - is standard input')
     .option('--plan', 'only show what would change')
+    .option('-y, --yes', 'do not ask before a change that deletes records or sets fields back to their defaults')
     .option('--detailed-exit-code', `with --plan: exit ${exitCodes.changesPending} when there are changes`)
   withExamples(withTarget(withOutput(command)), [
     ['mq apply -f mq.yaml --plan', 'show the difference first'],
@@ -43,14 +46,43 @@ async function apply(io: Io, flags: ApplyFlags): Promise<void> {
   }
   const files = await Promise.all(flags.file.map((name) => readSource(io, name)))
   const declarations = readDeclarations(files)
+  const api = apiFor(io, flags)
+  const send = (planOnly: boolean): Promise<Plan> =>
+    api.call('apply', { body: { declarations, plan: planOnly } }, { signal: io.interrupt, deadlineMs: 300_000 })
+  const written: WrittenFields = new Map(
+    declarations.map(({ id, intent }) => [String(id), new Set(Object.keys(intent ?? {}))]),
+  )
+  const show = (plan: Plan): Promise<void> => print(io, flags.output, plan, (colors) => planText(plan, colors, written))
   const progress = startProgress(io, `declaring ${plural(declarations.length, 'mQ ID')}`)
-  const plan = await apiFor(io, flags)
-    .call('apply', { body: { declarations, plan: flags.plan === true } }, { signal: io.interrupt, deadlineMs: 300_000 })
-    .finally(() => progress.stop())
-  await print(io, flags.output, plan, (colors) => planText(plan, colors))
+  let plan: Plan
+  try {
+    plan = await send(flags.plan === true || flags.yes !== true)
+    const isRefused = plan.entries.some((entry) => entry.action === 'refuse')
+    if (flags.plan !== true && flags.yes !== true && !isRefused) {
+      const doubts = doubtsOf(plan, written)
+      if (doubts.length > 0) {
+        progress.stop()
+        await confirmChange(io, planText(plan, colorsFor(io.stderr, io.env), written), doubts)
+      }
+      plan = await send(false)
+    }
+  } finally {
+    progress.stop()
+  }
+  await show(plan)
   if (plan.entries.some((entry) => entry.action === 'refuse')) throw new Exit(exitCodes.refused)
   const pending = plan.entries.some((entry) => entry.action !== 'unchanged')
   if (flags.detailedExitCode === true && pending) throw new Exit(exitCodes.changesPending)
+}
+
+/** What a person may not have meant. */
+function doubtsOf(plan: Plan, written: WrittenFields): string[] {
+  return plan.entries.flatMap((entry) => [
+    ...(entry.deletes ?? []).map((what) => `${entry.id}: it deletes ${what}`),
+    ...resetFields(entry, written.get(entry.id)).map(
+      (field) => `${entry.id}: '${field}' is left out of the file and goes back to its default`,
+    ),
+  ])
 }
 
 async function readSource(io: Io, name: string): Promise<SourceFile> {

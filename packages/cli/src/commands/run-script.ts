@@ -2,9 +2,8 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { MqError } from '@mq/contract'
+import { didYouMean, MqError } from '@mq/contract'
 import type { Command } from 'commander'
-import { suggestion } from '../declarations-file.ts'
 import type { ExitCode } from '../exit-codes.ts'
 import { Exit } from '../failures.ts'
 import { type Io, write } from '../io.ts'
@@ -40,7 +39,7 @@ export function measureCommand(program: Command, io: Io): void {
     if (!known.includes(name)) {
       throw new MqError(
         'MQ_OPTION_INVALID',
-        `There is no measurement '${name}'${suggestion(name, known)}; there are: ${known.join(', ')}`,
+        `There is no measurement '${name}'${didYouMean(name, known)}; there are: ${known.join(', ')}`,
       )
     }
     await runScript(io, join(sourceTree(), 'bench', `${name}.ts`), rest)

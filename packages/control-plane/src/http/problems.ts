@@ -4,8 +4,7 @@
  * E4. What a library says goes out only where it cannot hold bytes of the request: a body that is no JSON, a token or a
  *     header is never quoted.
  */
-import { describeIssues, MqError, type MqErrorCode, type Problem } from '@mq/contract'
-import type { z } from 'zod'
+import { MqError, type MqErrorCode, type Problem, type StrictProblem } from '@mq/contract'
 
 export interface ProblemResponse {
   readonly status: number
@@ -20,16 +19,18 @@ export function problemOf(error: unknown): ProblemResponse {
 }
 
 /** What did not fit its schema, under the code of the part that is wrong. */
-export function invalidRequest(part: 'params' | 'query' | 'body', error: z.ZodError): MqError {
-  const lines = describeIssues(error)
+export function invalidRequest(part: 'params' | 'query' | 'body', problems: readonly StrictProblem[]): MqError {
+  const lines = problems.map(({ text }) => text)
   const shown = lines.slice(0, 10).join('; ') + (lines.length > 10 ? `; and ${lines.length - 10} more` : '')
-  const code = codeOf(part, error)
+  const code = codeOf(
+    part,
+    problems.map(({ path }) => path.map(String)),
+  )
   const where = code === 'MQ_REQUEST_INVALID' ? `${part}: ` : ''
   return new MqError(code, `${where}${shown}`, { details: { problems: lines.slice(0, 100) } })
 }
 
-function codeOf(part: string, error: z.ZodError): MqErrorCode {
-  const paths = error.issues.map((issue) => issue.path.map(String))
+function codeOf(part: string, paths: readonly (readonly string[])[]): MqErrorCode {
   if (part === 'params') {
     if (paths.every((path) => path[0] === 'id')) return 'MQ_ID_INVALID'
     if (paths.every((path) => path[0] === 'name')) return 'MQ_NAME_INVALID'

@@ -5,10 +5,18 @@
  * H4. A response is checked against its schema before it leaves; one that does not fit is a defect, not an answer.
  * H5. A log record of a request holds the route, status and time; never its address, headers or body.
  */
-import { bindingVersion, MqError, type RouteName, type RouteShape, routes } from '@mq/contract'
+import {
+  bindingVersion,
+  describeIssues,
+  MqError,
+  parseStrict,
+  type RouteName,
+  type RouteShape,
+  routes,
+} from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Metrics } from '../metrics.ts'
 import { type PushHub, parsePosition } from '../push/hub.ts'
@@ -21,11 +29,17 @@ import { invalidRequest, problemOf } from './problems.ts'
 import { streamBindings } from './stream.ts'
 
 const KIB = 1_024
+const NO_FIELDS = z.object({})
 const BODY_LIMIT_BYTES = 256 * KIB
 const BODY_LIMITS: Partial<Record<RouteName, number>> = { apply: 16 * KIB * KIB, telemetry: 8 * KIB * KIB }
 /** Room in the request line and headers for a stream of many mQ IDs. */
 const MAX_HEADER_BYTES = 64 * KIB
 const REQUEST_TIMEOUT_MS = 60_000
+
+/** H6 of the contract: what clients of another version speak. */
+const sdkPaths = new Set<string>(
+  routeNames.flatMap((name) => ((routes[name] as RouteShape).speaksToSdk === true ? [routes[name].path] : [])),
+)
 
 export interface ServerOptions {
   readonly token: string | undefined
@@ -51,15 +65,21 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   })
   const guard = createGuard(options.token)
 
-  app.setValidatorCompiler(({ schema, httpPart }) => (data: unknown) => {
-    const parsed = (schema as z.ZodType).safeParse(data ?? undefined)
+  app.setValidatorCompiler(({ schema, httpPart, url }) => (data: unknown) => {
+    const part = httpPart === 'params' ? 'params' : httpPart === 'querystring' ? 'query' : 'body'
+    const isLenient = sdkPaths.has(url)
+    const parsed = isLenient
+      ? (schema as z.ZodType).safeParse(data ?? undefined)
+      : parseStrict(schema as z.ZodType, data ?? undefined)
     if (parsed.success) return { value: parsed.data }
-    return {
-      error: invalidRequest(
-        httpPart === 'params' ? 'params' : httpPart === 'querystring' ? 'query' : 'body',
-        parsed.error,
-      ),
-    }
+    const problems =
+      'problems' in parsed
+        ? parsed.problems
+        : parsed.error.issues.map((issue) => ({
+            path: issue.path,
+            text: describeIssues({ issues: [issue] } as unknown as z.ZodError).join('; '),
+          }))
+    return { error: invalidRequest(part, problems) }
   })
   app.setSerializerCompiler(({ schema, method, url }) => (data: unknown) => {
     const parsed = (schema as z.ZodType).safeParse(data)
@@ -105,6 +125,12 @@ function registerRoute(app: FastifyInstance, name: RouteName, handlers: Handlers
     url: shape.path,
     schema: routeSchema(name),
     bodyLimit: BODY_LIMITS[name] ?? BODY_LIMIT_BYTES,
+    preValidation: async (request) => {
+      if (shape.speaksToSdk === true) return
+      // A part that the route does not have takes no field.
+      if (shape.query === undefined) refuseFields('query', request.query)
+      if (shape.body === undefined) refuseFields('body', request.body)
+    },
     handler: async (request, reply) => {
       if (name === 'streamBindings') return streamBindings(options, request, reply)
       const handler = handlers[name] as (input: unknown) => Promise<unknown>
@@ -124,6 +150,12 @@ function registerRoute(app: FastifyInstance, name: RouteName, handlers: Handlers
       return reply.send(result)
     },
   })
+}
+
+function refuseFields(part: 'query' | 'body', input: unknown): void {
+  if (input === undefined || input === null) return
+  const parsed = parseStrict(NO_FIELDS, input)
+  if (!parsed.success) throw invalidRequest(part, parsed.problems)
 }
 
 function answerProblem(

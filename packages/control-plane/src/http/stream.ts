@@ -4,7 +4,7 @@
  * N1. Everything that can be refused is refused before the first byte; after it the stream only ends.
  * N2. A proxy is told not to buffer, and small frames leave at once.
  */
-import { MqError, routes } from '@mq/contract'
+import { MqError, parseStrict, routes } from '@mq/contract'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { MAX_LISTENERS, type PushHub, parsePosition } from '../push/hub.ts'
@@ -39,8 +39,8 @@ export async function streamBindings(
       `query: ids: ${names.length} mQ IDs, ${MAX_IDS_PER_STREAM} are allowed in one stream`,
     )
   }
-  const parsed = z.array(routes.getBinding.params.shape.id).safeParse(names)
-  if (!parsed.success) throw new MqError('MQ_ID_INVALID', invalidRequest('query', parsed.error).message)
+  const parsed = parseStrict(z.array(routes.getBinding.params.shape.id), names)
+  if (!parsed.success) throw new MqError('MQ_ID_INVALID', invalidRequest('query', parsed.problems).message)
   if (hub.size >= MAX_LISTENERS) {
     throw new MqError('MQ_CONTROL_PLANE_AWAY', `${hub.size} clients are connected, and no more are taken`)
   }

@@ -4,7 +4,7 @@
  * V1. A change that could reorder, hide or misread records already stored is refused with the reason; nothing is done by half.
  * V2. The order of keys in an object never makes a change.
  */
-import type { Intent, MqErrorCode } from '@mq/contract'
+import { formatDurationMs, type Intent, type MqErrorCode } from '@mq/contract'
 
 export interface FieldChange {
   readonly path: string
@@ -30,6 +30,16 @@ export function diffIntents(before: Intent | null, after: Intent): FieldChange[]
     if (!now.has(path)) changes.push({ path, before: value, after: null })
   }
   return changes
+}
+
+/** Which stored records a new intent lets go, in words. */
+export function deletedBy(before: Intent, after: Intent): string[] {
+  if (after.retention.policy !== 'time') return []
+  const keptMs = before.retention.policy === 'time' ? before.retention.durationMs : Number.POSITIVE_INFINITY
+  const { durationMs } = after.retention
+  return durationMs < keptMs
+    ? [`every record older than ${formatDurationMs(durationMs)}, also what no group has read`]
+    : []
 }
 
 /** Wishes this version cannot meet on any cluster. */

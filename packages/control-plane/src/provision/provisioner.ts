@@ -18,7 +18,7 @@ import { type IdChange, type Registry, withoutStamp } from '../registry/registry
 import type { TopicFacts } from './cluster-admin.ts'
 import type { Clusters } from './clusters.ts'
 import { clusterChoice, decide, standingOf, tunedOf } from './decide.ts'
-import { dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
+import { deletedBy, dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
 import { chooseCluster, sameInMetrics, topicName } from './placement-rules.ts'
 import { type StartingSettings, startingSettings } from './starting-settings.ts'
 import { alterTopic, awaitLeaders, createTopic, isOurs } from './topic.ts'
@@ -57,10 +57,12 @@ export class Provisioner {
     const record = this.#options.registry.get(id)
     const active = record?.state === 'active' ? record : undefined
     const changes = diffIntents(active?.spec.intent ?? null, intent)
+    const deletes = active === undefined ? [] : deletedBy(active.spec.intent, intent)
     const entry = (action: PlanEntry['action'], refusal: Refusal | null = null): PlanEntry => ({
       id,
       action,
       changes: action === 'unchanged' ? [] : changes,
+      ...(deletes.length === 0 || action !== 'update' ? {} : { deletes }),
       refusal,
     })
     if (active === undefined) {
