@@ -9,7 +9,7 @@ import type {
   RouteResponse,
 } from '@mq/contract'
 import type { Colors } from './io.ts'
-import { type Column, fields, table } from './output.ts'
+import { type Column, fields, table, wrap } from './output.ts'
 import { formatAge, formatCount, formatMs, plural } from './units.ts'
 
 /** Columns below which a table leaves out what another command shows. */
@@ -58,6 +58,8 @@ function stateMeaning(state: DecisionState, colors: Colors): string {
 const stateText = (state: DecisionState, colors: Colors): string =>
   state === 'kept' ? colors.green(state) : state === 'undone' || state === 'failed' ? colors.red(state) : state
 
+const FIRST = 3
+
 export function decisionsText(
   { autopilot, decisions, outlooks }: RouteResponse<'listDecisions'>,
   colors: Colors,
@@ -79,8 +81,23 @@ export function decisionsText(
     ...off,
     ...list,
     ...(next.length === 0 ? [] : ['', `Let one go on with: ${next.join(', or ')}`]),
+    ...explainedText(waiting, mq, width),
     ...outlooksText(outlooks, colors, id),
   ].join('\n')
+}
+
+/** The first decisions of an installation that asks: what each would do and why, and how to be asked no more. */
+function explainedText(waiting: readonly Decision[], mq: string, width: number): string[] {
+  const asked = waiting.filter(({ state, policy }) => state === 'waiting' && policy === 'approve').slice(0, FIRST)
+  if (asked.length === 0) return []
+  return [
+    '',
+    ...asked.flatMap(({ number, mqId, why }) => wrap(`${number} (${mqId}): ${why}`, Math.min(width, 118))),
+    ...wrap(
+      `Each is tried on some instances first and undone when it does not pay. ${mq} decision show NUMBER tells all of it; ${mq} policy set global --mode auto lets mQ go on by itself.`,
+      Math.min(width, 118),
+    ),
+  ]
 }
 
 /** On a narrow terminal what was predicted and when it began are left to `decision show`. */
@@ -102,7 +119,7 @@ function decisionsTable(decisions: readonly Decision[], colors: Colors, nowMs: n
       String(one.number),
       one.mqId,
       stateText(one.state, colors),
-      usdText(one.savingUsdPerMonth),
+      savedText(one),
       ...wide(changeOf(one.before, one.predicted)),
       changeOf(one.measuredBefore, one.measured),
       ...wide(`${formatAge(nowMs - one.createdAtMs)} ago`),
@@ -125,6 +142,18 @@ function outlooksText(outlooks: readonly Outlook[], colors: Colors, id: string |
   return ['', colors.dim(`Nothing is proposed for: ${parts.join(', ')}. The reason for one: mq decisions ID`)]
 }
 
+/** Both sides at the traffic of the later one: what a month saves must not go with how busy it was. Null before it was measured. */
+function measuredSaving({ measuredBefore, measured }: Decision): number | null {
+  const [was, is] = [measuredBefore?.usdPerMillionRecords ?? null, measured?.usdPerMillionRecords ?? null]
+  const usdPerMonth = measured?.usdPerMonth ?? null
+  return was === null || is === null || is <= 0 || usdPerMonth === null ? null : usdPerMonth * (was / is - 1)
+}
+
+function savedText(decision: Decision): string {
+  const measured = measuredSaving(decision)
+  return measured === null ? `${usdText(decision.savingUsdPerMonth)} predicted` : `${usdText(measured)} measured`
+}
+
 function changeOf(before: Outcome | null, after: Outcome | null): string {
   const [was, is] = [before?.usdPerMillionRecords ?? null, after?.usdPerMillionRecords ?? null]
   return was === null || is === null || was <= 0 ? '-' : shareText(is / was - 1)
@@ -134,6 +163,7 @@ export function decisionText(decision: Decision, colors: Colors, nowMs: number, 
   const { number, mqId, state, title, kind } = decision
   // A repair may cost more than what stood.
   const isDearer = (decision.savingUsdPerMonth ?? 0) < 0
+  const measured = measuredSaving(decision)
   const parts = [
     `${colors.bold(`Decision ${number}`)} about ${mqId}: ${stateMeaning(state, colors)}  ${colors.dim(`begun ${formatAge(nowMs - decision.createdAtMs)} ago by the ${decision.loop} loop`)}`,
     `  ${colors.bold(title)}`,
@@ -144,8 +174,16 @@ export function decisionText(decision: Decision, colors: Colors, nowMs: number, 
         ['now', decision.status],
         ['kind', kind],
         ['policy', `${decision.policy}${decision.approvedBy === null ? '' : `, approved by ${decision.approvedBy}`}`],
+        ...(measured === null
+          ? []
+          : [
+              [
+                measured < 0 ? 'costs' : 'saves',
+                `${usdText(Math.abs(measured))}${measured < 0 ? ' more' : ''} a month, measured at the traffic of now`,
+              ] as const,
+            ]),
         [
-          isDearer ? 'costs' : 'saves',
+          measured !== null ? 'predicted' : isDearer ? 'costs' : 'saves',
           `${usdText(isDearer ? -decision.savingUsdPerMonth! : decision.savingUsdPerMonth)}${isDearer ? ' more' : ''} a month as predicted${decision.costOfChangeUsd > 0 ? `, net of ${usdText(decision.costOfChangeUsd)} for the change itself` : ''}`,
         ],
         ...(decision.migration === null

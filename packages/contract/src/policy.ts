@@ -3,6 +3,8 @@
  *
  * Y1. What an mQ ID leaves open its team says, what the team leaves open the global rule says, and that one is always whole.
  * Y2. A policy only ever bounds what mQ does; the wishes of the intent are hard limits under every policy.
+ * Y4. A new installation asks a person before it changes anything; one command lets it go on by itself. An installation from before
+ *     that rule keeps what it did.
  * Y3. With the autopilot off mQ begins nothing and stops the trials under way; a person can still undo.
  */
 import { z } from 'zod'
@@ -54,8 +56,9 @@ export function policyScopeProblem(text: string): string | undefined {
   return 'write global, team=NAME or id=MQ-ID'
 }
 
+/** Y4 */
 export const DEFAULT_POLICY = {
-  mode: 'auto',
+  mode: 'approve',
   maxChangesPerDay: 6,
   // Only what can be tried on a few instances first.
   autoKnobs: ['codec', 'linger', 'batch', 'fetch'],
@@ -75,6 +78,7 @@ export function effectivePolicy(
   rules: ReadonlyMap<string, PolicyRule>,
   mqId: string,
   team: string | undefined,
+  defaults: Pick<EffectivePolicy, 'mode'> = DEFAULT_POLICY,
 ): EffectivePolicy {
   const scopes = [`id=${mqId}`, ...(team === undefined ? [] : [`team=${team}`]), 'global']
   const find = <K extends keyof PolicyRule>(part: K): { value: NonNullable<PolicyRule[K]>; from: string } => {
@@ -82,7 +86,7 @@ export function effectivePolicy(
       const value = rules.get(scope)?.[part]
       if (value !== null && value !== undefined) return { value, from: scope }
     }
-    return { value: DEFAULT_POLICY[part] as unknown as NonNullable<PolicyRule[K]>, from: 'default' }
+    return { value: { ...DEFAULT_POLICY, ...defaults }[part] as unknown as NonNullable<PolicyRule[K]>, from: 'default' }
   }
   const [mode, maxChangesPerDay, autoKnobs] = [find('mode'), find('maxChangesPerDay'), find('autoKnobs')]
   return {

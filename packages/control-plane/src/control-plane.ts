@@ -5,7 +5,7 @@
  * C2. What was begun before a crash is finished after the start, from the store alone.
  * C3. `close` ends within CLOSE_DEADLINE_MS and leaves no handle open.
  */
-import { type ClusterAddress as Address, ClusterAddress, MqError } from '@mq/contract'
+import { type ClusterAddress as Address, ClusterAddress, MqError, type PolicyMode } from '@mq/contract'
 import type { ClusterModel } from '@mq/economics'
 import { type Cluster, type ClusterCredentials, type Deps, systemDeps, within } from '@mq/kafka'
 import type { FastifyInstance } from 'fastify'
@@ -85,6 +85,8 @@ export interface ControlPlaneOptions {
   readonly readPositions?: typeof readPositions
   /** `dev`: changes are tried and judged within minutes, on little traffic. Default `usual`. */
   readonly timing?: 'usual' | 'dev'
+  /** How far mQ goes by itself where nobody sets a policy, written down when the store is made. Default `approve`. */
+  readonly newInstallationMode?: PolicyMode
   /** Waits of the loops that differ from those of the timing. */
   readonly loopTimes?: Partial<LoopTimes>
   /** Waits of migrations that differ from the usual ones. */
@@ -245,6 +247,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       times,
       clusterModels,
       seenLog,
+      ...(options.newInstallationMode === undefined ? {} : { newInstallationMode: options.newInstallationMode }),
       seenRetentionMs: (cluster, topic) => costing.watcher.topic(cluster, topic)?.configs?.retentionMs ?? null,
     })
     const activeOf = (id: string): ActiveId | undefined => {

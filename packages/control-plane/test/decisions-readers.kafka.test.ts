@@ -41,6 +41,7 @@ test('readers that poll all the time: one of three tries to wait, and all of the
     clusters: [{ name: 'main', bootstrap: [...kafka.bootstrap], securityProtocol: 'plaintext' }],
     logger: silentLogger,
     timing: 'dev',
+    newInstallationMode: 'auto',
     // The same order of things in less time: a test has a minute.
     loopTimes: { observeMs: 8_000, observeRecords: 300, leastTrialMs: 10_000, leastRecords: 100, watchMs: 6_000 },
   })

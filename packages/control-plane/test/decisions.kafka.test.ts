@@ -76,6 +76,7 @@ test('a badly configured start is found, tried on one of three clients, and kept
     clusters: [{ name: 'main', bootstrap: [...kafka.bootstrap], securityProtocol: 'plaintext' }],
     logger: silentLogger,
     timing: 'dev',
+    newInstallationMode: 'auto',
   })
   t.after(() => plane.close())
   const url = await plane.app.listen({ host: '127.0.0.1', port: 0 })

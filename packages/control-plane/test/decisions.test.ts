@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { isDecided, type ProducerTelemetry } from '@mq/contract'
 import { Fleet, ID } from './fleet.ts'
-import { assertProblem, temporaryFolder } from './harness.ts'
+import { assertProblem, type Harness, startHarness, temporaryFolder } from './harness.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 const reached =
@@ -94,6 +94,48 @@ describe('from a bad start', () => {
     assertProblem(await fleet.plane.call('POST', `/v1/decisions/${decision!.number}/approve`), 'MQ_DECISION_OVER')
     assert.equal((await fleet.plane.call('POST', `/v1/decisions/${decision!.number}/undo`)).body.state, 'undone')
   })
+})
+
+describe('how far mQ goes by itself where nobody said', () => {
+  const modeOf = async (plane: Harness): Promise<string> =>
+    (await plane.call('GET', `/v1/policies?id=${ID}`)).body.effective.mode
+
+  test('a new installation asks first, explains, and goes on when it is told to', TIMEOUT, async (t) => {
+    const fleet = new Fleet({ instances: 3 })
+    const plane = await fleet.start(t, { newInstallationMode: 'approve' })
+    await fleet.declareBadly()
+    const { producer } = fleet.binding
+    await fleet.run(120, reached(fleet, 'waiting'))
+    const [decision] = await fleet.decisions()
+    assert.match(
+      decision!.status,
+      /a new installation asks before it changes anything.*mq policy set global --mode auto/,
+    )
+    assert.deepEqual(fleet.binding.producer, producer)
+    assert.equal(await modeOf(plane), 'approve')
+    assert.equal((await plane.call('PUT', '/v1/policies/global', { mode: 'auto' })).status, 200)
+    assert.equal(await modeOf(plane), 'auto')
+  })
+
+  test(
+    'an installation from before keeps going on by itself, and what a store was made with stays',
+    TIMEOUT,
+    async (t) => {
+      const dataDir = temporaryFolder(t)
+      const first = await startHarness(t, { dataDir, newInstallationMode: 'approve' })
+      await first.call('PUT', `/v1/ids/${ID}`, { intent: {} })
+      await first.close()
+      const second = await startHarness(t, { dataDir, newInstallationMode: 'auto' })
+      assert.equal(await modeOf(second), 'approve')
+      // As a store of before looks: mQ IDs, and nothing written down.
+      await second.store.write('taking a mark away', async (tx) => {
+        await tx.deleteFrom('meta').where('key', '=', 'default_policy_mode').execute()
+      })
+      await second.close()
+      const third = await startHarness(t, { dataDir, newInstallationMode: 'approve' })
+      assert.equal(await modeOf(third), 'auto')
+    },
+  )
 })
 
 describe('harm', () => {

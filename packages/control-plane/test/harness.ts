@@ -53,6 +53,7 @@ export async function startHarness(
     clusters: [mainCluster],
     openAdmin: kafka.openAdmin,
     checkEveryMs: 3_600_000,
+    newInstallationMode: 'auto',
     ...rest,
     dataDir,
   })

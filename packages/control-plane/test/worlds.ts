@@ -37,6 +37,7 @@ export function anId(change: Partial<IdWorld> = {}): IdWorld {
     intent,
     policy: {
       ...DEFAULT_POLICY,
+      mode: 'auto',
       autoKnobs: [...DEFAULT_POLICY.autoKnobs],
       from: { mode: 'default', maxChangesPerDay: 'default', autoKnobs: 'default' },
     },

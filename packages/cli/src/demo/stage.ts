@@ -92,6 +92,7 @@ export class Stage {
       }),
       migrationTimes: localMigrationTimes,
       timing: 'dev',
+      newInstallationMode: 'auto',
       startWith,
     })
     this.#closing.unshift(controlPlane)

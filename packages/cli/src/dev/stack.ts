@@ -79,6 +79,8 @@ export class DevStack {
         dataDir: join(options.dataDir, 'control-plane'),
         createOnFirstUse: true,
         timing: 'dev',
+        // A stack to try things on: changes are tried without a question.
+        newInstallationMode: 'auto',
         clusters: [{ name: 'dev', bootstrap: [...bootstrap], securityProtocol: 'plaintext' }],
         logger: createLogger('info', log),
         migrationTimes: localMigrationTimes,

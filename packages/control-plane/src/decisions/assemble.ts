@@ -1,6 +1,7 @@
 /**
  * The parts of deciding, put together.
  */
+import type { PolicyMode } from '@mq/contract'
 import type { ClusterModel } from '@mq/economics'
 import type { Deps } from '@mq/kafka'
 import type { Logger } from '../logger.ts'
@@ -34,6 +35,8 @@ export interface DecidingOptions {
   readonly times: LoopTimes
   readonly clusterModels: () => readonly ClusterModel[]
   readonly seenLog: SeenLog
+  /** What holds where nobody sets a policy, when the store is new. */
+  readonly newInstallationMode?: PolicyMode
   readonly seenRetentionMs: (cluster: string, topic: string) => number | null
 }
 
@@ -46,7 +49,7 @@ export interface Deciding {
 export async function assembleDeciding(options: DecidingOptions): Promise<Deciding> {
   const { store, registry, provisioner, deps, traffic, clusterModels } = options
   const book = await Book.load(store, deps.clock.nowMs())
-  const policies = await Policies.load(store, deps)
+  const policies = await Policies.load(store, deps, options.newInstallationMode)
   const desk = new Desk({ store, registry, provisioner, book, deps })
   const knownOf = (active: ActiveId) => {
     const cluster = clusterModels().find(({ name }) => name === configurationOf(active).cluster)

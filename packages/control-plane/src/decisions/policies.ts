@@ -2,15 +2,19 @@
  * Policy rules and the global switch, in the store and mirrored in memory.
  *
  * O1. Every change is a line of the journal, in the same transaction.
+ * O3. What holds where nobody set a rule is written down with the store: a later version never changes how far mQ goes by itself.
  * O2. The switch is on until somebody turned it off; it stays off over restarts.
  */
-import { type EffectivePolicy, effectivePolicy, PolicyRule } from '@mq/contract'
+import { DEFAULT_POLICY, type EffectivePolicy, effectivePolicy, PolicyMode, PolicyRule } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { z } from 'zod'
 import { appendEntry } from '../registry/journal.ts'
 import type { Store } from '../store/store.ts'
 
 const SWITCH = 'autopilot'
+const DEFAULT_MODE = 'default_policy_mode'
+/** What installations did that were made before the mode was written down. */
+const MODE_BEFORE: PolicyMode = 'auto'
 const Switch = z.object({ on: z.boolean(), changedAtMs: z.number().int(), changedBy: z.string() })
 
 export interface AutopilotSwitch {
@@ -23,6 +27,7 @@ export class Policies {
   readonly #store: Store
   readonly #deps: Deps
   readonly #rules = new Map<string, PolicyRule>()
+  #defaultMode: PolicyMode = DEFAULT_POLICY.mode
   #switch: AutopilotSwitch = { on: true, changedAtMs: null, changedBy: null }
 
   private constructor(store: Store, deps: Deps) {
@@ -30,8 +35,10 @@ export class Policies {
     this.#deps = deps
   }
 
-  static async load(store: Store, deps: Deps): Promise<Policies> {
+  /** @param newMode of an installation that is new */
+  static async load(store: Store, deps: Deps, newMode: PolicyMode = DEFAULT_POLICY.mode): Promise<Policies> {
     const policies = new Policies(store, deps)
+    policies.#defaultMode = await defaultMode(store, newMode)
     for (const row of await store.db.selectFrom('policies').selectAll().execute()) {
       policies.#rules.set(row.scope, PolicyRule.parse(JSON.parse(row.rule)))
     }
@@ -49,7 +56,7 @@ export class Policies {
   }
 
   effective(mqId: string, team: string | undefined): EffectivePolicy {
-    return effectivePolicy(this.#rules, mqId, team)
+    return effectivePolicy(this.#rules, mqId, team, { mode: this.#defaultMode })
   }
 
   /** A rule that leaves everything open is as good as none, and removed. */
@@ -97,4 +104,16 @@ export class Policies {
     })
     this.#switch = after
   }
+}
+
+/** O3 */
+async function defaultMode(store: Store, newMode: PolicyMode): Promise<PolicyMode> {
+  const row = await store.db.selectFrom('meta').select('value').where('key', '=', DEFAULT_MODE).executeTakeFirst()
+  if (row !== undefined) return PolicyMode.parse(row.value)
+  const declared = await store.db.selectFrom('mq_ids').select('id').limit(1).executeTakeFirst()
+  const mode = declared === undefined ? newMode : MODE_BEFORE
+  await store.write('how far mQ goes by itself', async (tx) => {
+    await tx.insertInto('meta').values({ key: DEFAULT_MODE, value: mode }).execute()
+  })
+  return mode
 }

@@ -113,7 +113,13 @@ function gate(
     case 'observe':
       return { state: 'proposed', status: `a recommendation: the policy (${mode}) says observe` }
     case 'approve':
-      return { state: 'waiting', status: `waits for a person: the policy (${mode}) says approve` }
+      return {
+        state: 'waiting',
+        status:
+          mode === 'default'
+            ? "waits for a person: a new installation asks before it changes anything ('mq decision show' explains, 'mq approve' lets it go on, 'mq policy set global --mode auto' lets mQ go on by itself)"
+            : `waits for a person: the policy (${mode}) says approve`,
+      }
     case 'auto': {
       if (repair !== null && repair.overBudgetUsd !== null) {
         return {
