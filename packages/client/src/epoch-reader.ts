@@ -19,10 +19,10 @@ import { type ConsumerSettings, type Epoch, MqError, sealedEnds } from '@mq/cont
 import { type Deps, type FetchedBatch, isFinal, type TimerHandle, type TopicPartition } from '@mq/kafka'
 import { Delivery, type DeliveryContext, PartitionWork } from './delivery.ts'
 import type { KeyScheduler } from './key-scheduler.ts'
-import { LastingTrouble } from './lasting-trouble.ts'
 import type { Logger } from './logger.ts'
 import type { ConsumerMeter } from './meters.ts'
 import { fullJitterMs, sleep, within } from './pause.ts'
+import { isForPerson, ReaderLog } from './reader-log.ts'
 import type { FetchPort, GroupPort, ReaderPorts } from './reader-ports.ts'
 
 const COMMIT_EVERY_MS = 1_000
@@ -36,6 +36,8 @@ const GATHERING = { heartbeatMs: 250, limitMs: 20_000 }
 /** Handlers of partitions to be given up have this long, which leaves time to commit within the rebalance. */
 const DRAIN_MS = 45_000
 const STANDSTILL_MS = 30_000
+/** A topic that is made again is wanted soon. */
+const MISSING_MS = 5_000
 const RETRY = { baseMs: 200, capMs: 5_000 }
 
 export type StartAt = 'earliest' | 'latest'
@@ -80,7 +82,7 @@ export class EpochReader {
   #topicId: string | undefined
   readonly #formerIds = new Set<string>()
   readonly #closed = new AbortController()
-  readonly #groupTrouble: LastingTrouble
+  readonly #log: ReaderLog
   #committing: Promise<void> = Promise.resolve()
   #commitTimer: TimerHandle | undefined
 
@@ -91,7 +93,8 @@ export class EpochReader {
     this.#ends = sealedEnds(options.epoch)
     const isGathering = options.epoch.state === 'preparing'
     this.#gathersUntilMs = isGathering ? options.deps.clock.monotonicMs() + GATHERING.limitMs : 0
-    this.#groupTrouble = new LastingTrouble(options.deps.clock)
+    const { mqId, group, logger } = options
+    this.#log = new ReaderLog({ mqId, group, topic: this.#topic, logger, clock: options.deps.clock })
     this.#fetcher = options.ports.openFetcher({
       settings: options.settings,
       deps: options.deps,
@@ -101,7 +104,7 @@ export class EpochReader {
         options.meter.throttled(throttleMs)
         options.onThrottled?.(throttleMs)
       },
-      onError: (_, partition, error) => this.#onFetchError(partition, error),
+      onError: (_, partition, error, isHalted) => this.#onFetchError(partition, error, isHalted),
       onOffsetOutOfRange: ({ partition, requested, earliest, lostRecords }) =>
         this.#onOutOfRange(partition, requested, earliest, lostRecords),
       onTopicRecreated: (_, partition) => this.#onRecreated([partition]),
@@ -120,7 +123,7 @@ export class EpochReader {
           DRAIN_MS,
         ),
       onLost: (lost) => this.#onLost(lost),
-      onError: (error) => this.#onGroupError(error),
+      onError: (error, isOver) => this.#onGroupError(error, isOver),
     })
   }
 
@@ -215,8 +218,7 @@ export class EpochReader {
         return
       } catch (error) {
         if (!(error instanceof MqError) || isFinal(error)) throw error
-        if (failures % 5 === 0)
-          this.#warn(error, `Group ${this.#options.group} waits for its positions: ${error.message}`)
+        if (failures % 5 === 0 || isForPerson(error)) this.#log.failed('waits for its positions', error)
         await sleep(this.#options.deps, fullJitterMs(failures, RETRY, this.#options.deps), this.#closed.signal)
       }
     }
@@ -251,11 +253,7 @@ export class EpochReader {
     this.#topicId = topicId
     if (before === undefined) return topicId
     this.#formerIds.add(before)
-    const { mqId, group } = this.#options
-    this.#options.logger.error(
-      `${this.#name}: topic ${this.#topic} was deleted and created again; what was not read of the old one is gone, and the new one is read from its beginning`,
-      { code: 'MQ_TOPIC_RECREATED', mqId, group, topicIdBefore: before, topicId },
-    )
+    this.#log.recreated(before, topicId)
     return topicId
   }
 
@@ -295,7 +293,7 @@ export class EpochReader {
     const running = works.reduce((count, work) => count + work.running, 0)
     if (running > 0) {
       const error = new MqError('MQ_HANDLER_FAILED', `${running} handlers still ran after ${Math.round(limitMs)} ms`)
-      this.#warn(error, `${this.#name}: ${error.message}; their messages are handed out again by the next owner`)
+      this.#log.warn(error, `: ${error.message}; their messages are handed out again by the next owner`)
     }
     await this.#commit(works)
     for (const work of works) {
@@ -325,19 +323,17 @@ export class EpochReader {
     this.#options.scheduler.add(new Delivery(this.#options.context, work, batch))
   }
 
-  #onFetchError(partition: number, error: MqError): void {
-    if (error.retryable) {
-      this.#warn(error, `${this.#name} waits to read partition ${partition}: ${error.message}`)
-      return
-    }
-    this.#options.logger.error(
-      `${this.#name} stands still at partition ${partition}: ${error.message}; next try in ${STANDSTILL_MS / 1_000} s`,
-      { code: error.code, mqId: this.#options.mqId, group: this.#options.group, partition },
-    )
+  #onFetchError(partition: number, error: MqError, isHalted: boolean): void {
+    const isMissing = error.code === 'MQ_TOPIC_MISSING'
+    const pauseMs = isMissing ? MISSING_MS : STANDSTILL_MS
+    if (isForPerson(error) && (isMissing || !isHalted)) this.#log.failed('cannot read', error)
+    else if (isHalted) this.#log.standsStill(partition, error, pauseMs)
+    else this.#log.warn(error, ` waits to read partition ${partition}: ${error.message}`)
+    if (!isHalted) return
     const work = this.#works.get(partition)
     const position = this.#fetcher.position(this.#topic, partition)
     if (work === undefined || position === undefined) return
-    void sleep(this.#options.deps, STANDSTILL_MS, this.#closed.signal).then(() => {
+    void sleep(this.#options.deps, pauseMs, this.#closed.signal).then(() => {
       if (this.#closed.signal.aborted || work.phase !== 'live') return
       this.#fetch(work, position)
     })
@@ -347,20 +343,7 @@ export class EpochReader {
   #onOutOfRange(partition: number, requested: bigint, earliest: bigint, lostRecords: bigint): void {
     const work = this.#works.get(partition)
     if (work === undefined || work.phase !== 'live') return
-    const what =
-      lostRecords > 0n
-        ? `${lostRecords} records were removed before the group read them`
-        : `its position ${requested} is beyond the end of the log`
-    this.#options.logger.error(
-      `${this.#name}, partition ${partition}: ${what}; reading goes on at offset ${earliest}`,
-      {
-        code: 'MQ_OFFSET_LOST',
-        mqId: this.#options.mqId,
-        group: this.#options.group,
-        partition,
-        lostRecords: Number(lostRecords),
-      },
-    )
+    this.#log.outOfRange(partition, requested, earliest, lostRecords)
     // What was handed out before still finishes, but its positions say nothing about the log as it is now.
     work.drop()
     const next = new PartitionWork(partition, earliest, undefined, work.topicId)
@@ -369,9 +352,9 @@ export class EpochReader {
     this.#fetch(next, earliest)
   }
 
-  #onGroupError(error: MqError): void {
-    if (!error.retryable) this.#options.onFatal(error)
-    else if (this.#groupTrouble.happened()) this.#warn(error, `${this.#name}: ${error.message}`)
+  #onGroupError(error: MqError, isOver: boolean): void {
+    if (isOver) this.#options.onFatal(error)
+    else this.#log.groupFailed(error)
   }
 
   #live(): PartitionWork[] {
@@ -453,21 +436,12 @@ export class EpochReader {
         this.#options.meter.committed()
       } catch (error) {
         const problem = toMq(error)
-        this.#warn(problem, `${this.#name} could not commit: ${problem.message}`)
+        this.#log.failed('could not commit', problem)
         // Where that fails, too, the next commit comes here again.
         if (problem.code === 'MQ_TOPIC_RECREATED') await this.#restartFormer().catch(() => {})
       }
     })
     return this.#committing
-  }
-
-  get #name(): string {
-    return `Group ${this.#options.group} of ${this.#options.mqId}`
-  }
-
-  #warn(error: MqError, message: string): void {
-    const { mqId, group } = this.#options
-    this.#options.logger.warn(message, { code: error.code, mqId, group })
   }
 }
 

@@ -3,8 +3,9 @@
  *
  * U1. At least once, in order per key: a message counts only when its handler ended without an error.
  * U2. `close` starts nothing more, lets running handlers end (bounded), commits, leaves the group.
- * U3. The subscription ends by itself only when it can never go on (mQ ID deleted, group refused), and then says so: in the
- *     log, and by rejecting `done`.
+ * U3. The subscription ends by itself only when it can never go on (mQ ID deleted, an error that is final: final-errors.ts in
+ *     packages/kafka), and then says so: in the log, and by rejecting `done`. Missing rights, wrong credentials, a topic that is gone are
+ *     said and waited out.
  * U4. There is one reader for each live epoch, all under the same group. What was sent later is handed out later: partitions of a
  *     newer epoch wait at their gates (gates.ts), and a reader leaves when its epoch is read to the end or gone.
  * U5. A group that is new begins at the oldest live epoch, or, with `latest`, at the end of the newest and never in between;
@@ -12,7 +13,7 @@
  * U6. A trial that names this process reaches its readers with their next fetch, and leaves them likewise: no rejoining, no gap.
  */
 import { type Binding, type Epoch, groupIdOf, MqError, settingsFor } from '@mq/contract'
-import type { Deps } from '@mq/kafka'
+import { type Deps, fateOf, isFinal } from '@mq/kafka'
 import { Arrivals } from './arrivals.ts'
 import type { ClusterPool } from './cluster-pool.ts'
 import type { MessageHandler } from './delivery.ts'
@@ -184,9 +185,9 @@ export class Subscription {
         break
       } catch (error) {
         const problem = toMq(error)
-        if (!problem.retryable) throw problem
-        if (failures % 5 === 0) {
-          const message = `Group ${this.group} of ${this.id} waits to hear where it stands: ${problem.message}`
+        if (isFinal(problem)) throw problem
+        if (failures % 5 === 0 || (failures === 1 && fateOf(problem).by === 'person')) {
+          const message = `Group ${this.group} of ${this.id} waits to hear where it stands: ${problem.message}. ${problem.action}`
           logger.warn(message, { code: problem.code, mqId: this.id, group: this.group })
         }
         await sleep(deps, fullJitterMs(failures, RETRY, deps))

@@ -225,7 +225,7 @@ describe('EpochReader', () => {
   it('stands still at damage, loudly, and tries again (R5)', async () => {
     const { kafka, time, logger, fatal } = await open(() => {})
     await kafka.assign(0)
-    kafka.fetch.onError(TOPIC, 0, new MqError('MQ_BATCH_CORRUPT', 'checksum'))
+    kafka.fetch.onError(TOPIC, 0, new MqError('MQ_BATCH_CORRUPT', 'checksum'), true)
     assert.deepEqual(logger.codes(), ['MQ_BATCH_CORRUPT'])
     assert.equal(logger.lines[0]!.level, 'error')
     await time.advance(30_000)
@@ -233,11 +233,49 @@ describe('EpochReader', () => {
     assert.deepEqual(fatal, [])
   })
 
+  it('waits for rights that are missing, and says so at once, with what to do, and not for every partition and try', async () => {
+    const { kafka, time, logger, fatal } = await open(() => {})
+    kafka.failPositions = new MqError('MQ_KAFKA_FORBIDDEN', 'no right to the group')
+    const assigned = kafka.assign(0, 1)
+    await time.advance(20_000)
+    assert.deepEqual(kafka.added, [])
+    assert.deepEqual(logger.codes(), ['MQ_KAFKA_FORBIDDEN'])
+    assert.equal(logger.lines[0]!.level, 'error')
+    assert.match(
+      logger.lines[0]!.message,
+      /no right to the group. Grant the right that the message names; it is tried again/,
+    )
+    kafka.failPositions = undefined
+    await time.advance(10_000)
+    await assigned
+    assert.deepEqual(kafka.added, ['0@5', '1@5'])
+    for (const partition of [0, 1, 0, 1]) {
+      kafka.fetch.onError(TOPIC, partition, new MqError('MQ_KAFKA_FORBIDDEN', 'no right to read'), false)
+    }
+    for (let tries = 0; tries < 5; tries++) {
+      kafka.group.onError(new MqError('MQ_KAFKA_FORBIDDEN', 'no right to the group'), false)
+    }
+    assert.equal(logger.lines.length, 3)
+    await time.advance(60_000)
+    assert.deepEqual(kafka.added, ['0@5', '1@5'])
+    assert.deepEqual(fatal, [])
+  })
+
+  it('looks for a topic that is gone every few seconds, and says that it is gone once for all partitions', async () => {
+    const { kafka, time, logger } = await open(() => {})
+    await kafka.assign(0, 1)
+    for (const partition of [0, 1]) kafka.fetch.onError(TOPIC, partition, new MqError('MQ_TOPIC_MISSING', 'gone'), true)
+    assert.deepEqual(logger.codes(), ['MQ_TOPIC_MISSING'])
+    await time.advance(5_000)
+    assert.deepEqual(kafka.added, ['0@5', '1@5', '0@50', '1@50'])
+  })
+
   it('ends when the group refuses it for good, and goes on when it does not', async () => {
     const { kafka, fatal } = await open(() => {})
-    kafka.group.onError(new MqError('MQ_GROUP_FENCED', 'rejoining'))
+    kafka.group.onError(new MqError('MQ_GROUP_FENCED', 'rejoining'), false)
+    kafka.group.onError(new MqError('MQ_KAFKA_FORBIDDEN', 'no right to read'), false)
     assert.equal(fatal.length, 0)
-    kafka.group.onError(new MqError('MQ_GROUP_FAILED', 'not authorised'))
+    kafka.group.onError(new MqError('MQ_GROUP_FAILED', 'its name was taken'), true)
     assert.deepEqual(
       fatal.map((error) => error.code),
       ['MQ_GROUP_FAILED'],

@@ -141,7 +141,7 @@ describe('LogReading', () => {
     assert.equal(outcome.error, undefined)
     logs.deliver(1, [2], 3)
     await time.advance(STALLED_MS - 1)
-    logs.fetchers[0]!.onError('t.e1', 0, new MqError('MQ_KAFKA_UNREACHABLE', 'no broker answers'))
+    logs.fetchers[0]!.onError('t.e1', 0, new MqError('MQ_KAFKA_UNREACHABLE', 'no broker answers'), false)
     assert.equal(outcome.error, undefined)
     await time.advance(STALLED_MS + 1)
     assert.equal(outcome.ended, false)
@@ -165,7 +165,7 @@ describe('LogReading', () => {
 
   it('fails at once when a partition stands still for good', async () => {
     const { logs, outcome } = await open({ from: 'earliest' })
-    logs.fetchers[0]!.onError('t.e1', 0, new MqError('MQ_KAFKA_FORBIDDEN', 'no right to read'))
+    logs.fetchers[0]!.onError('t.e1', 0, new MqError('MQ_KAFKA_FORBIDDEN', 'no right to read'), false)
     await turn()
     assert.match(String(outcome.error), /no right to read/)
   })

@@ -17,8 +17,9 @@ import { Bell } from './bell.ts'
 import { ClassicRequests, type Joined, type MemberShare } from './classic-requests.ts'
 import type { Coordinator } from './coordinator.ts'
 import type { Deps } from './deps.ts'
+import { isFinal } from './final-errors.ts'
 import type { Ownership } from './group-ownership.ts'
-import { TroubleReport } from './group-trouble.ts'
+import { pausesFor, TroubleReport } from './group-trouble.ts'
 import type { GroupOptions, GroupProtocol, Identity, Share } from './group-types.ts'
 import { KafkaCode, kafkaCodeOf, responseOf, toMqError } from './kafka-errors.ts'
 import {
@@ -75,7 +76,7 @@ export class ClassicProtocol implements GroupProtocol {
     this.#deps = deps
     this.#onSettled = onSettled
     this.#bell = new Bell(deps)
-    this.#trouble = new TroubleReport(options.onError)
+    this.#trouble = new TroubleReport(deps.clock, (error) => options.onError(error, false))
     this.#sessionMs = options.sessionTimeoutMs ?? SESSION_MS
     this.#rebalanceMs = options.rebalanceTimeoutMs ?? REBALANCE_MS
   }
@@ -103,9 +104,9 @@ export class ClassicProtocol implements GroupProtocol {
       } catch (error) {
         if (signal.aborted) return
         failures += 1
-        this.#onFailure(error)
+        const problem = this.#onFailure(error)
         if (this.#leftMs() <= 0) this.#expire()
-        await this.#bell.wait(backoffMs(failures, this.#deps.random), signal)
+        await this.#bell.wait(backoffMs(failures, this.#deps.random, pausesFor(problem)), signal)
       }
     }
   }
@@ -278,7 +279,7 @@ export class ClassicProtocol implements GroupProtocol {
     return new Map(topics.map((topic) => [topic, counts.get(topic) ?? 0]))
   }
 
-  #onFailure(error: unknown): void {
+  #onFailure(error: unknown): MqError {
     if (this.#fatal !== undefined) throw this.#fatal.error
     const code = kafkaCodeOf(error)
     const problem = toMqError(error, this.#requests.context('membership'))
@@ -287,14 +288,15 @@ export class ClassicProtocol implements GroupProtocol {
     }
     if (code === KafkaCode.UNKNOWN_MEMBER_ID || code === KafkaCode.ILLEGAL_GENERATION) {
       // From a member that was never in, nothing is taken away.
-      if (this.#generation !== undefined) this.#options.onError(problem)
+      if (this.#generation !== undefined) this.#options.onError(problem, false)
       if (code === KafkaCode.UNKNOWN_MEMBER_ID) this.#memberId = ''
       this.#expire()
-    } else if (!problem.retryable) {
+    } else if (isFinal(problem)) {
       throw problem
     } else if (code !== KafkaCode.REBALANCE_IN_PROGRESS) {
       this.#trouble.report(problem)
     }
+    return problem
   }
 
   #expire(): void {

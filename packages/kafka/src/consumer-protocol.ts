@@ -18,8 +18,9 @@ import { backoffMs } from './backoff.ts'
 import { Bell } from './bell.ts'
 import type { Coordinator } from './coordinator.ts'
 import type { Deps } from './deps.ts'
+import { isFinal } from './final-errors.ts'
 import type { Ownership } from './group-ownership.ts'
-import { TroubleReport } from './group-trouble.ts'
+import { pausesFor, TroubleReport } from './group-trouble.ts'
 import type { GroupOptions, GroupProtocol, Identity, Share } from './group-types.ts'
 import { KafkaCode, kafkaCodeOf, toMqError } from './kafka-errors.ts'
 import * as requests from './requests.ts'
@@ -68,7 +69,7 @@ export class ConsumerProtocol implements GroupProtocol {
     this.#onSettled = onSettled
     this.#bell = new Bell(deps)
     this.#sessionMs = Math.min(options.sessionTimeoutMs ?? LONGEST_SESSION_MS, LONGEST_SESSION_MS)
-    this.#trouble = new TroubleReport(options.onError)
+    this.#trouble = new TroubleReport(deps.clock, (error) => options.onError(error, false))
   }
 
   get identity(): Identity | undefined {
@@ -94,8 +95,8 @@ export class ConsumerProtocol implements GroupProtocol {
       } catch (error) {
         if (signal.aborted) return
         failures += 1
-        this.#onFailure(error)
-        pauseMs = backoffMs(failures, this.#deps.random)
+        const problem = this.#onFailure(error)
+        pauseMs = backoffMs(failures, this.#deps.random, pausesFor(problem))
       }
       if (this.#fatal !== undefined) throw this.#fatal
       await this.#bell.wait(Math.min(pauseMs, this.#leftMs()), signal)
@@ -229,22 +230,24 @@ export class ConsumerProtocol implements GroupProtocol {
     })
   }
 
-  #onFailure(error: unknown): void {
+  #onFailure(error: unknown): MqError {
     const code = kafkaCodeOf(error)
     const problem = toMqError(error, `group ${this.#options.groupId} on cluster ${this.#options.cluster.name}`)
     if (code === KafkaCode.FENCED_MEMBER_EPOCH || code === KafkaCode.UNKNOWN_MEMBER_ID) {
-      this.#options.onError(problem)
+      this.#options.onError(problem, false)
       this.#expire()
     } else if (code === KafkaCode.UNRELEASED_INSTANCE_ID) {
       // The one before us is still thought alive: its session ends by itself.
       this.#trouble.report(new MqError('MQ_GROUP_FENCED', problem.message, { cause: problem }))
     } else if (code === KafkaCode.FENCED_INSTANCE_ID) {
       this.#fatal = new MqError('MQ_GROUP_FAILED', problem.message, { cause: problem, details: problem.details })
-    } else if (!problem.retryable) {
+    } else if (isFinal(problem) || (problem.code === 'MQ_KAFKA_VERSION' && this.#standing.kind === 'joining')) {
+      // A cluster that has this protocol switched off is met by the other one (M5).
       this.#fatal = problem
     } else {
       this.#trouble.report(problem)
     }
+    return problem
   }
 
   #leftMs(): number {

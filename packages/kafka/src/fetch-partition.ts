@@ -54,6 +54,8 @@ export class FetchPartition {
   flowing = false
   /** In a row. */
   failures = 0
+  /** When it was last said that a person has to act, on the monotonic clock. */
+  saidMs = Number.NEGATIVE_INFINITY
   /** In a row, at the same position. */
   corruptions = 0
   /** Since when the topic is not found, on the monotonic clock. */

@@ -6,16 +6,17 @@
  * F2. What is read ahead is bounded: fetched bytes and handed-out bytes each stay within `readAheadBytes`, save for one response or
  *     batch that is larger. Each partition has a share, so that a stuck one never starves the others.
  * F3. Nothing is skipped in silence. A damaged batch is fetched again `CORRUPT_RETRIES` times and then reported; data that a codec
- *     refuses, a foreign format, a lost range and a missing topic are reported at once. Then the partition stands still.
- * F4. A failure that may pass (leader moved, broker away, timeout) is retried for ever, with growing pauses; it is reported when it
- *     has happened `REPORT_AFTER_FAILURES` times in a row.
+ *     refuses, a foreign format, a lost range and a missing topic are reported at once. Then the partition stands still (halted).
+ * F4. Every other failure is retried for ever, with growing pauses (final-errors.ts). One that mends itself (leader moved, broker away,
+ *     timeout) is reported when it has happened `REPORT_AFTER_FAILURES` times in a row; one that a person has to mend, as a right that
+ *     is missing, at once and then every `REPORT_AGAIN_MS`.
  * F5. A paused partition hands out nothing, also nothing that was read before; it keeps its place.
  * F6. An offset belongs to a topic, not to its name: when another topic has the name, nothing of it is read, and that is reported.
  *     Brokers that are asked by id say so; where they are asked by name (Kafka before 3.1) the id is looked up every
  *     `VERIFY_EVERY_MS`.
  */
 import { type ConsumerSettings, MqError } from '@mq/contract'
-import { backoffMs } from './backoff.ts'
+import { type BackoffLimits, backoffMs, DEFAULT_BACKOFF } from './backoff.ts'
 import { BatchDecoder } from './batch-decoder.ts'
 import { announcedBytes, readBatchHeader } from './batch-header.ts'
 import { type Answer, BrokerLoop, type LoopOwner } from './broker-loop.ts'
@@ -25,7 +26,9 @@ import { ClusterFetchNetwork, type FetchCluster, type FetchNetwork } from './fet
 import { FetchPartition } from './fetch-partition.ts'
 import type { FetchedPartition } from './fetch-request.ts'
 import type { FetchedBatch } from './fetched-batch.ts'
-import { KafkaCode, protocolError, toMqError } from './kafka-errors.ts'
+import { fateOf, isFinal } from './final-errors.ts'
+import { pausesFor } from './group-trouble.ts'
+import { KafkaCode, toMqError } from './kafka-errors.ts'
 import { LeaderFinder } from './leader-finder.ts'
 import { topicIdOf } from './position-note.ts'
 
@@ -33,6 +36,7 @@ import { topicIdOf } from './position-note.ts'
 export const MAX_BATCH_BYTES = 128 * 1024 * 1024
 export const CORRUPT_RETRIES = 3
 export const REPORT_AFTER_FAILURES = 5
+export const REPORT_AGAIN_MS = 30_000
 const VERIFY_EVERY_MS = 5_000
 const MIN_SHARE_BYTES = 32 * 1024
 
@@ -53,8 +57,8 @@ export interface FetcherOptions {
   /** Takes the place of the cluster's network. */
   readonly network?: FetchNetwork
   readonly onBatch: (batch: FetchedBatch) => void
-  /** Retryable: the fetcher goes on by itself (F4). Else the partition stands still until it is added again (F3). */
-  readonly onError: (topic: string, partition: number, error: MqError) => void
+  /** The fetcher goes on by itself (F4), unless `isHalted`: then the partition stands still until it is added again (F3). */
+  readonly onError: (topic: string, partition: number, error: MqError, isHalted: boolean) => void
   /** A fetch request leaves for a broker. */
   readonly onRequest?: () => void
   /** A broker slows this client down for its quota; reading goes on after that time. */
@@ -226,11 +230,10 @@ export class Fetcher {
     } else if (result.errorCode === KafkaCode.OFFSET_OUT_OF_RANGE) {
       void this.#askRange(partition)
     } else if (result.errorCode !== 0) {
-      const error = toMqError(result.errorCode, `fetch ${partition.topic}/${partition.partition}`)
-      if (protocolError(result.errorCode).retriable) this.#retry(partition, error)
-      else this.#halt(partition, error)
+      this.#retry(partition, toMqError(result.errorCode, `fetch ${partition.topic}/${partition.partition}`))
     } else {
       partition.failures = 0
+      partition.saidMs = Number.NEGATIVE_INFINITY
       partition.highWatermark = result.highWatermark
       partition.flowing = result.end > result.start
       if (partition.flowing) this.#read(partition, result, answer)
@@ -323,25 +326,34 @@ export class Fetcher {
   /** Pauses and then looks for the leader afresh (F4). */
   #retry(partition: FetchPartition, error: MqError): void {
     if (partition.isOver) return
-    if (!error.retryable && error.code !== 'MQ_TOPIC_MISSING' && error.code !== 'MQ_OFFSET_LOST') {
+    if (isFinal(error)) {
       this.#halt(partition, error)
       return
     }
     partition.failures += 1
-    this.#pause(partition, partition.failures)
-    if (partition.failures === REPORT_AFTER_FAILURES) {
-      this.#options.onError(partition.topic, partition.partition, error)
-    }
+    this.#pause(partition, partition.failures, pausesFor(error))
+    if (this.#isWorthSaying(partition, error)) this.#options.onError(partition.topic, partition.partition, error, false)
   }
 
-  #pause(partition: FetchPartition, failures: number): void {
+  /** A topic that is missing may only be new to the broker. */
+  #isWorthSaying(partition: FetchPartition, error: MqError): boolean {
+    if (fateOf(error).by !== 'person' || error.code === 'MQ_TOPIC_MISSING') {
+      return partition.failures === REPORT_AFTER_FAILURES
+    }
+    const nowMs = this.#deps.clock.monotonicMs()
+    if (nowMs - partition.saidMs < REPORT_AGAIN_MS) return false
+    partition.saidMs = nowMs
+    return true
+  }
+
+  #pause(partition: FetchPartition, failures: number, limits: BackoffLimits = DEFAULT_BACKOFF): void {
     if (partition.phase.kind === 'waiting') this.#deps.timers.clearTimeout(partition.phase.timer)
     const timer = this.#deps.timers.setTimeout(
       () => {
         partition.phase = { kind: 'locating' }
         this.#finder.find(partition, true)
       },
-      backoffMs(failures, () => this.#deps.random()),
+      backoffMs(failures, () => this.#deps.random(), limits),
     )
     partition.phase = { kind: 'waiting', timer }
   }
@@ -380,7 +392,7 @@ export class Fetcher {
   #halt(partition: FetchPartition, error: MqError | undefined): void {
     if (partition.isOver) return
     this.#stop(partition, 'halted')
-    if (error !== undefined) this.#options.onError(partition.topic, partition.partition, error)
+    if (error !== undefined) this.#options.onError(partition.topic, partition.partition, error, true)
   }
 
   #stop(partition: FetchPartition, kind: 'halted' | 'removed'): void {

@@ -7,8 +7,8 @@
  * Z2. An error that Kafka names is judged by its Kafka code first, then by the code it has in mQ's catalogue.
  * Z3. What is tried again is said at once when a person has to act (`person`), and only when it lasts when it mends by itself.
  * Z4. It makes no difference which request met the error: to find the coordinator, join, sync, heartbeat, commit, read positions, list
- *     offsets, fetch, ask for metadata or for a producer id. A batch that Kafka refuses is the exception: it fails its sends
- *     (produce-outcome.ts), and the producer goes on.
+ *     offsets, fetch or ask for metadata. A producer never ends: what it is refused (a batch, a producer id, a version) fails the sends
+ *     that wait for it, when it does not mend itself, and the next send asks again.
  */
 import type { MqError, MqErrorCode } from '@mq/contract'
 import { KafkaCode, kafkaCodeOf } from './kafka-errors.ts'

@@ -6,7 +6,8 @@
  *
  * M1. A partition is given to `onAssigned` before it counts as ours, and to `onRevoked`, awaited, before the group hears it is free.
  * M2. Whoever is fenced, unknown or out of touch for a session gives everything to `onLost` and joins again by itself.
- * M3. What cannot pass ends the membership: everything lost, one `onError` that is not retryable, `start` rejects if it waits.
+ * M3. Only what is final (final-errors.ts) ends the membership: everything lost, one `onError` that says so, `start` rejects if it
+ *     waits. Everything else is tried again: rights that are taken away are given back.
  * M4. `close` hands back what is held, says goodbye and ends within `CLOSE_MS`; a partition whose `onRevoked` takes longer is
  *     not declared free: it goes on to others when the session ends.
  * M5. Under `auto`, a cluster that does not know the consumer protocol, or has it switched off, is met by the classic one.
@@ -18,9 +19,10 @@ import { ClassicProtocol } from './classic-protocol.ts'
 import { ConsumerProtocol } from './consumer-protocol.ts'
 import { Coordinator } from './coordinator.ts'
 import { type Deps, systemDeps } from './deps.ts'
+import { isFinal } from './final-errors.ts'
 import { GroupOffsets } from './group-offsets.ts'
 import { Ownership } from './group-ownership.ts'
-import { TroubleReport } from './group-trouble.ts'
+import { pausesFor, TroubleReport } from './group-trouble.ts'
 import type { CommitOffset, GroupOptions, GroupProtocol, Position, TopicPartition } from './group-types.ts'
 import { toMqError } from './kafka-errors.ts'
 import type { IdentifiedPartition } from './offset-requests.ts'
@@ -56,7 +58,8 @@ export class GroupMember {
       onAssigned: (added) => options.onAssigned(added),
       onRevoked: (removed) => options.onRevoked(removed),
       onLost: (lost) => options.onLost(lost),
-      onRevokeFailed: (error) => options.onError(retryable(error, `group ${groupId}: giving up partitions failed`)),
+      onRevokeFailed: (error) =>
+        options.onError(toMqError(error, `group ${groupId}: giving up partitions failed`), false),
     })
     this.#offsets = new GroupOffsets({
       cluster,
@@ -138,16 +141,16 @@ export class GroupMember {
   async #choose(signal: AbortSignal): Promise<'consumer' | 'classic'> {
     const { protocol = 'auto', cluster, onError } = this.#options
     if (protocol !== 'auto') return protocol
-    const trouble = new TroubleReport(onError)
+    const trouble = new TroubleReport(this.#deps.clock, (error) => onError(error, false))
     for (let failures = 1; ; failures += 1) {
       try {
         const version = await requests.consumerGroupHeartbeat.find(await cluster.anyConnection('group'))
         return version === undefined ? 'classic' : 'consumer'
       } catch (error) {
         const problem = toMqError(error, `group ${this.#options.groupId}`)
-        if (!problem.retryable) throw problem
+        if (isFinal(problem)) throw problem
         trouble.report(problem)
-        await sleep(this.#deps, backoffMs(failures, this.#deps.random), signal)
+        await sleep(this.#deps, backoffMs(failures, this.#deps.random, pausesFor(problem)), signal)
       }
     }
   }
@@ -162,7 +165,7 @@ export class GroupMember {
     if (this.#state.kind === 'running') this.#state = { kind: 'failed', ended: this.#state.ended }
     this.#ownership.loseAll()
     this.#settled.reject(error)
-    this.#options.onError(error)
+    this.#options.onError(error, true)
     await this.#leave(CLOSE_MS)
     this.#coordinator.close()
   }
@@ -188,7 +191,7 @@ export class GroupMember {
       await this.#protocol?.leave(limitMs)
     } catch (error) {
       // Not fatal to anyone: the session ends without us, only later.
-      this.#options.onError(retryable(error, `group ${this.#options.groupId} could not be left`))
+      this.#options.onError(toMqError(error, `group ${this.#options.groupId} could not be left`), false)
     }
   }
 
@@ -205,10 +208,4 @@ export class GroupMember {
     this.#deps.timers.clearTimeout(timer)
     return isInTime
   }
-}
-
-/** As something that happened once: it must not read as the end of the membership. */
-function retryable(error: unknown, context: string): MqError {
-  const problem = toMqError(error, context)
-  return problem.retryable ? problem : new MqError('MQ_GROUP_FENCED', problem.message, { cause: problem })
 }

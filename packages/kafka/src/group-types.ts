@@ -76,8 +76,8 @@ export interface GroupOptions {
   onRevoked(removed: TopicPartition[]): Promise<void>
   /** Fenced or expired: others may have them already, nothing of them can be committed. May name a partition twice. */
   onLost(lost: TopicPartition[]): void
-  /** Not fatal unless `error.retryable` is false: then the membership is over. */
-  onError(error: MqError): void
+  /** Something failed and is tried again, or, with `isOver`, the membership is over. */
+  onError(error: MqError, isOver: boolean): void
 }
 
 /** Who a member is to the broker when it commits. */

@@ -8,7 +8,7 @@
 import { MqError } from '@mq/contract'
 import type { FetchNetwork, LocatedTopic } from './fetch-network.ts'
 import type { FetchPartition } from './fetch-partition.ts'
-import { KafkaCode, protocolError, toMqError } from './kafka-errors.ts'
+import { KafkaCode, toMqError } from './kafka-errors.ts'
 
 export const MISSING_GRACE_MS = 5_000
 
@@ -72,7 +72,7 @@ export class LeaderFinder {
     }
     if (code !== 0) {
       const error = toMqError(code, `find the leader of ${nameOf(partition)}`)
-      return protocolError(code).retriable ? { kind: 'unknown', error } : { kind: 'gone', error }
+      return { kind: 'unknown', error }
     }
     if (partition.topicId !== undefined && partition.topicId !== topic.id) {
       const what = `topic ${partition.topic} was deleted and created again: its id was ${partition.topicId} and is ${topic.id}`
@@ -94,7 +94,7 @@ export class LeaderFinder {
 
   #asMissing(partition: FetchPartition, error: MqError): Whereabouts {
     if (error.code !== 'MQ_TOPIC_MISSING') {
-      return error.retryable ? { kind: 'unknown', error } : { kind: 'gone', error }
+      return { kind: 'unknown', error }
     }
     const now = this.#nowMs()
     partition.missingSinceMs ??= now

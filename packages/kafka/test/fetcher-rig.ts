@@ -129,6 +129,8 @@ export interface Rig {
   readonly texts: (string | null)[]
   readonly errors: MqError[]
   readonly lost: OffsetOutOfRange[]
+  /** How many of the errors left a partition standing still. */
+  halted: number
 }
 
 export const rigs: Rig[] = []
@@ -159,14 +161,17 @@ export function start(options: RigOptions = {}): Rig {
       if (options.keep !== true) batch.release()
       options.onBatch?.(batch)
     },
-    onError: (_topic, _partition, error) => errors.push(error),
+    onError: (_topic, _partition, error, isHalted) => {
+      errors.push(error)
+      if (isHalted) rig.halted += 1
+    },
     ...(options.onThrottled === undefined ? {} : { onThrottled: options.onThrottled }),
     ...(options.onTopicRecreated === undefined ? {} : { onTopicRecreated: options.onTopicRecreated }),
     ...(options.withoutRangePolicy === true
       ? {}
       : { onOffsetOutOfRange: (range: OffsetOutOfRange) => lost.push(range) }),
   })
-  const rig = { network, fetcher, batches, texts, errors, lost }
+  const rig: Rig = { network, fetcher, batches, texts, errors, lost, halted: 0 }
   rigs.push(rig)
   return rig
 }

@@ -351,13 +351,28 @@ describe('the fetcher', { timeout: 60_000 }, () => {
     await until('all are read', () => count(rig) === 50)
   })
 
-  it('stops when the broker forbids reading', async () => {
+  it('says at once that the broker forbids reading, not with every try, and reads on when it is allowed (F4)', async () => {
     const rig = start()
-    rig.network.answers.push({ partition: 0, errorCode: 29, records: Buffer.alloc(0) })
+    rig.network.fill(0, 1)
+    for (let tries = 0; tries < 3; tries += 1) {
+      rig.network.answers.push({ partition: 0, errorCode: 29, records: Buffer.alloc(0) })
+    }
     rig.fetcher.add(TOPIC, 0, 0n)
     await until('it is reported', () => rig.errors.length === 1)
-    await sleep(20)
-    assert.deepEqual([rig.errors[0]?.code, rig.network.requests.length], ['MQ_KAFKA_FORBIDDEN', 1])
+    assert.equal(rig.errors[0]?.code, 'MQ_KAFKA_FORBIDDEN')
+    await until('it reads', () => count(rig) === 10)
+    assert.deepEqual([rig.errors.length, rig.halted], [1, 0])
+  })
+
+  it('waits for the right to know a topic as for the right to read it (F4)', async () => {
+    const rig = start()
+    rig.network.fill(0, 1)
+    rig.network.errorCode = 29
+    rig.fetcher.add(TOPIC, 0, 0n)
+    await until('it is reported', () => rig.errors.length === 1)
+    rig.network.errorCode = 0
+    await until('it reads', () => count(rig) === 10)
+    assert.deepEqual([rig.errors[0]?.code, rig.errors.length, rig.halted], ['MQ_KAFKA_FORBIDDEN', 1, 0])
   })
 
   it('stops a partition whose receiver throws, and says so', async () => {

@@ -37,6 +37,8 @@ export interface TestMember {
   readonly who: string
   readonly member: GroupMember
   readonly errors: MqError[]
+  /** Those of them that ended the membership. */
+  readonly ends: MqError[]
   readonly lost: string[]
   count(): number
   /** As if the process had died: no request leaves or answer arrives any more. */
@@ -69,6 +71,7 @@ export class Fixture {
     this.#clusters.push(cluster)
     const mortal = new MortalCluster(cluster, spec.newestOffsetVersion)
     const errors: MqError[] = []
+    const ends: MqError[] = []
     const lost: string[] = []
     const member = new GroupMember({
       sessionTimeoutMs: 6_000,
@@ -88,13 +91,14 @@ export class Fixture {
         lost.push(...gone.map(name))
         timeline.drop(who, gone)
       },
-      onError: (error) => {
+      onError: (error, isOver) => {
         errors.push(error)
-        spec.onError?.(error)
+        if (isOver) ends.push(error)
+        spec.onError?.(error, isOver)
       },
     })
     this.#members.push(member)
-    return { who, member, errors, lost, count: () => member.assignment().length, die: () => mortal.die() }
+    return { who, member, errors, ends, lost, count: () => member.assignment().length, die: () => mortal.die() }
   }
 
   async close(): Promise<void> {

@@ -343,7 +343,7 @@ describe('groups on real Kafka', { timeout: 180_000 }, () => {
     }
   })
 
-  it('what cannot pass ends the membership with one error that is not retryable (M3)', async () => {
+  it('what is final ends the membership with one error that says so (M3)', async () => {
     const topic = await create()
     const broken = fixture.member(new Timeline(), {
       groupId: `broken-${topic}`,
@@ -354,10 +354,7 @@ describe('groups on real Kafka', { timeout: 180_000 }, () => {
     await broken.member.start().catch(() => {})
     await until('it says so', () => broken.errors.length > 0)
     assert.match(broken.errors[0]?.message ?? '', /no room/)
-    assert.deepEqual(
-      broken.errors.map(({ retryable }) => retryable),
-      [false],
-    )
+    assert.deepEqual(broken.ends, broken.errors)
     assert.deepEqual(broken.member.assignment(), [])
     await broken.member.close()
   })
