@@ -16,6 +16,7 @@ import {
   type ProducerTopic,
   type Receipt,
   type Resolution,
+  type SendLimits,
   searchTail,
   type TailQuestion,
 } from '@mq/kafka'
@@ -76,6 +77,7 @@ export class EpochWriter {
       budget,
       deps,
       sendDeadlineMs,
+      label: mqId,
       onSealed: () => options.onSealed(this),
       observer: {
         onBatch: (batch, encoded) => meter.sent(batch, encoded),
@@ -86,7 +88,7 @@ export class EpochWriter {
         },
         onFailure: (records, error) => {
           meter.failed(records)
-          logger.error(`${records} records for ${mqId} were not acknowledged: ${error.message}`, {
+          logger.error(`Sending to ${mqId}: ${error.message}`, {
             code: error.code,
             mqId,
             records,
@@ -157,8 +159,8 @@ export class EpochWriter {
     return this.producer.takeOver(this.topic)
   }
 
-  adopt(record: HeldRecord): Promise<Receipt> {
-    return this.producer.adopt(this.topic, record)
+  adopt(record: HeldRecord, limits: SendLimits): Promise<Receipt> {
+    return this.producer.adopt(this.topic, record, limits)
   }
 
   /** What was held elsewhere has waited long enough: it leaves without linger. */

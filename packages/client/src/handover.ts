@@ -4,13 +4,25 @@
  * H1. Batches leave in the order they are held, and the records of each in theirs: so the order of every key is kept, however
  *     the next epoch splits its keys.
  * H2. Nothing leaves before it is known of every batch whether the old log has it: one that is there is acknowledged and stays.
- * H3. The promise that callers hold resolves when all records of the old batch are stored, and rejects when one cannot be.
- * H4. A batch that has not left settles by its deadline like any other and is then not sent; so is one whose fate is unknown.
+ * H3. A promise that callers hold resolves when all records that share it are stored, and rejects when one cannot be.
+ * H4. A record that has not left settles by its deadline like any other and is then not sent; so is one whose fate is unknown.
+ *     One that leaves takes its deadline along.
  * H5. The way may be broken off between two batches; what has not left stays held, in order.
  * H6. The memory of a batch is given back before its records ask for theirs.
  */
 import { MqError } from '@mq/contract'
-import type { Deps, HeldBatch, HeldRecord, Receipt, Resolution, TailQuestion, TimerHandle } from '@mq/kafka'
+import {
+  type Deps,
+  type HeldBatch,
+  type HeldPart,
+  type HeldRecord,
+  messages,
+  type Receipt,
+  type Resolution,
+  type SendLimits,
+  type TailQuestion,
+  type TimerHandle,
+} from '@mq/kafka'
 
 /** What became of records that were held, since it was last asked. */
 export interface Handed {
@@ -25,7 +37,7 @@ export interface Handed {
 const NONE: Handed = { handedOver: 0, found: 0, uncertain: 0 }
 
 export interface HandoverTarget {
-  adopt(record: HeldRecord): Promise<Receipt>
+  adopt(record: HeldRecord, limits: SendLimits): Promise<Receipt>
   /** Resolves when nothing adopted waits for memory. */
   placed(): Promise<void>
 }
@@ -33,13 +45,14 @@ export interface HandoverTarget {
 export interface HandoverOptions {
   readonly mqId: string
   readonly deps: Deps
-  readonly deadlineMs: number
 }
 
 export class Handover {
   readonly #options: HandoverOptions
   /** In order; settled ones are passed over when they leave. */
   #held: HeldBatch[] = []
+  /** Looked for in the old log and not there. */
+  readonly #absent = new WeakSet<HeldBatch>()
   #moving = 0
   #handed: Handed = NONE
   #timer: TimerHandle | undefined
@@ -51,7 +64,10 @@ export class Handover {
 
   /** Records that have not left. */
   get size(): number {
-    return this.#held.reduce((sum, batch) => (batch.settled ? sum : sum + batch.count), 0)
+    return this.#held.reduce(
+      (sum, { parts }) => sum + parts.reduce((own, part) => (part.settled ? own : own + part.count), 0),
+      0,
+    )
   }
 
   takeHanded(): Handed {
@@ -81,11 +97,11 @@ export class Handover {
           batch.reject(
             new MqError(
               'MQ_SEND_UNCERTAIN',
-              `${batch.count} records for ${batch.topic}-${batch.partition} may or may not be stored: their epoch ended before an answer came, and its log could not be read`,
-              { details: { topic: batch.topic, partition: batch.partition, records: batch.count } },
+              `${messages(batch.count, this.#options.mqId)} may or may not be stored: they were under way when the mQ ID moved, no answer came, and the old log could not be read`,
+              { details: { partition: batch.partition, records: batch.count, maybeStored: true } },
             ),
           )
-        }
+        } else this.#absent.add(batch)
       }),
     )
   }
@@ -102,8 +118,7 @@ export class Handover {
       const batch = this.#held.shift()!
       batch.letGo()
       if (batch.settled) continue
-      this.#count('handedOver', batch.count)
-      this.#track(batch, new Set(batch.records().map((record) => target.adopt(record))))
+      this.#leave(batch, target)
       await Promise.race([stop, target.placed()])
     }
     this.#settled()
@@ -128,18 +143,31 @@ export class Handover {
     this.#handed = { ...this.#handed, [what]: this.#handed[what] + records }
   }
 
+  #leave(batch: HeldBatch, target: HandoverTarget): void {
+    const records = batch.records()
+    let at = 0
+    for (const part of batch.parts) {
+      const own = records.slice(at, at + part.count)
+      at += part.count
+      if (part.settled) continue
+      this.#count('handedOver', part.count)
+      const limits = { deadlineMs: part.deadlineMs, isAlone: part.count === 1 }
+      this.#track(part, new Set(own.map((record) => target.adopt(record, limits))))
+    }
+  }
+
   /** H3 */
-  #track(batch: HeldBatch, parts: ReadonlySet<Promise<Receipt>>): void {
+  #track(part: HeldPart, sent: ReadonlySet<Promise<Receipt>>): void {
     this.#moving++
     const end = (): void => {
       this.#moving--
       this.#settled()
     }
-    Promise.allSettled(parts).then((results) => {
+    Promise.allSettled(sent).then((results) => {
       const failed = results.find((result) => result.status === 'rejected')
       const first = results[0]
-      if (failed !== undefined) batch.reject(failed.reason as MqError)
-      else if (first?.status === 'fulfilled') batch.resolve(first.value)
+      if (failed !== undefined) part.reject(failed.reason as MqError)
+      else if (first?.status === 'fulfilled') part.resolve(first.value)
       end()
     }, end)
   }
@@ -153,17 +181,17 @@ export class Handover {
     this.#arm()
   }
 
-  /** One timer, for the oldest that has not left (H4). */
+  /** One timer, for the earliest deadline of what has not left (H4). */
   #arm(): void {
-    const { deps, deadlineMs } = this.#options
+    const { deps } = this.#options
     if (this.#timer !== undefined) deps.timers.clearTimeout(this.#timer)
     this.#timer = undefined
-    const oldestMs = this.#held.reduce(
-      (oldest, batch) => (batch.settled ? oldest : Math.min(oldest, batch.openedAtMs)),
-      Number.POSITIVE_INFINITY,
-    )
-    if (oldestMs === Number.POSITIVE_INFINITY) return
-    const delayMs = Math.max(1, oldestMs + deadlineMs - deps.clock.monotonicMs())
+    let earliestMs = Number.POSITIVE_INFINITY
+    for (const { parts } of this.#held) {
+      for (const part of parts) if (!part.settled) earliestMs = Math.min(earliestMs, part.deadlineMs)
+    }
+    if (earliestMs === Number.POSITIVE_INFINITY) return
+    const delayMs = Math.max(1, earliestMs - deps.clock.monotonicMs())
     this.#timer = deps.timers.setTimeout(() => {
       this.#timer = undefined
       this.#expire()
@@ -172,19 +200,22 @@ export class Handover {
   }
 
   #expire(): void {
-    const { mqId, deps, deadlineMs } = this.#options
-    const before = deps.clock.monotonicMs() - deadlineMs
+    const { mqId, deps } = this.#options
+    const nowMs = deps.clock.monotonicMs()
     for (const batch of this.#held) {
-      if (batch.settled || batch.openedAtMs > before) continue
-      const { topic, partition, count: records } = batch
-      batch.reject(
-        new MqError(
-          'MQ_SEND_TIMEOUT',
-          `${records} records of ${mqId} were on their way to its next epoch when their ${deadlineMs} ms were over`,
-          { details: { topic, partition, records, maybeStored: batch.question !== undefined } },
-        ),
-      )
-      batch.letGo()
+      const maybeStored = batch.question !== undefined && !this.#absent.has(batch)
+      for (const part of batch.parts) {
+        if (part.settled || (part.deadlineMs > nowMs && !part.isCancelled)) continue
+        const what = maybeStored ? 'may or may not be stored: under way and not acknowledged' : 'not stored: on the way'
+        part.reject(
+          new MqError(
+            maybeStored ? 'MQ_SEND_UNCERTAIN' : part.isCancelled ? 'MQ_SEND_CANCELLED' : 'MQ_SEND_TIMEOUT',
+            `${messages(part.count, mqId)} ${what} to the next epoch when their time was over`,
+            { details: { partition: batch.partition, records: part.count, maybeStored } },
+          ),
+        )
+      }
+      if (batch.settled) batch.letGo()
     }
   }
 }

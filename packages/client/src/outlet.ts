@@ -90,8 +90,8 @@ export class Outlet {
     this.#options = options
     const why = new MqError('MQ_CONTROL_PLANE_AWAY', `There is no binding of ${options.mqId} yet, and none is cached`)
     this.#phase = { kind: 'waiting', why }
-    const { mqId, deps, deadlineMs } = options
-    this.#handover = new Handover({ mqId, deps, deadlineMs })
+    const { mqId, deps } = options
+    this.#handover = new Handover({ mqId, deps })
     this.#held = new HeldSends({
       mqId: options.mqId,
       budget: options.budget,

@@ -103,16 +103,28 @@ export const catalogue = {
   ),
   // Sending
   MQ_SEND_TIMEOUT: entry(
-    'The record was not acknowledged before its deadline',
-    'Check the cluster with `mq doctor`; the record may or may not be stored',
+    'The message could not be sent before its deadline, and is not stored',
+    'Check the cluster with `mq doctor`, then send it again: that makes no second copy',
     true,
     504,
   ),
   MQ_SEND_UNCERTAIN: entry(
-    'Whether the records were stored could not be found out',
+    'The message was sent and not acknowledged: it may or may not be stored',
     'Read the end of the mQ ID, or send again if a second copy does no harm',
     true,
     504,
+  ),
+  MQ_SEND_CANCELLED: entry(
+    'The signal of a send fired before the message was sent, and it is not stored',
+    'Nothing, if that was intended; otherwise send it again',
+    false,
+    499,
+  ),
+  MQ_MESSAGE_REFUSED: entry(
+    'Kafka looked at the message and refused it; it is not stored',
+    'Change the message as the reason in the text says; messages sent beside it are not affected',
+    false,
+    422,
   ),
   MQ_BUFFER_FULL: entry('Too many sends wait for room in the buffer', 'Await sends, or slow down', true, 503),
   MQ_PRODUCER_FENCED: entry('Another producer took over this producer id', 'Create a new connection', false, 409),

@@ -12,7 +12,7 @@ import { MqError } from '@mq/contract'
 import { type Bytes, bytesOf, HEADER_BYTES, SEALED_TOPIC_BYTES, soloBatchBytes } from './batch-encoder.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { toMqError } from './kafka-errors.ts'
-import { PendingBatch } from './pending-batch.ts'
+import { PendingBatch, type Slice } from './pending-batch.ts'
 import type { EncodedHeaders } from './record-headers.ts'
 import type { SenderShared } from './sender-shared.ts'
 
@@ -39,6 +39,7 @@ export class Accumulator {
   /** Size of the last batch: the next one starts with that much room. */
   #usualBytes = FIRST_BUFFER_BYTES
   #untilTimed = FIRST_TIMED
+  #earliestMs = Number.POSITIVE_INFINITY
 
   constructor(shared: SenderShared, events: AccumulatorEvents) {
     this.#shared = shared
@@ -139,19 +140,47 @@ export class Accumulator {
     for (const part of parts) this.#seal(part)
   }
 
-  /** Takes what was opened at or before that time. */
-  takeOpenedUntil(monotonicMs: number): PendingBatch[] {
-    const taken: PendingBatch[] = []
-    while (this.#closed.length > 0 && this.#closed[0]!.openedAtMs <= monotonicMs) taken.push(this.#closed.shift()!)
-    if (this.#open !== null && this.#open.openedAtMs <= monotonicMs) {
-      taken.push(this.#open)
-      this.#open = null
+  /** No record here has an earlier deadline. As a rule the oldest batch has the earliest; what differs is told by `expiresBy`. */
+  get earliestMs(): number {
+    return Math.min(this.#earliestMs, this.oldest?.earliestMs ?? Number.POSITIVE_INFINITY)
+  }
+
+  expiresBy(deadlineMs: number): void {
+    if (deadlineMs < this.#earliestMs) this.#earliestMs = deadlineMs
+  }
+
+  /** @param strip takes overdue records out of a batch, and gives what is left of it */
+  expire(nowMs: number, strip: (batch: PendingBatch, overdue: readonly Slice[]) => PendingBatch | undefined): void {
+    if (this.earliestMs > nowMs) return
+    const expired = (batch: PendingBatch): PendingBatch | undefined => {
+      if (batch.earliestMs > nowMs) return batch
+      const overdue = batch.overdue(nowMs)
+      if (overdue.length > 0) return strip(batch, overdue)
+      batch.settledSome()
+      return batch
     }
-    return taken
+    this.#closed = this.#closed.flatMap((batch) => {
+      const rest = expired(batch)
+      if (rest !== undefined && rest !== batch) this.#seal(rest)
+      return rest ?? []
+    })
+    if (this.#open !== null) this.#open = expired(this.#open) ?? null
+    this.#earliestMs = Number.POSITIVE_INFINITY
+    for (const { earliestMs } of this.#closed) this.expiresBy(earliestMs)
+    if (this.#open !== null) this.expiresBy(this.#open.earliestMs)
+  }
+
+  /** Deadlines were changed outside. */
+  recount(): void {
+    for (const batch of this.#closed) batch.settledSome()
+    this.#open?.settledSome()
   }
 
   takeAll(): PendingBatch[] {
-    return this.takeOpenedUntil(Number.POSITIVE_INFINITY)
+    const all = this.#open === null ? this.#closed : [...this.#closed, this.#open]
+    this.#closed = []
+    this.#open = null
+    return all
   }
 
   #grow(batch: PendingBatch, needed: number): boolean {

@@ -47,9 +47,13 @@ export class BatchEncoder {
   #lastDelta = 0
   /** Whether the last text was plain ASCII: the guess for the next one (E3). */
   #ascii = true
+  readonly #hasBase: boolean
 
-  constructor(bytes: Buffer) {
+  /** @param baseTimestampMs of another batch, so that a record taken from there is no longer here */
+  constructor(bytes: Buffer, baseTimestampMs?: number) {
     this.bytes = bytes
+    this.#hasBase = baseTimestampMs !== undefined
+    this.baseTimestampMs = baseTimestampMs ?? 0
   }
 
   /** The longest batch this buffer takes. */
@@ -83,7 +87,7 @@ export class BatchEncoder {
     let limit = this.bytes.length - SLACK_BYTES
     if (limitBytes < limit) limit = limitBytes
     const start = this.length
-    const delta = this.count === 0 ? 0 : timestampMs - this.baseTimestampMs
+    const delta = this.count === 0 && !this.#hasBase ? 0 : timestampMs - this.baseTimestampMs
     // Worst case first: three bytes a character. Only a batch that is nearly full has to know exactly.
     const isAscii = this.#ascii
     if (!isAscii || start + FRAME_BYTES + headersBytes + 3 * (keyBytes + valueBytes) > limit) {
@@ -134,7 +138,7 @@ export class BatchEncoder {
       break
     }
     if (this.count === 0) {
-      this.baseTimestampMs = timestampMs
+      if (!this.#hasBase) this.baseTimestampMs = timestampMs
       this.maxTimestampMs = timestampMs
     } else if (timestampMs > this.maxTimestampMs) this.maxTimestampMs = timestampMs
     this.contentBytes += Math.max(keyBytes, 0) + Math.max(valueBytes, 0)

@@ -1,12 +1,14 @@
 /**
- * Taking the records out of a batch again: to send them in two smaller ones, or to send them elsewhere.
+ * Taking the records out of a batch again: to send them in two smaller ones, without some of them, or elsewhere.
  *
  * R1. Records come out in their order, whole, with their own timestamps; the padding header stays behind.
- * R2. The parts of a split batch settle the whole: once both are settled, with the receipt of the first part or with an error.
+ * R2. Records keep their promises. One whose records stand in both parts of a split batch settles when both are settled.
+ * R3. A part is never longer than the batch it comes from: it keeps the base of its timestamps.
  */
 import { HEADER_BYTES, PADDING_HEADER } from './batch-encoder.ts'
 import { PendingBatch } from './pending-batch.ts'
 import type { EncodedHeaders } from './record-headers.ts'
+import type { SendPromise } from './send-promise.ts'
 import { ByteCursor, sizeOfVarint, writeVarint } from './varint.ts'
 
 const PADDING_NAME = Buffer.from(PADDING_HEADER)
@@ -73,30 +75,72 @@ function withoutLast(headers: Buffer, named: number): EncodedHeaders | undefined
   return fewer
 }
 
-/**
- * Two batches with the records of one, in order. The buffers of the parts are their own; that of the whole stays reserved
- * until both are settled, and stands for them in the memory budget.
- */
+/** Two batches with the records of one, in order, in buffers of their own. `release` is called when both are done with. */
 export function splitBatch(whole: PendingBatch, release: () => void): PendingBatch[] {
   const records = recordsOf(whole)
   const middle = records.length >> 1
-  const parts = [records.slice(0, middle), records.slice(middle)].map((half) => {
-    const part = new PendingBatch(Buffer.allocUnsafeSlow(whole.encoder.bytes.length + 128), whole.openedAtMs, false)
-    for (const { key, value, headers, timestampMs } of half) {
-      const needed = part.encoder.tryAppend(key, value, headers, timestampMs, Number.MAX_SAFE_INTEGER)
-      if (needed !== 0) throw new RangeError(`A part of a batch of ${whole.encoder.length} bytes needs ${needed}`)
+  let left = 2
+  const bounds = [
+    [0, middle],
+    [middle, records.length],
+  ] as const
+  return bounds.map(([from, to]) => {
+    const part = batchLike(whole, Buffer.allocUnsafeSlow(whole.encoder.bytes.length), false)
+    for (const record of records.slice(from, to)) append(part, record)
+    let at = 0
+    for (const { sent, count } of whole.slices) {
+      const own = Math.min(at + count, to) - Math.max(at, from)
+      // It stands in both parts from now on.
+      if (own > 0 && own < count && from > 0) sent.split()
+      if (own > 0) part.add(sent, own)
+      at += count
+    }
+    part.onReleased = () => {
+      left--
+      if (left === 0) release()
     }
     return part
   })
-  settleWith(whole, parts, release)
-  return parts
 }
 
-function settleWith(whole: PendingBatch, parts: readonly PendingBatch[], release: () => void): void {
-  void Promise.allSettled(parts.map((part) => part.promise)).then((results) => {
-    const failed = results.find((result) => result.status === 'rejected')
-    if (failed !== undefined) whole.reject(failed.reason)
-    else if (results[0]?.status === 'fulfilled') whole.resolve(results[0].value)
-    release()
-  })
+/**
+ * The same batch without some of its records, in the same buffer, not sealed. Only for a batch that is certainly not stored.
+ * @returns undefined when none is left
+ */
+export function withoutRecords(
+  batch: PendingBatch,
+  isGone: (index: number, sent: SendPromise) => boolean,
+): PendingBatch | undefined {
+  const records = recordsOf(batch)
+  const rest = batchLike(batch, Buffer.allocUnsafe(batch.encoder.bytes.length), batch.pooled)
+  let index = 0
+  for (const { sent, count } of batch.slices) {
+    let kept = 0
+    for (const end = index + count; index < end; index++) {
+      if (isGone(index, sent)) continue
+      append(rest, records[index]!)
+      kept++
+    }
+    if (kept > 0) rest.add(sent, kept)
+  }
+  if (rest.encoder.count === 0) return undefined
+  rest.encoder.moveTo(batch.encoder.bytes)
+  rest.onReleased = batch.onReleased
+  return rest
+}
+
+function batchLike(
+  { openedAtMs, encoder, attempts, lastTrouble }: PendingBatch,
+  buffer: Buffer,
+  pooled: boolean,
+): PendingBatch {
+  const batch = new PendingBatch(buffer, openedAtMs, pooled, encoder.baseTimestampMs)
+  batch.attempts = attempts
+  batch.lastTrouble = lastTrouble
+  return batch
+}
+
+function append({ encoder }: PendingBatch, { key, value, headers, timestampMs }: HeldRecord): void {
+  const needed = encoder.tryAppend(key, value, headers, timestampMs, Number.MAX_SAFE_INTEGER)
+  if (needed !== 0) throw new RangeError(`A part of a batch in ${encoder.bytes.length} bytes needs ${needed}`)
 }

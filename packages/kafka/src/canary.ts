@@ -13,8 +13,8 @@ import type { Cluster } from './cluster.ts'
 import { Fetcher } from './fetcher.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import { partitionOf } from './partitioner.ts'
-import type { Receipt } from './pending-batch.ts'
 import { Producer } from './producer.ts'
+import type { Receipt } from './send-promise.ts'
 
 const DEADLINE_MS = 10_000
 const VALUE = 'mq-canary'

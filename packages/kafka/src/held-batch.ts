@@ -7,16 +7,29 @@
  */
 import type { MqError } from '@mq/contract'
 import { type HeldRecord, recordsOf } from './batch-parts.ts'
-import type { PendingBatch, Receipt } from './pending-batch.ts'
+import type { PendingBatch } from './pending-batch.ts'
 import type { TailQuestion } from './sealed-tail.ts'
+import { type Receipt, StoredReceipt } from './send-promise.ts'
 import type { WaitingSend } from './send-queue.ts'
+
+/** Records that stand together and share a promise. */
+export interface HeldPart {
+  readonly count: number
+  /** On the monotonic clock. */
+  readonly deadlineMs: number
+  /** Its sender gave it up: its deadline counts as over. */
+  readonly isCancelled: boolean
+  readonly settled: boolean
+  resolve(receipt: Receipt): void
+  reject(error: MqError): void
+}
 
 export interface HeldBatch {
   readonly topic: string
   readonly partition: number
   readonly count: number
-  /** Monotonic time of its oldest record. */
-  readonly openedAtMs: number
+  /** In the order of the records. */
+  readonly parts: readonly HeldPart[]
   /** What to look for in the log, when it may be stored already. */
   readonly question: TailQuestion | undefined
   readonly settled: boolean
@@ -69,7 +82,20 @@ export function heldBatch(batch: PendingBatch, from: HeldFrom): HeldBatch {
     topic,
     partition,
     count: encoder.count,
-    openedAtMs: batch.openedAtMs,
+    parts: batch.slices.map(({ sent, count }) => ({
+      count,
+      get deadlineMs() {
+        return sent.deadlineMs
+      },
+      get isCancelled() {
+        return sent.cancelled !== undefined
+      },
+      get settled() {
+        return sent.settled
+      },
+      resolve: (receipt) => sent.stored(receipt),
+      reject: (error) => sent.failed(error),
+    })),
     question,
     get settled() {
       return batch.settled
@@ -77,7 +103,7 @@ export function heldBatch(batch: PendingBatch, from: HeldFrom): HeldBatch {
     records: read,
     found: (baseOffset) => {
       if (!batch.settled) from.reportFound(batch)
-      batch.resolve({ topic, partition, baseOffset })
+      batch.resolve(new StoredReceipt(topic, partition, baseOffset))
       letGo()
     },
     resolve: (receipt) => batch.resolve(receipt),
@@ -88,21 +114,17 @@ export function heldBatch(batch: PendingBatch, from: HeldFrom): HeldBatch {
 
 /** A send that waited for memory: it was certainly never sent. */
 export function heldSend(send: WaitingSend): HeldBatch {
-  const { key, value, headers, timestampMs, sinceMs, sender } = send
+  const { key, value, headers, timestampMs, deadlineMs, limits, sender } = send
   const bytes = (part: string | Uint8Array | null): Buffer | null => (part === null ? null : Buffer.from(part))
   let isSettled = false
-  return {
-    topic: sender.topic,
-    partition: sender.partition,
+  const part: HeldPart = {
     count: 1,
-    openedAtMs: sinceMs,
-    question: undefined,
+    deadlineMs,
+    get isCancelled() {
+      return limits?.signal?.aborted === true
+    },
     get settled() {
       return isSettled
-    },
-    records: () => [{ key: bytes(key), value: bytes(value), headers, timestampMs }],
-    found: () => {
-      throw new RangeError('A send that was never sent cannot be found')
     },
     resolve: (receipt) => {
       isSettled = true
@@ -112,6 +134,22 @@ export function heldSend(send: WaitingSend): HeldBatch {
       isSettled = true
       send.reject(error)
     },
+  }
+  return {
+    topic: sender.topic,
+    partition: sender.partition,
+    count: 1,
+    parts: [part],
+    question: undefined,
+    get settled() {
+      return isSettled
+    },
+    records: () => [{ key: bytes(key), value: bytes(value), headers, timestampMs }],
+    found: () => {
+      throw new RangeError('A send that was never sent cannot be found')
+    },
+    resolve: part.resolve,
+    reject: part.reject,
     letGo: () => {},
   }
 }

@@ -15,23 +15,30 @@
  * P6. A batch that is given up while it may be stored takes its epoch with it: the next batch starts a new epoch at
  *     sequence 0. Its sequence is therefore never used for other records, which the leader would drop as a duplicate, and a
  *     late copy cannot land behind newer records. If it is certainly not stored, its sequence is used again.
- * P7. At its deadline a batch is rejected at once. If it is on the wire, the slot stays taken until the answer is known.
+ * P7. At its deadline a record is given up at once. On the wire, or ambiguous, it stays in its batch, its sender hears MQ_SEND_UNCERTAIN, and
+ *     the slot stays taken until the answer is known. Otherwise it is taken out of its batch, is not sent any more, and was never stored.
  * P8. MESSAGE_TOO_LARGE for a batch within our own limit means that the topic is sealed: with `onSealed` the partition halts
  *     with everything it holds, in order, for the owner to take. Without it the batch is split, down to single records.
  * P9. A partition on hold lets the batch that is on the wire come to its end, and sends nothing more until it is resumed.
  *     Taken over by its owner before that end, the batch is ambiguous, and an answer that still comes is ignored.
+ * P10. A refusal that names records rejects those alone; the others are sent again in order, as a batch without them. The refused batch was
+ *     not appended, so its sequence is used again, unless an older attempt is ambiguous: then all of it is uncertain. A refusal that could
+ *     name records and does not is followed by halves of the batch, down to the record it is about.
  */
 import { BATCH_OVERHEAD_BYTES, MqError } from '@mq/contract'
 import { Accumulator } from './accumulator.ts'
 import { backoffMs } from './backoff.ts'
 import type { Bytes } from './batch-encoder.ts'
-import { splitBatch } from './batch-parts.ts'
+import { splitBatch, withoutRecords } from './batch-parts.ts'
 import { type HeldBatch, type HeldFrom, heldBatch } from './held-batch.ts'
 import { toMqError } from './kafka-errors.ts'
 import { PartitionSequence } from './partition-sequence.ts'
-import type { PendingBatch, Receipt } from './pending-batch.ts'
+import type { PendingBatch, Slice } from './pending-batch.ts'
 import type { Outcome } from './produce-outcome.ts'
+import type { RecordError } from './produce-request.ts'
 import type { EncodedHeaders } from './record-headers.ts'
+import { givenUp, messages, refusal, type SentTo, uncertain, withoutTopic } from './send-errors.ts'
+import { type Receipt, StoredReceipt } from './send-promise.ts'
 import type { SenderShared } from './sender-shared.ts'
 
 export type Slot =
@@ -51,6 +58,8 @@ export class PartitionSender {
   readonly #accumulator: Accumulator
   readonly #sequence: PartitionSequence
   #isOnHold = false
+  /** Whether records are to have a promise each: Kafka has refused some by name. */
+  isCautious = false
   /** Behind the last batch of ours that is stored. */
   #storedUpTo: bigint | undefined
   /** Whether the sender stands in the producer's list of those to look at. */
@@ -96,12 +105,12 @@ export class PartitionSender {
   }
 
   get unsettledRecords(): number {
-    return this.#unsettled().reduce((sum, batch) => sum + batch.encoder.count, 0)
+    return this.#unsettled().reduce((sum, batch) => sum + batch.unsettledCount, 0)
   }
 
   /** The promises of everything not yet settled. */
   pending(): Promise<Receipt>[] {
-    return this.#unsettled().map((batch) => batch.promise)
+    return this.#unsettled().flatMap((batch) => batch.slices.map(({ sent }) => sent.promise))
   }
 
   /** When this sender has to be looked at again if nothing else happens; Infinity when never. */
@@ -113,8 +122,13 @@ export class PartitionSender {
       if (closed.length > 0) due = closed[0]!.wire.kind === 'ready' ? 0 : due
       else if (open !== null) due = open.openedAtMs + this.#shared.settings.lingerMs
     }
-    const oldest = this.#unsettledInSlot() ?? this.#accumulator.oldest
-    return oldest === null ? due : Math.min(due, oldest.openedAtMs + this.#shared.sendDeadlineMs)
+    const inSlot = this.#unsettledInSlot()
+    return Math.min(due, inSlot?.earliestMs ?? due, this.#accumulator.earliestMs)
+  }
+
+  /** A record that was appended has an earlier deadline than those before it. */
+  expiresBy(deadlineMs: number): void {
+    this.#accumulator.expiresBy(deadlineMs)
   }
 
   /** Whether `take` would give a batch now; closes the open one when it is its turn. */
@@ -136,29 +150,30 @@ export class PartitionSender {
     this.#slot = { kind: 'in-flight', batch }
     if (batch.identity === null) batch.stamp(this.#sequence.give(batch.encoder.count))
     batch.attempts++
+    batch.isWritten = false
     return batch
   }
 
   /** Remembers what the oldest batch waits for, for the message at its deadline. */
   note(trouble: string): void {
     const oldest = this.#unsettledInSlot() ?? this.#accumulator.oldest
-    if (oldest !== null) oldest.lastTrouble = trouble
+    if (oldest !== null) oldest.lastTrouble = withoutTopic(this.#to, trouble)
   }
 
   /** The attempt never left: no connection was to be had. */
   unsent(batch: PendingBatch, trouble: string): void {
-    if (this.#isInFlight(batch)) this.#retry(batch, trouble)
+    if (this.isSending(batch)) this.#retry(batch, trouble)
   }
 
   /** The attempt left, and no answer came. */
   unanswered(batch: PendingBatch, trouble: string): void {
-    if (!this.#isInFlight(batch)) return
+    if (!this.isSending(batch)) return
     batch.ambiguous = true
     this.#retry(batch, trouble)
   }
 
   answered(batch: PendingBatch, outcome: Outcome): void {
-    if (!this.#isInFlight(batch)) return
+    if (!this.isSending(batch)) return
     switch (outcome.kind) {
       case 'stored':
         this.#stored(batch, outcome.baseOffset)
@@ -170,13 +185,13 @@ export class PartitionSender {
         return
       case 'final':
         if (outcome.stored === 'maybe') batch.ambiguous = true
-        this.#giveUp(
-          batch,
-          toMqError(outcome.code, `send ${batch.encoder.count} records to ${this.topic}-${this.partition}`),
-        )
+        this.#giveUp(batch, toMqError(outcome.code, `send ${messages(batch.encoder.count, this.#to.label)}`))
         return
       case 'tooLarge':
         this.#tooLarge(batch)
+        return
+      case 'refused':
+        this.#refused(batch, outcome.code, outcome.reason, outcome.records)
         return
       case 'sequenceRefused':
         this.#restart(batch, 'OUT_OF_ORDER_SEQUENCE_NUMBER (45)', false)
@@ -193,21 +208,61 @@ export class PartitionSender {
 
   /** P7. Rejects what is past its deadline. */
   expire(nowMs: number): void {
-    const before = nowMs - this.#shared.sendDeadlineMs
-    const slot = this.#slot
-    if ('batch' in slot && slot.batch !== null && !slot.batch.settled && slot.batch.openedAtMs <= before) {
-      const { batch } = slot
-      this.#fail(batch, this.#late(batch))
-      if (slot.kind === 'backing-off') this.#drop(batch)
-      else if (slot.kind === 'halted') {
-        this.#drop(batch)
-        this.#slot = { kind: 'halted', batch: null }
-      }
+    const batch = this.#unsettledInSlot()
+    if (batch !== null && batch.earliestMs <= nowMs) this.#expireSlot(batch, batch.overdue(nowMs))
+    this.#accumulator.expire(nowMs, (late, overdue) => {
+      this.#giveUpSome(late, overdue, false)
+      const gone = new Set(overdue.map(({ sent }) => sent))
+      const rest = withoutRecords(late, (_, sent) => gone.has(sent))
+      if (rest === undefined) this.#release(late)
+      return rest
+    })
+  }
+
+  /** A sender gave a record up. */
+  cancel(nowMs: number): void {
+    this.#unsettledInSlot()?.settledSome()
+    this.#accumulator.expiresBy(Number.NEGATIVE_INFINITY)
+    this.#accumulator.recount()
+    this.expire(nowMs)
+  }
+
+  #expireSlot(batch: PendingBatch, overdue: readonly Slice[]): void {
+    const { kind } = this.#slot
+    const isWaiting = kind === 'backing-off' || kind === 'halted' || (kind === 'in-flight' && !batch.isWritten)
+    this.#giveUpSome(batch, overdue, batch.ambiguous || !isWaiting)
+    if (!isWaiting) return
+    if (batch.settled) this.#drop(batch)
+    else if (!batch.ambiguous && overdue.length > 0) {
+      const gone = new Set(overdue.map(({ sent }) => sent))
+      this.#sendRest(batch, (_, sent) => gone.has(sent))
+    } else return
+    if (kind === 'halted') this.#slot = { kind: 'halted', batch: null }
+  }
+
+  /** A batch that is certainly not stored leaves the slot; what is left of it stands first again. */
+  #sendRest(batch: PendingBatch, isGone: Parameters<typeof withoutRecords>[1]): void {
+    const rest = withoutRecords(batch, isGone)
+    if (batch.identity !== null) this.#sequence.giveBack(batch.identity)
+    if (rest === undefined) this.#release(batch)
+    else this.#accumulator.putBack([rest])
+    this.#free()
+  }
+
+  #giveUpSome(batch: PendingBatch, overdue: readonly Slice[], maybeStored: boolean): void {
+    const { attempts, lastTrouble } = batch
+    const { sendDeadlineMs, observer } = this.#shared
+    const kinds = Map.groupBy(overdue, ({ sent }) => sent.cancelled?.reason ?? sent.hasOwnLimit)
+    for (const slices of kinds.values()) {
+      const { cancelled, hasOwnLimit } = slices[0]!.sent
+      const isUncertain = maybeStored || slices.some(({ sent }) => sent.isSplit)
+      const count = slices.reduce((sum, slice) => sum + slice.count, 0)
+      const limitMs = hasOwnLimit ? undefined : sendDeadlineMs
+      const error = givenUp(this.#to, { count, limitMs, cancelled, attempts, lastTrouble, maybeStored: isUncertain })
+      for (const { sent } of slices) sent.giveUp(error)
+      observer.onFailure?.(count, error)
     }
-    for (const batch of this.#accumulator.takeOpenedUntil(before)) {
-      this.#fail(batch, this.#late(batch))
-      this.#release(batch)
-    }
+    batch.settledSome()
   }
 
   /** Rejects everything; what is on the wire stays on the wire. Returns how many records were given up. */
@@ -216,12 +271,12 @@ export class PartitionSender {
     const slot = this.#slot
     const waiting = this.#accumulator.takeAll()
     if ('batch' in slot && slot.batch !== null && !slot.batch.settled) {
-      records += slot.batch.encoder.count
+      records += slot.batch.unsettledCount
       this.#fail(slot.batch, error)
       if (slot.kind === 'backing-off' || slot.kind === 'halted') this.#drop(slot.batch)
     }
     for (const batch of waiting) {
-      records += batch.encoder.count
+      records += batch.unsettledCount
       this.#fail(batch, error)
       this.#release(batch)
     }
@@ -253,7 +308,7 @@ export class PartitionSender {
     this.hold()
     const slot = this.#slot
     if (slot.kind === 'in-flight' || slot.kind === 'resolving') {
-      slot.batch.ambiguous = true
+      if (slot.batch.isWritten) slot.batch.ambiguous = true
       this.#slot = { kind: 'halted', batch: slot.batch }
     }
     const { topic, partition } = this
@@ -263,6 +318,7 @@ export class PartitionSender {
       storedUpTo: this.#storedUpTo,
       discard: (batch) => {
         if (batch.pooled) this.#shared.pool.discard(batch.encoder.bytes)
+        else batch.onReleased?.()
       },
       reportFound: (batch) => this.#reportStored(batch),
     }
@@ -278,7 +334,8 @@ export class PartitionSender {
     this.#shared.wake(this)
   }
 
-  #isInFlight(batch: PendingBatch): boolean {
+  /** Whether that batch is the one being sent. */
+  isSending(batch: PendingBatch): boolean {
     return this.#slot.kind === 'in-flight' && this.#slot.batch === batch
   }
 
@@ -296,7 +353,7 @@ export class PartitionSender {
 
   #stored(batch: PendingBatch, baseOffset: bigint): void {
     const late = batch.settled
-    batch.resolve({ topic: this.topic, partition: this.partition, baseOffset })
+    batch.resolve(new StoredReceipt(this.topic, this.partition, baseOffset))
     if (!late) this.#reportStored(batch)
     if (baseOffset >= 0n) this.#storedUpTo = baseOffset + BigInt(batch.encoder.count)
     this.#release(batch)
@@ -304,7 +361,7 @@ export class PartitionSender {
   }
 
   #retry(batch: PendingBatch, trouble: string): void {
-    batch.lastTrouble = trouble
+    batch.lastTrouble = withoutTopic(this.#to, trouble)
     if (batch.settled) {
       this.#drop(batch)
       return
@@ -331,19 +388,15 @@ export class PartitionSender {
   #lookUp(batch: PendingBatch, trouble: string, newId: boolean): void {
     const { resolveAmbiguous } = this.#shared
     const identity = batch.identity!
-    const uncertain = (): void => {
+    const isUncertain = (): void => {
       if (newId) this.#sequence.forgetId()
       this.#giveUp(
         batch,
-        new MqError(
-          'MQ_SEND_UNCERTAIN',
-          `${batch.encoder.count} records for ${this.topic}-${this.partition} may or may not be stored: the broker answered ${trouble} to a repeated send`,
-          { details: { topic: this.topic, partition: this.partition, records: batch.encoder.count } },
-        ),
+        uncertain(this.#to, batch.unsettledCount, `the broker answered ${trouble} when they were sent again`),
       )
     }
     if (resolveAmbiguous === undefined) {
-      uncertain()
+      isUncertain()
       return
     }
     this.#slot = { kind: 'resolving', batch }
@@ -351,7 +404,7 @@ export class PartitionSender {
     resolveAmbiguous({ topic, partition, records: batch.encoder.count, ...identity }).then(
       (resolution) => {
         if (this.#slot.kind !== 'resolving' || this.#slot.batch !== batch) return
-        if (resolution.kind === 'unknown') uncertain()
+        if (resolution.kind === 'unknown') isUncertain()
         else if (resolution.kind === 'absent') this.#restart(batch, trouble, newId)
         else {
           if (newId) this.#sequence.forgetId()
@@ -360,7 +413,7 @@ export class PartitionSender {
         }
       },
       () => {
-        if (this.#slot.kind === 'resolving' && this.#slot.batch === batch) uncertain()
+        if (this.#slot.kind === 'resolving' && this.#slot.batch === batch) isUncertain()
       },
     )
   }
@@ -376,19 +429,49 @@ export class PartitionSender {
       this.#slot = { kind: 'halted', batch }
       onSealed(this.topic, this.partition)
     } else if (batch.encoder.count > 1 && !batch.ambiguous) {
-      const parts = splitBatch(batch, () => this.#release(batch))
-      this.#sequence.giveBack(batch.identity!)
-      this.#accumulator.putBack(parts)
-      this.#free()
+      this.#split(batch)
     } else {
       this.#giveUp(
         batch,
         new MqError(
           'MQ_MESSAGE_TOO_LARGE',
-          `The topic ${this.topic} takes no batch of ${batch.wireBytes} bytes, although maxMessageBytes is ${settings.maxMessageBytes}`,
+          `Kafka takes no batch of ${batch.wireBytes} bytes for ${this.#to.label}, although maxMessageBytes is ${settings.maxMessageBytes}`,
           { details: { bytes: batch.wireBytes, maxMessageBytes: settings.maxMessageBytes } },
         ),
       )
+    }
+  }
+
+  #split(batch: PendingBatch): void {
+    const parts = splitBatch(batch, () => this.#release(batch))
+    this.#sequence.giveBack(batch.identity!)
+    this.#accumulator.putBack(parts)
+    this.#free()
+  }
+
+  /** P10 */
+  #refused(batch: PendingBatch, code: number, reason: string | null, records: readonly RecordError[]): void {
+    const { count } = batch.encoder
+    const named = new Map(records.filter(({ index }) => index >= 0 && index < count).map((one) => [one.index, one]))
+    batch.lastTrouble = refusal(this.#to, count, code, reason).message
+    if (batch.settled) this.#drop(batch)
+    else if (batch.ambiguous) {
+      const why = `they were refused when they were sent again, and an earlier attempt was not answered: ${batch.lastTrouble}`
+      this.#giveUp(batch, uncertain(this.#to, batch.unsettledCount, why))
+    } else if (named.size === 0 && count > 1) this.#split(batch)
+    else {
+      this.isCautious = true
+      if (named.size === 0) named.set(0, { index: 0, message: reason })
+      let at = 0
+      for (const { sent, count: own } of batch.slices) {
+        const bad = [...named.values()].filter(({ index }) => index >= at && index < at + own)
+        at += own
+        if (bad.length === 0) continue
+        const error = refusal(this.#to, bad.length, code, bad[0]!.message ?? reason)
+        if (!sent.settled) this.#shared.observer.onFailure?.(bad.length, error)
+        sent.refused(bad.length, error, bad.length === own)
+      }
+      this.#sendRest(batch, (index) => named.has(index))
     }
   }
 
@@ -409,6 +492,7 @@ export class PartitionSender {
 
   #release(batch: PendingBatch): void {
     if (batch.pooled) this.#shared.pool.release(batch.encoder.bytes)
+    else batch.onReleased?.()
   }
 
   #free(): void {
@@ -416,22 +500,9 @@ export class PartitionSender {
     this.#shared.wake(this)
   }
 
-  #late(batch: PendingBatch): MqError {
-    const count = batch.encoder.count
-    const why = batch.lastTrouble === '' ? '' : `; the last trouble was ${batch.lastTrouble}`
-    const sent = batch.attempts === 0 ? 'were not sent' : `were not acknowledged after ${batch.attempts} attempts`
-    return new MqError(
-      'MQ_SEND_TIMEOUT',
-      `${count} records for ${this.topic}-${this.partition} ${sent} within ${this.#shared.sendDeadlineMs} ms${why}`,
-      {
-        details: {
-          topic: this.topic,
-          partition: this.partition,
-          records: count,
-          maybeStored: batch.ambiguous || (this.#slot.kind === 'in-flight' && this.#slot.batch === batch),
-        },
-      },
-    )
+  get #to(): SentTo {
+    const { topic, partition } = this
+    return { label: this.#shared.label ?? topic, topic, partition }
   }
 
   #reportStored(batch: PendingBatch): void {
@@ -456,7 +527,8 @@ export class PartitionSender {
 
   #fail(batch: PendingBatch, error: MqError): void {
     if (batch.settled) return
+    const count = batch.unsettledCount
     batch.reject(error)
-    this.#shared.observer.onFailure?.(batch.encoder.count, error)
+    this.#shared.observer.onFailure?.(count, error)
   }
 }

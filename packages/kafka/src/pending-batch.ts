@@ -1,7 +1,7 @@
 /**
- * One record batch on its way, with the one promise that all its records share.
+ * One record batch on its way, with the promises that its records share (send-promise.ts).
  *
- * A1. The promise settles once. A batch that was settled early (deadline, close) may still be on the wire: `settled` says so.
+ * A1. A batch whose promises were all settled early (deadline, close) may still be on the wire: `settled` says so.
  * A2. `identity` is given when the batch is first sent and changes only after proof that the log does not hold the batch.
  * A3. `ambiguous` is set by an attempt that may have been stored without an answer saying so, and cleared by nothing.
  * A4. The records stay in `encoder` until the batch is resolved, so that they can be sent again, split or taken elsewhere.
@@ -18,12 +18,12 @@ import {
 import { OFF_THREAD_BYTES } from './compression.ts'
 import type { Clock } from './deps.ts'
 import type { CompressionWork } from './producer-observer.ts'
+import { type Receipt, SendPromise } from './send-promise.ts'
 
-/** What all records of a batch get. `baseOffset` is -1 when the broker no longer knows it. */
-export interface Receipt {
-  readonly topic: string
-  readonly partition: number
-  readonly baseOffset: bigint
+/** Some records of a batch that stand together, and the promise they share. */
+export interface Slice {
+  readonly sent: SendPromise
+  count: number
 }
 
 export type Wire =
@@ -51,10 +51,13 @@ export function isKeptCompressed(compressedBatchBytes: number, batchBytes: numbe
   return compressedBatchBytes < batchBytes && compressedBatchBytes > SEALED_TOPIC_BYTES
 }
 
-function ignore(): void {}
+/**
+ * So many of the first records of a batch have a promise each, so that what is sent now and then can fail alone. More would be
+ * felt: a promise for each of a thousand records costs as much as all the rest of a send.
+ */
+const OWN_PROMISES = 8
 
 export class PendingBatch {
-  readonly promise: Promise<Receipt>
   readonly encoder: BatchEncoder
   #openedAtMs: number
   /** Whether the buffer belongs to the pool; the buffer of a part of a split batch does not. */
@@ -64,27 +67,26 @@ export class PendingBatch {
   /** Identities it was sent under before, while it may still be stored under one of them. */
   formerIdentities: readonly ProducerIdentity[] = []
   attempts = 0
+  /** Whether the attempt that is under way has been given to a connection. */
+  isWritten = false
   ambiguous = false
-  settled = false
+  /** In the order of the records. */
+  readonly slices: Slice[] = []
+  /** No unsettled promise has an earlier deadline. */
+  earliestMs = Number.POSITIVE_INFINITY
+  /** Called when the memory of a batch that is not pooled is not needed any more. */
+  onReleased: (() => void) | undefined
+  #last: Slice | undefined
   /** Those it was closed under; undefined while it is open. */
   settings: ProducerSettings | undefined
   sealedAtMs = 0
   compression = NO_WORK
   /** The last thing that went wrong, for the message at the deadline. */
   lastTrouble = ''
-  #resolve!: (receipt: Receipt) => void
-  #reject!: (error: MqError) => void
-
-  constructor(buffer: Buffer, openedAtMs: number, pooled: boolean) {
-    this.encoder = new BatchEncoder(buffer)
+  constructor(buffer: Buffer, openedAtMs: number, pooled: boolean, baseTimestampMs?: number) {
+    this.encoder = new BatchEncoder(buffer, baseTimestampMs)
     this.#openedAtMs = openedAtMs
     this.pooled = pooled
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
-    // Nobody may be listening, and that must not end the process; whoever listens still gets the rejection.
-    this.promise.catch(ignore)
   }
 
   /** Monotonic time of the oldest record. */
@@ -92,19 +94,68 @@ export class PendingBatch {
     return this.#openedAtMs
   }
 
-  /** A record that joined had waited for memory before: its deadline runs since then. */
+  /** The promise of the record that was just appended. Hot. */
+  join(deadlineMs: number, toleranceMs: number, isOwn: boolean): SendPromise {
+    const last = this.#last
+    if (last !== undefined && !isOwn) {
+      const { sent } = last
+      if (!sent.isOwn && deadlineMs <= sent.deadlineMs && deadlineMs + toleranceMs >= sent.deadlineMs) {
+        last.count++
+        return sent
+      }
+    }
+    return this.#begin(deadlineMs, toleranceMs, isOwn)
+  }
+
+  #begin(deadlineMs: number, toleranceMs: number, isOwn: boolean): SendPromise {
+    const own = isOwn || this.slices.length < OWN_PROMISES
+    const sent = new SendPromise(own ? deadlineMs : deadlineMs + toleranceMs, own)
+    this.add(sent, 1)
+    return sent
+  }
+
+  /** Records of another batch that were appended here, with their promise. */
+  add(sent: SendPromise, count: number): void {
+    const slice = { sent, count }
+    this.slices.push(slice)
+    this.#last = slice
+    if (!sent.settled && sent.deadlineMs < this.earliestMs) this.earliestMs = sent.deadlineMs
+  }
+
+  /** Whether nobody waits for it any more. */
+  get settled(): boolean {
+    return this.slices.every(({ sent }) => sent.settled)
+  }
+
+  /** Records whose senders wait. */
+  get unsettledCount(): number {
+    return this.slices.reduce((sum, { sent, count }) => (sent.settled ? sum : sum + count), 0)
+  }
+
+  /** Records whose time is over, or whose sender gave them up. */
+  overdue(nowMs: number): Slice[] {
+    return this.slices.filter(({ sent }) => !sent.settled && (sent.deadlineMs <= nowMs || sent.cancelled !== undefined))
+  }
+
+  /** To be called when promises were settled outside. */
+  settledSome(): void {
+    this.earliestMs = this.slices.reduce(
+      (earliest, { sent }) => (sent.settled ? earliest : Math.min(earliest, sent.deadlineMs)),
+      Number.POSITIVE_INFINITY,
+    )
+  }
+
+  /** A record that joined had waited for memory before. */
   waitedSince(monotonicMs: number): void {
     if (monotonicMs < this.#openedAtMs) this.#openedAtMs = monotonicMs
   }
 
   resolve(receipt: Receipt): void {
-    this.settled = true
-    this.#resolve(receipt)
+    for (const { sent } of this.slices) sent.stored(receipt)
   }
 
   reject(error: MqError): void {
-    this.settled = true
-    this.#reject(error)
+    for (const { sent } of this.slices) sent.failed(error)
   }
 
   /** Ends the arrival of records; `done` is called when the batch can be sent, at once without a codec. */

@@ -8,6 +8,7 @@
  * D4. A broker that slows this client down for its quota is left alone for as long as it said (`heldBackUntilMs`). What it was
  *     sent before it said so has that much more time: the broker does not read it any earlier.
  * D5. The version of a request is that of its connection: leaders may differ. Where none fits, the partitions of that leader fail.
+ * D6. A batch whose partition gave it up or away while its connection was being opened is not written.
  */
 import type { Connection } from '@platformatic/kafka'
 import type { Deps } from './deps.ts'
@@ -71,7 +72,8 @@ export class ProduceDispatcher {
     this.#link(nodeId).then(
       (link) => {
         this.#links.set(nodeId, link)
-        this.#write(link, parcels, requestTimeoutMs)
+        const wanted = parcels.filter(({ sender, batch }) => sender.isSending(batch))
+        if (wanted.length > 0) this.#write(link, wanted, requestTimeoutMs)
       },
       (error: unknown) => {
         const problem = toMqError(error, `connect to broker ${nodeId}`)
@@ -129,6 +131,7 @@ export class ProduceDispatcher {
     for (const { sender, batch } of parcels) {
       if (batch.wire.kind !== 'ready') throw new RangeError(`A batch that is ${batch.wire.kind} cannot be sent`)
       const { header, records } = batch.wire
+      batch.isWritten = true
       entries.push({ topic: sender.topic, partition: sender.partition, header, records })
     }
     this.#underWay.add(request)
@@ -158,7 +161,7 @@ export class ProduceDispatcher {
         result !== undefined && result.partition === sender.partition && result.topic === sender.topic
       const result = isThis(results[at]) ? results[at] : results.find(isThis)
       if (result === undefined) sender.unanswered(batch, 'the broker left the batch out of its answer')
-      else sender.answered(batch, outcomeOf(result.code, result.baseOffset))
+      else sender.answered(batch, outcomeOf(result))
     }
   }
 

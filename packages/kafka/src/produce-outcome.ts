@@ -5,13 +5,23 @@
  * O2. `notStored`: the leader did not append it in answer to this request. An older attempt may still have been stored.
  * O3. `maybeStored`: the leader may have appended it before it answered. NOT_LEADER_OR_FOLLOWER is one of these: the answer
  *     is given late, after the append, when leadership moves while replicas are awaited. So is every code we do not know.
- * O4. `sequenceRefused`, `stateUnknown`, `epochRefused`: the leader's view of this producer differs from ours.
+ * O4. `refused`: the leader looked at the records and did not append the batch, because of those it names; some name none.
+ * O5. `sequenceRefused`, `stateUnknown`, `epochRefused`: the leader's view of this producer differs from ours.
  */
 import { protocolError } from './kafka-errors.ts'
+import type { ProduceResult, RecordError } from './produce-request.ts'
+
+type Answered = Pick<ProduceResult, 'code' | 'baseOffset' | 'message' | 'recordErrors'>
 
 export type Outcome =
   | { readonly kind: 'stored'; readonly baseOffset: bigint }
   | { readonly kind: 'tooLarge' }
+  | {
+      readonly kind: 'refused'
+      readonly code: number
+      readonly reason: string | null
+      readonly records: readonly RecordError[]
+    }
   | { readonly kind: 'sequenceRefused' }
   | { readonly kind: 'stateUnknown' }
   | { readonly kind: 'epochRefused' }
@@ -43,7 +53,16 @@ const DECIDED_BEFORE_APPEND = new Set([
 /** Tried again although the table calls them final: the broker did not say what happened, or the topic may be coming up. */
 const UNEXPLAINED = new Set([-1, 2, 3])
 
-export function outcomeOf(code: number, baseOffset: bigint): Outcome {
+/** Codes by which a broker says that it does not want some of the records. */
+const ABOUT_RECORDS = new Set([
+  32, // INVALID_TIMESTAMP
+  87, // INVALID_RECORD
+])
+
+export function outcomeOf({ code, baseOffset, message, recordErrors }: Answered): Outcome {
+  if (ABOUT_RECORDS.has(code) || (recordErrors.length > 0 && DECIDED_BEFORE_APPEND.has(code))) {
+    return { kind: 'refused', code, reason: message, records: recordErrors }
+  }
   switch (code) {
     case 0:
       return { kind: 'stored', baseOffset }

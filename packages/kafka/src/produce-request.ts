@@ -17,12 +17,22 @@ export interface ProduceEntry {
   readonly records: Buffer | null
 }
 
+/** Why a record made its batch be refused. */
+export interface RecordError {
+  /** Place in the batch, from 0. */
+  readonly index: number
+  readonly message: string | null
+}
+
+const NO_RECORD_ERRORS: readonly RecordError[] = []
+
 export interface ProduceResult {
   readonly topic: string
   readonly partition: number
   readonly code: number
   readonly baseOffset: bigint
   readonly message: string | null
+  readonly recordErrors: readonly RecordError[]
 }
 
 export function encodeProduce(entries: readonly ProduceEntry[], ackTimeoutMs: number): Writer {
@@ -70,10 +80,11 @@ export function decodeProduce(reader: Reader): ProduceAnswer {
           const baseOffset = reader.readInt64()
           reader.readInt64() // log append time
           reader.readInt64() // log start offset
+          let recordErrors: RecordError[] | undefined
           reader.readArray(
             () => {
-              reader.readInt32()
-              reader.readNullableString()
+              recordErrors ??= []
+              recordErrors.push({ index: reader.readInt32(), message: reader.readNullableString() })
               reader.readTaggedFields()
             },
             true,
@@ -81,7 +92,7 @@ export function decodeProduce(reader: Reader): ProduceAnswer {
           )
           const message = reader.readNullableString()
           reader.readTaggedFields()
-          results.push({ topic, partition, code, baseOffset, message })
+          results.push({ topic, partition, code, baseOffset, message, recordErrors: recordErrors ?? NO_RECORD_ERRORS })
         },
         true,
         false,

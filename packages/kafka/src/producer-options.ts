@@ -23,6 +23,8 @@ export interface ProducerOptions {
   readonly budget: MemoryBudget
   readonly deps?: Deps
   readonly sendDeadlineMs?: number
+  /** What applications call it that is sent to, for messages; the topic when left out. */
+  readonly label?: string
   readonly observer?: ProducerObserver
   /** A partition refuses batches within our own limit: it is sealed and keeps what it holds (see `ProducerTopic.senders`). */
   readonly onSealed?: (topic: string, partition: number) => void

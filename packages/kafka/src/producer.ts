@@ -4,7 +4,7 @@
  * R1. `send` never throws and is not async. A record becomes bytes of its partition's open batch before `send` returns, and its
  *     promise is the batch's own: no object is made per record. While memory is spent, records wait in order instead.
  * R2. Records of one partition are stored in the order they were sent, or rejected (see partition-sender.ts).
- * R3. Every promise settles within the deadline, counted from the oldest record of its batch.
+ * R3. Every promise settles by its deadline, counted from its own send (send-promise.ts, S2). A send may have one of its own, and a signal.
  * R4. One timer serves all partitions: linger, backoff, deadlines and request timeouts. Partitions that have something to
  *     send now are looked at together, once per turn of the event loop, so that they share requests.
  * R5. Settings change between batches: the open batch keeps the size it was opened for and is compressed as settings then say.
@@ -22,13 +22,15 @@ import { toMqError } from './kafka-errors.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { PartitionSender } from './partition-sender.ts'
 import { partitionOf } from './partitioner.ts'
-import type { Receipt } from './pending-batch.ts'
+import type { PendingBatch } from './pending-batch.ts'
 import { type Parcel, ProduceDispatcher } from './produce-dispatcher.ts'
 import { ProducerIds } from './producer-ids.ts'
 import type { ProduceCluster, ProducerOptions } from './producer-options.ts'
 import { ProducerTopic } from './producer-topic.ts'
 import { type EncodedHeaders, encodeHeaders, type Headers, kindOf } from './record-headers.ts'
-import { SendQueue } from './send-queue.ts'
+import { givenUp } from './send-errors.ts'
+import type { Receipt, SendLimits, SendPromise } from './send-promise.ts'
+import { SendQueue, type WaitingSend } from './send-queue.ts'
 import type { SenderShared } from './sender-shared.ts'
 import { TurnClock } from './turn-clock.ts'
 
@@ -37,6 +39,8 @@ const MOST_WAITING = 100_000
 const MOST_WAITING_BYTES = 256 * 1_048_576
 const IDLE_BUFFER_BYTES = 16 * 1_048_576
 const LEADER_PAUSE_MS = 100
+/** How much longer than its deadline a record may wait, so that it can share a promise: a share of it, and no more than so much. */
+const TOLERANCE = { share: 0.01, mostMs: 100 }
 
 export class Producer {
   readonly #cluster: ProduceCluster
@@ -51,7 +55,9 @@ export class Producer {
   readonly #waiting = new SendQueue(MOST_WAITING, MOST_WAITING_BYTES)
   readonly #stop = new AbortController()
   readonly #alarm: Alarm
-  readonly #wallClock: TurnClock
+  readonly #turn: TurnClock
+  readonly #deadlineMs: number
+  readonly #toleranceMs: number
   #candidates: PartitionSender[] = []
   readonly #findingLeaders = new Set<string>()
   #isDrainSet = false
@@ -66,7 +72,9 @@ export class Producer {
     this.#deps = deps
     this.#budget = budget
     this.#alarm = new Alarm(deps, () => this.#tick())
-    this.#wallClock = new TurnClock(deps.clock)
+    this.#turn = new TurnClock(deps.clock)
+    this.#deadlineMs = options.sendDeadlineMs ?? DEFAULT_DEADLINE_MS
+    this.#toleranceMs = Math.min(TOLERANCE.mostMs, this.#deadlineMs * TOLERANCE.share)
     this.#pool = new BufferPool(budget, Math.min(IDLE_BUFFER_BYTES, budget.limitBytes))
     this.#ids = new ProducerIds(cluster, deps, () => this.#scheduleDrain())
     this.#dispatcher = new ProduceDispatcher(cluster, deps, observer, (atMs) => this.#alarm.wakeAt(atMs))
@@ -75,7 +83,8 @@ export class Producer {
       deps,
       pool: this.#pool,
       ids: this.#ids,
-      sendDeadlineMs: options.sendDeadlineMs ?? DEFAULT_DEADLINE_MS,
+      sendDeadlineMs: this.#deadlineMs,
+      label: options.label,
       compress,
       observer,
       onSealed: options.onSealed,
@@ -110,13 +119,14 @@ export class Producer {
     value: Bytes | null,
     headers?: Headers | EncodedHeaders,
     timestampMs?: number,
+    limits?: SendLimits,
   ): Promise<Receipt> {
-    return this.#send(topic, key, value, headers, timestampMs, true)
+    return this.#send(topic, key, value, headers, timestampMs, limits, true)
   }
 
   /** Sends a record that another producer held. However many wait for memory already, it is never refused for that. */
-  adopt(topic: ProducerTopic, record: HeldRecord): Promise<Receipt> {
-    return this.#send(topic, record.key, record.value, record.headers, record.timestampMs, false)
+  adopt(topic: ProducerTopic, record: HeldRecord, limits?: SendLimits): Promise<Receipt> {
+    return this.#send(topic, record.key, record.value, record.headers, record.timestampMs, limits, false)
   }
 
   #send(
@@ -125,6 +135,7 @@ export class Producer {
     value: Bytes | null,
     given: Headers | EncodedHeaders | undefined,
     timestampMs: number | undefined,
+    limits: SendLimits | undefined,
     isLimited: boolean,
   ): Promise<Receipt> {
     try {
@@ -132,7 +143,9 @@ export class Producer {
       if (typeof key !== 'string' && key !== null && !(key instanceof Uint8Array)) throw wrong('key', key)
       const headers = given === undefined || given instanceof Uint8Array ? given : encodeHeaders(given)
       const sender = key === null ? topic.sticky() : topic.senders[partitionOf(key, topic.partitions)]!
-      const atMs = timestampMs === undefined ? this.#wallClock.nowMs() : timestampMs
+      const turn = this.#turn
+      turn.read()
+      const atMs = timestampMs === undefined ? turn.nowMs : timestampMs
       if (timestampMs !== undefined && !(Number.isSafeInteger(timestampMs) && timestampMs >= 0)) {
         throw new MqError(
           'MQ_MESSAGE_INVALID',
@@ -142,12 +155,45 @@ export class Producer {
       if (this.#closing !== undefined) throw new MqError('MQ_CLOSED', `The producer of ${topic.name} was closed`)
       if (this.#waiting.size === 0) {
         const batch = sender.append(key, value, headers, atMs)
-        if (batch !== null) return batch.promise
+        if (batch !== null) {
+          const deadlineMs = turn.monotonicMs + this.#deadlineMs
+          if (limits !== undefined)
+            return this.#joinWith(batch, sender, limits, limits.deadlineMs ?? deadlineMs).promise
+          return batch.join(deadlineMs, this.#toleranceMs, sender.isCautious).promise
+        }
       }
-      return this.#wait(sender, key, value, headers, atMs, isLimited)
+      return this.#wait(sender, key, value, headers, atMs, limits, isLimited)
     } catch (error) {
       return this.#refuse(error)
     }
+  }
+
+  #joinWith(
+    batch: PendingBatch,
+    sender: PartitionSender,
+    limits: SendLimits | undefined,
+    deadlineMs: number,
+  ): SendPromise {
+    const signal = limits?.signal
+    const isOwn = limits?.isAlone === true || signal !== undefined || sender.isCautious
+    const sent = batch.join(deadlineMs, this.#toleranceMs, isOwn)
+    if (limits?.deadlineMs !== undefined) {
+      sent.hasOwnLimit = true
+      sender.expiresBy(deadlineMs)
+      this.#alarm.wakeAt(deadlineMs)
+    }
+    if (signal !== undefined) {
+      const onAbort = (): void => {
+        sent.cancelled = { reason: signal.reason }
+        sent.deadlineMs = Number.NEGATIVE_INFINITY
+        sender.cancel(this.#deps.clock.monotonicMs())
+      }
+      const onSettled = (): void => signal.removeEventListener('abort', onAbort)
+      signal.addEventListener('abort', onAbort, { once: true })
+      sent.promise.then(onSettled, onSettled)
+      if (signal.aborted) onAbort()
+    }
+    return sent
   }
 
   /** Under which brokers know this producer, newest last. */
@@ -268,12 +314,21 @@ export class Producer {
     value: Bytes | null,
     headers: EncodedHeaders | undefined,
     timestampMs: number,
+    limits: SendLimits | undefined,
     isLimited: boolean,
   ): Promise<Receipt> {
     const nowMs = this.#deps.clock.monotonicMs()
-    const promise = this.#waiting.add(sender, key, value, headers, timestampMs, nowMs, isLimited)
+    const deadlineMs = limits?.deadlineMs ?? nowMs + this.#deadlineMs
+    const promise = this.#waiting.add(sender, key, value, headers, timestampMs, nowMs, deadlineMs, limits, isLimited)
     if (!this.#isPumping) void this.#pump()
-    this.#alarm.wakeAt(nowMs + this.#shared.sendDeadlineMs)
+    this.#alarm.wakeAt(deadlineMs)
+    const signal = limits?.signal
+    if (signal !== undefined) {
+      const onAbort = (): void => this.#alarm.wakeAt(nowMs)
+      const onSettled = (): void => signal.removeEventListener('abort', onAbort)
+      signal.addEventListener('abort', onAbort, { once: true })
+      promise.then(onSettled, onSettled)
+    }
     return promise
   }
 
@@ -308,7 +363,8 @@ export class Producer {
       const batch = send.sender.append(send.key, send.value, send.headers, send.timestampMs)
       if (batch === null) return false
       batch.waitedSince(send.sinceMs)
-      send.resolve(batch.promise)
+      const { deadlineMs, limits } = send
+      send.resolve(this.#joinWith(batch, send.sender, limits, deadlineMs).promise)
     } catch (error) {
       send.reject(toMqError(error, 'send'))
     }
@@ -411,26 +467,20 @@ export class Producer {
     this.#cluster.metadata([topic], { refresh: true }).then(found, found)
   }
 
+  /** @returns the next deadline of a send that waits for memory */
+  #expireWaiting(nowMs: number): number {
+    for (const send of this.#waiting.takeOverdue(nowMs)) {
+      const error = neverSent(send, send.sender.topic, this.#shared.label, this.#deadlineMs)
+      send.reject(error)
+      this.#shared.observer.onFailure?.(1, error)
+    }
+    return this.#waiting.earliestMs
+  }
+
   #tick(): void {
     const nowMs = this.#deps.clock.monotonicMs()
     let nextMs = this.#dispatcher.expire(nowMs)
-    for (let head = this.#waiting.head; head !== undefined; head = this.#waiting.head) {
-      const deadlineMs = head.sinceMs + this.#shared.sendDeadlineMs
-      if (deadlineMs > nowMs) {
-        nextMs = Math.min(nextMs, deadlineMs)
-        break
-      }
-      this.#waiting.shift()
-      head.reject(
-        new MqError(
-          'MQ_SEND_TIMEOUT',
-          `A record for ${head.sender.topic} found no room in the buffer within ${this.#shared.sendDeadlineMs} ms`,
-          {
-            details: { topic: head.sender.topic, records: 1, maybeStored: false },
-          },
-        ),
-      )
-    }
+    nextMs = Math.min(nextMs, this.#expireWaiting(nowMs))
     for (const sender of this.#active) {
       sender.expire(nowMs)
       const dueAtMs = sender.dueAtMs()
@@ -439,6 +489,23 @@ export class Producer {
     }
     if (nextMs !== Number.POSITIVE_INFINITY) this.#alarm.wakeAt(nextMs)
   }
+}
+
+/** Of a send that waited for memory: it was never sent. */
+function neverSent(send: WaitingSend, topic: string, label: string | undefined, limitMs: number): MqError {
+  const { sender, limits } = send
+  const signal = limits?.signal
+  return givenUp(
+    { label: label ?? topic, topic, partition: sender.partition },
+    {
+      count: 1,
+      limitMs: limits?.deadlineMs === undefined ? limitMs : undefined,
+      cancelled: signal?.aborted === true ? { reason: signal.reason } : undefined,
+      attempts: 0,
+      lastTrouble: 'there was no room in the buffer',
+      maybeStored: false,
+    },
+  )
 }
 
 function wrong(what: string, value: unknown): MqError {

@@ -10,8 +10,8 @@
 import { MqError } from '@mq/contract'
 import type { Bytes } from './batch-encoder.ts'
 import type { PartitionSender } from './partition-sender.ts'
-import type { Receipt } from './pending-batch.ts'
 import type { EncodedHeaders } from './record-headers.ts'
+import type { Receipt, SendLimits } from './send-promise.ts'
 
 export interface WaitingSend {
   readonly bytes: number
@@ -21,6 +21,10 @@ export interface WaitingSend {
   readonly headers: EncodedHeaders | undefined
   readonly timestampMs: number
   readonly sinceMs: number
+  /** On the monotonic clock. */
+  readonly deadlineMs: number
+  /** What the send asked for by itself. */
+  readonly limits: SendLimits | undefined
   readonly promise: Promise<Receipt>
   readonly resolve: (receipt: Receipt | Promise<Receipt>) => void
   readonly reject: (error: MqError) => void
@@ -34,6 +38,8 @@ export class SendQueue {
   #waiting: (WaitingSend | undefined)[] = []
   #first = 0
   #bytes = 0
+  /** Of those that wait, how many have a deadline or a signal of their own: only then can another be overdue before the first. */
+  #own = 0
 
   constructor(limit: number, limitBytes: number) {
     this.limit = limit
@@ -55,6 +61,8 @@ export class SendQueue {
     headers: EncodedHeaders | undefined,
     timestampMs: number,
     sinceMs: number,
+    deadlineMs: number,
+    limits: SendLimits | undefined,
     isLimited = true,
   ): Promise<Receipt> {
     if (isLimited && this.size >= this.limit) {
@@ -71,7 +79,8 @@ export class SendQueue {
     promise.catch(ignore)
     const own = { key: copyOf(key), value: copyOf(value), headers }
     this.#bytes += bytes
-    this.#waiting.push({ sender, bytes, ...own, timestampMs, sinceMs, promise, resolve, reject })
+    this.#waiting.push({ sender, bytes, ...own, timestampMs, sinceMs, deadlineMs, limits, promise, resolve, reject })
+    if (limits?.deadlineMs !== undefined || limits?.signal !== undefined) this.#own++
     return promise
   }
 
@@ -79,7 +88,7 @@ export class SendQueue {
     const head = this.#waiting[this.#first]
     if (head === undefined) return undefined
     this.#waiting[this.#first] = undefined
-    this.#bytes -= head.bytes
+    this.#left(head)
     this.#first++
     if (this.#first > 1_024 && this.#first * 2 > this.#waiting.length) {
       this.#waiting = this.#waiting.slice(this.#first)
@@ -88,12 +97,44 @@ export class SendQueue {
     return head
   }
 
+  /** Takes those whose time is over, or whose sender gave them up. */
+  takeOverdue(nowMs: number): WaitingSend[] {
+    const isOver = (send: WaitingSend): boolean => send.deadlineMs <= nowMs || send.limits?.signal?.aborted === true
+    const taken: WaitingSend[] = []
+    for (let head = this.head; head !== undefined && isOver(head); head = this.head) taken.push(this.shift()!)
+    if (this.#own === 0) return taken
+    const rest: WaitingSend[] = []
+    for (const send of this.#waiting.slice(this.#first) as WaitingSend[]) {
+      if (isOver(send)) {
+        this.#left(send)
+        taken.push(send)
+      } else rest.push(send)
+    }
+    this.#waiting = rest
+    this.#first = 0
+    return taken
+  }
+
+  /** When the next one is overdue. */
+  get earliestMs(): number {
+    if (this.#own === 0) return this.head?.deadlineMs ?? Number.POSITIVE_INFINITY
+    let earliest = Number.POSITIVE_INFINITY
+    for (const send of this.#waiting) if (send !== undefined && send.deadlineMs < earliest) earliest = send.deadlineMs
+    return earliest
+  }
+
+  #left({ bytes, limits }: WaitingSend): void {
+    this.#bytes -= bytes
+    if (limits?.deadlineMs !== undefined || limits?.signal !== undefined) this.#own--
+  }
+
   /** Everything that waits, in order; nothing waits afterwards. */
   takeAll(): WaitingSend[] {
     const all = this.#waiting.slice(this.#first).map((send) => send!)
     this.#waiting = []
     this.#first = 0
     this.#bytes = 0
+    this.#own = 0
     return all
   }
 

@@ -26,6 +26,8 @@ export interface SenderShared {
   readonly pool: BufferPool
   readonly ids: ProducerIds
   readonly sendDeadlineMs: number
+  /** What applications call the topic, for messages. */
+  readonly label: string | undefined
   readonly compress: Compress
   readonly observer: ProducerObserver
   readonly onSealed: ((topic: string, partition: number) => void) | undefined

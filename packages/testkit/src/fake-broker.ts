@@ -18,7 +18,13 @@ import { WireReader, WireWriter } from './wire.ts'
 
 export type ProduceFault =
   /** Answers with the code; appended before or not. */
-  | { readonly kind: 'answer'; readonly code: number; readonly append?: boolean }
+  | {
+      readonly kind: 'answer'
+      readonly code: number
+      readonly append?: boolean
+      readonly message?: string
+      readonly recordErrors?: readonly { readonly index: number; readonly message: string | null }[]
+    }
   /** Cuts the connection instead of answering. */
   | { readonly kind: 'cut'; readonly append?: boolean }
   /** Never answers; the connection stays. */
@@ -68,6 +74,14 @@ export interface FakeRequest {
   readonly connection: number
   readonly key: number
   readonly version: number
+}
+
+interface PartAnswer {
+  readonly partition: number
+  readonly code: number
+  readonly baseOffset: bigint
+  readonly message?: string
+  readonly recordErrors?: readonly { readonly index: number; readonly message: string | null }[]
 }
 
 const NODE_ID = 1
@@ -318,16 +332,16 @@ export class FakeBroker {
         reader.tags()
         return { topic, parts }
       }) ?? []
-    const answers: { topic: string; parts: { partition: number; code: number; baseOffset: bigint }[] }[] = []
+    const answers: { topic: string; parts: PartAnswer[] }[] = []
     let isCut = false
     let isSilent = false
     for (const { topic, parts } of topics) {
-      const answer = { topic, parts: [] as { partition: number; code: number; baseOffset: bigint }[] }
+      const answer = { topic, parts: [] as PartAnswer[] }
       for (const { partition, batch } of parts) {
-        const { code, baseOffset, cut, silent } = await this.#receive(topic, partition, batch)
+        const { cut, silent, ...told } = await this.#receive(topic, partition, batch)
         isCut ||= cut
         isSilent ||= silent
-        answer.parts.push({ partition, code, baseOffset })
+        answer.parts.push({ partition, ...told })
       }
       answers.push(answer)
     }
@@ -335,11 +349,13 @@ export class FakeBroker {
     if (isCut || isSilent) return undefined
     writer.compactArray(answers, ({ topic, parts }) => {
       writer.compactString(topic)
-      writer.compactArray(parts, ({ partition, code, baseOffset }) => {
+      writer.compactArray(parts, ({ partition, code, baseOffset, recordErrors, message }) => {
         writer.int32(partition).int16(code).int64(baseOffset).int64(-1n).int64(0n)
         writer
-          .compactArray([], () => {})
-          .compactString(null)
+          .compactArray(recordErrors ?? [], ({ index, message: why }) => {
+            writer.int32(index).compactString(why).tags()
+          })
+          .compactString(message ?? null)
           .tags()
       })
       writer.tags()
@@ -353,7 +369,7 @@ export class FakeBroker {
     topic: string,
     partition: number,
     bytes: Buffer,
-  ): Promise<{ code: number; baseOffset: bigint; cut: boolean; silent: boolean }> {
+  ): Promise<Omit<PartAnswer, 'partition'> & { cut: boolean; silent: boolean }> {
     const none = { baseOffset: -1n, cut: false, silent: false }
     if (partition >= (this.#topics.get(topic) ?? 0)) return { ...none, code: 3 }
     const name = `${topic}:${partition}`
@@ -376,8 +392,8 @@ export class FakeBroker {
       const { code } = this.log(topic, partition).append(batch)
       if (code !== 0) return { ...none, code }
     }
-    const code = fault.kind === 'answer' ? fault.code : 0
-    return { code, baseOffset: -1n, cut: fault.kind === 'cut', silent: fault.kind === 'silence' }
+    if (fault.kind === 'answer') return { ...none, ...fault }
+    return { ...none, code: 0, cut: fault.kind === 'cut', silent: fault.kind === 'silence' }
   }
 }
 

@@ -1,10 +1,10 @@
-import type { HeldBatch, HeldRecord, Receipt } from '@mq/kafka'
+import type { HeldBatch, HeldPart, HeldRecord, Receipt } from '@mq/kafka'
 
 /** A batch as a halted producer gives it away. */
 export class TestHeld implements HeldBatch {
   readonly topic = 'orders.placed.e1'
   readonly partition: number
-  readonly openedAtMs: number
+  readonly parts: HeldBatch['parts']
   readonly question: HeldBatch['question']
   readonly promise: Promise<Receipt>
   settled = false
@@ -17,10 +17,9 @@ export class TestHeld implements HeldBatch {
     partition: number,
     records: readonly (readonly [string | null, string])[],
     isAmbiguous = false,
-    openedAtMs = 1_000_000,
+    deadlineMs = 1_001_000,
   ) {
     this.partition = partition
-    this.openedAtMs = openedAtMs
     this.#records = records.map(([key, value]) => ({
       key: key === null ? null : Buffer.from(key),
       value: Buffer.from(value),
@@ -36,6 +35,18 @@ export class TestHeld implements HeldBatch {
     this.promise = promise
     this.#resolve = resolve
     this.#reject = reject
+    const part: HeldPart = {
+      count: records.length,
+      deadlineMs,
+      isCancelled: false,
+      get settled() {
+        return isSettled()
+      },
+      resolve: (receipt) => this.resolve(receipt),
+      reject: (error) => this.reject(error),
+    }
+    const isSettled = (): boolean => this.settled
+    this.parts = [part]
   }
 
   get count(): number {
