@@ -55,7 +55,7 @@ export function isKeptCompressed(compressedBatchBytes: number, batchBytes: numbe
  * So many of the first records of a batch have a promise each, so that what is sent now and then can fail alone. More would be
  * felt: a promise for each of a thousand records costs as much as all the rest of a send.
  */
-const OWN_PROMISES = 8
+const OWN_PROMISES = 4
 
 export class PendingBatch {
   readonly encoder: BatchEncoder
@@ -70,13 +70,17 @@ export class PendingBatch {
   /** Whether the attempt that is under way has been given to a connection. */
   isWritten = false
   ambiguous = false
-  /** In the order of the records. */
-  readonly slices: Slice[] = []
   /** No unsettled promise has an earlier deadline. */
   earliestMs = Number.POSITIVE_INFINITY
   /** Called when the memory of a batch that is not pooled is not needed any more. */
   onReleased: (() => void) | undefined
+  readonly #slices: Slice[] = []
   #last: Slice | undefined
+  /** The first record of the last slice; its count is brought up to date when somebody looks. */
+  #lastFrom = 0
+  /** The promise that the next record may share, and until when; a record that comes later gets another. */
+  #shared: Promise<Receipt> | undefined
+  #sharedUntilMs = Number.NEGATIVE_INFINITY
   /** Those it was closed under; undefined while it is open. */
   settings: ProducerSettings | undefined
   sealedAtMs = 0
@@ -94,37 +98,63 @@ export class PendingBatch {
     return this.#openedAtMs
   }
 
-  /** The promise of the record that was just appended. Hot. */
-  join(deadlineMs: number, toleranceMs: number, isOwn: boolean): SendPromise {
-    const last = this.#last
-    if (last !== undefined && !isOwn) {
-      const { sent } = last
-      if (!sent.isOwn && deadlineMs <= sent.deadlineMs && deadlineMs + toleranceMs >= sent.deadlineMs) {
-        last.count++
-        return sent
-      }
+  /**
+   * The promise of the record that was just appended, for one that has the usual time to live. Hot.
+   * @param nowMs whole milliseconds of the monotonic clock
+   */
+  join(nowMs: number, limitMs: number, toleranceMs: number, isOwn: boolean): Promise<Receipt> {
+    if (nowMs <= this.#sharedUntilMs && !isOwn) return this.#shared!
+    const own = isOwn || this.#slices.length < OWN_PROMISES
+    const sent = new SendPromise(nowMs + limitMs + (own ? 0 : toleranceMs), own)
+    this.#begin(sent)
+    if (!own) {
+      this.#shared = sent.promise
+      this.#sharedUntilMs = nowMs + toleranceMs
     }
-    return this.#begin(deadlineMs, toleranceMs, isOwn)
+    return sent.promise
   }
 
-  #begin(deadlineMs: number, toleranceMs: number, isOwn: boolean): SendPromise {
-    const own = isOwn || this.slices.length < OWN_PROMISES
-    const sent = new SendPromise(own ? deadlineMs : deadlineMs + toleranceMs, own)
-    this.add(sent, 1)
+  /** The same for one with a deadline of its own. */
+  joinUntil(deadlineMs: number, toleranceMs: number, isOwn: boolean): SendPromise {
+    const last = this.#last?.sent
+    if (last !== undefined && !last.isOwn && !isOwn) {
+      if (deadlineMs <= last.deadlineMs && deadlineMs + toleranceMs >= last.deadlineMs) return last
+    }
+    const sent = new SendPromise(isOwn ? deadlineMs : deadlineMs + toleranceMs, isOwn)
+    this.#begin(sent)
     return sent
+  }
+
+  #begin(sent: SendPromise): void {
+    const from = this.encoder.count - 1
+    if (this.#last !== undefined) this.#last.count = from - this.#lastFrom
+    this.#lastFrom = from
+    this.#push({ sent, count: 1 })
   }
 
   /** Records of another batch that were appended here, with their promise. */
   add(sent: SendPromise, count: number): void {
-    const slice = { sent, count }
-    this.slices.push(slice)
+    if (this.#last !== undefined) this.#lastFrom += this.#last.count
+    this.#push({ sent, count })
+  }
+
+  #push(slice: Slice): void {
+    this.#slices.push(slice)
     this.#last = slice
+    this.#sharedUntilMs = Number.NEGATIVE_INFINITY
+    const { sent } = slice
     if (!sent.settled && sent.deadlineMs < this.earliestMs) this.earliestMs = sent.deadlineMs
+  }
+
+  /** In the order of the records. */
+  get slices(): readonly Slice[] {
+    if (this.#last !== undefined) this.#last.count = this.encoder.count - this.#lastFrom
+    return this.#slices
   }
 
   /** Whether nobody waits for it any more. */
   get settled(): boolean {
-    return this.slices.every(({ sent }) => sent.settled)
+    return this.#slices.every(({ sent }) => sent.settled)
   }
 
   /** Records whose senders wait. */

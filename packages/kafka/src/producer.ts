@@ -74,7 +74,7 @@ export class Producer {
     this.#alarm = new Alarm(deps, () => this.#tick())
     this.#turn = new TurnClock(deps.clock)
     this.#deadlineMs = options.sendDeadlineMs ?? DEFAULT_DEADLINE_MS
-    this.#toleranceMs = Math.min(TOLERANCE.mostMs, this.#deadlineMs * TOLERANCE.share)
+    this.#toleranceMs = Math.ceil(Math.min(TOLERANCE.mostMs, this.#deadlineMs * TOLERANCE.share))
     this.#pool = new BufferPool(budget, Math.min(IDLE_BUFFER_BYTES, budget.limitBytes))
     this.#ids = new ProducerIds(cluster, deps, () => this.#scheduleDrain())
     this.#dispatcher = new ProduceDispatcher(cluster, deps, observer, (atMs) => this.#alarm.wakeAt(atMs))
@@ -156,10 +156,10 @@ export class Producer {
       if (this.#waiting.size === 0) {
         const batch = sender.append(key, value, headers, atMs)
         if (batch !== null) {
-          const deadlineMs = turn.monotonicMs + this.#deadlineMs
           if (limits !== undefined)
-            return this.#joinWith(batch, sender, limits, limits.deadlineMs ?? deadlineMs).promise
-          return batch.join(deadlineMs, this.#toleranceMs, sender.isCautious).promise
+            return this.#joinWith(batch, sender, limits, limits.deadlineMs ?? turn.monotonicMs + this.#deadlineMs)
+              .promise
+          return batch.join(turn.monotonicMs, this.#deadlineMs, this.#toleranceMs, sender.isCautious)
         }
       }
       return this.#wait(sender, key, value, headers, atMs, limits, isLimited)
@@ -176,7 +176,7 @@ export class Producer {
   ): SendPromise {
     const signal = limits?.signal
     const isOwn = limits?.isAlone === true || signal !== undefined || sender.isCautious
-    const sent = batch.join(deadlineMs, this.#toleranceMs, isOwn)
+    const sent = batch.joinUntil(deadlineMs, this.#toleranceMs, isOwn)
     if (limits?.deadlineMs !== undefined) {
       sent.hasOwnLimit = true
       sender.expiresBy(deadlineMs)

@@ -73,7 +73,7 @@ export function refusal(to: SentTo, count: number, code: number, reason: string 
 /** N2 */
 export function withoutTopic({ label, topic, partition }: SentTo, text: string): string {
   if (!text.includes(topic)) return text
-  const name = `(?<![\\w.-])${RegExp.escape(topic)}`
+  const name = `(?<![\\w.-])${topic.replaceAll(/[.*+?^$()[\]{}|\\]/g, '\\$&')}`
   return text
     .replaceAll(new RegExp(`${name}-${partition}(?!\\d)`, 'g'), `${label}, partition ${partition}`)
     .replaceAll(new RegExp(`${name}(?!\\w)`, 'g'), label)

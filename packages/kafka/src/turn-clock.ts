@@ -11,7 +11,7 @@ export class TurnClock {
   readonly #clock: Deps['clock']
   /** Milliseconds since 1970, as of the last `read`. */
   nowMs = 0
-  /** The monotonic clock, as of the last `read`. */
+  /** Whole milliseconds of the monotonic clock, as of the last `read`. */
   monotonicMs = 0
   #uses = 0
 
@@ -22,7 +22,7 @@ export class TurnClock {
   read(): void {
     if (this.#uses === 0) {
       this.nowMs = this.#clock.nowMs()
-      this.monotonicMs = this.#clock.monotonicMs()
+      this.monotonicMs = Math.floor(this.#clock.monotonicMs())
       this.#uses = READS_PER_TURN
       setImmediate(this.#forget)
     }
