@@ -55,7 +55,7 @@ export function isKeptCompressed(compressedBatchBytes: number, batchBytes: numbe
  * So many of the first records of a batch have a promise each, so that what is sent now and then can fail alone. More would be
  * felt: a promise for each of a thousand records costs as much as all the rest of a send.
  */
-const OWN_PROMISES = 4
+const OWN_PROMISES = 8
 
 export class PendingBatch {
   readonly encoder: BatchEncoder

@@ -17,7 +17,7 @@ test(
       const receipts = await Promise.all(promises)
       assert.deepEqual(values(broker), sent)
       const batches = broker.log('t', 0).batches
-      assert.equal(new Set(promises).size, batches.length * 5)
+      assert.equal(new Set(promises).size, batches.length * 9)
       assert.equal(new Set(receipts.map(({ baseOffset }) => baseOffset)).size, batches.length)
       assert.ok(batches.every(({ bytes }) => bytes <= SETTINGS.batchBytes))
       assert.equal(

@@ -116,10 +116,10 @@ test(
         const sendAll = (from: number): Promise<Map<number, MqError>> =>
           rejected(numbered(30, from).map((value, n) => producer.send(topic, 'k', n === 20 ? `bad ${value}` : value)))
         const first = await sendAll(0)
-        // The first four have promises of their own.
+        // The first eight have promises of their own.
         assert.deepEqual(
           [...first.keys()],
-          numbered(26, 4).map((_, n) => n + 4),
+          numbered(22, 8).map((_, n) => n + 8),
         )
         for (const error of first.values()) {
           assert.ok(code('MQ_MESSAGE_REFUSED')(error))
