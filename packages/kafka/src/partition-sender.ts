@@ -30,6 +30,7 @@ import { Accumulator } from './accumulator.ts'
 import { backoffMs } from './backoff.ts'
 import type { Bytes } from './batch-encoder.ts'
 import { splitBatch, withoutRecords } from './batch-parts.ts'
+import { giveUpRecords, refuseRecords } from './failed-records.ts'
 import { type HeldBatch, type HeldFrom, heldBatch } from './held-batch.ts'
 import { toMqError } from './kafka-errors.ts'
 import { PartitionSequence } from './partition-sequence.ts'
@@ -37,7 +38,7 @@ import type { PendingBatch, Slice } from './pending-batch.ts'
 import type { Outcome } from './produce-outcome.ts'
 import type { RecordError } from './produce-request.ts'
 import type { EncodedHeaders } from './record-headers.ts'
-import { givenUp, messages, refusal, type SentTo, uncertain, withoutTopic } from './send-errors.ts'
+import { messages, refusal, type SentTo, uncertain, withoutTopic } from './send-errors.ts'
 import { type Receipt, StoredReceipt } from './send-promise.ts'
 import type { SenderShared } from './sender-shared.ts'
 
@@ -250,19 +251,10 @@ export class PartitionSender {
   }
 
   #giveUpSome(batch: PendingBatch, overdue: readonly Slice[], maybeStored: boolean): void {
-    const { attempts, lastTrouble } = batch
     const { sendDeadlineMs, observer } = this.#shared
-    const kinds = Map.groupBy(overdue, ({ sent }) => sent.cancelled?.reason ?? sent.hasOwnLimit)
-    for (const slices of kinds.values()) {
-      const { cancelled, hasOwnLimit } = slices[0]!.sent
-      const isUncertain = maybeStored || slices.some(({ sent }) => sent.isSplit)
-      const count = slices.reduce((sum, slice) => sum + slice.count, 0)
-      const limitMs = hasOwnLimit ? undefined : sendDeadlineMs
-      const error = givenUp(this.#to, { count, limitMs, cancelled, attempts, lastTrouble, maybeStored: isUncertain })
-      for (const { sent } of slices) sent.giveUp(error)
-      observer.onFailure?.(count, error)
-    }
-    batch.settledSome()
+    giveUpRecords(batch, this.#to, overdue, sendDeadlineMs, maybeStored, (count, error) =>
+      observer.onFailure?.(count, error),
+    )
   }
 
   /** Rejects everything; what is on the wire stays on the wire. Returns how many records were given up. */
@@ -462,15 +454,9 @@ export class PartitionSender {
     else {
       this.isCautious = true
       if (named.size === 0) named.set(0, { index: 0, message: reason })
-      let at = 0
-      for (const { sent, count: own } of batch.slices) {
-        const bad = [...named.values()].filter(({ index }) => index >= at && index < at + own)
-        at += own
-        if (bad.length === 0) continue
-        const error = refusal(this.#to, bad.length, code, bad[0]!.message ?? reason)
-        if (!sent.settled) this.#shared.observer.onFailure?.(bad.length, error)
-        sent.refused(bad.length, error, bad.length === own)
-      }
+      refuseRecords(batch, this.#to, code, reason, named, (count, error) =>
+        this.#shared.observer.onFailure?.(count, error),
+      )
       this.#sendRest(batch, (index) => named.has(index))
     }
   }
@@ -506,23 +492,9 @@ export class PartitionSender {
   }
 
   #reportStored(batch: PendingBatch): void {
-    const { encoder, openedAtMs } = batch
-    this.#shared.observer.onBatch?.(
-      {
-        topic: this.topic,
-        partition: this.partition,
-        records: encoder.count,
-        recordBytes: encoder.contentBytes,
-        uncompressedBytes: encoder.length,
-        wireBytes: batch.wireBytes,
-        retries: batch.attempts - 1,
-        latencyMs: this.#shared.deps.clock.monotonicMs() - openedAtMs,
-        openMs: Math.max(0, batch.sealedAtMs - openedAtMs),
-        settings: batch.settings ?? this.#shared.settings,
-        compression: batch.compression,
-      },
-      encoder,
-    )
+    const { observer, deps, settings } = this.#shared
+    if (observer.onBatch === undefined) return
+    observer.onBatch(batch.report(this.topic, this.partition, deps.clock.monotonicMs(), settings), batch.encoder)
   }
 
   #fail(batch: PendingBatch, error: MqError): void {

@@ -17,7 +17,7 @@ import {
 } from './batch-encoder.ts'
 import { OFF_THREAD_BYTES } from './compression.ts'
 import type { Clock } from './deps.ts'
-import type { CompressionWork } from './producer-observer.ts'
+import type { BatchReport, CompressionWork } from './producer-observer.ts'
 import { type Receipt, SendPromise } from './send-promise.ts'
 
 /** Some records of a batch that stand together, and the promise they share. */
@@ -235,6 +235,24 @@ export class PendingBatch {
     if (this.wire.kind !== 'ready') throw new RangeError(`A batch that is ${this.wire.kind} cannot be stamped`)
     this.identity = identity
     stamp(this.wire.header, this.wire.records, identity)
+  }
+
+  /** What is told of it once it is stored. */
+  report(topic: string, partition: number, nowMs: number, settings: ProducerSettings): BatchReport {
+    const { encoder, openedAtMs } = this
+    return {
+      topic,
+      partition,
+      records: encoder.count,
+      recordBytes: encoder.contentBytes,
+      uncompressedBytes: encoder.length,
+      wireBytes: this.wireBytes,
+      retries: this.attempts - 1,
+      latencyMs: nowMs - openedAtMs,
+      openMs: Math.max(0, this.sealedAtMs - openedAtMs),
+      settings: this.settings ?? settings,
+      compression: this.compression,
+    }
   }
 
   get wireBytes(): number {

@@ -28,9 +28,9 @@ import { ProducerIds } from './producer-ids.ts'
 import type { ProduceCluster, ProducerOptions } from './producer-options.ts'
 import { ProducerTopic } from './producer-topic.ts'
 import { type EncodedHeaders, encodeHeaders, type Headers, kindOf } from './record-headers.ts'
-import { givenUp } from './send-errors.ts'
+import { neverSent } from './send-errors.ts'
 import type { Receipt, SendLimits, SendPromise } from './send-promise.ts'
-import { SendQueue, type WaitingSend } from './send-queue.ts'
+import { SendQueue } from './send-queue.ts'
 import type { SenderShared } from './sender-shared.ts'
 import { TurnClock } from './turn-clock.ts'
 
@@ -470,7 +470,7 @@ export class Producer {
   /** @returns the next deadline of a send that waits for memory */
   #expireWaiting(nowMs: number): number {
     for (const send of this.#waiting.takeOverdue(nowMs)) {
-      const error = neverSent(send, send.sender.topic, this.#shared.label, this.#deadlineMs)
+      const error = neverSent(send, this.#shared.label, this.#deadlineMs)
       send.reject(error)
       this.#shared.observer.onFailure?.(1, error)
     }
@@ -489,23 +489,6 @@ export class Producer {
     }
     if (nextMs !== Number.POSITIVE_INFINITY) this.#alarm.wakeAt(nextMs)
   }
-}
-
-/** Of a send that waited for memory: it was never sent. */
-function neverSent(send: WaitingSend, topic: string, label: string | undefined, limitMs: number): MqError {
-  const { sender, limits } = send
-  const signal = limits?.signal
-  return givenUp(
-    { label: label ?? topic, topic, partition: sender.partition },
-    {
-      count: 1,
-      limitMs: limits?.deadlineMs === undefined ? limitMs : undefined,
-      cancelled: signal?.aborted === true ? { reason: signal.reason } : undefined,
-      attempts: 0,
-      lastTrouble: 'there was no room in the buffer',
-      maybeStored: false,
-    },
-  )
 }
 
 function wrong(what: string, value: unknown): MqError {

@@ -7,6 +7,7 @@
  */
 import { MqError, type MqErrorCode } from '@mq/contract'
 import { protocolError } from './kafka-errors.ts'
+import type { WaitingSend } from './send-queue.ts'
 
 /** Of whose records an error speaks. */
 export interface SentTo {
@@ -52,6 +53,23 @@ export function givenUp({ label, partition }: SentTo, what: GivenUp): MqError {
     ...(cancelled === undefined ? {} : { cause: cancelled.reason }),
     details: { partition, records: count, maybeStored },
   })
+}
+
+/** Of a send that waited for memory. */
+export function neverSent({ sender, limits }: WaitingSend, label: string | undefined, limitMs: number): MqError {
+  const { topic, partition } = sender
+  const signal = limits?.signal
+  return givenUp(
+    { label: label ?? topic, topic, partition },
+    {
+      count: 1,
+      limitMs: limits?.deadlineMs === undefined ? limitMs : undefined,
+      cancelled: signal?.aborted === true ? { reason: signal.reason } : undefined,
+      attempts: 0,
+      lastTrouble: 'there was no room in the buffer',
+      maybeStored: false,
+    },
+  )
 }
 
 /** Nobody can find out. */

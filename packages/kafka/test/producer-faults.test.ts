@@ -255,19 +255,22 @@ test('records sent after an ambiguous deadline are not taken for a copy of those
 
 test('a late copy of a batch that was given up cannot land behind newer records (P6)', TIMEOUT, () => {
   let late: { readonly baseSequence: number; readonly producerEpoch: number } | undefined
+  const given = new AbortController()
   return onStage(
     {
       onProduce: ({ index, baseSequence, producerEpoch }) => {
         if (index !== 1) return undefined
         late = { baseSequence, producerEpoch }
+        given.abort()
         return { kind: 'cut' }
       },
     },
-    { sendDeadlineMs: 10 },
+    { sendDeadlineMs: 700 },
     async ({ broker, producer }) => {
       const topic = producer.topic('t', 1)
       await producer.send(topic, null, 'm0')
-      await assert.rejects(producer.send(topic, null, 'm1'), code('MQ_SEND_UNCERTAIN'))
+      const limits = { signal: given.signal }
+      await assert.rejects(producer.send(topic, null, 'm1', undefined, undefined, limits), code('MQ_SEND_UNCERTAIN'))
       const patient = producer.topic('t', 1)
       for (let tries = 0; broker.log('t', 0).batches.length < 2; tries++) {
         assert.ok(tries < 50)

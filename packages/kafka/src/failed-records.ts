@@ -1,0 +1,54 @@
+/**
+ * Telling the senders of some records of a batch that those are not stored, or that nobody knows; the batch may go on without them.
+ *
+ * F1. Only what shares a promise with a record that failed hears of it.
+ * F2. `told` is called once for each error, with the number of records it is about.
+ */
+import type { MqError } from '@mq/contract'
+import type { PendingBatch, Slice } from './pending-batch.ts'
+import type { RecordError } from './produce-request.ts'
+import { givenUp, refusal, type SentTo } from './send-errors.ts'
+
+type Told = (count: number, error: MqError) => void
+
+/** Their time is over, or their senders gave them up. */
+export function giveUpRecords(
+  batch: PendingBatch,
+  to: SentTo,
+  overdue: readonly Slice[],
+  usualLimitMs: number,
+  maybeStored: boolean,
+  told: Told,
+): void {
+  const { attempts, lastTrouble } = batch
+  for (const slices of Map.groupBy(overdue, ({ sent }) => sent.cancelled?.reason ?? sent.hasOwnLimit).values()) {
+    const { cancelled, hasOwnLimit } = slices[0]!.sent
+    const isUncertain = maybeStored || slices.some(({ sent }) => sent.isSplit)
+    const count = slices.reduce((sum, slice) => sum + slice.count, 0)
+    const limitMs = hasOwnLimit ? undefined : usualLimitMs
+    const error = givenUp(to, { count, limitMs, cancelled, attempts, lastTrouble, maybeStored: isUncertain })
+    for (const { sent } of slices) sent.giveUp(error)
+    told(count, error)
+  }
+  batch.settledSome()
+}
+
+/** Kafka refused those, by their places in the batch. */
+export function refuseRecords(
+  batch: PendingBatch,
+  to: SentTo,
+  code: number,
+  reason: string | null,
+  named: ReadonlyMap<number, RecordError>,
+  told: Told,
+): void {
+  let at = 0
+  for (const { sent, count } of batch.slices) {
+    const bad = [...named.values()].filter(({ index }) => index >= at && index < at + count)
+    at += count
+    if (bad.length === 0) continue
+    const error = refusal(to, bad.length, code, bad[0]!.message ?? reason)
+    if (!sent.settled) told(bad.length, error)
+    sent.refused(bad.length, error, bad.length === count)
+  }
+}
