@@ -41,15 +41,7 @@ import type { EncodedHeaders } from './record-headers.ts'
 import { messages, refusal, type SentTo, uncertain, withoutTopic } from './send-errors.ts'
 import { type Receipt, StoredReceipt } from './send-promise.ts'
 import type { SenderShared } from './sender-shared.ts'
-
-export type Slot =
-  | { readonly kind: 'idle' }
-  | { readonly kind: 'in-flight'; readonly batch: PendingBatch }
-  | { readonly kind: 'backing-off'; readonly batch: PendingBatch; readonly untilMs: number }
-  | { readonly kind: 'resolving'; readonly batch: PendingBatch }
-  | { readonly kind: 'halted'; readonly batch: PendingBatch | null }
-
-const IDLE: Slot = { kind: 'idle' }
+import { IDLE, type Slot } from './sender-slot.ts'
 
 export class PartitionSender {
   readonly topic: string
