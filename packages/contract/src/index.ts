@@ -41,8 +41,8 @@ export {
 } from './decision.ts'
 export { Difference, DifferenceKind } from './drift.ts'
 export { DurationMs, formatDurationMs, parseDurationMs } from './duration.ts'
-export type { CatalogueEntry, MqErrorCode, MqErrorOptions } from './errors.ts'
-export { catalogue, isMqErrorCode, MqError } from './errors.ts'
+export type { CatalogueEntry, MqErrorCode } from './errors.ts'
+export { catalogue, isMqErrorCode } from './errors.ts'
 export { CostConfiguration, CostOption, Explanation, MeasuredCost, MeterLine, WhatIf, WhatIfAnswer } from './explain.ts'
 export type { IntentInput } from './intent.ts'
 export {
@@ -79,6 +79,7 @@ export {
   StrandedRange,
   VerdictCheck,
 } from './migration.ts'
+export { MqError, type MqErrorOptions } from './mq-error.ts'
 export { groupIdOf, groupOfId, MqId, mqIdProblem, Name } from './mq-id.ts'
 export { didYouMean, nearest } from './nearest.ts'
 export {
