@@ -5,7 +5,16 @@
  * D2. What is sent on is what was written; defaults are filled in by the contract, not here.
  * D3. An mQ ID is declared once over all files given; anchors cannot be used to blow a small file up.
  */
-import { Declaration, didYouMean, MqError, mqIdProblem, parseStrict, type StrictProblem } from '@mq/contract'
+import {
+  Declaration,
+  didYouMean,
+  MqError,
+  mqIdProblem,
+  type OwnerRule,
+  OwnerRules,
+  parseStrict,
+  type StrictProblem,
+} from '@mq/contract'
 import {
   type Document,
   isAlias,
@@ -33,18 +42,30 @@ export interface SourceFile {
   readonly text: string
 }
 
-/** All declarations of the files, or MQ_FILE_INVALID with every problem in its details (D1). */
+export interface FileContent {
+  readonly declarations: DeclarationInput[]
+  /** Null where no file says anything about owners: what is set stays. */
+  readonly owners: readonly OwnerRule[] | null
+}
+
 export function readDeclarations(files: readonly SourceFile[]): DeclarationInput[] {
+  return readContent(files).declarations
+}
+
+/** All that the files say, or MQ_FILE_INVALID with every problem in its details (D1). */
+export function readContent(files: readonly SourceFile[]): FileContent {
   const seen = new Map<string, string>()
   const problems: FileProblem[] = []
   const declarations: DeclarationInput[] = []
+  let owners: OwnerRule[] | null = null
   for (const file of files) {
     const reader = new Reader(file, seen)
     declarations.push(...reader.read())
+    if (reader.owners !== null) owners = [...(owners ?? []), ...reader.owners]
     problems.push(...reader.problems.sort((a, b) => a.line - b.line || a.column - b.column))
   }
   if (problems.length > 0) throw fileInvalid(files, problems)
-  return declarations
+  return { declarations, owners }
 }
 
 function fileInvalid(files: readonly SourceFile[], problems: readonly FileProblem[]): MqError {
@@ -59,6 +80,7 @@ function fileInvalid(files: readonly SourceFile[], problems: readonly FileProble
 
 class Reader {
   readonly problems: FileProblem[] = []
+  owners: OwnerRule[] | null = null
   readonly #file: SourceFile
   readonly #seen: Map<string, string>
   readonly #lines = new LineCounter()
@@ -95,14 +117,15 @@ class Reader {
     for (const pair of root.items) {
       const key = keyText(pair)
       if (key === 'ids') ids = (pair.value as Node | null) ?? null
+      else if (key === 'owners') this.#readOwners((pair.value as Node | null) ?? (pair.key as Node))
       else
         this.#flagNode(
           pair.key as Node,
-          `unknown field '${key}'${didYouMean(key, ['ids'])}; only 'ids' stands at the top`,
+          `unknown field '${key}'${didYouMean(key, ['ids', 'owners'])}; only 'ids' and 'owners' stand at the top`,
         )
     }
     if (ids === undefined) {
-      if (this.problems.length === 0) this.#flag(0, "the field 'ids' is missing")
+      if (this.owners === null && this.problems.length === 0) this.#flag(0, "the field 'ids' is missing")
       return []
     }
     const list = this.#resolve(ids)
@@ -111,6 +134,13 @@ class Reader {
     if (list === null || (isScalar(list) && list.value === null)) return []
     this.#flagNode(list, "'ids' is a map from mQ ID to intent, or a list of { id, intent }")
     return []
+  }
+
+  /** `owners: [{ topics: 'checkout.*', team: checkout }]` */
+  #readOwners(node: Node): void {
+    const parsed = parseStrict(OwnerRules, this.#toJs(node))
+    if (parsed.success) this.owners = parsed.data
+    else for (const each of parsed.problems) this.#flagProblem(each, node)
   }
 
   /** `orders.placed: { latencyP99Ms: 50 }` */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { MqError } from '@mq/contract'
 import fc from 'fast-check'
-import { readDeclarations } from '../src/declarations-file.ts'
+import { readContent, readDeclarations } from '../src/declarations-file.ts'
 import type { FileProblem } from '../src/failures.ts'
 
 function problemsOf(...texts: string[]): string[] {
@@ -165,5 +165,16 @@ test('whatever the text is, the answer is declarations or MQ_FILE_INVALID with a
       }
     }),
     { numRuns: 2_000 },
+  )
+})
+
+test('rules of owners stand beside mQ IDs or alone, and their problems are told where they are', () => {
+  const content = (text: string) => readContent([{ name: 'mq.yaml', text }])
+  const { declarations, owners } = content("owners:\n  - { topics: 'checkout.*', team: checkout }\n")
+  assert.deepEqual([declarations, owners], [[], [{ topics: 'checkout.*', team: 'checkout' }]])
+  assert.equal(content('ids:\n  a.b:\n').owners, null)
+  assert.throws(
+    () => content('owners:\n  - { topic: a, team: b }\n'),
+    (error: { details?: { problems?: { line: number }[] } }) => error.details?.problems?.[0]?.line === 2,
   )
 })

@@ -17,6 +17,7 @@ import { Declaration, Intent } from './intent.ts'
 import { GroupLagDetail } from './lag.ts'
 import { Migration, MigrationPlan, MigrationRequest } from './migration.ts'
 import { MqId, Name } from './mq-id.ts'
+import { OwnerRules } from './owners.ts'
 import { EffectivePolicy, PolicyRule, PolicyScope } from './policy.ts'
 import { ClusterView, JournalEntry, MqIdDetail, MqIdSummary, Plan } from './registry.ts'
 import { TelemetryReport } from './telemetry.ts'
@@ -284,6 +285,19 @@ export const routes = {
     summary: 'Remove a budget',
     params: z.object({ scope: PolicyScope }),
     response: z.object({ deleted: z.literal(true) }),
+  },
+  getOwners: {
+    method: 'GET',
+    path: '/v1/owners',
+    summary: 'Rules by which topics and groups belong to teams',
+    response: z.object({ rules: OwnerRules }),
+  },
+  putOwners: {
+    method: 'PUT',
+    path: '/v1/owners',
+    summary: 'Replace the rules by which topics and groups belong to teams; what was recorded already stays',
+    body: z.strictObject({ rules: OwnerRules }),
+    response: z.object({ rules: OwnerRules }),
   },
   explainId: {
     method: 'GET',

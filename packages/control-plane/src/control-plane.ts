@@ -319,6 +319,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       twins,
       costs: costing.costs,
       budgets: costing.budgets,
+      owners: costing.owners,
       clusterModels,
       seenLog,
       lagBook: lagWatch.book,

@@ -4,11 +4,11 @@
  */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { CostReport, Explanation } from '@mq/contract'
+import { CostReport, Explanation, ownerOf } from '@mq/contract'
 import { systemDeps } from '@mq/kafka'
 import type { RecordedInterval } from '../src/cost/interval.ts'
 import { intervalOf } from '../src/cost/interval.ts'
-import { CostLedger, HOUR_MS, HOURS_KEPT_MS, startOf } from '../src/cost/ledger.ts'
+import { type CostHour, CostLedger, HOUR_MS, HOURS_KEPT_MS, startOf } from '../src/cost/ledger.ts'
 import { reportOf } from '../src/cost/report.ts'
 import { clusterModelOf } from '../src/observe/cluster-model.ts'
 import type { ClusterObservation } from '../src/observe/observation.ts'
@@ -100,6 +100,61 @@ describe('transfer', () => {
     // Segments that were deleted meanwhile hide the growth: then the batches seen last say it.
     const deleted = { ...smaller, topics: smaller.topics.map((one) => ({ ...one, startOffset: one.startOffset! + 5 })) }
     assert.ok(Math.abs(transferOf(deleted) / transferOf(look) - 1) < 0.001)
+  })
+})
+
+describe('owner rules', () => {
+  const rules = [
+    { topics: 'checkout.*', team: 'checkout', service: 'cart' },
+    { groups: 'fraud-?', team: 'risk' },
+    { topics: '*', team: 'platform' },
+  ]
+
+  it('give topics and groups to teams, also those that mQ does not manage; the first that fits counts', () => {
+    assert.equal(ownerOf(rules, 'topics', 'checkout.orders')?.team, 'checkout')
+    assert.equal(ownerOf(rules, 'topics', 'checkoutXorders')?.team, 'platform')
+    assert.equal(ownerOf(rules, 'groups', 'fraud-1')?.team, 'risk')
+    assert.equal(ownerOf(rules, 'groups', 'fraud-12'), undefined)
+    const { look, before } = looks(['checkout.orders', 'other'])
+    const groups = [
+      { ...look.groups[0]!, group: 'fraud-1' },
+      { ...look.groups[0]!, group: 'shipping' },
+    ]
+    const at = (seen: ClusterObservation) => ({ ...seen, groups })
+    const interval = intervalOf({
+      look: at(look),
+      before: at(before),
+      model: model(look),
+      records: [],
+      rules,
+      monthlyBillUsd: null,
+    })!
+    near(sum(interval), interval.modelledUsd)
+    const hour: CostHour = {
+      cluster: 'main',
+      startMs: startOf(NOW_MS, HOUR_MS),
+      resolutionMs: HOUR_MS,
+      watchedMs: MINUTE_MS,
+      ...interval,
+    }
+    const teams = reportOf([hour], 'team', hour.startMs, hour.startMs + HOUR_MS)
+    assert.deepEqual(teams.lines.map(({ key }) => key).toSorted(), ['checkout', 'platform', 'risk'])
+    assert.deepEqual(teams.unallocated, [])
+    const ids = reportOf([hour], 'id', hour.startMs, hour.startMs + HOUR_MS)
+    assert.deepEqual(ids.lines, [], 'no mQ ID caused any of it')
+  })
+
+  it('are kept, told to the journal, and refused when they name nothing', async (t) => {
+    const dataDir = temporaryFolder(t)
+    const first = await startHarness(t, { dataDir })
+    assert.equal((await first.call('PUT', '/v1/owners', { rules })).status, 200)
+    assert.equal((await first.call('PUT', '/v1/owners', { rules: [{ team: 'nobody' }] })).status, 400)
+    assert.equal((await first.call('PUT', '/v1/owners', { rules: [{ topic: 'a', team: 'b' }] })).status, 400)
+    await first.close()
+    const second = await startHarness(t, { dataDir })
+    assert.deepEqual((await second.call('GET', '/v1/owners')).body.rules, rules)
+    const { entries } = (await second.call('GET', '/v1/journal?subject=owners')).body
+    assert.equal(entries.length, 1)
   })
 })
 

@@ -5,7 +5,7 @@ import { MqError, type Plan } from '@mq/contract'
 import type { Command } from 'commander'
 import { confirmChange } from '../confirm.ts'
 import type { TargetFlags } from '../contexts.ts'
-import { MAX_FILE_BYTES, readDeclarations, type SourceFile } from '../declarations-file.ts'
+import { MAX_FILE_BYTES, readContent, type SourceFile } from '../declarations-file.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { Exit } from '../failures.ts'
 import { colorsFor, type Io } from '../io.ts'
@@ -27,7 +27,7 @@ export function applyCommand(program: Command, io: Io): void {
     .command('apply')
     .summary('declare mQ IDs with their intents')
     .description(
-      'Declares the mQ IDs of one or more files. What is declared already and did not change stays untouched; no mQ ID that a file leaves out is deleted. A field that is left out of an intent has its default. A change that deletes records, or sets a field back that the file leaves out, is shown first and asked about.',
+      'Declares the mQ IDs of one or more files. What is declared already and did not change stays untouched; no mQ ID that a file leaves out is deleted. A field that is left out of an intent has its default. Rules of owners say which team pays for topics and groups; they replace those of before. A change that deletes records, or sets a field back that the file leaves out, is shown first and asked about.',
     )
     .requiredOption('-f, --file <file...>', 'files to read; - is standard input')
     .option('--plan', 'only show what would change')
@@ -45,7 +45,7 @@ async function apply(io: Io, flags: ApplyFlags): Promise<void> {
     throw new MqError('MQ_OPTION_INVALID', '--detailed-exit-code says something about --plan only')
   }
   const files = await Promise.all(flags.file.map((name) => readSource(io, name)))
-  const declarations = readDeclarations(files)
+  const { declarations, owners } = readContent(files)
   const api = apiFor(io, flags)
   const send = (planOnly: boolean): Promise<Plan> =>
     api.call('apply', { body: { declarations, plan: planOnly } }, { signal: io.interrupt, deadlineMs: 300_000 })
@@ -68,6 +68,10 @@ async function apply(io: Io, flags: ApplyFlags): Promise<void> {
     }
   } finally {
     progress.stop()
+  }
+  const isRefused = plan.entries.some((entry) => entry.action === 'refuse')
+  if (owners !== null && flags.plan !== true && !isRefused) {
+    await api.call('putOwners', { body: { rules: [...owners] } }, { signal: io.interrupt })
   }
   await show(plan)
   if (plan.entries.some((entry) => entry.action === 'refuse')) throw new Exit(exitCodes.refused)

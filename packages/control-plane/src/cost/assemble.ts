@@ -13,11 +13,13 @@ import type { Store } from '../store/store.ts'
 import { Budgets } from './budgets.ts'
 import { Costs } from './costs.ts'
 import { CostLedger } from './ledger.ts'
+import { Owners } from './owners.ts'
 
 export interface Costing {
   readonly watcher: Watcher
   readonly ledger: CostLedger
   readonly budgets: Budgets
+  readonly owners: Owners
   readonly costs: Costs
 }
 
@@ -36,6 +38,7 @@ export async function assembleCosting(options: CostingOptions): Promise<Costing>
   const { store, registry, openCluster, deps, logger, constants, observeEveryMs } = options
   const ledger = await CostLedger.load(store, deps)
   const budgets = await Budgets.load(store, deps)
+  const owners = await Owners.load(store, deps)
   const modelOf = (name: string, look: ClusterObservation): ClusterModel | null => {
     const record = registry.cluster(name)
     if (record === undefined) return null
@@ -55,6 +58,14 @@ export async function assembleCosting(options: CostingOptions): Promise<Costing>
     ...(observeEveryMs === undefined ? {} : { observeEveryMs }),
     onLook: (name, look, before) => costs.take(name, look, before),
   })
-  const costs: Costs = new Costs({ registry, ledger, budgets, deps, modelOf, problems: () => watcher.problems() })
-  return { watcher, ledger, budgets, costs }
+  const costs: Costs = new Costs({
+    registry,
+    ledger,
+    budgets,
+    owners,
+    deps,
+    modelOf,
+    problems: () => watcher.problems(),
+  })
+  return { watcher, ledger, budgets, owners, costs }
 }

@@ -12,12 +12,14 @@ import type { Registry } from '../registry/registry.ts'
 import type { Budgets } from './budgets.ts'
 import { intervalOf, type RecordedLine } from './interval.ts'
 import { type CostHour, type CostLedger, DAY_MS, HOUR_MS, startOf } from './ledger.ts'
+import type { Owners } from './owners.ts'
 import { measuredOf, reportOf } from './report.ts'
 
 export interface CostsOptions {
   readonly registry: Registry
   readonly ledger: CostLedger
   readonly budgets: Budgets
+  readonly owners: Owners
   readonly deps: Deps
   readonly modelOf: (cluster: string, look: ClusterObservation) => ClusterModel | null
   /** Clusters that cannot be watched now. */
@@ -41,13 +43,20 @@ export class Costs {
 
   /** Records what passed since the look before. */
   async take(cluster: string, look: ClusterObservation, before: ClusterObservation | null): Promise<void> {
-    const { registry, ledger, modelOf } = this.#options
+    const { registry, ledger, owners, modelOf } = this.#options
     const model = modelOf(cluster, look)
     if (model === null) return
     this.#assumptions.set(cluster, model.assumptions)
     if (before === null) return
     const monthlyBillUsd = registry.cluster(cluster)?.economics?.monthlyBillUsd ?? null
-    const interval = intervalOf({ look, before, model, records: registry.all(), monthlyBillUsd })
+    const interval = intervalOf({
+      look,
+      before,
+      model,
+      records: registry.all(),
+      rules: owners.rules,
+      monthlyBillUsd,
+    })
     if (interval === null) return
     await ledger.add(cluster, interval)
     // A look just after midnight still adds to the day before.
@@ -143,7 +152,11 @@ export class Costs {
     const active = this.#options.registry.all().filter(({ state }) => state === 'active')
     if (scope === 'global') return true
     if (scope.startsWith('id=')) return active.some(({ id }) => id === scope.slice(3))
-    return active.some((record) => record.spec?.intent.owner?.team === scope.slice(5))
+    const team = scope.slice(5)
+    return (
+      active.some((record) => record.spec?.intent.owner?.team === team) ||
+      this.#options.owners.rules.some((rule) => rule.team === team)
+    )
   }
 
   /** One day after the other, so that a large fleet is never in memory for a whole month. */
@@ -227,5 +240,5 @@ function daysOf(hours: readonly CostHour[], scope: string, nowMs: number): Budge
 function matcherOf(scope: string): (line: RecordedLine) => boolean {
   if (scope === 'global') return () => true
   if (scope.startsWith('id=')) return (line) => line.id === scope.slice(3)
-  return (line) => line.id !== '' && line.team === scope.slice(5)
+  return (line) => line.team !== '' && line.team === scope.slice(5)
 }

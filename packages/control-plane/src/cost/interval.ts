@@ -4,9 +4,10 @@
  * I1. Traffic is the difference of two looks, so an hour is the sum of what really passed in it; nothing is projected. Its bytes are
  *     those by which the log grew between them; only where something was deleted meanwhile, those of the batches seen last.
  * I2. A gap longer than MOST_GAP_MS was not watched: it is neither billed nor guessed.
- * I3. Topics that are not of an mQ ID take their share of the brokers like all others, and are told apart as foreign.
+ * I3. Topics that are not of an mQ ID take their share of the brokers like all others, and are told apart as foreign; teams pay for
+ *     those that the owner rules give them.
  */
-import { groupOfId } from '@mq/contract'
+import { groupOfId, type OwnerRule, ownerOf } from '@mq/contract'
 import {
   type ClusterModel,
   HOURS_PER_MONTH,
@@ -58,16 +59,18 @@ export interface IntervalInput {
   readonly before: ClusterObservation
   readonly model: ClusterModel
   readonly records: readonly IdRecord[]
+  readonly rules?: readonly OwnerRule[]
   /** Of the cluster, where it is known. */
   readonly monthlyBillUsd: number | null
 }
 
 /** Null where the time between the looks cannot be billed (I2). */
-export function intervalOf({ look, before, model, records, monthlyBillUsd }: IntervalInput): RecordedInterval | null {
+export function intervalOf(input: IntervalInput): RecordedInterval | null {
+  const { look, before, model, records, rules = [], monthlyBillUsd } = input
   const elapsedMs = look.startedAtMs - before.startedAtMs
   if (elapsedMs <= 0 || elapsedMs > MOST_GAP_MS) return null
   const share = elapsedMs / MONTH_MS
-  const owners = ownersOf(records, look.cluster)
+  const owners = ownersOf(records, look.cluster, rules)
   const earlier = new Map(before.topics.map((topic) => [topic.name, topic]))
   const readers = readersByTopic(look)
   const teams = teamsOfServices(records)
@@ -76,19 +79,19 @@ export function intervalOf({ look, before, model, records, monthlyBillUsd }: Int
   const items = look.topics.map((topic): ShowbackItem => {
     const seen = passedBetween(topic, earlier.get(topic.name), elapsedMs)
     const bill = billOf(seen, readers, model, 'as-it-is')
-    const owner = owners.get(topic.name)
+    const owner = owners.get(topic.name) ?? foreignOwner(topic.name, rules)
     const lines = bill.unpriced === null ? bill.cost.lines : []
     for (const line of lines) if (line.meter === 'broker-compute') marginalUsd += line.usdPerMonth * share
     const wireInBytes = (bill.state.quantities.wireBytesPerSecond * elapsedMs) / 1_000
     return {
-      id: owner?.id ?? FOREIGN,
-      team: owner?.team ?? '',
-      service: owner?.service ?? null,
+      id: owner.id,
+      team: owner.team,
+      service: owner.service,
       lines: lines.map((line) => ({ ...line, usdPerMonth: line.usdPerMonth * share })),
       wireInBytes,
       wireOutBytes: wireInBytes * bill.readers,
       replicas: topic.partitions * topic.replication,
-      readers: owner === undefined ? [] : readersOfId(groups.get(topic.name) ?? [], owner, teams),
+      readers: readersOf(groups.get(topic.name) ?? [], owner, teams, rules),
     }
   })
   const { tariff } = model.book
@@ -109,7 +112,7 @@ export function intervalOf({ look, before, model, records, monthlyBillUsd }: Int
   const lines = told.lines.map(
     ({ id, team, service, meter, kind, usd }): RecordedLine =>
       id === FOREIGN
-        ? { id: '', team: '', service: '', meter, kind: kind === 'idle' ? 'foreign-idle' : 'foreign', usd }
+        ? { id: '', team, service: service ?? '', meter, kind: kind === 'idle' ? 'foreign-idle' : 'foreign', usd }
         : { id, team, service: service ?? '', meter, kind, usd },
   )
   if (told.unallocatedUsd !== 0) {
@@ -169,11 +172,17 @@ interface TopicOwner {
   readonly service: string | null
 }
 
-function ownersOf(records: readonly IdRecord[], cluster: string): Map<string, TopicOwner> {
+/** What mQ does not manage belongs to whom the rules say, else to nobody. */
+function foreignOwner(topic: string, rules: readonly OwnerRule[]): TopicOwner {
+  const rule = ownerOf(rules, 'topics', topic)
+  return { id: FOREIGN, team: rule?.team ?? '', service: rule?.service ?? null }
+}
+
+function ownersOf(records: readonly IdRecord[], cluster: string, rules: readonly OwnerRule[]): Map<string, TopicOwner> {
   const owners = new Map<string, TopicOwner>()
   for (const record of records) {
     if (record.state !== 'active') continue
-    const { owner } = record.spec.intent
+    const owner = record.spec.intent.owner ?? ownerOf(rules, 'topics', record.id)
     for (const epoch of record.epochs) {
       if (epoch.cluster !== cluster) continue
       owners.set(epoch.topic, { id: record.id, team: owner?.team ?? '', service: owner?.service ?? null })
@@ -206,14 +215,16 @@ function readingGroups({ groups }: ClusterObservation): Map<string, string[]> {
   return byTopic
 }
 
-/** Who reads: a group named like a service is of the team of that service, any other one of the team of the mQ ID. */
-function readersOfId(
+/** Who reads: by the rules, else by a service that is named like the group, else the team of what is read. */
+function readersOf(
   groups: readonly string[],
   owner: TopicOwner,
   teams: ReadonlyMap<string, string>,
+  rules: readonly OwnerRule[],
 ): ShowbackReader[] {
-  return groups.map((group) => ({
-    team: teams.get(groupOfId(group, owner.id) ?? group) ?? owner.team,
-    share: 1 / groups.length,
-  }))
+  return groups.map((group) => {
+    const name = groupOfId(group, owner.id) ?? group
+    const team = ownerOf(rules, 'groups', group)?.team ?? ownerOf(rules, 'groups', name)?.team ?? teams.get(name)
+    return { team: team ?? owner.team, share: 1 / groups.length }
+  })
 }

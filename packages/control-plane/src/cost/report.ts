@@ -44,7 +44,7 @@ export function reportOf(hours: readonly CostHour[], by: CostBy, fromMs: number,
       modelledUsd += hour.modelledUsd * part
       billedUsd += hour.billedUsd * part
       for (const line of hour.lines) {
-        const isOwned = line.kind === 'own' || line.kind === 'reading' || line.kind === 'idle'
+        const isOwned = line.kind === 'own' || line.kind === 'reading' || line.kind === 'idle' || isTeams(line, by)
         const key = isOwned || by === 'cluster' ? keyOf(line, by, cluster) : restText(line)
         const into = isOwned ? told : rest
         const parts = into.get(key) ?? { caused: { usd: 0, usdPerMonth: 0 }, idle: { usd: 0, usdPerMonth: 0 } }
@@ -142,6 +142,12 @@ export function within({ startMs, resolutionMs }: CostHour, fromMs: number, toMs
   // The hour under way holds what passed of it, all of which lies before now.
   const whole = Math.min(startMs + resolutionMs, Math.max(toMs, startMs + 1)) - startMs
   return Math.max(0, Math.min(1, covered / whole))
+}
+
+/** What mQ does not manage has an owner by the rules, though no mQ ID. */
+function isTeams({ kind, team, service }: RecordedLine, by: CostBy): boolean {
+  if (kind !== 'foreign' && kind !== 'foreign-idle') return false
+  return (by === 'team' && team !== '') || (by === 'service' && service !== '')
 }
 
 function isIdle({ kind }: RecordedLine): boolean {

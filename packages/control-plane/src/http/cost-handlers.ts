@@ -3,11 +3,18 @@
  */
 import type { Handlers, Services } from './handlers.ts'
 
-type CostRoutes = 'getCosts' | 'listBudgets' | 'putBudget' | 'deleteBudget'
+type CostRoutes = 'getCosts' | 'listBudgets' | 'putBudget' | 'deleteBudget' | 'getOwners' | 'putOwners'
+type CostServices = Pick<Services, 'costs' | 'budgets' | 'owners'>
 
-export function costHandlers({ costs, budgets }: Pick<Services, 'costs' | 'budgets'>): Pick<Handlers, CostRoutes> {
+export function costHandlers({ costs, budgets, owners }: CostServices): Pick<Handlers, CostRoutes> {
   return {
     getCosts: async ({ query }) => costs.report(query.by, query.since),
+    getOwners: async () => ({ rules: [...owners.rules] }),
+    putOwners: async ({ body }) => {
+      await owners.replace(body.rules, 'api')
+      costs.forgetWarnings()
+      return { rules: [...owners.rules] }
+    },
     listBudgets: async () => ({ budgets: await costs.budgets() }),
     putBudget: async ({ params, body }) => {
       await budgets.set(params.scope, body.usdPerMonth, 'api')

@@ -18,6 +18,7 @@ import {
 import type { z } from 'zod'
 import type { Budgets } from '../cost/budgets.ts'
 import type { Costs } from '../cost/costs.ts'
+import type { Owners } from '../cost/owners.ts'
 import type { Deciding } from '../decisions/assemble.ts'
 import { viewOf as decisionView } from '../decisions/record.ts'
 import type { SeenLog } from '../decisions/world-view.ts'
@@ -60,6 +61,7 @@ export interface Services {
   readonly epochUse: EpochUse
   readonly costs: Costs
   readonly budgets: Budgets
+  readonly owners: Owners
   /** How often clients are to report; what they do by themselves when left out. */
   readonly telemetryMs: number | undefined
   readonly deciding: Deciding

@@ -14,6 +14,7 @@ export type EntryKind =
   | 'forget-cluster'
   | 'price-cluster'
   | 'budget'
+  | 'owners'
   | 'create'
   | 'change'
   | 'delete'

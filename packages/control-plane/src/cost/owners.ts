@@ -1,0 +1,50 @@
+/**
+ * Rules by which topics and groups belong to teams, kept in the store and mirrored in memory.
+ *
+ * N1. A change is a line of the journal, in the same transaction. Hours that are over keep the owners they were recorded with.
+ */
+import { type OwnerRule, OwnerRules } from '@mq/contract'
+import type { Deps } from '@mq/kafka'
+import { appendEntry } from '../registry/journal.ts'
+import type { Store } from '../store/store.ts'
+
+const KEY = 'owner_rules'
+
+export class Owners {
+  readonly #store: Store
+  readonly #deps: Deps
+  #rules: readonly OwnerRule[] = []
+
+  private constructor(store: Store, deps: Deps) {
+    this.#store = store
+    this.#deps = deps
+  }
+
+  static async load(store: Store, deps: Deps): Promise<Owners> {
+    const owners = new Owners(store, deps)
+    const row = await store.db.selectFrom('meta').select('value').where('key', '=', KEY).executeTakeFirst()
+    if (row !== undefined) owners.#rules = OwnerRules.parse(JSON.parse(row.value))
+    return owners
+  }
+
+  get rules(): readonly OwnerRule[] {
+    return this.#rules
+  }
+
+  /** What is as it was changes nothing, and writes nothing. */
+  async replace(rules: readonly OwnerRule[], actor: string): Promise<void> {
+    const [before, value] = [this.#rules, JSON.stringify(rules)]
+    if (JSON.stringify(before) === value) return
+    const nowMs = this.#deps.clock.nowMs()
+    await this.#store.write('the rules of owners', async (tx) => {
+      await tx
+        .insertInto('meta')
+        .values({ key: KEY, value })
+        .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
+        .execute()
+      const entry = { kind: 'owners', subject: 'owners', actor, why: 'asked for', before, after: rules } as const
+      await appendEntry(tx, entry, nowMs, this.#store.revision)
+    })
+    this.#rules = rules
+  }
+}
