@@ -47,6 +47,7 @@ function entryLines(entry: PlanEntry, written: ReadonlySet<string> | undefined, 
       return [
         colors.red(`! ${entry.id}`),
         colors.red(`    ${entry.refusal?.code ?? 'refused'}: ${entry.refusal?.message ?? ''}`),
+        ...(entry.pending === true ? [colors.yellow('    this stays pending: mQ carries it out once it can')] : []),
         ...entry.changes.flatMap((change) => changeLines(change, colors)),
       ]
   }
@@ -88,7 +89,12 @@ function durationText(text: string | null): string | null {
 }
 
 function summary(plan: Plan): string {
-  const count = (action: PlanEntry['action']): number => plan.entries.filter((entry) => entry.action === action).length
+  const isDone = plan.executed || plan.applied
+  const pending = plan.entries.filter((entry) => entry.pending === true).length
+  const count = (action: PlanEntry['action']): number => {
+    const all = plan.entries.filter((entry) => entry.action === action).length
+    return action === 'refuse' ? all - pending : all
+  }
   const words: readonly (readonly [PlanEntry['action'], string, string])[] = [
     ['create', 'to create', 'created'],
     ['update', 'to change', 'changed'],
@@ -96,10 +102,11 @@ function summary(plan: Plan): string {
     ['refuse', 'refused', 'refused'],
   ]
   const parts = words
-    .map(([action, planned, done]) => ({ number: count(action), word: plan.applied ? done : planned }))
+    .map(([action, planned, done]) => ({ number: count(action), word: isDone ? done : planned }))
     .filter(({ number }) => number > 0)
     .map(({ number, word }) => `${formatCount(number)} ${word}`)
+  if (pending > 0) parts.push(`${formatCount(pending)} pending`)
   if (parts.length === 0) return 'No mQ IDs are declared there.'
-  const close = plan.applied ? '.' : '. Nothing was changed.'
+  const close = isDone ? '.' : '. Nothing was changed.'
   return `${parts.join(', ')}${close}`
 }

@@ -180,6 +180,7 @@ test('apply sends what was written and shows the difference; a refusal gives exi
   writeFileSync(join(cwd, 'mq.yaml'), 'ids:\n  a.new: { retention: 2d }\n  a.old:\n  a.same:\n')
   const plan = {
     applied: false,
+    executed: false,
     entries: [
       {
         id: 'a.new',

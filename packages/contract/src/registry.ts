@@ -96,10 +96,23 @@ export const PlanEntry = z.object({
     .optional()
     .describe('Records that the change deletes, in words; left out when it deletes none'),
   refusal: z.object({ code: z.string(), message: z.string() }).nullable(),
+  pending: z
+    .literal(true)
+    .optional()
+    .describe(
+      'The change failed for now and is kept: mQ carries it out by itself once it can. Left out when it is not',
+    ),
 })
 export type PlanEntry = z.output<typeof PlanEntry>
 
-export const Plan = z.object({ applied: z.boolean(), entries: z.array(PlanEntry) })
+export const Plan = z.object({
+  applied: z.boolean().describe('Everything is as declared'),
+  executed: z
+    .boolean()
+    .default(false)
+    .describe('Entries say what was done, and not what would be: also where some of them failed'),
+  entries: z.array(PlanEntry),
+})
 export type Plan = z.output<typeof Plan>
 
 /** One line of the journal: a change, why it was made, and the state before and after. */

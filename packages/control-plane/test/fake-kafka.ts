@@ -56,6 +56,8 @@ export class FakeKafka {
   away: MqError | undefined
   /** Topics that were made and that the broker asked does not know of yet. */
   readonly unseen = new Set<string>()
+  /** Topic settings this Kafka does not know. */
+  readonly unknownSettings = new Set<string>()
   /** Called before a call takes effect; may throw or wait. */
   before: (call: string) => Promise<void> | void = () => {}
   /** Called after a call took effect; what it throws is a lost answer. */
@@ -151,6 +153,12 @@ export class FakeKafka {
     }
   }
 
+  #check(configs: Readonly<Record<string, string>>): void {
+    const unknown = Object.keys(configs).find((name) => this.unknownSettings.has(name))
+    if (unknown === undefined) return
+    throw new MqError('MQ_KAFKA_REFUSED', `INVALID_CONFIG: Unknown topic config name: ${unknown}`)
+  }
+
   #admin(): ClusterAdmin {
     const call = async <T>(name: string, effect: () => T): Promise<T> => {
       this.calls.push(name)
@@ -190,6 +198,7 @@ export class FakeKafka {
         }),
       createTopic: (spec) =>
         call('createTopic', () => {
+          this.#check(spec.configs)
           if (this.topics.has(spec.name)) throw new MqError('MQ_TOPIC_EXISTS', `topic ${spec.name} exists`)
           this.topics.set(spec.name, fresh(spec, `topic-${++this.#made}`))
         }),
@@ -198,6 +207,7 @@ export class FakeKafka {
         call('alterTopicConfigs', () => {
           const topic = this.topics.get(name)
           if (topic === undefined) throw new MqError('MQ_TOPIC_MISSING', `topic ${name} is gone`)
+          this.#check(configs)
           topic.configs = { ...topic.configs, ...configs }
         }),
       endOffsets: (name) => call('endOffsets', () => [...(this.topics.get(name)?.ends ?? [])]),

@@ -139,19 +139,63 @@ test('a creation that the cluster refuses for good leaves nothing behind', TIMEO
   assert.equal((await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })).status, 200)
 })
 
-test('an older cluster that does not know the newest topic setting is served without it', TIMEOUT, async (t) => {
+const BEFORE = 'message.timestamp.before.max.ms'
+const DIFFERENCE = 'message.timestamp.difference.max.ms'
+
+for (const [unknown, set, says] of [
+  [[], BEFORE, /is refused, not dropped in silence$/],
+  [
+    [BEFORE],
+    DIFFERENCE,
+    /is refused, not dropped in silence \(by message\.timestamp\.difference\.max\.ms: this Kafka is older/,
+  ],
+  [
+    [BEFORE, DIFFERENCE],
+    undefined,
+    /This cluster knows no setting that refuses .* it is acknowledged and soon deleted$/,
+  ],
+] as const) {
+  test(
+    `records older than the retention: ${set ?? 'no setting'} where the cluster does not know [${unknown.join()}]`,
+    TIMEOUT,
+    async (t) => {
+      const plane = await startHarness(t)
+      for (const name of unknown) plane.kafka.unknownSettings.add(name)
+      const reason = async (): Promise<string> => {
+        const { body } = await plane.call('GET', '/v1/ids/orders.placed')
+        return body.choices.find((choice: { setting: string }) => choice.setting === 'retention').reason
+      }
+      const configs = () => plane.kafka.topics.get('orders.placed.e1')?.configs ?? {}
+      for (const [retention, ms] of [
+        ['1h', '3600000'],
+        ['2h', '7200000'],
+      ] as const) {
+        assert.equal((await plane.call('PUT', '/v1/ids/orders.placed', { intent: { retention } })).status, 200)
+        assert.equal(configs()['retention.ms'], ms)
+        for (const name of [BEFORE, DIFFERENCE]) assert.equal(configs()[name], name === set ? ms : undefined)
+        assert.match(await reason(), says)
+      }
+    },
+  )
+}
+
+test('an apply that fails for now says that it stays pending, and is finished by itself', TIMEOUT, async (t) => {
   const plane = await startHarness(t)
-  let refused = 0
+  let isElecting = true
   plane.kafka.before = (call) => {
-    if (call === 'createTopic' && refused++ === 0) {
-      throw new MqError(
-        'MQ_KAFKA_REFUSED',
-        'INVALID_CONFIG: Unknown topic config name: message.timestamp.before.max.ms',
-      )
-    }
+    if (call === 'createTopic' && isElecting) throw new MqError('MQ_KAFKA_UNAVAILABLE', 'the controller moves')
   }
-  assert.equal((await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })).status, 200)
-  assert.equal(plane.kafka.topics.get('orders.placed.e1')?.configs['message.timestamp.before.max.ms'], undefined)
+  const declarations = [{ id: 'orders.placed' }, { id: 'orders.paid', intent: { durability: 'mirror' } }]
+  const planned = await plane.call('POST', '/v1/apply', { declarations })
+  assert.deepEqual([planned.body.applied, planned.body.executed], [false, false], 'one refused: nothing is touched')
+  const { body } = await plane.call('POST', '/v1/apply', { declarations: declarations.slice(0, 1) })
+  assert.deepEqual([body.applied, body.executed], [false, true])
+  assert.equal(body.entries[0].pending, true)
+  assert.equal(body.entries[0].refusal.code, 'MQ_KAFKA_UNAVAILABLE')
+  isElecting = false
+  const again = await plane.call('POST', '/v1/apply', { declarations: declarations.slice(0, 1) })
+  assert.deepEqual([again.body.applied, again.body.executed], [true, true])
+  assert.equal(again.body.entries[0].pending, undefined)
 })
 
 test('with Kafka away it starts, says so within its deadline, and writes nothing', TIMEOUT, async (t) => {

@@ -5,6 +5,8 @@
  * A2. Only failures that may pass are tried again. A missing topic counts as such for a moment: brokers learn of a new
  *     topic one after another.
  * A3. A connection on which a request stays unanswered for too long is dropped, so that the next try takes another one.
+ * A5. What only the controller does is asked of it when the broker that was asked says it is not the controller: with ZooKeeper
+ *     no broker hands such a request on.
  * A4. An attempt is told whether an earlier one may have been carried out without an answer.
  */
 import { MqError, type MqErrorCode } from '@mq/contract'
@@ -12,10 +14,13 @@ import type { Connection } from '@platformatic/kafka'
 import { backoffMs, sleep } from './backoff.ts'
 import { dropConnection, failureOf, type Purpose } from './broker-connection.ts'
 import type { Cluster } from './cluster.ts'
-import { KafkaCode, protocolError, toMqError } from './kafka-errors.ts'
+import { KafkaCode, kafkaCodeOf, protocolError, toMqError } from './kafka-errors.ts'
 import * as requests from './requests.ts'
 
-export type AdminCluster = Pick<Cluster, 'name' | 'deps' | 'connection' | 'anyConnection' | 'metadata' | 'brokers'>
+export type AdminCluster = Pick<
+  Cluster,
+  'name' | 'deps' | 'connection' | 'anyConnection' | 'metadata' | 'brokers' | 'controllerId'
+>
 
 export interface AdminOptions {
   /** For a whole operation, all its tries included. Default 15,000. */
@@ -111,9 +116,17 @@ export class AdminCalls {
     }
   }
 
-  /** Asks any broker; in KRaft each of them hands on what is for the controller. */
+  /** Asks any broker, and the controller when that is what it takes (A5). */
   async askAny<T>(what: string, ask: (connection: Connection) => Promise<T>): Promise<T> {
-    return await this.#ask(await this.cluster.anyConnection('admin'), what, ask)
+    try {
+      return await this.#ask(await this.cluster.anyConnection('admin'), what, ask)
+    } catch (error) {
+      if (kafkaCodeOf(error) !== KafkaCode.NOT_CONTROLLER) throw error
+      await this.cluster.metadata([], { refresh: true })
+      const { controllerId } = this.cluster
+      if (controllerId < 0) throw error
+      return await this.askBroker(controllerId, what, ask)
+    }
   }
 
   /** @param purpose a broker answers one connection's requests one after another: what must not wait for others takes its own */

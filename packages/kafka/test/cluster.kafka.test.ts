@@ -116,6 +116,7 @@ describe('a cluster of one broker behind a fault proxy', { timeout: 90_000 }, ()
         connection: cluster.connection.bind(cluster),
         metadata: cluster.metadata.bind(cluster),
         brokers: cluster.brokers.bind(cluster),
+        controllerId: -1,
         anyConnection: async (purpose: Purpose) => {
           const connection = await cluster.anyConnection(purpose)
           if (losing) {

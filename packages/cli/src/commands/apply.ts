@@ -74,7 +74,9 @@ async function apply(io: Io, flags: ApplyFlags): Promise<void> {
     await api.call('putOwners', { body: { rules: [...owners] } }, { signal: io.interrupt })
   }
   await show(plan)
-  if (plan.entries.some((entry) => entry.action === 'refuse')) throw new Exit(exitCodes.refused)
+  const refused = plan.entries.filter((entry) => entry.action === 'refuse')
+  if (refused.some((entry) => entry.pending !== true)) throw new Exit(exitCodes.refused)
+  if (refused.length > 0) throw new Exit(exitCodes.retryLater)
   const pending = plan.entries.some((entry) => entry.action !== 'unchanged')
   if (flags.detailedExitCode === true && pending) throw new Exit(exitCodes.changesPending)
 }

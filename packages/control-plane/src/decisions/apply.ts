@@ -8,6 +8,7 @@
  */
 import { formatDurationMs, type Migration, MqError } from '@mq/contract'
 import type { MigrationRecord } from '../migration/record.ts'
+import { TIME_LIMIT_SETTING } from '../provision/time-limit.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { DecisionRecord } from './record.ts'
 import { ended } from './trial.ts'
@@ -188,7 +189,7 @@ async function moveOf(
 async function setRetention(work: Work, active: ActiveId, retentionMs: number, why: string): Promise<void> {
   const configs = {
     'retention.ms': String(retentionMs),
-    'message.timestamp.before.max.ms': String(retentionMs),
+    [TIME_LIMIT_SETTING]: String(retentionMs),
   }
   const value = formatDurationMs(retentionMs)
   await work.provisioner.reconfigure(active.id, MQ, why, ({ spec }) => ({

@@ -10,6 +10,7 @@ import {
   MqError,
   type MqIdDetail,
   type MqIdSummary,
+  type Plan,
   type PlanEntry,
   type RouteName,
   type RouteResponse,
@@ -273,18 +274,15 @@ async function putCluster(services: Services, address: ClusterAddress): Promise<
 }
 
 /** All or nothing where it can be known beforehand: one refused declaration, and nothing is touched. */
-async function apply(
-  services: Services,
-  declarations: readonly Declaration[],
-  planOnly: boolean,
-): Promise<{ applied: boolean; entries: PlanEntry[] }> {
+async function apply(services: Services, declarations: readonly Declaration[], planOnly: boolean): Promise<Plan> {
   const seen = new Set<string>()
   for (const { id } of declarations) {
     if (seen.has(id)) throw new MqError('MQ_REQUEST_INVALID', `'${id}' is declared twice in one request`)
     seen.add(id)
   }
   const plans = await inParallel(declarations, ({ id, intent }) => services.provisioner.plan(id, intent))
-  if (planOnly || plans.some((plan) => plan.action === 'refuse')) return { applied: false, entries: plans }
+  if (planOnly || plans.some((plan) => plan.action === 'refuse'))
+    return { applied: false, executed: false, entries: plans }
   if (plans.some((plan) => plan.action === 'create')) await services.clusters.reachable()
   const entries = await inParallel(declarations, async ({ id, intent }, index): Promise<PlanEntry> => {
     try {
@@ -293,10 +291,16 @@ async function apply(
       if (!(error instanceof MqError)) throw error
       // A store that cannot be written fails the request as a whole: nothing after it can succeed either.
       if (error.code === 'MQ_STORE_FAILED' || error.code === 'MQ_INTERNAL') throw error
-      return { ...plans[index]!, action: 'refuse', refusal: { code: error.code, message: error.message } }
+      const isPending = services.registry.get(id)?.pending != null
+      return {
+        ...plans[index]!,
+        action: 'refuse',
+        refusal: { code: error.code, message: error.message },
+        ...(isPending ? { pending: true } : {}),
+      }
     }
   })
-  return { applied: entries.every((entry) => entry.action !== 'refuse'), entries }
+  return { applied: entries.every((entry) => entry.action !== 'refuse'), executed: true, entries }
 }
 
 async function inParallel<T, R>(items: readonly T[], work: (item: T, index: number) => Promise<R>): Promise<R[]> {

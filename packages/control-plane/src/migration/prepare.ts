@@ -8,7 +8,8 @@
 import { groupOfId, MqError } from '@mq/contract'
 import type { TopicGroup } from '../provision/cluster-admin.ts'
 import { foreignTopic } from '../provision/provisioner.ts'
-import { awaitLeaders, createTopic, isOurs } from '../provision/topic.ts'
+import { withTimeLimit } from '../provision/time-limit.ts'
+import { awaitLeaders, createTopic, isOurs, timeLimitOf } from '../provision/topic.ts'
 import { findForeign } from './foreign.ts'
 import { stepOf, withDone, withStep } from './record.ts'
 import { rehearse } from './seal.ts'
@@ -29,12 +30,13 @@ export async function prepare(work: Work, number: number): Promise<void> {
   await clusters.use(from.cluster, `checking topic ${from.topic}`, (admin) => admin.validateSeal(from.topic))
   work.checkpoint(number)
   const topic = { name: to.topic, partitions: to.partitions, replication, configs: spec.topicConfigs }
-  await clusters.use(to.cluster, `making topic ${to.topic}`, async (admin) => {
+  const limit = await clusters.use(to.cluster, `making topic ${to.topic}`, async (admin) => {
     try {
-      await createTopic(admin, topic)
+      return await createTopic(admin, topic)
     } catch (error) {
       if (!(error instanceof MqError) || error.code !== 'MQ_TOPIC_EXISTS') throw error
       if (!(await isOurs(admin, to.topic, to.partitions, replication))) throw foreignTopic(to.topic, to.cluster)
+      return await timeLimitOf(admin, to.topic)
     }
   })
   const { topicId } = await awaitLeaders(clusters, deps, to.cluster, to.topic, to.partitions)
@@ -87,7 +89,7 @@ export async function prepare(work: Work, number: number): Promise<void> {
     },
     (row) =>
       withStep(
-        withDone(row, 'prepare', nowMs, {
+        withDone({ ...row, data: { ...row.data, spec: withTimeLimit(row.data.spec, limit) } }, 'prepare', nowMs, {
           canaryWriteMs: Math.round(canary.writeMs),
           canaryReadMs: Math.round(canary.readMs),
           groups: seeds,

@@ -9,6 +9,7 @@
  *     older records are still unread.
  */
 import { BATCH_OVERHEAD_BYTES, type Choice, formatDurationMs, type Intent, type ProducerSettings } from '@mq/contract'
+import { TIME_LIMIT_PROMISE, TIME_LIMIT_SETTING } from './time-limit.ts'
 
 export const MAX_REPLICATION = 3
 export const MIN_PARTITIONS = 4
@@ -202,13 +203,13 @@ function retentionConfigs(intent: Intent): { value: string; reason: string; conf
       const segmentMs = Math.min(7 * DAY_MS, Math.max(10 * 60_000, Math.floor(durationMs / 4)))
       return {
         value: formatDurationMs(durationMs),
-        reason: `asked for; a segment file is closed after ${formatDurationMs(segmentMs)}, so records go at most a quarter later. A record whose own time is already older is refused, not dropped in silence`,
+        reason: `asked for; a segment file is closed after ${formatDurationMs(segmentMs)}, so records go at most a quarter later. ${TIME_LIMIT_PROMISE}`,
         configs: {
           'cleanup.policy': 'delete',
           'retention.ms': String(durationMs),
           'retention.bytes': '-1',
           'segment.ms': String(segmentMs),
-          'message.timestamp.before.max.ms': String(durationMs),
+          [TIME_LIMIT_SETTING]: String(durationMs),
         },
       }
     }
@@ -221,7 +222,7 @@ function retentionConfigs(intent: Intent): { value: string; reason: string; conf
           'retention.ms': '-1',
           'retention.bytes': '-1',
           'segment.ms': String(7 * DAY_MS),
-          'message.timestamp.before.max.ms': '9223372036854775807',
+          [TIME_LIMIT_SETTING]: '9223372036854775807',
         },
       }
     case 'latest-per-key':
@@ -236,7 +237,7 @@ function retentionConfigs(intent: Intent): { value: string; reason: string; conf
           'segment.ms': String(DAY_MS),
           'min.compaction.lag.ms': String(HOUR_MS),
           'delete.retention.ms': String(7 * DAY_MS),
-          'message.timestamp.before.max.ms': '9223372036854775807',
+          [TIME_LIMIT_SETTING]: '9223372036854775807',
         },
       }
   }

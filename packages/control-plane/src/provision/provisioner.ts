@@ -21,7 +21,8 @@ import { clusterChoice, decide, standingOf, tunedOf } from './decide.ts'
 import { deletedBy, dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
 import { chooseCluster, sameInMetrics, topicName } from './placement-rules.ts'
 import { type StartingSettings, startingSettings } from './starting-settings.ts'
-import { alterTopic, awaitLeaders, createTopic, isOurs } from './topic.ts'
+import { promisesLimit, type TimeLimit, withTimeLimit } from './time-limit.ts'
+import { alterTopic, awaitLeaders, createTopic, isOurs, timeLimitOf } from './topic.ts'
 
 export interface ProvisionerOptions {
   readonly registry: Registry
@@ -247,21 +248,18 @@ export class Provisioner {
   async #finishCreate(record: IdRecord, pending: CreatePending): Promise<void> {
     const { registry, clusters, deps } = this.#options
     const { cluster, topic, partitions, epoch } = pending.place
-    const { spec } = pending
+    let limit: TimeLimit = 'unknown'
     let facts: TopicFacts
     try {
       await clusters.reach(cluster)
       await clusters.use(cluster, `making topic ${topic}`, async (admin) => {
         try {
-          await createTopic(admin, {
-            name: topic,
-            partitions,
-            replication: spec.replication,
-            configs: spec.topicConfigs,
-          })
+          const { replication, topicConfigs: configs } = pending.spec
+          limit = await createTopic(admin, { name: topic, partitions, replication, configs })
         } catch (error) {
           if (!(error instanceof MqError) || error.code !== 'MQ_TOPIC_EXISTS') throw error
-          if (!(await isOurs(admin, topic, partitions, spec.replication))) throw foreignTopic(topic, cluster)
+          if (!(await isOurs(admin, topic, partitions, pending.spec.replication))) throw foreignTopic(topic, cluster)
+          limit = await timeLimitOf(admin, topic)
         }
       })
       facts = await awaitLeaders(clusters, deps, cluster, topic, partitions)
@@ -270,6 +268,7 @@ export class Provisioner {
       if (error instanceof MqError && !error.retryable) await this.#giveUp(record)
       throw error
     }
+    const spec = withTimeLimit(pending.spec, limit)
     await registry.publish(
       {
         ...withoutStamp(record),
@@ -304,17 +303,23 @@ export class Provisioner {
   async #finishUpdate(record: ActiveId, pending: UpdatePending): Promise<void> {
     const { registry, clusters } = this.#options
     const { cluster, topic } = record.epochs.at(-1)!
+    let limit: TimeLimit = 'before'
     try {
       if (Object.keys(pending.alter).length > 0) {
         await clusters.reach(cluster)
         await clusters.use(cluster, `changing topic ${topic}`, (admin) => alterTopic(admin, topic, pending.alter))
+      }
+      if (promisesLimit(pending.spec)) {
+        limit = await clusters
+          .use(cluster, `looking at topic ${topic}`, (admin) => timeLimitOf(admin, topic))
+          .catch(() => 'unknown' as const)
       }
     } catch (error) {
       if (error instanceof MqError && !error.retryable) await registry.keep({ ...withoutStamp(record), pending: null })
       throw error
     }
     await registry.publish(
-      { ...withoutStamp(record), spec: pending.spec, pending: null },
+      { ...withoutStamp(record), spec: withTimeLimit(pending.spec, limit), pending: null },
       {
         kind: 'change',
         subject: record.id,

@@ -6,30 +6,19 @@ import type { Deps } from '@mq/kafka'
 import { sleep } from '../deadline.ts'
 import type { ClusterAdmin, TopicFacts, TopicSpec } from './cluster-admin.ts'
 import type { Clusters } from './clusters.ts'
+import { configsFor, limitOf, refusedLimit, type TimeLimit } from './time-limit.ts'
 
 const LEADERS_WITHIN_MS = 10_000
 const LEADER_POLL_MS = 50
 
-/** A configuration key Kafka knows from 3.6 on; an older cluster does without. */
-const NEWER_CONFIG = 'message.timestamp.before.max.ms'
-
-export async function createTopic(admin: ClusterAdmin, spec: TopicSpec): Promise<void> {
-  try {
-    await admin.createTopic(spec)
-  } catch (error) {
-    if (!refusesNewerConfig(error)) throw error
-    await admin.createTopic({ ...spec, configs: withoutNewer(spec.configs) })
-  }
+/** @returns how the topic refuses records that are too old (time-limit.ts) */
+export function createTopic(admin: ClusterAdmin, spec: TopicSpec): Promise<TimeLimit> {
+  return asTheClusterKnows(spec.configs, (configs) => admin.createTopic({ ...spec, configs }))
 }
 
 /** Whether the cluster would make the topic; makes none. */
 export async function validateTopic(admin: ClusterAdmin, spec: TopicSpec): Promise<void> {
-  try {
-    await admin.validateTopic(spec)
-  } catch (error) {
-    if (!refusesNewerConfig(error)) throw error
-    await admin.validateTopic({ ...spec, configs: withoutNewer(spec.configs) })
-  }
+  await asTheClusterKnows(spec.configs, (configs) => admin.validateTopic({ ...spec, configs }))
 }
 
 export async function alterTopic(
@@ -37,21 +26,32 @@ export async function alterTopic(
   topic: string,
   configs: Readonly<Record<string, string>>,
 ): Promise<void> {
-  try {
-    await admin.alterTopicConfigs(topic, configs)
-  } catch (error) {
-    if (!refusesNewerConfig(error)) throw error
-    await admin.alterTopicConfigs(topic, withoutNewer(configs))
+  await asTheClusterKnows(configs, (known) => admin.alterTopicConfigs(topic, known))
+}
+
+/** Which limit of age a topic that stands has; asked, because it was made by an older attempt or by another version of mQ. */
+export async function timeLimitOf(admin: ClusterAdmin, topic: string): Promise<TimeLimit> {
+  const settings = await admin.topicSettings([topic]).catch(() => undefined)
+  return limitOf(settings?.get(topic))
+}
+
+/** Tries with the newest setting first; a cluster that does not know one names it in its refusal. */
+async function asTheClusterKnows(
+  configs: Readonly<Record<string, string>>,
+  change: (configs: Readonly<Record<string, string>>) => Promise<void>,
+): Promise<TimeLimit> {
+  const limits: TimeLimit[] = ['before', 'difference', 'none']
+  for (const limit of limits) {
+    try {
+      await change(configsFor(limit, configs))
+      return limit
+    } catch (error) {
+      const refused =
+        error instanceof MqError && error.code === 'MQ_KAFKA_REFUSED' ? refusedLimit(error.message) : undefined
+      if (refused !== limit) throw error
+    }
   }
-}
-
-function refusesNewerConfig(error: unknown): boolean {
-  return error instanceof MqError && error.code === 'MQ_KAFKA_REFUSED' && error.message.includes(NEWER_CONFIG)
-}
-
-function withoutNewer(configs: Readonly<Record<string, string>>): Record<string, string> {
-  const { [NEWER_CONFIG]: _newer, ...rest } = configs
-  return rest
+  return 'none'
 }
 
 /**
