@@ -15,6 +15,8 @@ import { findJava, type LocalCluster, startCluster } from '@mq/local'
 import { alterUserScramCredentialsV0, type Connection } from '@platformatic/kafka'
 import { Admin } from '../src/admin.ts'
 import { Cluster } from '../src/cluster.ts'
+import { ConnectionPool } from '../src/connection-pool.ts'
+import { systemDeps } from '../src/deps.ts'
 import { requestMetadata } from '../src/metadata-cache.ts'
 import type { Sasl, Security } from '../src/security.ts'
 
@@ -224,19 +226,24 @@ describe('a broker that asks for TLS and SASL', { timeout: 90_000 }, () => {
     }
   })
 
-  test('is left alone by a shared connection that nobody uses: it gets no successor (P5)', async () => {
+  test('is left alone by a shared connection that nobody uses: it gets no successor (P5)', async (t) => {
     let logins = 0
-    const cluster = plain(() => {
+    const password = (): string => {
       logins += 1
       return PASSWORD
-    })
-    const { nodeId } = kafka.brokers[0]!
-    const first = await cluster.connection(nodeId, 'produce')
-    const before = logins
-    while (first.isConnected()) await pause(50)
-    assert.equal(logins, before)
-    const next = await cluster.connection(nodeId, 'produce')
-    assert.notEqual(next, first)
-    await requestMetadata(next, [])
+    }
+    const sasl: Sasl = { mechanism: 'PLAIN', username: 'ann', password }
+    const security: Security = { protocol: 'sasl-tls', tls: { ca: certificate }, sasl }
+    const limits = { connectTimeoutMs: 3_000, requestTimeoutMs: 10_000, maxResponseBytes: 1_048_576 }
+    const pool = new ConnectionPool({ cluster: 'guarded', clientId: 'test', security, ...limits }, systemDeps)
+    t.after(() => pool.close())
+    const [host, port] = kafka.bootstrap[0]!.split(':')
+    const address = { host: host!, port: Number(port) }
+    const first = await pool.get(address, 'produce')
+    while (first.isConnected()) await pause(20)
+    while (!first.socket.destroyed) await pause(20)
+    assert.equal(logins, 1)
+    await requestMetadata(await pool.get(address, 'produce'), [])
+    assert.equal(logins, 2)
   })
 })
