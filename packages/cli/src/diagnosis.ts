@@ -5,7 +5,8 @@
  * G2. `fail` is for what stops mQ from working here; what only stops a local Kafka is a warning.
  */
 import { statfs } from 'node:fs/promises'
-import { type ClusterView, MqError } from '@mq/contract'
+import { connect } from 'node:net'
+import { type ClusterView, catalogue, MqError, type MqErrorCode } from '@mq/contract'
 import { cacheFolder, findJava, findMaven, isFree, isKafkaInstalled, KAFKA_VERSION } from '@mq/local'
 import { ControlPlaneApi } from './api.ts'
 import { contextFileIsExposed, contextFilePath, resolveTarget, type Target, type TargetFlags } from './contexts.ts'
@@ -26,6 +27,7 @@ const LEAST_FREE_BYTES = 2 * 1_024 ** 3
 const REACH_MS = 5_000
 const CLOCK_TOLERANCE_MS = 2_000
 const DEV_PORT = 7_070
+const WHERE_APPLICATIONS_RUN = 'It matters where applications run: look from there, too'
 
 export async function diagnose(io: Io, flags: TargetFlags): Promise<Diagnosis[]> {
   const [java, disk, plane] = await Promise.all([checkJava(), checkDisk(io.cwd), checkControlPlane(io, flags)])
@@ -116,7 +118,12 @@ async function checkControlPlane(io: Io, flags: TargetFlags): Promise<Diagnosis[
             'Use the same version on both sides',
           )
     const { clusters } = await api.call('listClusters', {}, options)
-    return [plane, checkClock(info.serverDateMs, askedMs, answeredMs), ...checkClusters(clusters, commandName(io.env))]
+    return [
+      plane,
+      checkClock(info.serverDateMs, askedMs, answeredMs),
+      ...checkClusters(clusters, commandName(io.env)),
+      ...(await checkFromHere(clusters)),
+    ]
   } catch (error) {
     // Nobody has to have started anything: only a control plane that was asked for by name has to be there.
     const unasked = error instanceof MqError && error.code === 'MQ_CONTROL_PLANE_AWAY' && target.source === 'default'
@@ -151,14 +158,67 @@ function checkClusters(clusters: readonly ClusterView[], mq: string): Diagnosis[
   return clusters.map((cluster) => {
     const name = `Cluster ${cluster.name}`
     const where = cluster.bootstrap.join(',')
+    if (cluster.status === 'up' && cluster.problem !== null)
+      return warn(name, cluster.problem, actionIn(cluster.problem))
     if (cluster.status === 'up') return ok(name, `${where}, ${cluster.brokers ?? '?'} brokers`)
     if (cluster.status === 'unknown') return warn(name, `${where} was not checked yet`, 'Ask again in a moment')
-    return fail(
-      name,
-      `${where}: ${cluster.problem ?? 'unreachable'}`,
-      'Check that it runs and that its addresses are right',
-    )
+    const problem = cluster.problem ?? 'unreachable'
+    return fail(name, `${where}: ${problem}`, actionIn(problem))
   })
+}
+
+/** What the catalogue says about the code that a problem begins with. */
+function actionIn(problem: string): string {
+  const code = /^MQ_[A-Z_]+/.exec(problem)?.[0]
+  const known = code !== undefined && Object.hasOwn(catalogue, code) ? catalogue[code as MqErrorCode] : undefined
+  return known?.action ?? 'Check that it runs and that its addresses are right'
+}
+
+/**
+ * Whether the brokers can be reached from this machine: the control plane may stand where other names and routes hold. Bootstrap and
+ * advertised addresses are told apart, since different people mend them.
+ */
+async function checkFromHere(clusters: readonly ClusterView[]): Promise<Diagnosis[]> {
+  const found = await Promise.all(
+    clusters.map(async ({ name, bootstrap, advertised }): Promise<Diagnosis | undefined> => {
+      const reached = await problemsAt(bootstrap)
+      const where = `Cluster ${name} from here`
+      if (reached.length === bootstrap.length) {
+        return warn(where, `no bootstrap address can be reached: ${reached.join(', ')}`, WHERE_APPLICATIONS_RUN)
+      }
+      const problems = await problemsAt(advertised.map(({ address }) => address))
+      if (advertised.length === 0 || problems.length === 0) return undefined
+      const what = `bootstrap ${bootstrap.join(',')} can be reached, and these addresses that its brokers advertise cannot: ${problems.join(', ')}`
+      return warn(where, what, `${catalogue.MQ_KAFKA_ADVERTISED.action}. ${WHERE_APPLICATIONS_RUN}`)
+    }),
+  )
+  return found.filter((one) => one !== undefined)
+}
+
+/** Those of the addresses that take no connection, with the reason. */
+async function problemsAt(addresses: readonly string[]): Promise<string[]> {
+  const tried = await Promise.all(
+    addresses.map(async (address) => {
+      const problem = await connectProblem(address)
+      return problem === undefined ? [] : [`${address} (${problem})`]
+    }),
+  )
+  return tried.flat()
+}
+
+async function connectProblem(address: string): Promise<string | undefined> {
+  const at = address.lastIndexOf(':')
+  const host = address.slice(0, at).replace(/^\[|\]$/g, '')
+  const socket = connect({ host, port: Number(address.slice(at + 1)) })
+  try {
+    const { promise, resolve } = Promise.withResolvers<string | undefined>()
+    socket.once('connect', () => resolve(undefined))
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+    socket.setTimeout(REACH_MS, () => resolve(`no answer within ${formatMs(REACH_MS)}`))
+    return await promise
+  } finally {
+    socket.destroy()
+  }
 }
 
 function messageOf(error: unknown): string {

@@ -1,7 +1,10 @@
-/** `mq cluster set` before a control plane that answers what a test says. */
+/** `mq cluster` and what `mq doctor` says of clusters, before a control plane that answers what a test says. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'node:test'
 import type { ClusterView } from '@mq/contract'
+import { VERSION } from '../src/version.ts'
 import { run, withPlane } from './harness.ts'
 
 const east: ClusterView = {
@@ -14,6 +17,7 @@ const east: ClusterView = {
   brokers: 3,
   checkedAtMs: 1,
   problem: null,
+  advertised: [],
   economics: null,
 }
 
@@ -45,4 +49,39 @@ test('mq cluster set refuses a cluster nobody registered, and a change of nothin
   const nothing = await set('east')
   assert.match(nothing.stderr, /MQ_OPTION_INVALID.*--bootstrap/s)
   assert.deepEqual([unknown.put, nothing.put], [undefined, undefined])
+})
+
+test('mq doctor and mq cluster list tell bootstrap addresses from those that brokers advertise', async (t) => {
+  const listening = createServer((socket) => void socket.destroy()).listen(0, '127.0.0.1')
+  t.after(() => listening.close())
+  await once(listening, 'listening')
+  const bootstrap = [`127.0.0.1:${(listening.address() as AddressInfo).port}`]
+  const problem = 'MQ_KAFKA_ADVERTISED: broker 4 of cluster east advertises 127.0.0.1:1, and that cannot be reached'
+  const advertised = [{ nodeId: 4, address: '127.0.0.1:1', problem }]
+  const info = { version: VERSION, incarnation: 1, revision: 1, createOnFirstUse: false, connectedClients: 0 }
+  const looks = async (cluster: ClusterView, ...argv: string[]) =>
+    await withPlane(
+      ({ path }) => ({ body: path === '/v1/clusters' ? { clusters: [cluster] } : info }),
+      (url) => run([...argv, '--url', url]),
+    )
+  const lost: ClusterView = { ...east, bootstrap, advertised, status: 'unreachable', problem }
+  assert.match((await looks(lost, 'cluster', 'list')).stdout, /broker 4 of cluster east advertises 127\.0\.0\.1:1/)
+  const doctor = await looks(lost, 'doctor')
+  assert.equal(doctor.code, 1)
+  assert.match(
+    doctor.stdout,
+    /fail +Cluster east +.*broker 4 of cluster east advertises[\s\S]*-> Set advertised\.listeners/,
+  )
+  assert.match(
+    doctor.stdout,
+    /warn +Cluster east from here +bootstrap .* can be reached, .*127\.0\.0\.1:1 \(ECONNREFUSED\)/,
+  )
+  const fine = await looks(
+    { ...east, bootstrap, advertised: [{ nodeId: 4, address: bootstrap[0]!, problem: null }] },
+    'doctor',
+  )
+  assert.match(fine.stdout, /ok +Cluster east/)
+  assert.doesNotMatch(fine.stdout, /from here/)
+  const away = await looks({ ...east, bootstrap: ['127.0.0.1:1'] }, 'doctor')
+  assert.match(away.stdout, /warn +Cluster east from here +no bootstrap address can be reached: 127\.0\.0\.1:1/)
 })

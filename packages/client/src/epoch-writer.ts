@@ -20,6 +20,7 @@ import {
   searchTail,
   type TailQuestion,
 } from '@mq/kafka'
+import { LastingTrouble } from './lasting-trouble.ts'
 import type { Logger } from './logger.ts'
 import { ProducerMeter } from './producer-meter.ts'
 import type { ShadowCollector } from './shadow-collector.ts'
@@ -71,6 +72,7 @@ export class EpochWriter {
     })
     this.#meter = meter
     telemetry.addProducer(meter)
+    const unreachable = new LastingTrouble(deps.clock)
     this.producer = new Producer({
       cluster,
       settings: meter.settings,
@@ -93,6 +95,10 @@ export class EpochWriter {
             mqId,
             records,
           })
+        },
+        onUnreachable: (error) => {
+          if (!unreachable.happened()) return
+          logger.warn(`Sending to ${mqId} waits: ${error.message}`, { code: error.code, mqId })
         },
         onTrouble: (_, partition, error) => {
           logger.warn(`Sending to ${mqId}, partition ${partition}: ${error.message}`, {

@@ -137,6 +137,12 @@ export const catalogue = {
     true,
     503,
   ),
+  MQ_KAFKA_ADVERTISED: entry(
+    'A broker advertises an address that cannot be reached from here',
+    'Set advertised.listeners of the broker to an address that clients can reach, or make that name and port reachable from here',
+    true,
+    503,
+  ),
   MQ_KAFKA_TIMEOUT: entry(
     'A broker did not answer in time',
     'Check the load of the cluster; the request is tried again',

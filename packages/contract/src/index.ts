@@ -94,6 +94,7 @@ export {
   policyScopeProblem,
 } from './policy.ts'
 export {
+  AdvertisedBroker,
   Choice,
   ClusterStatus,
   ClusterView,

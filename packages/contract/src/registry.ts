@@ -10,6 +10,14 @@ import { MqId, Name } from './mq-id.ts'
 
 export const ClusterStatus = z.enum(['unknown', 'up', 'unreachable'])
 
+/** Where one broker says that clients find it. */
+export const AdvertisedBroker = z.object({
+  nodeId: z.number().int(),
+  address: z.string().describe('host:port'),
+  problem: z.string().nullable().describe('Why the control plane cannot reach it there; null when it can'),
+})
+export type AdvertisedBroker = z.output<typeof AdvertisedBroker>
+
 /** A Kafka cluster mQ may place on, as listed. */
 export const ClusterView = ClusterAddress.extend({
   status: ClusterStatus,
@@ -17,6 +25,7 @@ export const ClusterView = ClusterAddress.extend({
   brokers: z.number().int().nullable(),
   checkedAtMs: z.number().int().nullable(),
   problem: z.string().nullable(),
+  advertised: z.array(AdvertisedBroker).default([]).describe('Its brokers, as they were last told and tried'),
   economics: ClusterEconomics.nullable()
     .default(null)
     .describe('What it costs by; null where nobody said so and a stated assumption is used'),

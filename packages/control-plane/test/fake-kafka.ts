@@ -1,7 +1,7 @@
 /**
  * A Kafka cluster as the control plane sees one, in memory, with faults to order.
  */
-import { groupOfId, MqError } from '@mq/contract'
+import { type AdvertisedBroker, groupOfId, MqError } from '@mq/contract'
 import type { ActiveProducer, WriteQuota } from '@mq/kafka'
 import type { ClusterAdmin, OpenAdmin, TopicFacts, TopicGroup, TopicSpec } from '../src/provision/cluster-admin.ts'
 
@@ -60,6 +60,8 @@ export class FakeKafka {
   readonly unknownSettings = new Set<string>()
   /** Called before a call takes effect; may throw or wait. */
   before: (call: string) => Promise<void> | void = () => {}
+  /** Where its brokers say that clients find them, and what came of trying. */
+  advertised: readonly AdvertisedBroker[] = []
   /** Called after a call took effect; what it throws is a lost answer. */
   after: (call: string) => Promise<void> | void = () => {}
   #made = 0
@@ -169,7 +171,10 @@ export class FakeKafka {
       return result
     }
     return {
-      describe: () => call('describe', () => ({ clusterId: this.clusterId, brokers: this.brokers })),
+      describe: () =>
+        call('describe', () => {
+          return { clusterId: this.clusterId, brokers: this.brokers, advertised: this.advertised }
+        }),
       findTopics: (names) =>
         call('findTopics', () => {
           const found = new Map<string, TopicFacts>()

@@ -1,5 +1,5 @@
 /**
- * Provisioning under faults (provisioner P1-P5, clusters W1-W3).
+ * Provisioning under faults (provisioner P1-P5, clusters W1-W4).
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -247,6 +247,33 @@ test('another Kafka cluster behind a known name stops every change there, loudly
   assert.equal((await plane.call('GET', '/v1/ready')).status, 503)
   assert.ok(plane.kafka.topics.has('orders.placed.e1'))
 })
+
+test(
+  'brokers that are not where they advertise to be are named; with none found the cluster is of no use (W4)',
+  TIMEOUT,
+  async (t) => {
+    const plane = await startHarness(t)
+    const problem = 'MQ_KAFKA_ADVERTISED: broker 1 of cluster main advertises 10.0.0.1:9092, and that cannot be reached'
+    const lost = { nodeId: 1, address: '10.0.0.1:9092', problem }
+    const view = async () => {
+      await plane.clusters.checkAll()
+      return (await plane.call('GET', '/v1/clusters')).body.clusters[0]
+    }
+    // The check of the start is over.
+    await view()
+    plane.kafka.advertised = [lost, { nodeId: 2, address: '10.0.0.2:9092', problem: null }]
+    const some = await view()
+    assert.deepEqual([some.status, some.problem, some.advertised], ['up', problem, plane.kafka.advertised])
+    plane.kafka.advertised = [lost]
+    const none = await view()
+    assert.deepEqual([none.status, none.advertised], ['unreachable', [lost]])
+    assert.match(none.problem, /^MQ_KAFKA_ADVERTISED: .*answers at its bootstrap addresses.*10\.0\.0\.1:9092/)
+    assertProblem(await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} }), 'MQ_KAFKA_ADVERTISED')
+    plane.kafka.advertised = []
+    const fine = await view()
+    assert.deepEqual([fine.status, fine.problem], ['up', null])
+  },
+)
 
 test(
   'a change of settings applies live, a change that needs a new epoch is refused with the reason',

@@ -5,21 +5,26 @@
  *     chance, connected ones first and those that failed last time last; only when all failed is the cluster unreachable.
  * W2. A broker that takes such a question and stays silent for as long as a connection may take loses the connection, and the next
  *     one is asked: a stopped process still takes bytes.
- * W3. New addresses or another security (`change`) take over with the first broker that answers there and names the same Kafka
- *     cluster. Until then everything goes on over the old ones; what is under way there comes to its end.
+ * W3. New addresses or another security (`change`) take over once a broker answers there and names the same Kafka cluster, and one of
+ *     its brokers is found where it advertises to be. Until then everything goes on over the old ones; what is under way there comes
+ *     to its end.
  * W4. A broker that names another Kafka cluster than the one known is no broker of this one, whatever address led to it: producer
  *     ids, positions and leaders mean nothing there.
+ * W5. A broker that cannot be reached where it says it is found, while the addresses that were given answer, is told apart from a
+ *     cluster that is away: somebody has to change what it advertises.
  */
 import { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
 import { backoffMs, sleep, within } from './backoff.ts'
-import { addressText, type BrokerAddress, failureOf, type Purpose } from './broker-connection.ts'
+import { addressText, type BrokerAddress, failureOf, PURPOSES, type Purpose } from './broker-connection.ts'
 import { ConnectionPool } from './connection-pool.ts'
 import type { Deps } from './deps.ts'
 import { kafkaCodeOf, toMqError } from './kafka-errors.ts'
-import { type MetadataAnswer, requestMetadata } from './metadata-cache.ts'
+import { type Broker, type MetadataAnswer, requestMetadata } from './metadata-cache.ts'
 import { checkSecurity, type Security } from './security.ts'
 
+/** Of many brokers these suffice to see that advertised addresses hold here. */
+const MOST_TRIED = 4
 const TRY_AGAIN = { baseMs: 50, maxMs: 2_000 }
 
 /** Where a cluster is reached, and how. */
@@ -71,9 +76,22 @@ export class BrokerAccess {
     return this.#leadsElsewhere
   }
 
-  /** Does it once more when the addresses changed meanwhile: a failure may come from that, and an answer is of the past. */
-  async use<T>(work: (pool: ConnectionPool) => Promise<T>): Promise<T> {
-    return await this.#onWay(({ pool }) => work(pool))
+  /** A connection to a broker at the address it advertises (W5). */
+  async toBroker<T>(
+    broker: () => Promise<Broker>,
+    connect: (pool: ConnectionPool, address: BrokerAddress) => Promise<T>,
+  ): Promise<T> {
+    return await this.#onWay(async (way) => {
+      const found = await broker()
+      try {
+        return await connect(way.pool, found)
+      } catch (error) {
+        const problem = toMqError(error, `connect to ${addressText(found)}`)
+        throw problem.code === 'MQ_KAFKA_UNREACHABLE' && this.#isOnlyAdvertised(way, found)
+          ? this.#advertised(found, problem)
+          : problem
+      }
+    })
   }
 
   /** The shared connection to any broker that answers (W1). */
@@ -113,6 +131,7 @@ export class BrokerAccess {
     for (let failures = 1; this.#next === next; failures += 1) {
       try {
         const answer = await this.#askOn(next, 'ask for metadata', next.bootstrap, ask)
+        await this.#findOne(next, answer)
         if (this.#next !== next) return
         const former = this.#way
         this.#way = next
@@ -128,6 +147,19 @@ export class BrokerAccess {
     }
   }
 
+  /** W3 */
+  async #findOne({ pool }: Way, { brokers }: MetadataAnswer): Promise<void> {
+    const tried = brokers.slice(0, MOST_TRIED)
+    try {
+      await Promise.any(tried.map((broker) => pool.get(broker, 'admin')))
+    } catch (error) {
+      const [first] = tried
+      if (first === undefined) return
+      const problem = error instanceof AggregateError ? error.errors[0] : error
+      throw this.#advertised({ ...first, rack: null }, toMqError(problem, `connect to ${addressText(first)}`))
+    }
+  }
+
   #wayOf({ bootstrap, security }: AccessSettings): Way {
     const { cluster, clientId, connectTimeoutMs, requestTimeoutMs, maxResponseBytes, deps } = this.#options
     checkSecurity(security, cluster)
@@ -139,6 +171,7 @@ export class BrokerAccess {
     }
   }
 
+  /** Does it once more when the addresses changed meanwhile: a failure may come from that, and an answer is of the past. */
   async #onWay<T>(work: (way: Way) => Promise<T>): Promise<T> {
     for (;;) {
       const way = this.#way
@@ -217,6 +250,21 @@ export class BrokerAccess {
     const known = this.#options.clusterId()
     const what = `${addressText(address)} belongs to Kafka cluster ${String(clusterId)}, and cluster ${cluster} is ${known}`
     throw new MqError('MQ_KAFKA_UNREACHABLE', what)
+  }
+
+  #isOnlyAdvertised({ bootstrap, pool }: Way, broker: BrokerAddress): boolean {
+    if (bootstrap.some((address) => addressText(address) === addressText(broker))) return false
+    return bootstrap.some((address) => PURPOSES.some((purpose) => pool.isOpen(address, purpose)))
+  }
+
+  #advertised(broker: Broker, problem: MqError): MqError {
+    const { cluster } = this.#options
+    const where = addressText(broker)
+    return new MqError(
+      'MQ_KAFKA_ADVERTISED',
+      `broker ${broker.nodeId} of cluster ${cluster} advertises ${where}, and that cannot be reached from here, although the addresses of the cluster that were given answer: ${problem.message}`,
+      { cause: problem, details: { nodeId: broker.nodeId, address: where } },
+    )
   }
 
   #isForeign(clusterId: unknown): boolean {

@@ -19,7 +19,8 @@ import { type Security, securityOptions } from './security.ts'
 import { SessionConnection } from './session-connection.ts'
 
 /** What a connection is for: a fetch that waits for records must not stand before a produce request. */
-export type Purpose = 'produce' | 'fetch' | 'group' | 'admin'
+export const PURPOSES = ['produce', 'fetch', 'group', 'admin'] as const
+export type Purpose = (typeof PURPOSES)[number]
 
 export interface BrokerAddress {
   readonly host: string

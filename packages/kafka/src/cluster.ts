@@ -9,10 +9,11 @@
  */
 import { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
-import { backoffMs } from './backoff.ts'
+import { backoffMs, within } from './backoff.ts'
 import { BrokerAccess } from './broker-access.ts'
-import type { BrokerAddress, Purpose } from './broker-connection.ts'
+import { addressText, type Purpose } from './broker-connection.ts'
 import { type Deps, systemDeps, type TimerHandle } from './deps.ts'
+import { toMqError } from './kafka-errors.ts'
 import { type Broker, MetadataCache, requestMetadata, type TopicMetadata } from './metadata-cache.ts'
 import type { Security } from './security.ts'
 
@@ -38,6 +39,13 @@ export interface ClusterOptions {
 export interface PartitionLeader {
   readonly nodeId: number
   readonly leaderEpoch: number
+}
+
+/** Whether a broker can be reached at the address it advertises. */
+export interface BrokerTrial {
+  readonly nodeId: number
+  readonly address: string
+  readonly problem: MqError | null
 }
 
 const PLAINTEXT: Security = { protocol: 'plaintext' }
@@ -88,7 +96,10 @@ export class Cluster {
 
   /** The shared connection to a broker for one purpose. @throws MqError MQ_KAFKA_UNREACHABLE and its kin */
   async connection(nodeId: number, purpose: Purpose): Promise<Connection> {
-    return await this.#access.use(async (pool) => await pool.get(await this.#address(nodeId), purpose))
+    return await this.#access.toBroker(
+      () => this.#broker(nodeId),
+      (pool, address) => pool.get(address, purpose),
+    )
   }
 
   /**
@@ -100,7 +111,10 @@ export class Cluster {
     purpose: Purpose,
     onRenewed?: (successor: Connection) => void,
   ): Promise<Connection> {
-    return await this.#access.use(async (pool) => await pool.open(await this.#address(nodeId), purpose, onRenewed))
+    return await this.#access.toBroker(
+      () => this.#broker(nodeId),
+      (pool, address) => pool.open(address, purpose, onRenewed),
+    )
   }
 
   /** The shared connection to any broker that answers (L2). */
@@ -116,6 +130,26 @@ export class Cluster {
   /** Whether the addresses given last lead to another Kafka cluster than this one. */
   get leadsElsewhere(): boolean {
     return this.#access.leadsElsewhere
+  }
+
+  /** Tries each broker where it says that clients find it. @param limitMs for one that does not answer */
+  async tryBrokers(limitMs: number): Promise<BrokerTrial[]> {
+    await this.#metadata.refresh([])
+    const trials = this.brokers().map(async (broker): Promise<BrokerTrial> => {
+      const address = addressText(broker)
+      const late = (): MqError =>
+        new MqError(
+          'MQ_KAFKA_ADVERTISED',
+          `broker ${broker.nodeId} of cluster ${this.name} advertises ${address}, and nothing answers there within ${limitMs} ms`,
+        )
+      try {
+        await within(this.deps, limitMs, late, this.connection(broker.nodeId, 'admin'))
+        return { nodeId: broker.nodeId, address, problem: null }
+      } catch (error) {
+        return { nodeId: broker.nodeId, address, problem: toMqError(error, `connect to ${address}`) }
+      }
+    })
+    return await Promise.all(trials)
   }
 
   /** What is known of topics; unknown ones come with `errorCode` 3. */
@@ -186,7 +220,7 @@ export class Cluster {
     return await this.#access.ask('ask for metadata', (connection) => requestMetadata(connection, topics))
   }
 
-  async #address(nodeId: number): Promise<BrokerAddress> {
+  async #broker(nodeId: number): Promise<Broker> {
     const known = this.#metadata.broker(nodeId)
     if (known !== undefined) return known
     await this.#metadata.refresh([])

@@ -19,7 +19,7 @@ export { PADDING_HEADER, SEALED_TOPIC_BYTES } from './batch-encoder.ts'
 export { type HeldRecord, recordsOf } from './batch-parts.ts'
 export type { BrokerAddress, Purpose } from './broker-connection.ts'
 export { type CanaryTimes, sendCanary } from './canary.ts'
-export { Cluster, type ClusterOptions, type PartitionLeader } from './cluster.ts'
+export { type BrokerTrial, Cluster, type ClusterOptions, type PartitionLeader } from './cluster.ts'
 export {
   CodecProbe,
   measureCodecs,

@@ -77,6 +77,7 @@ export class ProduceDispatcher {
       },
       (error: unknown) => {
         const problem = toMqError(error, `connect to broker ${nodeId}`)
+        this.#observer.onUnreachable?.(problem)
         for (const topic of new Set(parcels.map(({ sender }) => sender.topic))) this.#cluster.markStale(topic)
         for (const { sender, batch } of parcels) {
           sender.unsent(batch, problem.message)

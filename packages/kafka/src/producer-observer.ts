@@ -46,4 +46,6 @@ export interface ProducerObserver {
   onRequest?(throttledMs: number): void
   /** Something that was got around and that somebody may want to know. */
   onTrouble?(topic: string, partition: number, error: MqError): void
+  /** The leader of a partition could not be connected to; what it was to get waits and is tried again. */
+  onUnreachable?(error: MqError): void
 }

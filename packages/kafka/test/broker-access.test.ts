@@ -1,4 +1,4 @@
-/** New addresses of a cluster: when they take over, and when they do not (W3, W4). */
+/** New addresses of a cluster: when they take over, and when they do not (W3, W4), and brokers that are not where they say (W5). */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -88,4 +88,40 @@ test('a known address where another Kafka cluster answers by now is no broker of
     })
   }
   assert.match(said, /belongs to Kafka cluster theirs, and cluster main is ours/)
+})
+
+test('a broker that is not where it advertises to be is told apart from a cluster that is away (W5)', async (t) => {
+  const elsewhere = { host: '127.0.0.1', port: 1 }
+  const misadvertised = await broker(t, { advertised: elsewhere })
+  const { cluster } = clusterAt(t, misadvertised)
+  const hasCode = (code: string) => (error: unknown) => {
+    assert.ok(error instanceof MqError && error.retryable)
+    assert.equal(error.code, code, error.message)
+    return true
+  }
+  await cluster.metadata(['t'])
+  await assert.rejects(cluster.connection(1, 'produce'), (error: unknown) => {
+    hasCode('MQ_KAFKA_ADVERTISED')(error)
+    assert.match((error as MqError).message, /broker 1 of cluster main advertises 127\.0\.0\.1:1, .*ECONNREFUSED/)
+    return true
+  })
+  await assert.rejects(cluster.openConnection(1, 'fetch'), hasCode('MQ_KAFKA_ADVERTISED'))
+  const [trial] = await cluster.tryBrokers(2_000)
+  assert.deepEqual([trial?.nodeId, trial?.address, trial?.problem?.code], [1, '127.0.0.1:1', 'MQ_KAFKA_ADVERTISED'])
+  const admin = await cluster.anyConnection('admin')
+  await misadvertised.down()
+  await until('the connection to the bootstrap address ended', () => !admin.isConnected())
+  await assert.rejects(cluster.connection(1, 'produce'), hasCode('MQ_KAFKA_UNREACHABLE'))
+})
+
+test('brokers that are where they advertise to be have no problem, and new addresses of others are not followed (W3)', async (t) => {
+  const fine = await broker(t)
+  const { cluster, troubles } = clusterAt(t, fine)
+  const trials = await cluster.tryBrokers(2_000)
+  assert.deepEqual(trials, [{ nodeId: 1, address: fine.bootstrap, problem: null }])
+  const misadvertised = await broker(t, { advertised: { host: '127.0.0.1', port: 1 } })
+  cluster.reconfigure({ bootstrap: [misadvertised.bootstrap] })
+  await until('it was said', () => troubles.length > 1)
+  assert.equal(troubles[0]!.code, 'MQ_KAFKA_ADVERTISED')
+  assert.equal(addressOf(cluster), fine.bootstrap)
 })

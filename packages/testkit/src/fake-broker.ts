@@ -48,6 +48,8 @@ export interface FakeBrokerOptions {
   readonly ignoresValidateOnly?: boolean
   /** Error code for the n-th InitProducerId, counted from 0; 0 or nothing to succeed. */
   readonly onInitProducerId?: (index: number) => number | undefined
+  /** Where it says that clients find it; where it is when left out. */
+  readonly advertised?: { readonly host: string; readonly port: number }
   /** Kafka's own id of its cluster, `fake` when left out. */
   readonly clusterId?: string
   /** Throttle time of the n-th produce answer, counted from 0 (F6). */
@@ -280,7 +282,8 @@ export class FakeBroker {
     }) ?? [...this.#topics.keys()]
     const writer = new WireWriter().int32(0)
     writer.compactArray([NODE_ID], (nodeId) => {
-      writer.int32(nodeId).compactString('127.0.0.1').int32(this.#port).compactString(null).tags()
+      const { host, port } = this.#options.advertised ?? { host: '127.0.0.1', port: this.#port }
+      writer.int32(nodeId).compactString(host).int32(port).compactString(null).tags()
     })
     writer.compactString(this.#options.clusterId ?? 'fake').int32(NODE_ID)
     writer.compactArray(wanted, (name) => {

@@ -4,8 +4,15 @@
  *
  * A1. Every call ends within the time it is given by its caller's deadline; none changes anything twice when repeated.
  */
-import type { ClusterAddress, ConsumerSettings, ProducerSettings } from '@mq/contract'
+import type { AdvertisedBroker, ClusterAddress, ConsumerSettings, ProducerSettings } from '@mq/contract'
 import type { ActiveProducer, BrokerRoom, CanaryTimes, LeaderProof, SealedEnd, SealProbe, WriteQuota } from '@mq/kafka'
+
+export interface ClusterDescription {
+  readonly clusterId: string
+  readonly brokers: number
+  /** Where each broker says that clients find it, and whether it was found there; nothing when nobody tried. */
+  readonly advertised?: readonly AdvertisedBroker[]
+}
 
 export interface TopicSpec {
   readonly name: string
@@ -81,7 +88,7 @@ export interface CanarySettings {
 }
 
 export interface ClusterAdmin extends MigrationAdmin {
-  describe(): Promise<{ clusterId: string; brokers: number }>
+  describe(): Promise<ClusterDescription>
   /** Settings in force of those topics that exist, by Kafka's names. */
   topicSettings(names: readonly string[]): Promise<Map<string, ReadonlyMap<string, string | null>>>
   /** Facts of those topics that exist. */

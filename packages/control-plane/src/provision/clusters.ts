@@ -5,13 +5,15 @@
  *     until a person looks, and it is said loudly.
  * W2. No call waits longer than its deadline, whatever the cluster does.
  * W3. A check never changes a cluster.
+ * W4. Every broker is tried where it says that clients find it. A cluster of which none is found there is of no use to anybody, whatever
+ *     its bootstrap addresses answer, and counts as unreachable; of one of which some are not found there it is said.
  */
-import { type ClusterAddress, type ClusterView, MqError } from '@mq/contract'
+import { type AdvertisedBroker, type ClusterAddress, type ClusterView, MqError } from '@mq/contract'
 import { type Deps, within } from '@mq/kafka'
 import { every, sleep } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Registry } from '../registry/registry.ts'
-import type { ClusterAdmin, OpenAdmin } from './cluster-admin.ts'
+import type { ClusterAdmin, ClusterDescription, OpenAdmin } from './cluster-admin.ts'
 import type { ClusterFacts } from './placement-rules.ts'
 
 export const CHECK_EVERY_MS = 5_000
@@ -22,11 +24,18 @@ export const ADMIN_DEADLINE_MS = 15_000
 
 type Health =
   | { readonly status: 'unknown' }
-  | { readonly status: 'up'; readonly clusterId: string; readonly brokers: number; readonly checkedAtMs: number }
+  | {
+      readonly status: 'up'
+      readonly clusterId: string
+      readonly brokers: number
+      readonly advertised: readonly AdvertisedBroker[]
+      readonly checkedAtMs: number
+    }
   | {
       readonly status: 'unreachable'
       readonly error: MqError
       readonly clusterId: string | null
+      readonly advertised: readonly AdvertisedBroker[]
       readonly checkedAtMs: number
     }
 
@@ -158,6 +167,7 @@ export class Clusters {
           brokers: null,
           checkedAtMs: null,
           problem: null,
+          advertised: [],
         }
       case 'up':
         return {
@@ -167,7 +177,8 @@ export class Clusters {
           clusterId: health.clusterId,
           brokers: health.brokers,
           checkedAtMs: health.checkedAtMs,
-          problem: null,
+          problem: health.advertised.find(({ problem }) => problem !== null)?.problem ?? null,
+          advertised: [...health.advertised],
         }
       case 'unreachable':
         return {
@@ -178,6 +189,7 @@ export class Clusters {
           brokers: null,
           checkedAtMs: health.checkedAtMs,
           problem: `${health.error.code}: ${health.error.message}`,
+          advertised: [...health.advertised],
         }
     }
   }
@@ -187,7 +199,7 @@ export class Clusters {
   }
 
   /** Asks addresses that are not registered yet, on a connection of their own. */
-  async probe(address: ClusterAddress): Promise<{ clusterId: string; brokers: number }> {
+  async probe(address: ClusterAddress): Promise<ClusterDescription> {
     const admin = this.#options.openAdmin(address)
     try {
       return await within(this.#options.deps, CHECK_DEADLINE_MS, () => unreachable(address), admin.describe())
@@ -256,25 +268,32 @@ export class Clusters {
           .setKafkaId(name, facts.clusterId)
           .catch((error: unknown) => logger.warn({ cluster: name, ...errorFacts(error) }, 'cluster id not kept yet'))
       }
+      const { clusterId, brokers, advertised = [] } = facts
+      const checkedAtMs = deps.clock.nowMs()
+      const error =
+        known === null || known === clusterId
+          ? noneFound(name, advertised)
+          : new MqError(
+              'MQ_KAFKA_REFUSED',
+              `the addresses of cluster '${name}' now answer as Kafka cluster ${clusterId}, not ${known}: nothing is placed or changed there`,
+            )
       health =
-        known === null || known === facts.clusterId
-          ? { status: 'up', ...facts, checkedAtMs: deps.clock.nowMs() }
-          : {
-              status: 'unreachable',
-              error: new MqError(
-                'MQ_KAFKA_REFUSED',
-                `the addresses of cluster '${name}' now answer as Kafka cluster ${facts.clusterId}, not ${known}: nothing is placed or changed there`,
-              ),
-              clusterId: facts.clusterId,
-              checkedAtMs: deps.clock.nowMs(),
-            }
+        error === undefined
+          ? { status: 'up', clusterId, brokers, advertised, checkedAtMs }
+          : { status: 'unreachable', error, clusterId, advertised, checkedAtMs }
     } catch (error) {
       const known = registry.cluster(name)?.kafkaId ?? null
       const failure =
         error instanceof MqError
           ? error
           : new MqError('MQ_KAFKA_UNREACHABLE', `cluster '${name}' cannot be asked`, { cause: error })
-      health = { status: 'unreachable', error: failure, clusterId: known, checkedAtMs: deps.clock.nowMs() }
+      health = {
+        status: 'unreachable',
+        error: failure,
+        clusterId: known,
+        advertised: [],
+        checkedAtMs: deps.clock.nowMs(),
+      }
     }
     entry.health = health
     if (health.status !== before.status) {
@@ -284,6 +303,16 @@ export class Clusters {
     }
     return health
   }
+}
+
+/** W4 */
+function noneFound(name: string, advertised: readonly AdvertisedBroker[]): MqError | undefined {
+  const problems = advertised.flatMap(({ problem }) => problem?.replace(/^MQ_[A-Z_]+: /, '') ?? [])
+  if (problems.length === 0 || problems.length < advertised.length) return undefined
+  return new MqError(
+    'MQ_KAFKA_ADVERTISED',
+    `cluster '${name}' answers at its bootstrap addresses, and none of its brokers can be reached where it says that clients find it: ${problems.join('; ')}`,
+  )
 }
 
 function unreachable(address: ClusterAddress): MqError {

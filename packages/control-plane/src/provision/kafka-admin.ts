@@ -13,6 +13,8 @@ import { migrationAdmin } from './migration-admin.ts'
 
 const CLIENT_ID = 'mq-control-plane'
 const REQUEST_TIMEOUT_MS = 10_000
+/** One that takes longer to connect to counts as not reachable; a check has to end in time for the others. */
+const TRY_BROKER_MS = 2_500
 const UNKNOWN_TOPIC_OR_PARTITION = 3
 
 /** Opens connections to a cluster, with the credentials of each by name (F1). */
@@ -45,7 +47,10 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
       ...migrationAdmin(cluster),
       describe: async () => {
         const { clusterId, brokers } = await admin.describeCluster()
-        return { clusterId, brokers: brokers.length }
+        const advertised = (await cluster.tryBrokers(TRY_BROKER_MS)).map(({ nodeId, address, problem }) => {
+          return { nodeId, address, problem: problem === null ? null : `${problem.code}: ${problem.message}` }
+        })
+        return { clusterId, brokers: brokers.length, advertised }
       },
       findTopics: async (names) => {
         const found = new Map<string, TopicFacts>()
