@@ -5,7 +5,7 @@
  * L2. Eight seconds of warm-up are for the JVM: in its first seconds it compiles, and stalls for tens of milliseconds.
  * L3. The clock of a message runs from the call of send to its acknowledgement, waiting behind earlier sends included.
  */
-import { type ContenderSpec, java, kafkajs, mqLinger0, platformatic } from './contenders.ts'
+import { attempt, type ContenderSpec, java, kafkajs, mqLinger0, platformatic } from './contenders.ts'
 import { readFlags } from './flags.ts'
 import { machineFacts } from './machine.ts'
 import { publish } from './publish.ts'
@@ -25,22 +25,27 @@ function medians(runs: readonly Percentiles[]): Percentiles {
   return { p50: of((run) => run.p50), p99: of((run) => run.p99), p999: of((run) => run.p999) }
 }
 
+async function latencyOnce(stage: Stage, spec: ContenderSpec): Promise<Percentiles> {
+  const place = await stage.freshTopic(spec.mq)
+  const run = await spec.latency(stage, {
+    role: 'latency',
+    ...place,
+    payloadFile: stage.payloadFile,
+    messagesPerSecond: flags.rate,
+    seconds: flags.seconds,
+    warmupSeconds: flags['warmup-seconds'],
+  })
+  await stage.verifyStored(place.topic, flags.rate * (flags.seconds + flags['warmup-seconds']))
+  await stage.dropTopic(place.topic)
+  return run
+}
+
 const stage = await Stage.open(flags)
 try {
   const runs = new Map<ContenderSpec, Percentiles[]>(specs.map((spec) => [spec, []]))
   for (let n = 1; n <= flags.rounds; n++) {
     for (const spec of specs) {
-      const place = await stage.freshTopic(spec.mq)
-      const run = await spec.latency(stage, {
-        role: 'latency',
-        ...place,
-        payloadFile: stage.payloadFile,
-        messagesPerSecond: flags.rate,
-        seconds: flags.seconds,
-        warmupSeconds: flags['warmup-seconds'],
-      })
-      await stage.verifyStored(place.topic, flags.rate * (flags.seconds + flags['warmup-seconds']))
-      await stage.dropTopic(place.topic)
+      const run = await attempt(spec, () => latencyOnce(stage, spec))
       runs.get(spec)!.push(run)
       console.error(`  round ${n}/${flags.rounds}  ${spec.name.padEnd(20)} p99 ${run.p99.toFixed(2)} ms`)
     }

@@ -7,8 +7,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Admin, Cluster } from '@mq/kafka'
 import { installKafka, type KafkaInstall, startCluster } from '@mq/local'
-import { type Admin, Kafka, logLevel } from 'kafkajs'
 import { serveFixedBindings } from './fixed-bindings.ts'
 import { makePayloads, writePayloads } from './payloads.ts'
 
@@ -27,6 +28,7 @@ export interface MqSettings {
 }
 
 const DISTINCT_PAYLOADS = 10_000
+const LEADERS_DEADLINE_MS = 30_000
 export const BATCH_BYTES = 131_072
 
 export class Stage {
@@ -71,10 +73,9 @@ export class Stage {
         undo.push(() => cluster.stop())
         bootstrap = cluster.bootstrap
       }
-      const kafka = new Kafka({ clientId: 'bench', brokers: [...bootstrap], logLevel: logLevel.ERROR })
-      const admin = kafka.admin()
-      await admin.connect()
-      undo.push(() => admin.disconnect())
+      const kafka = new Cluster({ name: 'bench', clientId: 'bench', bootstrap: [...bootstrap] })
+      undo.push(() => kafka.close())
+      const admin = new Admin(kafka)
       const bindings = await serveFixedBindings()
       undo.push(() => bindings.close())
       const payloads = makePayloads({ count: DISTINCT_PAYLOADS, bytes: options.payloadBytes, seed: options.seed })
@@ -92,10 +93,8 @@ export class Stage {
     const topic = `bench-${process.pid}-${this.#names}`
     const mqId = `bench.run${this.#names}`
     const { partitions } = this.#options
-    await this.#admin.createTopics({
-      topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }],
-      waitForLeaders: true,
-    })
+    await this.#admin.createTopic({ name: topic, partitions, replication: 1 })
+    await this.#hasLeaders(topic)
     this.#bindings.put({
       mqId,
       incarnation: 1,
@@ -126,13 +125,26 @@ export class Stage {
 
   /** Fails unless the broker holds exactly this many records of the topic (G1). */
   async verifyStored(topic: string, expected: number): Promise<void> {
-    const offsets = await this.#admin.fetchTopicOffsets(topic)
-    const stored = offsets.reduce((sum, { low, high }) => sum + Number(high) - Number(low), 0)
+    const partitions = Array.from({ length: this.#options.partitions }, (_, index) => index)
+    const [low, high] = await Promise.all([
+      this.#admin.listOffsets(topic, partitions, 'earliest'),
+      this.#admin.listOffsets(topic, partitions, 'latest'),
+    ])
+    const stored = partitions.reduce((sum, index) => sum + Number((high.get(index) ?? 0n) - (low.get(index) ?? 0n)), 0)
     if (stored !== expected) throw new Error(`${topic} holds ${stored} records, not the ${expected} that were sent`)
   }
 
   async dropTopic(topic: string): Promise<void> {
-    await this.#admin.deleteTopics({ topics: [topic] })
+    await this.#admin.deleteTopic(topic)
+  }
+
+  async #hasLeaders(topic: string): Promise<void> {
+    for (const endMs = performance.now() + LEADERS_DEADLINE_MS; ; await pause(20)) {
+      const [found] = await this.#admin.describeTopics([topic])
+      const led = found?.partitions.filter(({ leader }) => leader >= 0).length
+      if (led === this.#options.partitions) return
+      if (performance.now() > endMs) throw new Error(`${topic}: ${led ?? 'none'} of its partitions have a leader`)
+    }
   }
 
   async close(): Promise<void> {

@@ -5,7 +5,7 @@
  * T2. A produce run counts only when the broker holds exactly what was sent.
  * T3. Consumers all read the same records, written once by Java's producer.
  */
-import { type ContenderSpec, java, kafkajs, mqConsumer, mqNone, mqZstd, platformatic } from './contenders.ts'
+import { attempt, type ContenderSpec, java, kafkajs, mqConsumer, mqNone, mqZstd, platformatic } from './contenders.ts'
 import { readFlags } from './flags.ts'
 import { machineFacts } from './machine.ts'
 import { publish } from './publish.ts'
@@ -48,7 +48,7 @@ async function rounds(specs: readonly ContenderSpec[], once: (spec: ContenderSpe
   const runs = new Map<ContenderSpec, Run[]>(specs.map((spec) => [spec, []]))
   for (let n = 1; n <= flags.rounds; n++) {
     for (const spec of specs) {
-      const run = await once(spec)
+      const run = await attempt(spec, () => once(spec))
       runs.get(spec)!.push(run)
       say(
         `  round ${n}/${flags.rounds}  ${spec.name.padEnd(20)} ${round(run.messages / run.seconds).toLocaleString('en')} messages/s`,

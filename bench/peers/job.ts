@@ -4,10 +4,14 @@
  * J1. Each run is a process of its own: it gets one Job as its argument and prints one JSON object as its last line.
  * J2. The clock and the CPU meter run from the first message of the measured part to the last acknowledgement (or the
  *     last message received); start, connection and warm-up stay outside.
+ * J3. A client that gives up on an error which it calls passing itself, such as metadata that is a moment old, ends with
+ *     PASSING_TROUBLE: nothing was measured, and the run may be made again.
  */
 import { performance } from 'node:perf_hooks'
 import type { Percentiles, Run } from '../results.ts'
 import { percentile } from '../statistics.ts'
+
+export const PASSING_TROUBLE = 75
 
 export type Job = Produce | Consume | Latency
 
@@ -44,16 +48,34 @@ export interface Latency extends Common {
 
 export type Roles = { readonly [R in Job['role']]: (job: Extract<Job, { role: R }>) => Promise<unknown> }
 
-/** Runs the job given on the command line and prints its answer (J1). */
-export async function answer(roles: Roles): Promise<void> {
+/**
+ * Runs the job given on the command line and prints its answer (J1).
+ *
+ * @param isPassing whether the contender's own client calls an error one that passes (J3)
+ */
+export async function answer(roles: Roles, isPassing: (error: unknown) => boolean = () => false): Promise<void> {
   const job = JSON.parse(process.argv[2] ?? '') as Job
-  const result =
-    job.role === 'produce'
-      ? await roles.produce(job)
-      : job.role === 'consume'
-        ? await roles.consume(job)
-        : await roles.latency(job)
-  process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0))
+  try {
+    const result =
+      job.role === 'produce'
+        ? await roles.produce(job)
+        : job.role === 'consume'
+          ? await roles.consume(job)
+          : await roles.latency(job)
+    process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0))
+  } catch (error) {
+    if (!isPassing(error)) throw error
+    process.stderr.write(`${String(error)}\n`, () => process.exit(PASSING_TROUBLE))
+  }
+}
+
+/** Whether this error, one of its causes or one of the errors it collects has the property. */
+export function isAnyOf(error: unknown, has: (one: Readonly<Record<string, unknown>>) => boolean): boolean {
+  if (typeof error !== 'object' || error === null) return false
+  const one = error as Readonly<Record<string, unknown>>
+  if (has(one)) return true
+  const inner = Array.isArray(one.errors) ? one.errors : []
+  return [one.cause, one.originalError, ...inner].some((next) => next !== error && isAnyOf(next, has))
 }
 
 /** Clock and CPU meter of this process (J2). */

@@ -5,6 +5,7 @@ import {
   Arrivals,
   answer,
   type Consume,
+  isAnyOf,
   type Job,
   type Latency,
   Meter,
@@ -74,4 +75,4 @@ async function latency(job: Latency) {
   return percentiles
 }
 
-await answer({ produce, consume, latency })
+await answer({ produce, consume, latency }, (error) => isAnyOf(error, ({ retriable }) => retriable === true))

@@ -5,6 +5,7 @@ import {
   Arrivals,
   answer,
   type Consume,
+  isAnyOf,
   type Job,
   type Latency,
   Meter,
@@ -77,4 +78,4 @@ async function latency(job: Latency) {
   return percentiles
 }
 
-await answer({ produce, consume, latency })
+await answer({ produce, consume, latency }, (error) => isAnyOf(error, ({ canRetry }) => canRetry === true))

@@ -1,7 +1,7 @@
 /**
  * Runs one contender as a process of its own and reads its CPU time and peak memory.
  *
- * X1. A process that ends badly, or not within its deadline, is an error with what it printed last.
+ * X1. A process that ends badly, or not within its deadline, is an error with what it printed last and its exit code.
  * X2. CPU and memory come from /proc, sampled while it runs; without /proc they are null.
  */
 import { spawn } from 'node:child_process'
@@ -17,6 +17,15 @@ const SAMPLE_MS = 20
 const DEADLINE_MS = 300_000
 // Linux reports CPU time in ticks, and there are 100 of them in a second on every platform Node runs on.
 const TICK_US = 10_000
+
+export class ProcessFailure extends Error {
+  readonly exitCode: number | null
+
+  constructor(message: string, exitCode: number | null) {
+    super(message)
+    this.exitCode = exitCode
+  }
+}
 
 export async function runProcess(program: string, args: readonly string[]): Promise<Finished> {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -40,7 +49,9 @@ export async function runProcess(program: string, args: readonly string[]): Prom
       child.once('error', reject)
       child.once('close', resolve)
     })
-    if (code !== 0) throw new Error(`${program} ended with ${code}: ${(stderr || stdout).slice(-2_000)}`)
+    if (code !== 0) {
+      throw new ProcessFailure(`${program} ended with ${code}: ${(stderr || stdout).slice(-2_000)}`, code)
+    }
     return { stdout, cpuUs, rssMb }
   } finally {
     clearInterval(sampler)

@@ -1,4 +1,4 @@
-/** Unit tests of the measuring programs: figures, payloads (P1-P3), readers of Java's output, clocks (J2), processes (X1, X2). */
+/** Unit tests of the measuring programs: figures, payloads (P1-P3), readers of Java's output, clocks (J2), processes (X1, X2), trouble that passes (J3). */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,12 +7,13 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Binding, routes } from '@mq/contract'
 import fc from 'fast-check'
+import { attempt } from '../contenders.ts'
 import { serveFixedBindings } from '../fixed-bindings.ts'
 import { machineFacts } from '../machine.ts'
 import { makePayloads, readPayloads, writePayloads } from '../payloads.ts'
 import { consumed, steadyState } from '../peers/java.ts'
-import { Arrivals, type Latency, pace, sendBatches } from '../peers/job.ts'
-import { runProcess } from '../peers/process.ts'
+import { Arrivals, isAnyOf, type Latency, PASSING_TROUBLE, pace, sendBatches } from '../peers/job.ts'
+import { ProcessFailure, runProcess } from '../peers/process.ts'
 import { Machine } from '../results.ts'
 import { median, medianInterval, percentile, round, roundedSpread } from '../statistics.ts'
 
@@ -204,4 +205,54 @@ test('fixed bindings are served as the contract asks, by GET and by push', async
   } finally {
     await server.close()
   }
+})
+
+test('another client that gives up on what passes gets two more runs, mQ and any other failure get none', async () => {
+  const passing = new ProcessFailure('no leader', PASSING_TROUBLE)
+  const tries = async (kind: 'node' | 'mq', error: Error, failures: number): Promise<number> => {
+    let made = 0
+    const once = async (): Promise<string> => {
+      made++
+      if (made <= failures) throw error
+      return 'measured'
+    }
+    await attempt({ name: 'peer', kind }, once).then(
+      (result) => assert.equal(result, 'measured'),
+      (thrown: unknown) => assert.equal(thrown, error),
+    )
+    return made
+  }
+  assert.equal(await tries('node', passing, 2), 3)
+  assert.equal(await tries('node', passing, 9), 3)
+  assert.equal(await tries('mq', passing, 1), 1)
+  assert.equal(await tries('node', new ProcessFailure('crashed', 1), 1), 1)
+  assert.equal(await tries('node', new Error('lost records'), 1), 1)
+})
+
+test('trouble that passes is found in what an error was caused by, and nothing else is taken for it', () => {
+  const isPassing = (error: unknown): boolean => isAnyOf(error, ({ retriable }) => retriable === true)
+  const given = Object.assign(new Error('retries exceeded'), { retriable: false })
+  assert.equal(isPassing(given), false)
+  assert.equal(isPassing(Object.assign(given, { cause: Object.assign(new Error('x'), { retriable: true }) })), true)
+  assert.equal(isPassing(new AggregateError([Object.assign(new Error('x'), { retriable: true })])), true)
+  assert.equal(isPassing('text'), false)
+})
+
+test('a peer whose client calls its trouble passing ends with the code that says so', async () => {
+  const job = { role: 'latency', bootstrap: [], topic: 't', partitions: 1, url: '', mqId: '', cacheDir: '' }
+  const program = `
+    import { answer, isAnyOf } from ${JSON.stringify(new URL('../peers/job.ts', import.meta.url).href)}
+    const failing = () => Promise.reject(Object.assign(new Error('no leader yet'), { retriable: process.argv[1] === 'passing' }))
+    process.argv[2] = ${JSON.stringify(JSON.stringify(job))}
+    await answer({ produce: failing, consume: failing, latency: failing }, (error) => isAnyOf(error, (one) => one.retriable === true))
+  `
+  const run = (kind: string) =>
+    runProcess(process.execPath, ['--conditions=mq-source', '--input-type=module', '-e', program, kind])
+  await assert.rejects(run('passing'), (error: unknown) => {
+    assert.ok(error instanceof ProcessFailure)
+    assert.equal(error.exitCode, PASSING_TROUBLE)
+    assert.match(error.message, /no leader yet/)
+    return true
+  })
+  await assert.rejects(run('final'), { exitCode: 1 })
 })

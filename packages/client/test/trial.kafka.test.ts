@@ -84,7 +84,7 @@ describe('a trial on real Kafka', { timeout: 90_000 }, () => {
     const trial: NonNullable<Binding['trial']> = {
       decision: 41,
       instances: [instance],
-      producer: { ...base.producer, codec: 'zstd', codecLevel: 1, lingerMs: 25 },
+      producer: { ...base.producer, codec: 'zstd', codecLevel: 1, lingerMs: 200 },
       consumer: { ...base.consumer, fetchMinBytes: 1_048_576, fetchMaxWaitMs: 150 },
     }
     plane.publish({ ...base, revision: 2, trial })
@@ -116,7 +116,7 @@ describe('a trial on real Kafka', { timeout: 90_000 }, () => {
     }
     assert.ok(of('control').every((one) => one.trial === null && one.codec === 'none'))
     const tried = of('canary').filter((one) => one.trial === 41)
-    assert.ok(tried.every(({ codec, codecLevel, lingerMs }) => codec === 'zstd' && codecLevel === 1 && lingerMs === 25))
+    assert.ok(tried.every(({ codec, codecLevel, lingerMs }) => codec === 'zstd' && codecLevel === 1 && lingerMs === 200))
     const depth = (list: typeof tried): number =>
       list.reduce((sum, { records }) => sum + records, 0) / list.reduce((sum, { batches }) => sum + batches, 0)
     const usual = of('canary').filter((one) => one.trial === null)
