@@ -116,7 +116,9 @@ describe('a trial on real Kafka', { timeout: 90_000 }, () => {
     }
     assert.ok(of('control').every((one) => one.trial === null && one.codec === 'none'))
     const tried = of('canary').filter((one) => one.trial === 41)
-    assert.ok(tried.every(({ codec, codecLevel, lingerMs }) => codec === 'zstd' && codecLevel === 1 && lingerMs === 200))
+    assert.ok(
+      tried.every(({ codec, codecLevel, lingerMs }) => codec === 'zstd' && codecLevel === 1 && lingerMs === 200),
+    )
     const depth = (list: typeof tried): number =>
       list.reduce((sum, { records }) => sum + records, 0) / list.reduce((sum, { batches }) => sum + batches, 0)
     const usual = of('canary').filter((one) => one.trial === null)
