@@ -14,7 +14,7 @@ import { completionCommand } from './commands/completion.ts'
 import { contextCommand } from './commands/context.ts'
 import { costCommand } from './commands/cost.ts'
 import { approveCommand, decisionCommand, decisionsCommand, undoCommand } from './commands/decisions.ts'
-import { deleteCommand } from './commands/delete.ts'
+import { deleteCommand, undeleteCommand } from './commands/delete.ts'
 import { demoCommand } from './commands/demo.ts'
 import { describeCommand } from './commands/describe.ts'
 import { devCommand } from './commands/dev.ts'
@@ -39,7 +39,10 @@ type Register = (program: Command, io: Io) => void
 
 const groups: readonly { readonly heading: string; readonly commands: readonly Register[] }[] = [
   { heading: 'Try and run:', commands: [demoCommand, devCommand] },
-  { heading: 'mQ IDs:', commands: [applyCommand, listCommand, describeCommand, deleteCommand, settleCommand] },
+  {
+    heading: 'mQ IDs:',
+    commands: [applyCommand, listCommand, describeCommand, deleteCommand, undeleteCommand, settleCommand],
+  },
   { heading: 'Moves:', commands: [migrateCommand, migrationsCommand] },
   {
     heading: 'Decisions:',

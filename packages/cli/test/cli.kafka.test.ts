@@ -232,11 +232,28 @@ test('tail ends in silence when its reader goes away, and with 0 at Ctrl-C', LIM
   assert.equal(stopped.stderr, '')
 })
 
-test('delete takes an mQ ID away; asking for it then gives exit code 3', LIMIT, async () => {
-  assert.match(await good(['delete', 'pictures.taken', '--yes']), /^Deleted pictures\.taken/)
+test('delete takes an mQ ID away, undelete brings it back with its records, --now does not', LIMIT, async () => {
+  const look = (): Promise<string> =>
+    good(['tail', 'pictures.taken', '--from', 'earliest', '--exit-at-end', '-o', 'json'])
+  const before = await look()
+  const reader = new MqProcess(['tail', 'pictures.taken'], { cwd, env: { MQ_URL: url } })
+  const isRefused = async (): Promise<boolean> => (await run(['delete', 'pictures.taken', '--yes'])).code === 5
+  while (!(await isRefused())) await good(['undelete', 'pictures.taken'])
+  assert.match((await run(['delete', 'pictures.taken', '--yes'])).stderr, /^MQ_ID_IN_USE: .*application mq-cli/)
+  reader.child.kill('SIGINT')
+  await reader.ended
+  assert.match(
+    await good(['delete', 'pictures.taken', '--yes']),
+    /^Deleted pictures\.taken\. Its records are kept until /,
+  )
   const { code, stderr } = await run(['describe', 'pictures.taken'])
   assert.equal(code, 3)
-  assert.match(stderr, /^MQ_ID_(UNKNOWN|DELETED): /)
+  assert.match(stderr, /^MQ_ID_DELETED: /)
+  assert.match(await good(['undelete']), /pictures\.taken/)
+  assert.match(await good(['undelete', 'pictures.taken']), /^pictures\.taken is back/)
+  assert.equal(await look(), before)
+  assert.match(await good(['delete', 'pictures.taken', '--yes', '--now']), /^Deleted pictures\.taken and its records\./)
+  assert.equal((await run(['undelete', 'pictures.taken'])).code, 3)
 })
 
 test('doctor and cluster list find the cluster up', LIMIT, async () => {

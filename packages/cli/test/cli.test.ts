@@ -323,7 +323,7 @@ test('Q1: delete without a terminal needs --yes; with it, it deletes without ask
   try {
     assert.equal((await run(['delete', 'a.b', '--url', plane.url])).code, 3)
     const done = await run(['delete', 'a.b', '--yes', '-o', 'json', '--url', plane.url])
-    assert.deepEqual(JSON.parse(done.stdout), { id: 'a.b', deleted: true, topics: ['a.b.e1'] })
+    assert.deepEqual(JSON.parse(done.stdout), { id: 'a.b', deleted: true, topics: ['a.b.e1'], keptUntilMs: null })
     assert.deepEqual(
       plane.seen.map((each) => each.method),
       ['GET', 'DELETE'],

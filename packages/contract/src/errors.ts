@@ -32,12 +32,23 @@ export const catalogue = {
     400,
   ),
   MQ_ID_UNKNOWN: entry('No such mQ ID', 'Declare it with `mq apply`, or check the spelling with `mq list`', false, 404),
-  MQ_ID_DELETED: entry('The mQ ID was deleted', 'Declare it again with `mq apply`, or stop using it', false, 410),
   MQ_ID_UNSETTLED: entry(
     'The control plane was restored from a backup and does not know yet where the mQ ID stands',
     'Applications go on with what they have. Wait until the clusters that the message names answer; if they never will, say what holds with `mq settle`',
     true,
     503,
+  ),
+  MQ_ID_DELETED: entry(
+    'The mQ ID was deleted',
+    'Bring it back with `mq undelete` while its records are kept, declare it anew with `mq apply`, or stop using it',
+    false,
+    410,
+  ),
+  MQ_ID_IN_USE: entry(
+    'Applications or groups use the mQ ID now',
+    'Stop what the message names, or pass --force: they would fail from then on',
+    false,
+    409,
   ),
   MQ_NAME_INVALID: entry(
     'The text is not a valid name',

@@ -44,6 +44,12 @@ const IdParams = z.object({ id: MqId })
 const NameParams = z.object({ name: Name })
 const NumberParams = z.object({ number: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) })
 
+/** A query parameter that is true or false. */
+const Flag = z
+  .enum(['true', 'false'])
+  .default('false')
+  .transform((text) => text === 'true')
+
 const AutopilotStatus = z.object({
   on: z.boolean(),
   changedAtMs: z.number().int().nullable(),
@@ -135,9 +141,37 @@ export const routes = {
   deleteId: {
     method: 'DELETE',
     path: '/v1/ids/:id',
-    summary: 'Delete an mQ ID and its records',
+    summary: 'Delete an mQ ID; its records go after a grace time. Refused while it is in use, unless forced',
     params: IdParams,
-    response: z.object({ deleted: z.literal(true), topics: z.array(z.string()) }),
+    query: z.object({
+      force: Flag.describe('Also while applications or groups use it'),
+      now: Flag.describe('Without the grace time: the records are gone at once'),
+    }),
+    response: z.object({
+      deleted: z.literal(true),
+      topics: z.array(z.string()),
+      keptUntilMs: z
+        .number()
+        .int()
+        .nullable()
+        .default(null)
+        .describe('Until when it can be undeleted; null when its records are gone'),
+    }),
+  },
+  undeleteId: {
+    method: 'POST',
+    path: '/v1/ids/:id/undelete',
+    summary: 'Bring a deleted mQ ID back as it was, with its records, while they are kept',
+    params: IdParams,
+    response: MqIdDetail,
+  },
+  listDeleted: {
+    method: 'GET',
+    path: '/v1/deleted-ids',
+    summary: 'Deleted mQ IDs whose records are still kept',
+    response: z.object({
+      ids: z.array(z.object({ id: MqId, deletedAtMs: z.number().int(), keptUntilMs: z.number().int() })),
+    }),
   },
   settleId: {
     method: 'POST',

@@ -50,6 +50,7 @@ export const DEFAULT_HOST = '127.0.0.1'
 const CLOSE_DEADLINE_MS = 10_000
 const OBSERVE_EVERY_DEV_MS = 10_000
 const ROLLUP_EVERY_MS = 15_000
+const DELETE_GRACE_MS = 24 * 3_600_000
 /** Clients that may knock at once after a restart; with Node's 511 the rest would knock again a second later. */
 const LISTEN_BACKLOG = 4_096
 
@@ -81,6 +82,8 @@ export interface ControlPlaneOptions {
   readonly observeEveryMs?: number
   /** How often brokers are asked where groups stand. Default 15,000, in dev timing 2,000. */
   readonly lagEveryMs?: number
+  /** How long the records of a deleted mQ ID are kept for an undelete. Default a day. */
+  readonly deleteGraceMs?: number
   /** How brokers are asked where groups stand; tests bring their own. */
   readonly readPositions?: typeof readPositions
   /** `dev`: changes are tried and judged within minutes, on little traffic. Default `usual`. */
@@ -189,6 +192,16 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       deps,
       logger,
       inUse: (id) => hub.hears(id) || traffic.lastMinute(id) !== null,
+      users: (id) => {
+        const record = registry.get(id)
+        const groups = record?.state === 'active' ? lagWatch.book.groups(record) : []
+        return [
+          ...hub.appsOf(id).map((app) => `application ${app}`),
+          ...groups.flatMap(({ group, members }) =>
+            (members ?? 0) > 0 ? [`group ${group} (${members} ${members === 1 ? 'member' : 'members'})`] : [],
+          ),
+        ]
+      },
       movedBy: (id) => ledger.handingOver(id)?.number,
       ...(options.startWith === undefined ? {} : { startWith: options.startWith }),
     })
@@ -323,6 +336,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       clusterModels,
       seenLog,
       lagBook: lagWatch.book,
+      deleteGraceMs: options.deleteGraceMs ?? DELETE_GRACE_MS,
     })
     const app = await createServer({
       token: options.token,

@@ -77,7 +77,7 @@ test(
     const plane = await startHarness(t, { createOnFirstUse: true })
     await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })
     const gone = await plane.call('DELETE', '/v1/ids/orders.placed')
-    assert.deepEqual(gone.body, { deleted: true, topics: ['orders.placed.e1'] })
+    assert.deepEqual(gone.body, { deleted: true, topics: ['orders.placed.e1'], keptUntilMs: null })
     assert.equal(plane.kafka.topics.size, 0)
     assertProblem(await plane.call('GET', '/v1/bindings/orders.placed'), 'MQ_ID_DELETED')
     assertProblem(await plane.call('GET', '/v1/ids/orders.placed'), 'MQ_ID_DELETED')

@@ -85,8 +85,8 @@ test('a declared mQ ID is a topic with exactly the shape and settings its descri
   const info = await call(plane, 'GET', '/v1/clusters')
   assert.equal(info.body.clusters[0].status, 'up')
   assert.equal(info.body.clusters[0].brokers, 1)
-  const gone = await call(plane, 'DELETE', '/v1/ids/orders.placed')
-  assert.deepEqual(gone.body, { deleted: true, topics: ['orders.placed.e1'] })
+  const gone = await call(plane, 'DELETE', '/v1/ids/orders.placed?now=true')
+  assert.deepEqual(gone.body, { deleted: true, topics: ['orders.placed.e1'], keptUntilMs: null })
 })
 
 test('a foreign topic is left alone, and a compacted mQ ID is compacted', TIMEOUT, async (t) => {

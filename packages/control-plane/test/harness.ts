@@ -54,6 +54,7 @@ export async function startHarness(
     openAdmin: kafka.openAdmin,
     checkEveryMs: 3_600_000,
     newInstallationMode: 'auto',
+    deleteGraceMs: 0,
     ...rest,
     dataDir,
   })

@@ -88,7 +88,7 @@ test('a stream begins with what is there and goes on with what changes', TIMEOUT
   await plane.call('PUT', '/v1/ids/orders.paid', { intent: {} })
   await plane.call('PUT', '/v1/ids/orders.placed', { intent: { latencyP99Ms: '1s' } })
   await plane.call('PUT', '/v1/ids/other', { intent: {} })
-  await plane.call('DELETE', '/v1/ids/orders.paid')
+  await plane.call('DELETE', '/v1/ids/orders.paid?force=true')
   const events = await stream.wait(4)
   assert.deepEqual(
     events.map(({ binding }) => [binding.mqId, binding.deleted]),

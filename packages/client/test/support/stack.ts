@@ -75,7 +75,7 @@ export class Stack {
   }
 
   async delete(id: string): Promise<void> {
-    const response = await fetch(`${this.url}/v1/ids/${id}`, { method: 'DELETE' })
+    const response = await fetch(`${this.url}/v1/ids/${id}?force=true&now=true`, { method: 'DELETE' })
     if (!response.ok) throw new Error(`DELETE ${id}: ${response.status} ${await response.text()}`)
   }
 

@@ -70,6 +70,8 @@ export interface Services {
   readonly clusterModels: ExplainServices['clusterModels']
   readonly seenLog: SeenLog
   readonly lagBook: LagBook
+  /** How long the records of a deleted mQ ID are kept. */
+  readonly deleteGraceMs: number
 }
 
 type Parsed<N extends RouteName, K extends string> =
@@ -153,11 +155,27 @@ export function createHandlers(services: Services): Handlers {
       await provisioner.declare(params.id, body.intent, 'apply', 'api')
       return detail(services, params.id)
     },
-    deleteId: async ({ params }) => ({ deleted: true, topics: await provisioner.remove(params.id, 'api') }),
     settleId: async ({ params, body }) => {
       await services.recovery.settleAs(params.id, body.as, 'api')
       return { settled: true }
     },
+    deleteId: async ({ params, query }) => {
+      const graceMs = query.now ? 0 : services.deleteGraceMs
+      return { deleted: true, ...(await provisioner.remove(params.id, 'api', { graceMs, force: query.force })) }
+    },
+    undeleteId: async ({ params }) => {
+      await provisioner.undelete(params.id, 'api')
+      return detail(services, params.id)
+    },
+    listDeleted: async () => ({
+      ids: registry
+        .all()
+        .flatMap(({ id, state, pending, updatedAtMs }) =>
+          state === 'deleted' && pending?.kind === 'delete' && pending.notBeforeMs > 0
+            ? [{ id, deletedAtMs: updatedAtMs, keptUntilMs: pending.notBeforeMs }]
+            : [],
+        ),
+    }),
     apply: async ({ body }) => apply(services, body.declarations, body.plan),
 
     migrate: async ({ params, body }) => {

@@ -27,7 +27,7 @@ export async function streamBindings(
   reply: FastifyReply,
 ): Promise<void> {
   const { hub, registry, recovery } = services
-  const { ids } = request.query as { ids: string }
+  const { ids, app } = request.query as { ids: string; app?: string }
   const names = ids
     .split(',')
     .map((id) => id.trim())
@@ -59,7 +59,7 @@ export async function streamBindings(
   raw.socket?.setNoDelay(true)
   raw.socket?.setKeepAlive(true)
   const current = parsed.data.flatMap((id) => registry.binding(id) ?? [])
-  const stop = hub.listen(raw, parsed.data, current, since)
+  const stop = hub.listen(raw, parsed.data, current, since, app)
   raw.on('close', stop)
   raw.on('error', stop)
 }

@@ -8,6 +8,8 @@
  *     exact shape asked for and no record ever written, after it was seen to be absent before the row was written.
  * P4. Declaring what is already true changes nothing: no revision, no decision, no push.
  * P5. A deletion is told to clients before the topic goes, and its tombstone stays.
+ * P6. An mQ ID that is in use is deleted only by force. The topics of a deleted one stay for a grace time: until then an undelete
+ *     brings everything back, and the mQ ID cannot be declared anew, because that would let go of what it held.
  */
 import { type Intent, isMqErrorCode, MqError, type PlanEntry } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
@@ -31,6 +33,8 @@ export interface ProvisionerOptions {
   readonly logger: Logger
   /** Whether a client uses the mQ ID now, so that records may be under way. */
   readonly inUse: (id: string) => boolean
+  /** Who uses the mQ ID now, in words: applications and groups. */
+  readonly users?: (id: string) => readonly string[]
   /** Number of the move the mQ ID is in the middle of. */
   readonly movedBy?: (id: string) => number | undefined
   /** Settings that mQ IDs begin with in place of those of the rules. */
@@ -66,6 +70,10 @@ export class Provisioner {
       ...(deletes.length === 0 || action !== 'update' ? {} : { deletes }),
       refusal,
     })
+    if (record?.pending?.kind === 'delete' && this.#isKept(record.pending)) {
+      const { code, message } = keptError(id, record.pending)
+      return entry('refuse', { code, message })
+    }
     if (active === undefined) {
       const refusal = unmetWish(intent) ?? this.nameClash(id, (record?.lastEpoch ?? 0) + 1)
       return refusal === undefined ? entry('create') : entry('refuse', refusal)
@@ -103,14 +111,23 @@ export class Provisioner {
     })
   }
 
-  /** Deletes the mQ ID and its records; returns the topics that go (P5). */
-  async remove(id: string, actor: string): Promise<string[]> {
+  /** Deletes the mQ ID; its records go after the grace time (P5, P6). */
+  async remove(id: string, actor: string, wish: { graceMs: number; force: boolean }): Promise<Removed> {
     return this.#locks.run(id, async () => {
-      const { registry, clusters } = this.#options
+      const { registry, clusters, deps } = this.#options
       await this.#finish(id)
       const record = registry.get(id)
+      if (record?.state === 'deleted' && record.pending?.kind === 'delete' && wish.graceMs === 0) {
+        return this.#removeNow(record, record.pending)
+      }
       if (record?.state === 'deleted') throw deletedError(id)
       if (record?.state !== 'active') throw unknownError(id)
+      const users = wish.force ? [] : (this.#options.users?.(id) ?? [])
+      if (users.length > 0) {
+        throw new MqError('MQ_ID_IN_USE', `'${id}' is in use: ${users.slice(0, 10).join(', ')}`, {
+          details: { mqId: id, users: users.slice(0, 100) },
+        })
+      }
       const moved = this.#options.movedBy?.(id)
       if (moved !== undefined) throw movingError(id, moved)
       for (const cluster of new Set(record.epochs.map((epoch) => epoch.cluster))) await clusters.reach(cluster)
@@ -119,7 +136,12 @@ export class Provisioner {
         ...withoutStamp(record),
         state: 'deleted',
         epochs: [],
-        pending: { kind: 'delete', topics },
+        pending: {
+          kind: 'delete',
+          topics,
+          notBeforeMs: wish.graceMs === 0 ? 0 : deps.clock.nowMs() + wish.graceMs,
+          epochs: [...record.epochs],
+        },
       }
       await registry.publish(change, {
         kind: 'delete',
@@ -130,7 +152,48 @@ export class Provisioner {
         after: null,
       })
       await this.#finish(id)
-      return topics.map((topic) => topic.topic)
+      return removedOf(registry.get(id)?.pending ?? null, topics)
+    })
+  }
+
+  /** The records of a deleted mQ ID go before their grace time is over. */
+  async #removeNow(record: IdRecord, pending: DeletePending): Promise<Removed> {
+    await this.#options.registry.keep({ ...withoutStamp(record), pending: { ...pending, notBeforeMs: 0 } })
+    await this.#finish(record.id)
+    return removedOf(null, pending.topics)
+  }
+
+  /** Brings a deleted mQ ID back as it was, with its records (P6). */
+  async undelete(id: string, actor: string): Promise<void> {
+    await this.#locks.run(id, async () => {
+      const { registry, clusters } = this.#options
+      const unsettled = registry.unsettled(id)
+      if (unsettled !== undefined) throw unsettled
+      const record = registry.get(id)
+      if (record === undefined || record.state === 'absent') throw unknownError(id)
+      const { pending } = record
+      if (record.state === 'active') throw new MqError('MQ_REQUEST_INVALID', `'${id}' is not deleted`)
+      if (pending?.kind !== 'delete' || pending.notBeforeMs === 0 || pending.epochs.length === 0) {
+        throw new MqError('MQ_ID_DELETED', `'${id}' was deleted, and its records are gone`, { details: { mqId: id } })
+      }
+      for (const { cluster, topic } of pending.topics) {
+        await clusters.reach(cluster)
+        const found = await clusters.use(cluster, `looking for topic ${topic}`, (admin) => admin.findTopics([topic]))
+        if (!found.has(topic)) {
+          throw new MqError('MQ_TOPIC_MISSING', `topic ${topic} of '${id}' is not on cluster '${cluster}' any more`)
+        }
+      }
+      await registry.publish(
+        { ...withoutStamp(record), state: 'active', epochs: pending.epochs, pending: null },
+        {
+          kind: 'undelete',
+          subject: id,
+          actor,
+          why: 'asked for',
+          before: null,
+          after: { intent: record.spec.intent, epochs: pending.epochs },
+        },
+      )
     })
   }
 
@@ -169,6 +232,7 @@ export class Provisioner {
     const { registry, logger } = this.#options
     for (const record of registry.all()) {
       if (record.pending === null || registry.unsettled(record.id) !== undefined) continue
+      if (this.#isKept(record.pending)) continue
       try {
         await this.#locks.run(record.id, () => this.#finish(record.id))
         logger.info({ mqId: record.id, change: record.pending.kind }, 'finished a pending change')
@@ -331,7 +395,13 @@ export class Provisioner {
     )
   }
 
+  /** Whether the records of a deleted mQ ID may still be brought back (P6). */
+  #isKept(pending: Pending | null): boolean {
+    return pending?.kind === 'delete' && pending.notBeforeMs > this.#options.deps.clock.nowMs()
+  }
+
   async #finishDelete(record: IdRecord, pending: DeletePending): Promise<void> {
+    if (this.#isKept(pending)) return
     const { registry, clusters } = this.#options
     for (const { cluster, topic } of pending.topics) {
       await clusters.reach(cluster)
@@ -362,6 +432,8 @@ export class Provisioner {
     const topic = topicName(id, epoch)
     for (const other of this.#options.registry.all()) {
       const topics = other.epochs.map((one) => one.topic)
+      if (other.pending?.kind === 'delete' && other.id !== id)
+        topics.push(...other.pending.topics.map((one) => one.topic))
       if (other.pending?.kind === 'create' && other.id !== id) topics.push(other.pending.place.topic)
       const clash = topics.find((one) => sameInMetrics(one, topic))
       if (clash !== undefined) {
@@ -389,6 +461,26 @@ function refusalError(id: string, refusal: { code: string; message: string }): M
 
 export function unknownError(id: string): MqError {
   return new MqError('MQ_ID_UNKNOWN', `'${id}' is not declared`, { details: { mqId: id } })
+}
+
+export interface Removed {
+  readonly topics: string[]
+  /** Until when an undelete brings everything back; null when the records are gone. */
+  readonly keptUntilMs: number | null
+}
+
+function removedOf(pending: Pending | null, topics: readonly { readonly topic: string }[]): Removed {
+  const keptUntilMs = pending?.kind === 'delete' && pending.notBeforeMs > 0 ? pending.notBeforeMs : null
+  return { topics: topics.map(({ topic }) => topic), keptUntilMs }
+}
+
+function keptError(id: string, { notBeforeMs }: DeletePending): MqError {
+  const until = new Date(notBeforeMs).toISOString()
+  return new MqError(
+    'MQ_ID_DELETED',
+    `'${id}' was deleted, and its records are kept until ${until}: bring it back with undelete, or delete it for good with now=true (mq delete ID --now) before it is declared anew`,
+    { details: { mqId: id, keptUntilMs: notBeforeMs } },
+  )
 }
 
 export function deletedError(id: string): MqError {

@@ -36,6 +36,8 @@ export function parsePosition(text: unknown): Position | undefined {
 interface Listener {
   readonly sink: PushSink
   readonly ids: readonly string[]
+  /** As the application called itself, where it did. */
+  readonly app: string | undefined
 }
 
 export class PushHub {
@@ -74,12 +76,24 @@ export class PushHub {
     return this.#byId.has(id)
   }
 
+  /** The applications that listen for the mQ ID now; one that gave no name is told as that. */
+  appsOf(id: string): string[] {
+    const names = [...(this.#byId.get(id) ?? [])].map(({ app }) => app ?? 'an application without a name')
+    return [...new Set(names)].toSorted()
+  }
+
   /**
    * Starts a stream: what `current` holds beyond `since` goes out at once, everything later follows.
    * @returns a function that ends the listening
    */
-  listen(sink: PushSink, ids: readonly string[], current: readonly Binding[], since: Position | undefined): () => void {
-    const listener: Listener = { sink, ids: [...new Set(ids)] }
+  listen(
+    sink: PushSink,
+    ids: readonly string[],
+    current: readonly Binding[],
+    since: Position | undefined,
+    app?: string,
+  ): () => void {
+    const listener: Listener = { sink, ids: [...new Set(ids)], app }
     const newer = current
       .filter(
         (binding) =>

@@ -18,6 +18,7 @@ export type EntryKind =
   | 'create'
   | 'change'
   | 'delete'
+  | 'undelete'
   | 'new-incarnation'
   | 'settled'
   | 'migrate'

@@ -50,7 +50,14 @@ export const Pending = z.discriminatedUnion('kind', [
     actor: z.string(),
     why: z.string(),
   }),
-  z.object({ kind: z.literal('delete'), topics: z.array(TopicPlace) }),
+  z.object({
+    kind: z.literal('delete'),
+    topics: z.array(TopicPlace),
+    /** Until then the topics stay, and everything can be brought back. */
+    notBeforeMs: z.number().int().default(0),
+    /** What is brought back. */
+    epochs: z.array(Epoch.extend({ topicId: z.string().nullable(), createdAtMs: z.number().int() })).default([]),
+  }),
 ])
 export type Pending = z.output<typeof Pending>
 
