@@ -23,6 +23,8 @@ const openAdmin: OpenAdmin = () => ({
   close: async () => {},
   validateTopic: noMoves,
   checkSealing: noMoves,
+  otherReaders: noMoves,
+  dropPositions: noMoves,
   validateSeal: noMoves,
   sizeLimit: noMoves,
   requestSeal: noMoves,

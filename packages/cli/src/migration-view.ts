@@ -39,12 +39,15 @@ export function placeText({ cluster, topic, partitions, replication }: Migration
 }
 
 export function progressText(migration: Migration): string {
-  const behind = migration.groups.filter((group) => group.drainedAtMs === null)
+  const behind = migration.groups.filter(
+    ({ drainedAtMs, goneAtMs, dropped }) => drainedAtMs === null && goneAtMs === null && dropped === null,
+  )
   const groups =
     migration.state === 'draining' && behind.length > 0
       ? `: ${behind.map((group) => `${group.group} ${formatCount(Number(group.remaining))} to go`).join(', ')}`
       : ''
-  return `migration ${migration.number} of ${migration.mqId}: ${meaningOf(migration)}${groups}`
+  const problem = migration.state === 'draining' && migration.problem !== null ? `; ${migration.problem.message}` : ''
+  return `migration ${migration.number} of ${migration.mqId}: ${meaningOf(migration)}${groups}${problem}`
 }
 
 export function migrationPlanText(plan: MigrationPlan, colors: Colors): string {
@@ -217,14 +220,29 @@ function stepsText({ steps }: Migration, colors: Colors): string {
 
 function groupsText({ groups }: Migration, colors: Colors): string {
   return table(
-    [{ head: 'GROUP' }, { head: 'MEMBERS', align: 'right' }, { head: 'TO GO', align: 'right' }],
+    [{ head: 'GROUP' }, { head: 'MEMBERS', align: 'right' }, { head: 'TO GO', align: 'right' }, { head: 'STATE' }],
     groups.map((one) => [
       one.group,
       String(one.members),
-      one.drainedAtMs === null ? formatCount(Number(one.remaining)) : 'none',
+      one.remaining === '0' ? 'none' : formatCount(Number(one.remaining)),
+      groupState(one),
     ]),
     colors,
   )
+}
+
+function groupState(group: Migration['groups'][number]): string {
+  const { kind, members, clients, remaining, drainedAtMs, silentSinceMs, goneAtMs, dropped } = group
+  const of = kind === 'mq' ? '' : `not of mQ${clients.length === 0 ? '' : ` (${clients.slice(0, 3).join(', ')})`}, `
+  if (dropped !== null) return `${of}dropped by ${dropped.actor}`
+  if (goneAtMs !== null) return `${of}deleted by somebody`
+  if (drainedAtMs !== null) return `${of}done`
+  if (members === 0) {
+    return silentSinceMs === null
+      ? `${of}no member`
+      : `${of}no member, silent since ${new Date(silentSinceMs).toISOString()}`
+  }
+  return remaining === '0' ? `${of}has read all and still reads` : `${of}reads`
 }
 
 function proofsText({ proofs }: Migration, colors: Colors): string {

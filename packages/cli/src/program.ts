@@ -20,6 +20,7 @@ import { describeCommand } from './commands/describe.ts'
 import { devCommand } from './commands/dev.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { explainCommand, whatIfCommand } from './commands/explain.ts'
+import { groupCommand } from './commands/group.ts'
 import { listCommand } from './commands/list.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { migrationsCommand } from './commands/migrations.ts'
@@ -43,7 +44,7 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
     heading: 'mQ IDs:',
     commands: [applyCommand, listCommand, describeCommand, deleteCommand, undeleteCommand, settleCommand],
   },
-  { heading: 'Moves:', commands: [migrateCommand, migrationsCommand] },
+  { heading: 'Moves:', commands: [migrateCommand, migrationsCommand, groupCommand] },
   {
     heading: 'Decisions:',
     commands: [decisionsCommand, decisionCommand, approveCommand, undoCommand, policyCommand, autopilotCommand],

@@ -39,7 +39,19 @@ const opened: Migration = {
   cancellable: false,
   endOffsets: ['10'],
   proofs: [{ partition: 0, leader: 2, leaderEpoch: 5, provenAtMs: 1_500, endOffset: '10' }],
-  groups: [{ group: 'billing', members: 2, remaining: '1234', drainedAtMs: null }],
+  groups: [
+    {
+      group: 'billing',
+      kind: 'mq',
+      members: 2,
+      clients: [],
+      remaining: '1234',
+      drainedAtMs: null,
+      silentSinceMs: null,
+      goneAtMs: null,
+      dropped: null,
+    },
+  ],
   report: { ...migration.report, recordsSealed: '10', closedMs: 87 },
 }
 const plan = { mqId: 'orders.placed', from: migration.from, to: migration.to, warnings: ['one broker'], refusal: null }

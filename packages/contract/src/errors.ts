@@ -6,22 +6,10 @@
  * E3. No message, detail or cause holds a secret or a payload.
  */
 
-export interface CatalogueEntry {
-  /** What happened, in one line, as a heading. */
-  readonly title: string
-  /** What a person does about it. */
-  readonly action: string
-  readonly retryable: boolean
-  /** Status of an HTTP response that carries it. */
-  readonly httpStatus: number
-}
+import { type CatalogueEntry, entry } from './catalogue-entry.ts'
+import { migrationErrors } from './migration-errors.ts'
 
-const entry = (title: string, action: string, retryable: boolean, httpStatus: number): CatalogueEntry => ({
-  title,
-  action,
-  retryable,
-  httpStatus,
-})
+export type { CatalogueEntry }
 
 export const catalogue = {
   // Names and intents
@@ -328,51 +316,7 @@ export const catalogue = {
   MQ_BUDGET_UNKNOWN: entry('No such budget', 'See `mq budget list`', false, 404),
   MQ_CLUSTER_UNKNOWN: entry('No such cluster', 'Register it, or see `mq cluster list`', false, 404),
   MQ_CLUSTER_IN_USE: entry('mQ IDs still live on the cluster', 'Move or delete them first', false, 409),
-  // Migrations
-  MQ_MIGRATION_RUNNING: entry(
-    'The mQ ID is being moved',
-    'Wait until the move is open (`mq migrations`), or cancel it',
-    true,
-    409,
-  ),
-  MQ_MIGRATION_REFUSED: entry('The move cannot be made as asked', 'Change what the message names', false, 422),
-  MQ_MIGRATION_FORBIDDEN: entry(
-    'The intent of the mQ ID forbids moving it',
-    'Set movable: true in its intent with `mq apply`, then move it',
-    false,
-    403,
-  ),
-  MQ_MIGRATION_NO_ROOM: entry(
-    'The target has no room for the mQ ID',
-    'Free disk there, add brokers, or move to another cluster; nothing was touched',
-    false,
-    507,
-  ),
-  MQ_MIGRATION_SEALED: entry(
-    'The move cannot be cancelled any more',
-    'Let it end; to go back, move again: the old cluster gets a new epoch',
-    false,
-    409,
-  ),
-  MQ_MIGRATION_UNKNOWN: entry('No such migration', 'See `mq migrations`', false, 404),
-  MQ_MIGRATION_TARGET_AWAY: entry(
-    'An mQ ID was moved to a place that cannot be written now',
-    'Bring its cluster back; the move goes back by itself as soon as the new epoch can be sealed',
-    true,
-    503,
-  ),
-  MQ_SEAL_UNSAFE: entry(
-    'A cluster does not keep what the seal of a migration rests on',
-    'The mQ ID stays where it is and was not touched; move its applications to a new mQ ID on another cluster, or replace the engine',
-    false,
-    422,
-  ),
-  MQ_SEAL_FORBIDDEN: entry(
-    'The topic cannot be sealed, so nothing was touched',
-    'Let the control plane change topic settings on that cluster (AlterConfigs on the topic)',
-    false,
-    403,
-  ),
+  ...migrationErrors,
   // Decisions
   MQ_DECISION_UNKNOWN: entry('No such decision', 'See `mq decisions`', false, 404),
   MQ_DECISION_OVER: entry('The decision is over', 'See what became of it with `mq decision show`', false, 409),

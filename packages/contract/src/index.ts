@@ -61,6 +61,7 @@ export {
 export { describeIssues } from './issues.ts'
 export { GroupLag, GroupLagDetail, LagPoint, LagTrend, PartitionLag } from './lag.ts'
 export {
+  DroppedGroup,
   EpochTally,
   ForeignProducer,
   GroupDrain,

@@ -86,12 +86,35 @@ export const SealProof = z.object({
 })
 export type SealProof = z.output<typeof SealProof>
 
+/** A group of mQ by its name in mQ, any other by its Kafka group id. */
+const GroupName = z.string().min(1).max(1_000)
+
+export const DroppedGroup = z.object({
+  actor: z.string(),
+  atMs,
+  remaining: OffsetText.describe('Records of the old epoch that it had not read'),
+})
+export type DroppedGroup = z.output<typeof DroppedGroup>
+
 /** How far a consumer group is with the old epoch. */
 export const GroupDrain = z.object({
-  group: Name,
+  group: GroupName,
+  kind: z
+    .enum(['mq', 'other'])
+    .default('mq')
+    .describe('other: not a client of mQ, so it reads the old topic to its end and nothing of the new one'),
   members: z.number().int(),
+  clients: z.array(z.string()).default([]).describe('`client id@host` of the members, where the group is not of mQ'),
   remaining: OffsetText.describe('Records of the old epoch before its end that the group has not committed'),
-  drainedAtMs: atMs.nullable(),
+  drainedAtMs: atMs
+    .nullable()
+    .describe('When it was done with the old epoch; one that is not of mQ is done when it also has no member any more'),
+  silentSinceMs: atMs.nullable().default(null).describe('Since when it has no member and its positions do not move'),
+  goneAtMs: atMs
+    .nullable()
+    .default(null)
+    .describe('When it was seen to be deleted by somebody, `remaining` as last seen'),
+  dropped: DroppedGroup.nullable().default(null).describe('A person said that nothing waits for it'),
 })
 export type GroupDrain = z.output<typeof GroupDrain>
 
@@ -115,7 +138,7 @@ export type ForeignProducer = z.output<typeof ForeignProducer>
 
 /** Offsets of the old epoch that a group had not read when it went on without them: one line of the ledger. */
 export const StrandedRange = z.object({
-  group: Name,
+  group: GroupName,
   partition: z.number().int().min(0),
   from: OffsetText.describe('First offset the group had not committed'),
   to: OffsetText.describe('End of the epoch'),
@@ -133,7 +156,7 @@ export const EpochTally = z.object({
   epoch: z.number().int().min(1),
   records: OffsetText.nullable().describe('Offsets from its first to its end; with transactions more than records'),
   atMs: atMs.nullable().describe('When that was read; its end is final only for the old epoch'),
-  groups: z.array(z.object({ group: Name, committed: OffsetText, remaining: OffsetText })),
+  groups: z.array(z.object({ group: GroupName, committed: OffsetText, remaining: OffsetText })),
 })
 export type EpochTally = z.output<typeof EpochTally>
 

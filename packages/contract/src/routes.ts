@@ -8,7 +8,7 @@
  * H2. Every error response is a `Problem` with a code from the catalogue.
  */
 import { z } from 'zod'
-import { Binding, ClusterAddress } from './binding.ts'
+import { Binding, ClusterAddress, OffsetText } from './binding.ts'
 import { ClusterEconomics } from './cluster-economics.ts'
 import { Budget, BudgetRequest, CostQuery, CostReport } from './cost.ts'
 import { Decision, DecisionState, Outlook } from './decision.ts'
@@ -188,6 +188,26 @@ export const routes = {
     summary: 'Declare many mQ IDs; with plan=true only say what would change',
     body: z.object({ declarations: z.array(Declaration).max(10_000), plan: z.boolean().default(false) }),
     response: Plan,
+  },
+  dropGroup: {
+    method: 'POST',
+    path: '/v1/ids/:id/groups/drop',
+    summary: 'Take the positions of a group away that nobody uses any more, and let migrations go on without it',
+    params: IdParams,
+    body: z.object({
+      group: z.string().min(1).max(1_000).describe('Its name in mQ, or the Kafka group id of one that is not of mQ'),
+      force: z
+        .boolean()
+        .default(false)
+        .describe('Also while it has members: nothing is taken away, and migrations go on without it'),
+    }),
+    response: z.object({
+      group: z.string(),
+      kind: z.enum(['mq', 'other']),
+      positions: z.number().int().describe('Positions that were taken away'),
+      remaining: OffsetText.describe('Records of old epochs that it had not read'),
+      migrations: z.array(z.number().int()).describe('Those that go on without it'),
+    }),
   },
   migrate: {
     method: 'POST',

@@ -126,6 +126,7 @@ export class FakeKafka {
     return {
       groupId,
       members: group?.members ?? 0,
+      exists: group !== undefined,
       assigned: new Set(group?.assigned.get(topic)),
       committed: new Map(group?.commits.get(topic)),
     }
@@ -288,6 +289,30 @@ export class FakeKafka {
             .map((groupId) => this.#groupOn(groupId, topic))
             .filter((group) => group.committed.size > 0 || group.assigned.size > 0),
         ),
+      otherReaders: (mqId, topic) =>
+        call('otherReaders', () => ({
+          groups: [...this.groups.keys()]
+            .filter((groupId) => groupOfId(groupId, mqId) === undefined)
+            .map((groupId) => this.#groupOn(groupId, topic))
+            .filter((group) => group.committed.size > 0 || group.assigned.size > 0)
+            .map(({ groupId, members, committed, assigned }) => {
+              const count = assigned.size > 0 ? members : 0
+              return { groupId, members: count, clients: new Array<string>(count).fill('rdkafka@/10.0.0.9'), committed }
+            }),
+          unseen: [],
+        })),
+      dropPositions: (groupId, topics) =>
+        call('dropPositions', () => {
+          const group = this.groups.get(groupId)
+          if (group === undefined) return 0
+          let positions = 0
+          for (const topic of topics) {
+            positions += group.commits.get(topic)?.size ?? 0
+            group.commits.delete(topic)
+          }
+          if (group.commits.size === 0) this.groups.delete(groupId)
+          return positions
+        }),
       groupOn: (groupId, topic) => call('groupOn', () => this.#groupOn(groupId, topic)),
       seedGroup: (groupId, topic, partitions) =>
         call('seedGroup', () => {

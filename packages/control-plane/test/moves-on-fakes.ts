@@ -21,6 +21,8 @@ const fast = {
   watchMs: 0,
   pollMs: 5,
   quietMs: 0,
+  groupsMs: 5,
+  silentMs: 60,
   deleteAfterMs: 0,
   probePauseMs: 1,
   sealMs: 1_000,

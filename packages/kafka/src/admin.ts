@@ -32,6 +32,7 @@ import {
   listOffsets,
   type OffsetPoint,
 } from './admin-offsets.ts'
+import { dropPositions } from './admin-positions.ts'
 import { createTopic, deleteTopic, describeTopics, type NewTopic } from './admin-topics.ts'
 import type { Broker, TopicMetadata } from './metadata-cache.ts'
 import * as requests from './requests.ts'
@@ -146,6 +147,11 @@ export class Admin {
   /** Undefined when there is no such group. */
   describeGroup(group: string): Promise<GroupDescription | undefined> {
     return describeGroup(this.#calls, group)
+  }
+
+  /** Takes the positions of a group on the topics away, and the group when it has none elsewhere. @returns how many went */
+  dropPositions(group: string, topics: readonly string[]): Promise<number> {
+    return dropPositions(this.#calls, group, topics)
   }
 
   /** Returns false when there was no such group. */

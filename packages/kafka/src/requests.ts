@@ -68,6 +68,7 @@ import {
   offsetCommitV7,
   offsetCommitV8,
   offsetCommitV9,
+  offsetDeleteV0,
   offsetFetchV8,
   offsetFetchV9,
   offsetForLeaderEpochV3,
@@ -227,6 +228,11 @@ export const incrementalAlterConfigs = new KafkaRequest(
   [incrementalAlterConfigsV0.api],
 )
 
+export const offsetDelete = new KafkaRequest(
+  { name: 'OffsetDelete', missing: 'take away positions of a group on some topics' },
+  offsetDeleteV0.api,
+)
+
 export const describeClientQuotas = new KafkaRequest(
   { name: 'DescribeClientQuotas', missing: 'tell which quotas slow producers down' },
   describeClientQuotasV1.api,
@@ -282,6 +288,7 @@ export const allRequests: readonly RequestVersions[] = [
   describeLogDirs,
   deleteGroups,
   incrementalAlterConfigs,
+  offsetDelete,
   describeClientQuotas,
   describeCluster,
   describeProducers,

@@ -3,15 +3,22 @@
  *
  * G1. Coordinators are found in one go and asked for many groups in one request (V3).
  */
+import { MqError } from '@mq/contract'
 import type { AdminCalls } from './admin-calls.ts'
 import { type GroupListing, listGroups } from './admin-groups.ts'
+import { parseAssignment } from './classic-assignment.ts'
 import { KafkaCode } from './kafka-errors.ts'
+import { decodeSubscription } from './member-metadata.ts'
 import * as requests from './requests.ts'
 import { answerInPart, partsOf, SurveyAnswers, type Surveyed } from './survey-answers.ts'
 
 export interface SurveyedGroup extends GroupListing {
   /** Null where it may not be looked into. */
   readonly members: number | null
+  /** Topics its members subscribe to or hold partitions of; null where it may not be looked into. */
+  readonly reads: ReadonlySet<string> | null
+  /** `client id@host` of each member. */
+  readonly clients: readonly string[]
   /** How a classic group shares partitions out, as its clients name it; null where there is none or it is not known. */
   readonly assignor: string | null
   /** Next offset by topic and partition. */
@@ -101,12 +108,7 @@ async function askCoordinator(
           ),
         ]),
       )
-      answers.found.set(group.groupId, {
-        ...group,
-        members: members.get(group.groupId)?.count ?? null,
-        assignor: members.get(group.groupId)?.assignor ?? null,
-        committed,
-      })
+      answers.found.set(group.groupId, { ...group, ...(members.get(group.groupId) ?? UNKNOWN), committed })
     }
   } catch (error) {
     answers.fail(
@@ -117,31 +119,40 @@ async function askCoordinator(
   }
 }
 
-interface Membership {
-  readonly count: number
-  readonly assignor: string | null
-}
+type Members = Pick<SurveyedGroup, 'members' | 'reads' | 'clients' | 'assignor'>
+const UNKNOWN: Members = { members: null, reads: null, clients: [], assignor: null }
+const NOBODY: Members = { members: 0, reads: new Set(), clients: [], assignor: null }
 
-interface DescribedGroup {
+interface Described<T> {
   readonly groupId: string
   readonly errorCode: number
-  readonly members: readonly unknown[]
+  readonly members: readonly T[]
   /** Of classic groups. */
   readonly protocolData?: string
 }
 
-/** How many members each group has; none for a group that may not be described. */
+/** Who is in each group; nothing for a group that may not be described. */
 async function membersOf(
   calls: AdminCalls,
   nodeId: number,
   groups: readonly GroupListing[],
-): Promise<Map<string, Membership>> {
-  const counts = new Map<string, Membership>()
-  for (const { groupId, state } of groups) if (state === 'Empty') counts.set(groupId, { count: 0, assignor: null })
+): Promise<Map<string, Members>> {
+  const counts = new Map<string, Members>()
+  for (const { groupId, state } of groups) if (state === 'Empty') counts.set(groupId, NOBODY)
   const open = groups.filter(({ groupId }) => !counts.has(groupId))
-  const take = (answered: readonly DescribedGroup[]): void => {
-    for (const { groupId, errorCode, members, protocolData } of answered) {
-      if (errorCode === 0) counts.set(groupId, { count: members.length, assignor: protocolData || null })
+  const take = <T extends { readonly clientId: string; readonly clientHost: string }>(
+    answered: readonly Described<T>[],
+    readBy: (member: T, group: Described<T>) => readonly string[],
+  ): void => {
+    for (const group of answered) {
+      const { groupId, errorCode, members, protocolData } = group
+      if (errorCode !== 0) continue
+      counts.set(groupId, {
+        members: members.length,
+        reads: new Set(members.flatMap((member) => readBy(member, group))),
+        clients: members.map(({ clientId, clientHost }) => `${clientId}@${clientHost}`),
+        assignor: protocolData || null,
+      })
     }
   }
   const what = 'describe groups'
@@ -153,7 +164,11 @@ async function membersOf(
     await answerInPart(
       calls.askBroker(nodeId, what, (connection) => requests.consumerGroupDescribe.send(connection, consumer, false)),
     ).then(
-      ({ groups: answered }) => take(answered),
+      ({ groups: answered }) =>
+        take(answered, ({ subscribedTopicNames, assignment }) => [
+          ...subscribedTopicNames,
+          ...assignment.topicPartitions.map(({ topicName }) => topicName),
+        ]),
       () => {},
     )
   }
@@ -161,9 +176,22 @@ async function membersOf(
     await answerInPart(
       calls.askBroker(nodeId, what, (connection) => requests.describeGroups.send(connection, classic, false)),
     ).then(
-      ({ groups: answered }) => take(answered),
+      ({ groups: answered }) =>
+        take(answered, (member) => classicTopics(member.memberMetadata, member.memberAssignment)),
       () => {},
     )
   }
   return counts
+}
+
+/** Members of other protocols, Kafka Connect for one, put other things there: those read nothing that is known. */
+function classicTopics(metadata: Buffer, assignment: Buffer): string[] {
+  const topics: string[] = []
+  try {
+    if (metadata.length > 0) topics.push(...decodeSubscription(metadata).topics)
+    topics.push(...parseAssignment(assignment).map(({ topic }) => topic))
+  } catch (error) {
+    if (!(error instanceof MqError)) throw error
+  }
+  return topics
 }

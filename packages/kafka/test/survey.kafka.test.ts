@@ -164,7 +164,23 @@ describe('a survey of a cluster of one broker', { timeout: 90_000 }, () => {
       assert.deepEqual([gone.state, gone.members, gone.committed.get('zipped')?.get(1)], ['Empty', 0, 7])
       const here = groups.found.get('here')!
       assert.deepEqual([here.state, here.members], ['Stable', 1])
+      assert.deepEqual([[...here.reads!], gone.reads!.size], [['zipped'], 0])
+      assert.match(here.clients[0]!, /^test.*@/)
     }
+  })
+
+  it('takes the positions of a group away on the topics that are named, and the group with its last', async () => {
+    await admin.createTopic({ name: 'kept', partitions: 1, replication: 1 })
+    await admin.commitOffsets('dead', [
+      { topic: 'zipped', partition: 0, offset: 3n },
+      { topic: 'zipped', partition: 1, offset: 4n },
+      { topic: 'kept', partition: 0, offset: 0n },
+    ])
+    assert.equal(await admin.dropPositions('dead', ['zipped']), 2)
+    assert.deepEqual([...(await admin.committedOffsets('dead')).keys()], ['kept:0'])
+    assert.equal(await admin.dropPositions('dead', ['zipped', 'kept']), 1)
+    assert.ok(!(await admin.listGroups()).some(({ groupId }) => groupId === 'dead'))
+    assert.equal(await admin.dropPositions('dead', ['kept']), 0)
   })
 
   it('leaves a cluster as it was', async () => {

@@ -190,6 +190,7 @@ export function createHandlers(services: Services): Handlers {
       ).map(viewOf),
     }),
     getMigration: async ({ params }) => viewOf(await ledger.find(params.number)),
+    dropGroup: ({ params, body }) => migrator.dropGroup(params.id, body.group, body.force, 'api'),
     skipLostSource: async ({ params }) => viewOf(await migrator.skip(params.number)),
     cancelMigration: async ({ params }) => viewOf(await migrator.cancel(params.number)),
 

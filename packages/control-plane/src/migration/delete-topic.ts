@@ -14,6 +14,7 @@ import { SEALED_TOPIC_BYTES } from '@mq/kafka'
 import type { ClusterAdmin } from '../provision/cluster-admin.ts'
 import { isOurs } from '../provision/topic.ts'
 import { isHandingOver } from './machine.ts'
+import { clientsText } from './readers.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { lookAtSource } from './source-topic.ts'
 import { hasLookedFor, isAway, keepMoves, range, type Work } from './work.ts'
@@ -92,11 +93,21 @@ async function unreadIn(admin: ClusterAdmin, row: MigrationRecord, partitions: n
   const ends = await admin.endOffsets(from.topic, partitions)
   const held = range(partitions).filter((partition) => (ends[partition] ?? 0n) > (starts[partition] ?? 0n))
   if (held.length === 0) return undefined
-  const found = await admin.groupsOf(mqId, from.topic)
+  const { groups: others } = await admin.otherReaders(mqId, from.topic)
+  const reading = others.find(({ members, groupId }) => members > 0 && data.dropped[groupId] === undefined)
+  if (reading !== undefined) {
+    return `group '${reading.groupId}' (${clientsText(reading)}), which is not of mQ, still reads it; stop it, or: mq group drop ${mqId} ${reading.groupId} --force`
+  }
+  const own = await admin.groupsOf(mqId, from.topic)
+  const found = [...own, ...others]
   const names = new Set([
-    ...data.groups.map(({ group }) => group),
+    ...data.groups.filter(({ goneAtMs }) => goneAtMs === null).map(({ group }) => group),
     ...found.map(({ groupId }) => nameOf(groupId, mqId)),
   ])
+  const isDropped = data.groups.some(({ dropped }) => dropped !== null)
+  for (const group of Object.keys(data.dropped)) names.delete(group)
+  // A person said that nothing waits for the only ones there were.
+  if (names.size === 0 && isDropped) return undefined
   const positionOf = (group: string, partition: number): bigint => {
     const now = found.find(({ groupId }) => nameOf(groupId, mqId) === group)?.committed.get(partition) ?? 0n
     const before = BigInt(data.positions[group]?.[partition] ?? 0)

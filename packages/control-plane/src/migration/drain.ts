@@ -1,8 +1,8 @@
 /**
  * The old epoch is read to its end and forgotten.
  *
- * D2. A group is drained when its committed position reached the end of every partition that still holds records. Without
- *     any group the records stay until their retention is over: a group that comes later finds them.
+ * D2. A group is drained when its committed position reached the end of every partition that still holds records; whom the
+ *     migration waits for is said in readers.ts. Without any group the records stay until their retention is over: a group that comes later finds them.
  * D3. The old epoch leaves the binding when every group is drained or its records expired, no client sends to it, reads it or
  *     runs on a binding from before the opening.
  * D6. A topic that somebody deleted, or created anew, is not waited for longer than `lostMs`: what groups had not read of it
@@ -10,6 +10,7 @@
  * D5. A cluster that is away holds the drain up. Whether groups wait for it is the wish of the move (stranded.ts).
  */
 import { type GroupDrain, groupOfId, type MqError } from '@mq/contract'
+import { accountFor, isWaitedFor, mqReaders, type OtherGroups, otherReaders, waitText } from './readers.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { checkSource, lookAtSource, noteChange, sourceMissing } from './source-topic.ts'
 import { allGone, ledgerOf, settled, sourceAway } from './stranded.ts'
@@ -23,12 +24,15 @@ interface Look {
   readonly groups: GroupDrain[]
   readonly positions: Record<string, string[]>
   readonly isExpired: boolean
+  readonly waiting: string | null
+  readonly others: OtherGroups
 }
 
 export async function drain(work: Work, number: number): Promise<void> {
   const { logbook, times } = work
   let writtenMs = Number.NEGATIVE_INFINITY
   let lookedMs = Number.NEGATIVE_INFINITY
+  let others: OtherGroups | undefined
   for (let round = 0; ; round++) {
     work.checkClosed()
     let row = await keepMoves(work, logbook.row(number))
@@ -40,7 +44,7 @@ export async function drain(work: Work, number: number): Promise<void> {
         row = await lookAtSealed(work, row)
         lookedMs = logbook.nowMs
       }
-      look = await lookAtGroups(work, row)
+      look = await lookAtGroups(work, row, others)
     } catch (error) {
       if (isMissing(error)) {
         if (await topicGone(work, row, error)) return
@@ -52,64 +56,79 @@ export async function drain(work: Work, number: number): Promise<void> {
       await work.pause(number, pauseMs)
       continue
     }
-    const { groups, positions, isExpired } = look
-    const news = groups.some(
-      (group) => group.drainedAtMs !== row.data.groups.find((one) => one.group === group.group)?.drainedAtMs,
-    )
+    const { groups, positions, isExpired, waiting } = look
+    others = look.others
+    await sayGone(work, row, groups)
+    const news = waiting !== row.data.waiting || groups.some((group) => isNews(group, row))
     const isBack = row.data.sourceAway !== null || row.data.sourceGone !== null
     if (news || isBack || logbook.nowMs - writtenMs >= WRITE_EVERY_MS) {
       row = await logbook.note(number, (before) => ({
         ...withStep(before, 'drain', logbook.nowMs, { problem: null }),
-        data: settled({ ...before.data, groups, positions, sourceAway: null, sourceGone: null }, logbook.nowMs),
+        data: settled(
+          { ...before.data, groups, positions, waiting, sourceAway: null, sourceGone: null },
+          logbook.nowMs,
+        ),
       }))
       writtenMs = logbook.nowMs
     }
-    const isDrained = isExpired || (groups.length > 0 && groups.every((group) => group.drainedAtMs !== null))
-    if (isDrained && isUnused(work, row)) {
-      await retire(work, row, isExpired)
-      return
+    if (isRead(look) && isUnused(work, row)) {
+      // R4: a group that came since the last look through all of them is not left behind.
+      const last = await lookAtGroups(work, row, undefined)
+      if (isRead(last)) {
+        await retire(work, row, isExpired)
+        return
+      }
     }
     await work.pause(number, pauseMs)
   }
 }
 
-async function lookAtGroups(work: Work, row: MigrationRecord): Promise<Look> {
-  const { from, mqId, data } = row
+async function lookAtGroups(work: Work, row: MigrationRecord, before: OtherGroups | undefined): Promise<Look> {
+  const { from, data } = row
+  const { logbook, times } = work
   const sealed = (data.endOffsets ?? []).map(BigInt)
-  const { starts, found, there } = await work.clusters.use(
+  const { starts, mq, others, there } = await work.clusters.use(
     from.cluster,
     `reading the groups of ${from.topic}`,
     async (admin) => {
       checkSource(await lookAtSource(admin, row))
       return {
         starts: await admin.startOffsets(from.topic, sealed.length),
-        found: await admin.groupsOf(mqId, from.topic),
+        mq: await mqReaders(admin, row),
+        others: await otherReaders(admin, row, before, logbook.nowMs, times.groupsMs),
         there: data.ledger.length === 0 ? undefined : await admin.endOffsets(from.topic, sealed.length),
       }
     },
   )
   // A cluster that came back may have lost the end of its log; what is gone stands in the ledger.
   const ends = sealed.map((end, partition) => min(end, there?.[partition] ?? end))
-  const positions: Record<string, string[]> = {}
-  const groups = found.map(({ groupId, members, committed }): GroupDrain => {
-    const group = groupOfId(groupId, mqId) ?? groupId
-    let remaining = 0n
-    positions[group] = ends.map((end, partition) => {
-      const start = starts[partition] ?? 0n
-      const position = committed.get(partition) ?? 0n
-      const reached = position > start ? position : start
-      if (end > reached) remaining += end - reached
-      return String(reached)
-    })
-    const before = data.groups.find((one) => one.group === group)?.drainedAtMs ?? null
-    return {
-      group,
-      members,
-      remaining: String(remaining),
-      drainedAtMs: remaining > 0n ? null : (before ?? work.logbook.nowMs),
-    }
-  })
-  return { groups, positions, isExpired: ends.every((end, partition) => (starts[partition] ?? 0n) >= end) }
+  const { groups, positions } = accountFor(row, mq, others, { starts, ends, nowMs: logbook.nowMs })
+  const isExpired = ends.every((end, partition) => (starts[partition] ?? 0n) >= end)
+  const waiting = waitText(row, groups, { isExpired, nowMs: logbook.nowMs, silentMs: times.silentMs })
+  return { groups, positions, isExpired, waiting, others }
+}
+
+/** D2 */
+function isRead({ groups, isExpired }: Look): boolean {
+  if (groups.some((group) => isWaitedFor(group, isExpired))) return false
+  return isExpired || groups.some(({ drainedAtMs, dropped }) => drainedAtMs !== null || dropped !== null)
+}
+
+function isNews(group: GroupDrain, { data }: MigrationRecord): boolean {
+  const before = data.groups.find((one) => one.group === group.group)
+  return (
+    before?.drainedAtMs !== group.drainedAtMs || before.goneAtMs !== group.goneAtMs || before.members !== group.members
+  )
+}
+
+/** R3 */
+async function sayGone(work: Work, row: MigrationRecord, groups: readonly GroupDrain[]): Promise<void> {
+  for (const { group, remaining, goneAtMs } of groups) {
+    if (goneAtMs === null || row.data.groups.find((one) => one.group === group)?.goneAtMs != null) continue
+    const why = `group '${group}' was deleted by somebody with ${remaining} records of epoch ${row.from.epoch} to read`
+    work.logger.error({ migration: row.number, mqId: row.mqId }, why)
+    await work.logbook.decide(row.number, 'migration-group-gone', why, { migration: row.number, group, remaining })
+  }
 }
 
 function isUnused(work: Work, row: MigrationRecord): boolean {
@@ -146,7 +165,7 @@ async function retire(work: Work, row: MigrationRecord, isExpired: boolean): Pro
       kind: 'migration-retired',
       why: isExpired
         ? `epoch ${from.epoch} holds no record any more`
-        : `${row.data.groups.length} groups read epoch ${from.epoch} to its end`,
+        : `${row.data.groups.filter(({ drainedAtMs }) => drainedAtMs !== null).length} groups read epoch ${from.epoch} to its end`,
       after: { migration: number, groups: row.data.groups, ledger: row.data.ledger },
       apply: ({ epochs }) => ({ epochs: epochs.filter((epoch) => epoch.epoch !== from.epoch) }),
     },

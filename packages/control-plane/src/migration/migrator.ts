@@ -17,7 +17,7 @@ import type { Deps, TimerHandle } from '@mq/kafka'
 import { sleep } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Clusters } from '../provision/clusters.ts'
-import type { Provisioner } from '../provision/provisioner.ts'
+import { type Provisioner, unknownError } from '../provision/provisioner.ts'
 import { appendEntry } from '../registry/journal.ts'
 import type { ActiveId } from '../registry/records.ts'
 import { type Registry, withoutStamp } from '../registry/registry.ts'
@@ -25,6 +25,7 @@ import type { Store } from '../store/store.ts'
 import type { EpochUse } from '../telemetry/epoch-use.ts'
 import { deleteTopic } from './delete-topic.ts'
 import { drain } from './drain.ts'
+import { type Dropped, dropGroup } from './drop-group.ts'
 import { Heard } from './heard.ts'
 import type { Ledger } from './ledger.ts'
 import { Logbook } from './logbook.ts'
@@ -232,6 +233,17 @@ export class Migrator {
     }))
     this.#drivers.get(number)?.wake?.()
     return after
+  }
+
+  /** Lets migrations go on without a group that nobody uses any more, and takes its positions away. */
+  async dropGroup(mqId: string, group: string, force: boolean, actor: string): Promise<Dropped> {
+    const { registry, clusters, ledger, store } = this.#options
+    const { logbook } = this.#work
+    const record = registry.get(mqId)
+    if (record === undefined || record.state === 'absent') throw unknownError(mqId)
+    const dropped = await dropGroup({ registry, clusters, ledger, store, logbook }, mqId, group, force, actor)
+    for (const number of dropped.migrations) this.#drivers.get(number)?.wake?.()
+    return dropped
   }
 
   async #goBack(number: number): Promise<number> {

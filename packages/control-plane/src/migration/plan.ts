@@ -29,6 +29,7 @@ import type { Registry } from '../registry/registry.ts'
 import { type Foreign, findForeign, foreignText } from './foreign.ts'
 import type { Heard } from './heard.ts'
 import type { Ledger } from './ledger.ts'
+import { findReaders } from './plan-readers.ts'
 import { checkQuotas, checkRoom } from './room.ts'
 import type { SealChecks } from './seal-checks.ts'
 
@@ -153,7 +154,10 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
   if (foreign.producers.length > 0) {
     warnings.push(`${foreignText(foreign.producers)} write to ${from.topic}: the seal refuses them from then on`)
   }
+  const readers = await findReaders(clusters, id, asItIs)
+  warnings.push(...readers.warnings)
   const checks = [
+    { check: 'groups', found: readers.found },
     {
       check: 'old topic',
       found:

@@ -13,7 +13,7 @@ import { awaitLeaders, createTopic, isOurs, timeLimitOf } from '../provision/top
 import { findForeign } from './foreign.ts'
 import { stepOf, withDone, withStep } from './record.ts'
 import { rehearse } from './seal.ts'
-import type { Work } from './work.ts'
+import { range, type Work } from './work.ts'
 
 const WARM_POLL_MS = 100
 /** Producers open their connections in this, also where nobody consumes. */
@@ -87,9 +87,9 @@ export async function prepare(work: Work, number: number): Promise<void> {
         ],
       }),
     },
-    (row) =>
-      withStep(
-        withDone({ ...row, data: { ...row.data, spec: withTimeLimit(row.data.spec, limit) } }, 'prepare', nowMs, {
+    (row) => ({
+      ...withStep(
+        withDone(row, 'prepare', nowMs, {
           canaryWriteMs: Math.round(canary.writeMs),
           canaryReadMs: Math.round(canary.readMs),
           groups: seeds,
@@ -98,6 +98,13 @@ export async function prepare(work: Work, number: number): Promise<void> {
         nowMs,
         {},
       ),
+      // Should a group be deleted before it is looked at again, it is known how far it was.
+      data: {
+        ...row.data,
+        spec: withTimeLimit(row.data.spec, limit),
+        positions: positionsOf(groups, mqId, row.data.partitions ?? from.partitions),
+      },
+    }),
   )
 }
 
@@ -149,4 +156,13 @@ function isWarm(before: TopicGroup, after: TopicGroup, partitions: number): bool
   const { assigned, subscribed, isSettled } = after
   if (assigned.size < partitions || isSettled === false) return false
   return subscribed === undefined || before.subscribed === undefined || subscribed >= before.subscribed
+}
+
+function positionsOf(groups: readonly TopicGroup[], mqId: string, partitions: number): Record<string, string[]> {
+  return Object.fromEntries(
+    groups.map(({ groupId, committed }) => [
+      groupOfId(groupId, mqId) ?? groupId,
+      range(partitions).map((partition) => String(committed.get(partition) ?? 0n)),
+    ]),
+  )
 }

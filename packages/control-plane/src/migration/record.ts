@@ -2,6 +2,7 @@
  * A migration as it is kept: the row says what is to be done and how far it is, the step rows what each step found.
  */
 import {
+  DroppedGroup,
   ForeignProducer,
   GroupDrain,
   type MigrationPlace,
@@ -58,6 +59,10 @@ export const MigrationData = z.object({
   proofs: z.array(SealProof),
   endOffsets: z.array(OffsetText).nullable(),
   groups: z.array(GroupDrain),
+  /** Groups that nothing waits for any more, by a person's word. */
+  dropped: z.record(z.string(), DroppedGroup).default({}),
+  /** Which groups hold it up that will not go on by themselves; null while none does. */
+  waiting: z.string().nullable().default(null),
   stragglers: z.array(Straggler),
   onLostSource: OnLostSource.default('wait'),
   /** First offsets of the old epoch when the new one opened. */

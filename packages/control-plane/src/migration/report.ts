@@ -148,8 +148,9 @@ function endCheck(record: MigrationRecord): VerdictCheck {
 
 function readCheck(record: MigrationRecord): VerdictCheck {
   const { data, from, state } = record
-  const claim = `every group gets all of epoch ${from.epoch}`
   const { ledger, groups, replaced } = data
+  const but = groups.some(({ dropped }) => dropped !== null) ? ' that was not dropped by a person' : ''
+  const claim = `every group${but} gets all of epoch ${from.epoch}`
   if (replaced !== null) {
     return {
       claim,
@@ -171,9 +172,10 @@ function readCheck(record: MigrationRecord): VerdictCheck {
     const when = state === 'stranded' ? `wait for cluster '${from.cluster}' to come back` : 'are being read late'
     return { claim, result: 'pending', evidence: `${left} offsets ${when}; see the ledger` }
   }
+  const out = outText(groups)
   if (!isEnd(state)) {
     const done = groups.filter(({ drainedAtMs }) => drainedAtMs !== null).length
-    return { claim, result: 'pending', evidence: `${done} of ${groups.length} groups committed its end` }
+    return { claim, result: 'pending', evidence: `${done} of ${groups.length} groups committed its end${out}` }
   }
   const drain = stepOf(record, 'drain')
   if (drain?.endedAtMs == null) {
@@ -184,7 +186,25 @@ function readCheck(record: MigrationRecord): VerdictCheck {
     return { claim, result: 'unknown', evidence: 'its records expired before every group had read them' }
   }
   if (groups.length === 0) return { claim, result: 'proven', evidence: 'no group read it, and its records expired' }
-  return { claim, result: 'proven', evidence: `${groups.length} groups committed the end of every partition${late}` }
+  const drained = groups.filter(({ drainedAtMs }) => drainedAtMs !== null)
+  const evidence = `${drained.length} of ${groups.length} groups committed the end of every partition${late}${out}`
+  const isOut = groups.some(({ goneAtMs, remaining }) => goneAtMs !== null && remaining !== '0')
+  if (isOut || drained.length + groups.filter(({ dropped }) => dropped !== null).length < groups.length) {
+    return { claim, result: 'unknown', evidence }
+  }
+  return { claim, result: drained.length === 0 ? 'unknown' : 'proven', evidence }
+}
+
+/** Groups that did not get all of it, and why. */
+function outText(groups: MigrationRecord['data']['groups']): string {
+  const told = groups.flatMap(({ group, remaining, goneAtMs, dropped }) => {
+    if (dropped !== null)
+      return [`group '${group}' was dropped by ${dropped.actor} with ${dropped.remaining} records to read`]
+    return goneAtMs === null
+      ? []
+      : [`group '${group}' was deleted by somebody, with ${remaining} records to read when it was last seen`]
+  })
+  return told.map((text) => `; ${text}`).join('')
 }
 
 function orderCheck({ data, from }: MigrationRecord): VerdictCheck {

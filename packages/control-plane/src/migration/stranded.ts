@@ -71,12 +71,17 @@ export function ledgerOf({ data, steps }: MigrationRecord): StrandedRange[] {
   const known = [...data.groups.map(({ group }) => group), ...Object.keys(data.positions)]
   // Never looked at since the seal: then they are known from the preparing, and all of the epoch counts.
   if (typeof seeded === 'object' && seeded !== null) known.push(...Object.keys(seeded))
-  return [...new Set(known)].sort().flatMap((group) =>
-    (data.endOffsets ?? []).flatMap((to, partition): StrandedRange[] => {
-      const from = data.positions[group]?.[partition] ?? data.startOffsets?.[partition] ?? '0'
-      return BigInt(from) >= BigInt(to) ? [] : [{ group, partition, from, to, gone: '0', settledAtMs: null }]
-    }),
-  )
+  const isOut = (group: string): boolean =>
+    data.dropped[group] !== undefined || data.groups.some((one) => one.group === group && one.goneAtMs !== null)
+  return [...new Set(known)]
+    .filter((group) => !isOut(group))
+    .sort()
+    .flatMap((group) =>
+      (data.endOffsets ?? []).flatMap((to, partition): StrandedRange[] => {
+        const from = data.positions[group]?.[partition] ?? data.startOffsets?.[partition] ?? '0'
+        return BigInt(from) >= BigInt(to) ? [] : [{ group, partition, from, to, gone: '0', settledAtMs: null }]
+      }),
+    )
 }
 
 /** Waits for the old cluster while groups read on (state `stranded`). */

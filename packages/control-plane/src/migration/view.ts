@@ -34,8 +34,8 @@ export function viewOf(record: MigrationRecord): Migration {
 }
 
 /** Why it was undone, or what it waits for. */
-function problemOf({ data, state, from }: MigrationRecord): Migration['problem'] {
-  const { undo, targetAway, sourceAway, ledger } = data
+function problemOf({ data, state, from, steps }: MigrationRecord): Migration['problem'] {
+  const { undo, targetAway, sourceAway, ledger, waiting } = data
   if (undo !== null) return undo.kind === 'fail' ? { code: undo.code, message: undo.message } : null
   if (targetAway !== null) return { code: targetAway.code, message: targetAway.message }
   if (state === 'stranded') {
@@ -43,5 +43,10 @@ function problemOf({ data, state, from }: MigrationRecord): Migration['problem']
     const message = `cluster '${from.cluster}' is away and ${groups} groups went on without the rest of epoch ${from.epoch}: bring it back, and they get it late`
     return { code: sourceAway?.code ?? 'MQ_KAFKA_UNREACHABLE', message }
   }
-  return sourceAway === null ? null : { code: sourceAway.code, message: sourceAway.message }
+  if (sourceAway !== null) return { code: sourceAway.code, message: sourceAway.message }
+  if (state === 'retired') {
+    const kept = steps.find(({ step }) => step === 'delete-topic')?.problem
+    return kept == null ? null : { code: 'MQ_MIGRATION_GROUP_WAITS', message: kept }
+  }
+  return waiting === null || state !== 'draining' ? null : { code: 'MQ_MIGRATION_GROUP_WAITS', message: waiting }
 }

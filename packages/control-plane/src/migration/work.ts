@@ -25,6 +25,10 @@ export interface MigrationTimes {
   /** How long the sealed epoch is watched for records that should not come. */
   readonly watchMs: number
   readonly pollMs: number
+  /** How often all groups of the old cluster are looked through. */
+  readonly groupsMs: number
+  /** How long a group must have no member and not move before it is said to hold the migration up. */
+  readonly silentMs: number
   /** How long clients must be silent about an epoch before it counts as unused. */
   readonly quietMs: number
   /** How long the old cluster must be away in the drain before groups go on without it, where that is wished. */
@@ -44,6 +48,8 @@ export const defaultTimes: MigrationTimes = {
   probePauseMs: 4,
   watchMs: 60_000,
   pollMs: 2_000,
+  groupsMs: 15_000,
+  silentMs: 600_000,
   quietMs: 60_000,
   lostMs: 60_000,
   targetLostMs: 15_000,

@@ -35,6 +35,8 @@ export interface TopicFacts {
 export interface TopicGroup {
   readonly groupId: string
   readonly members: number
+  /** Whether there is such a group at all; undefined where that was not asked. */
+  readonly exists?: boolean | undefined
   /** Partitions of the topic that members hold now. */
   readonly assigned: ReadonlySet<number>
   /** Members that subscribe to the topic; undefined where the group's protocol does not tell. */
@@ -42,6 +44,16 @@ export interface TopicGroup {
   /** Whether these hold what the group means them to hold; undefined where that is not told. */
   readonly isSettled?: boolean | undefined
   /** Committed position by partition. */
+  readonly committed: ReadonlyMap<number, bigint>
+}
+
+/** A group that is not of the mQ ID and reads its topic all the same. */
+export interface OtherGroup {
+  readonly groupId: string
+  /** Members that may read the topic. */
+  readonly members: number
+  /** `client id@host` of each. */
+  readonly clients: readonly string[]
   readonly committed: ReadonlyMap<number, bigint>
 }
 
@@ -73,6 +85,10 @@ export interface MigrationAdmin {
   canary(spec: Omit<TopicSpec, 'partitions'>, settings: CanarySettings): Promise<CanaryTimes>
   /** Groups of the mQ ID that have positions or members on the topic. */
   groupsOf(mqId: string, topic: string): Promise<TopicGroup[]>
+  /** Groups of others that have positions on the topic or members that read it, and groups that could not be looked into. */
+  otherReaders(mqId: string, topic: string): Promise<{ groups: OtherGroup[]; unseen: string[] }>
+  /** Takes the positions of a group on the topics away, and the group when it has no others. @returns how many went */
+  dropPositions(groupId: string, topics: readonly string[]): Promise<number>
   /** How the named group stands on the topic. */
   groupOn(groupId: string, topic: string): Promise<TopicGroup>
   /**

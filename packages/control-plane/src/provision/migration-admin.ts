@@ -5,8 +5,8 @@
  * K2. A position is given only to a group that has none on the topic: seeding never takes a group back.
  */
 import { groupOfId, MqError } from '@mq/contract'
-import { Admin, type Cluster, checkSealing, hasRecordsFrom, sendCanary, TopicSeal } from '@mq/kafka'
-import type { MigrationAdmin, TopicGroup } from './cluster-admin.ts'
+import { Admin, type Cluster, checkSealing, hasRecordsFrom, Survey, sendCanary, TopicSeal } from '@mq/kafka'
+import type { MigrationAdmin, OtherGroup, TopicGroup } from './cluster-admin.ts'
 
 export function migrationAdmin(cluster: Cluster): MigrationAdmin {
   const admin = new Admin(cluster)
@@ -30,7 +30,7 @@ export function migrationAdmin(cluster: Cluster): MigrationAdmin {
     const told = members.every(({ topics }) => topics !== undefined)
       ? { subscribed: subscribers.length, isSettled: subscribers.every((member) => member.isSettled !== false) }
       : {}
-    return { groupId, members: members.length, assigned, committed, ...told }
+    return { groupId, members: members.length, exists: description !== undefined, assigned, committed, ...told }
   }
 
   return {
@@ -62,6 +62,21 @@ export function migrationAdmin(cluster: Cluster): MigrationAdmin {
       const groups = await Promise.all(own.map(({ groupId }) => groupOn(groupId, topic)))
       return groups.filter((group) => group.committed.size > 0 || group.assigned.size > 0)
     },
+    otherReaders: async (mqId, topic) => {
+      const { found, problems } = await new Survey(cluster).groups()
+      const groups = [...found.values()].flatMap(({ groupId, members, reads, clients, committed }): OtherGroup[] => {
+        if (groupOfId(groupId, mqId) !== undefined) return []
+        const positions = committed.get(topic)
+        const isReading = reads?.has(topic) === true
+        if (positions === undefined && !isReading) return []
+        const own = new Map([...(positions ?? [])].map(([partition, offset]) => [partition, BigInt(offset)] as const))
+        // One that may not be looked into counts with all its members.
+        const count = isReading || reads === null ? (members ?? 0) : 0
+        return [{ groupId, members: count, clients: count > 0 ? clients : [], committed: own }]
+      })
+      return { groups, unseen: [...problems.keys()] }
+    },
+    dropPositions: (groupId, topics) => admin.dropPositions(groupId, topics),
     groupOn,
     seedGroup: async (groupId, topic, partitions) => {
       const before = await groupOn(groupId, topic)

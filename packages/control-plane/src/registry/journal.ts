@@ -44,6 +44,8 @@ export type EntryKind =
   | 'migration-partitions-added'
   | 'migration-topic-changed'
   | 'migration-topic-kept'
+  | 'migration-group-gone'
+  | 'drop-group'
   | 'drift'
 
 export interface NewEntry {
