@@ -184,7 +184,7 @@ export function decisionText(decision: Decision, colors: Colors, nowMs: number, 
             ]),
         [
           measured !== null ? 'predicted' : isDearer ? 'costs' : 'saves',
-          `${usdText(isDearer ? -decision.savingUsdPerMonth! : decision.savingUsdPerMonth)}${isDearer ? ' more' : ''} a month as predicted${decision.costOfChangeUsd > 0 ? `, net of ${usdText(decision.costOfChangeUsd)} for the change itself` : ''}`,
+          `${usdText(isDearer ? -decision.savingUsdPerMonth! : decision.savingUsdPerMonth)}${isDearer ? ' more' : ''} a month${measured === null ? ' as predicted' : ''}${decision.costOfChangeUsd > 0 ? `, net of ${usdText(decision.costOfChangeUsd)} for the change itself` : ''}`,
         ],
         ...(decision.migration === null
           ? []

@@ -58,9 +58,7 @@ export function explanationText(explanation: Explanation, colors: Colors, width 
     ...overBudget(explanation, colors),
     section('The workload', workloadText(explanation, colors, width), colors),
     section('What stands', configurationText(current, explanation, colors, width), colors),
-    ...(measured === null
-      ? []
-      : [section('What it cost, by the hour that passed', measuredText(measured, colors), colors)]),
+    ...(measured === null ? [] : [section('What it cost in the last hour', measuredText(measured, colors), colors)]),
     section('What it costs a month by the model', costText(current, colors, width), colors),
   ]
   if (explanation.choices.length > 0) {
@@ -95,7 +93,7 @@ function measuredHead({ id, measured, wishes }: Explanation, colors: Colors): st
         ? colors.red(` That is over its budget of ${formatUsd(budget)} a month, which is for both.`)
         : ` Its budget of ${formatUsd(budget)} a month is for both.`
   return [
-    `${colors.bold(id)} cost ${colors.bold(`${formatUsd(usdPerMonth)} a month`)} at the rate of the last hour:`,
+    `${colors.bold(id)} cost ${colors.bold(`${formatUsd(usdPerMonth)} a month`)} at the rate of the last hour (${formatMs(measured.watchedMs)} of it watched):`,
     `  ${formatUsd(parts.causedUsdPerMonth)} that it causes, ${formatUsd(parts.idleUsdPerMonth)} its share of idle brokers.${over}`,
   ]
 }

@@ -136,7 +136,7 @@ test('one decision is shown with both sides of before and after, the test, the g
         /errors\s+yes/,
         /price book aws-us-east-1 is assumed/,
         /mq undo 7 restores/,
-        /860 USD a month as predicted/,
+        /saves +820 USD a month, measured at the traffic of now\n +predicted +860 USD a month/,
       ]) {
         assert.match(shown.stdout, part)
       }

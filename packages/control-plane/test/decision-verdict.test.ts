@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { CANARY_SHARE, chooseCanary } from '../src/decisions/canary.ts'
-import { type GuardrailInput, guardrails } from '../src/decisions/guardrails.ts'
+import { type GuardrailInput, guardrails, percent } from '../src/decisions/guardrails.ts'
 import { isPlausible, type Sample } from '../src/decisions/samples.ts'
 import { mannWhitneyLess, medianChange } from '../src/decisions/statistics.ts'
 import { judgeTrial, type TrialFacts } from '../src/decisions/verdict.ts'
@@ -88,6 +88,20 @@ describe('the canary', () => {
   test('takes the most usual of them (N3)', () => {
     const recent = [100, 5_000, 90, 110, 1].map((records, index) => sample({ instance: `i${index}`, records }))
     assert.deepEqual(chooseCanary(recent)?.instances, ['i0'])
+  })
+})
+
+describe('shares in words', () => {
+  test('are never powers of ten', () => {
+    assert.deepEqual([0, 0.0012, 0.05, 0.1, 0.997, 1, 12.345].map(percent), [
+      '0.0 %',
+      '0.12 %',
+      '5.0 %',
+      '10 %',
+      '100 %',
+      '100 %',
+      '1235 %',
+    ])
   })
 })
 

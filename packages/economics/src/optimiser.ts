@@ -175,7 +175,7 @@ function outcomeOf(now: Candidate, best: Candidate, intent: Intent, wishes: Wish
       constraint: 'budget',
       by,
       unit: 'USD/month',
-      why: `the cheapest configuration within the other wishes costs ${best.cost.usdPerMonth.toFixed(2)} USD a month, ${by.toFixed(2)} above the budget of ${budget}`,
+      why: `the cheapest configuration within the other wishes costs ${best.cost.usdPerMonth.toFixed(2)} USD a month, ${by.toFixed(2)} above the budget of ${budget}, by what it causes itself; its share of idle brokers comes on top`,
     }
   }
   if (sameConfiguration(now.configuration, best.configuration)) {

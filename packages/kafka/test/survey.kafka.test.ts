@@ -16,7 +16,7 @@ import {
 import { Admin } from '../src/admin.ts'
 import { Cluster } from '../src/cluster.ts'
 import { Survey } from '../src/survey.ts'
-import type { SampledBatch } from '../src/survey-batches.ts'
+import type { SampledBatch, SampledSpan } from '../src/survey-batches.ts'
 
 describe('a survey of a cluster of one broker', { timeout: 90_000 }, () => {
   let kafka: LocalCluster
@@ -142,6 +142,79 @@ describe('a survey of a cluster of one broker', { timeout: 90_000 }, () => {
     assert.ok(seen.every(({ wireBytes, uncompressedBytes }) => wireBytes < uncompressedBytes / 4))
     assert.ok(seen.every(({ producerId }) => producerId !== null))
     assert.ok(seen[0]!.records.includes('the same words'))
+  })
+
+  it('asks once more for batches that are larger than a sample, also those of many topics at once (B4)', async () => {
+    const names = Array.from({ length: 9 }, (_, at) => `large-${at}`)
+    const producer = new Producer({
+      clientId: 'test',
+      bootstrapBrokers: kafka.bootstrap,
+      serializers: stringSerializers,
+    })
+    for (const name of names) {
+      await admin.createTopic({ name, partitions: 1, replication: 1 })
+      await producer.send({
+        messages: Array.from({ length: 20 }, () => ({ topic: name, key: 'k', value: 'x'.repeat(30_000) })),
+      })
+    }
+    await producer.close()
+    const { topics } = await survey.topics(names)
+    const seen = new Map<string, number>()
+    await survey.sample(
+      topics.map(({ name, id, partitions }) => ({
+        topic: name,
+        topicId: id,
+        partition: 0,
+        leader: partitions[0]!.leader,
+        leaderEpoch: partitions[0]!.leaderEpoch,
+        offset: 19,
+        maxBytes: 48 * 1_024,
+      })),
+      {
+        onSample: ({ topic }, batches) =>
+          seen.set(
+            topic,
+            batches.reduce((sum, { count }) => sum + count, 0),
+          ),
+        onProblem: (_, problem) => assert.fail(problem),
+      },
+    )
+    assert.deepEqual(
+      names.map((name) => seen.get(name)),
+      names.map(() => 20),
+    )
+  })
+
+  it('tells markers of transactions from records', async () => {
+    await admin.createTopic({ name: 'transactions', partitions: 1, replication: 1 })
+    const producer = new Producer({
+      clientId: 'test',
+      bootstrapBrokers: kafka.bootstrap,
+      serializers: stringSerializers,
+      idempotent: true,
+      transactionalId: 'survey',
+      acks: ProduceAcks.ALL,
+    })
+    for (let turn = 0; turn < 3; turn++) {
+      const transaction = await producer.beginTransaction()
+      await transaction.send({ messages: [{ topic: 'transactions', key: 'k', value: 'v' }] })
+      await transaction.commit()
+    }
+    await producer.close()
+    const { topics } = await survey.topics(['transactions'])
+    const { leader, leaderEpoch } = topics[0]!.partitions[0]!
+    const wish = { topic: 'transactions', topicId: topics[0]!.id, partition: 0, leader, leaderEpoch, offset: 0 }
+    const seen: SampledSpan[] = []
+    let records = 0
+    await survey.sample([{ ...wish, maxBytes: 65_536 }], {
+      onSample: (_, batches, span) => {
+        seen.push(span)
+        records += batches.reduce((sum, { count }) => sum + count, 0)
+      },
+      onProblem: (_, problem) => assert.fail(problem),
+    })
+    assert.deepEqual([records, seen[0]!.markers, seen[0]!.offsets], [3, 3, 6])
+    assert.ok(seen[0]!.markerBytes > 3 * 61)
   })
 
   it('knows groups with and without members, and how far they are', async () => {

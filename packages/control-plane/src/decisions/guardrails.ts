@@ -62,7 +62,11 @@ export function guardrails(input: GuardrailInput): Guardrail[] {
 }
 
 export const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole)
-export const percent = (value: number): string => `${(value * 100).toPrecision(2)} %`
+/** Two digits, and never as a power of ten. */
+export const percent = (value: number): string => {
+  const amount = value * 100
+  return `${Math.abs(amount) >= 10 ? amount.toFixed(0) : amount.toPrecision(2)} %`
+}
 
 function errors(onTrial: readonly Sample[], reference: readonly Sample[]): Guardrail {
   const failed = sum(onTrial, (one) => one.errors)

@@ -47,7 +47,7 @@ export function brokerSaving(
     kind: 'brokers',
     topic: null,
     topics: bills.length,
-    change: `${brokers} brokers of ${type} instead of ${instanceType}`,
+    change: `${brokers} broker${brokers === 1 ? '' : 's'} of ${type} instead of ${instanceType}`,
     assumption: `${PEAK} times the traffic that was seen needs ${need.vcpus.toFixed(1)} vCPUs of ${now.vcpus * brokers} (${measured}), also with one broker away; disks stay as they are, and the page cache of smaller machines is enough`,
     confidence: 'medium',
     usdPerMonth,

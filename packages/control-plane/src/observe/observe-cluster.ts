@@ -16,14 +16,8 @@ import {
   type TopicOffsets,
 } from '@mq/kafka'
 import { sleep } from '../deadline.ts'
-import type {
-  ClusterObservation,
-  ObservationProblem,
-  ObservedBatches,
-  ObservedGroup,
-  ObservedGrowth,
-  ObservedTopic,
-} from './observation.ts'
+import type { ClusterObservation, ObservationProblem, ObservedGrowth, ObservedTopic } from './observation.ts'
+import { groupFacts, recordShare, recordsIn } from './observed-facts.ts'
 import { CLOCK_SKEW_MS, quietPartitions, rateOf, timesOf } from './rates.ts'
 import { BatchTally, type PartitionLog, SAMPLING, type SamplingLimits, wishesOf } from './sampling.ts'
 import { COSTLY_CONFIGS, topicConfigsOf } from './topic-configs.ts'
@@ -201,26 +195,6 @@ export async function observeCluster(cluster: Cluster, options: ObserveOptions):
   }
 }
 
-/** What part of the offsets are records: markers of transactions take an offset, too. */
-function recordShare(batches: ObservedBatches | null): number {
-  return batches === null ? 1 : batches.records / (batches.records + batches.markers)
-}
-
-/** Records that a log holds: compaction leaves holes that only its size tells of. */
-function recordsIn(
-  offsets: number | null,
-  bytes: number | null,
-  compacted: boolean,
-  batches: ObservedBatches | null,
-): number | null {
-  if (offsets === null || offsets === 0) return offsets
-  if (batches !== null && batches.offsets >= offsets) return batches.records
-  if (!compacted) return Math.round(offsets * recordShare(batches))
-  if (batches === null || bytes === null) return null
-  const each = (batches.wireBytes + batches.markerBytes) / batches.records
-  return Math.min(offsets, Math.round(bytes / each))
-}
-
 async function sample(work: {
   readonly cluster: Cluster
   readonly survey: Survey
@@ -287,36 +261,6 @@ async function groupsOf(survey: Survey, problems: ObservationProblem[]): Promise
     problems.push(problemOf('cluster', 'groups', 'consumer groups', error as MqError))
     return { found: new Map(), problems: new Map() }
   }
-}
-
-function groupFacts(
-  groups: Surveyed<SurveyedGroup>,
-  again: Surveyed<SurveyedGroup>,
-  latest: Surveyed<TopicOffsets>,
-  earliest: Surveyed<TopicOffsets>,
-): ObservedGroup[] {
-  return [...groups.found.values()].map(({ groupId, state, members, assignor, committed }) => ({
-    group: groupId,
-    state,
-    members,
-    assignor,
-    topics: [...committed].flatMap(([topic, positions]) => {
-      const ends = latest.found.get(topic)
-      if (ends === undefined || positions.size === 0) return []
-      const later = again.found.get(groupId)?.committed.get(topic)
-      let lagRecords = 0
-      let lostRecords = 0
-      let moving = false
-      for (const [partition, position] of positions) {
-        const end = ends.get(partition)?.offset ?? position
-        const start = earliest.found.get(topic)?.get(partition)?.offset ?? 0
-        lagRecords += Math.max(0, end - Math.max(position, start))
-        lostRecords += Math.max(0, start - position)
-        moving ||= later !== undefined && later.get(partition) !== position
-      }
-      return [{ topic, lagRecords, lostRecords, moving }]
-    }),
-  }))
 }
 
 function collect(
