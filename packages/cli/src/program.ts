@@ -7,6 +7,7 @@
 import { MqError } from '@mq/contract'
 import { Command, CommanderError } from 'commander'
 import { applyCommand } from './commands/apply.ts'
+import { backupCommand, restoreCommand } from './commands/backup.ts'
 import { benchCommand } from './commands/bench.ts'
 import { budgetCommand } from './commands/budget.ts'
 import { clusterCommand } from './commands/cluster.ts'
@@ -54,7 +55,10 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
     heading: 'Cost:',
     commands: [scanCommand, explainCommand, whatIfCommand, costCommand, budgetCommand, benchCommand],
   },
-  { heading: 'Surroundings:', commands: [clusterCommand, contextCommand, doctorCommand, completionCommand] },
+  {
+    heading: 'Surroundings:',
+    commands: [clusterCommand, contextCommand, doctorCommand, backupCommand, restoreCommand, completionCommand],
+  },
   { heading: 'For work on mQ itself:', commands: [runCommand, testCommand, measureCommand, docsCommand] },
 ]
 

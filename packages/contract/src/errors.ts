@@ -307,6 +307,24 @@ export const catalogue = {
     true,
     507,
   ),
+  MQ_STORE_NEWER: entry(
+    'The store was written by a newer mQ',
+    'Start that version or a newer one, or restore a backup that this version made (`mq restore`); nothing was changed',
+    false,
+    500,
+  ),
+  MQ_STORE_DAMAGED: entry(
+    'The store is damaged',
+    'Restore a backup (`mq restore`), and check the disk; keep the damaged files for a look',
+    false,
+    500,
+  ),
+  MQ_STORE_INCOMPLETE: entry(
+    'The store holds less than its folder knows it should',
+    'Put the missing files back (control-plane.sqlite goes with its -wal), or restore a backup (`mq restore`); to begin anew on purpose, remove store-mark.json',
+    false,
+    500,
+  ),
   MQ_STORE_LOCKED: entry(
     'Another control plane uses this data folder',
     'Stop it, or choose another --data folder',

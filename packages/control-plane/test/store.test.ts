@@ -248,7 +248,7 @@ test('a folder that cannot be written is said at the start', TIMEOUT, async (t) 
     join(folder, 'damaged', STORE_FILE),
     'this is no database, but long enough to be read as one'.repeat(100),
   )
-  await assert.rejects(Store.open(join(folder, 'damaged'), systemDeps), hasCode('MQ_STORE_FAILED'))
+  await assert.rejects(Store.open(join(folder, 'damaged'), systemDeps), hasCode('MQ_STORE_DAMAGED'))
   rmSync(join(folder, 'damaged', STORE_FILE))
   const store = await Store.open(join(folder, 'damaged'), systemDeps)
   await store.close()
@@ -262,7 +262,7 @@ test('a store written by a newer mQ is not touched', TIMEOUT, async (t) => {
   database.exec("INSERT INTO kysely_migration (name, timestamp) VALUES ('9999-later', '2030-01-01')")
   database.close()
   await assert.rejects(Store.open(dataDir, systemDeps), (error: MqError) => {
-    assert.equal(error.code, 'MQ_STORE_FAILED')
+    assert.equal(error.code, 'MQ_STORE_NEWER')
     assert.match(error.message, /written by a newer mQ/)
     return true
   })

@@ -213,7 +213,7 @@ function hourOf(row: CostHoursTable): CostHour {
 function linesOf(text: string, { cluster, start_ms }: CostHoursTable): RecordedLine[] {
   const lines: unknown = JSON.parse(text)
   const broken = (): MqError =>
-    new MqError('MQ_STORE_FAILED', `the costs of cluster '${cluster}' from ${start_ms} on cannot be read`)
+    new MqError('MQ_STORE_DAMAGED', `the costs of cluster '${cluster}' from ${start_ms} on cannot be read`)
   if (!Array.isArray(lines)) throw broken()
   return lines.map((line: unknown): RecordedLine => {
     if (!Array.isArray(line) || line.length !== 6 || !Number.isFinite(line[5])) throw broken()

@@ -45,6 +45,7 @@ import { type ExplainServices, explainHandlers } from './explain-handlers.ts'
 
 /** Declarations made true at the same time. */
 const APPLY_WIDTH = 8
+const STORE_CODES: ReadonlySet<string> = new Set(['MQ_STORE_FAILED', 'MQ_STORE_DAMAGED'])
 const MINUTE_MS = 60_000
 
 export interface Services {
@@ -309,7 +310,7 @@ async function apply(services: Services, declarations: readonly Declaration[], p
     } catch (error) {
       if (!(error instanceof MqError)) throw error
       // A store that cannot be written fails the request as a whole: nothing after it can succeed either.
-      if (error.code === 'MQ_STORE_FAILED' || error.code === 'MQ_INTERNAL') throw error
+      if (STORE_CODES.has(error.code) || error.code === 'MQ_INTERNAL') throw error
       const isPending = services.registry.get(id)?.pending != null
       return {
         ...plans[index]!,

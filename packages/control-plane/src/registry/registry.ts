@@ -56,7 +56,7 @@ export class Registry {
       for (const [name, record] of clusters) registry.#clusters.set(name, record)
     } catch (error) {
       if (error instanceof MqError) throw error
-      throw new MqError('MQ_STORE_FAILED', `the store in ${store.dataDir} holds rows mQ cannot read`, { cause: error })
+      throw new MqError('MQ_STORE_DAMAGED', `the store in ${store.dataDir} holds rows mQ cannot read`, { cause: error })
     }
     return registry
   }

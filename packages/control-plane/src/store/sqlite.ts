@@ -1,7 +1,7 @@
 /**
  * `node:sqlite` in the shape kysely's SQLite dialect asks for.
  *
- * Q1. Every failure of the database leaves as MQ_STORE_FAILED with SQLite's own words; a broken constraint is a defect
+ * Q1. Every failure of the database leaves as MQ_STORE_FAILED, or MQ_STORE_DAMAGED, with SQLite's own words; a broken constraint is a defect
  *     of mQ and leaves as MQ_INTERNAL. No bound value is ever part of a message.
  * Q2. A transaction that SQLite rolled back by itself (full disk) can be rolled back again: kysely asks for it, and
  *     the first error must stay the one that is seen.
@@ -14,6 +14,8 @@ import type { SqliteDatabase, SqliteStatement } from 'kysely'
 const BUSY_TIMEOUT_MS = 5_000
 const MAX_CACHED_STATEMENTS = 200
 const SQLITE_CONSTRAINT = 19
+/** SQLITE_CORRUPT and SQLITE_NOTADB: more disk space helps nobody. */
+const DAMAGED: ReadonlySet<number> = new Set([11, 26])
 
 /** What SQLite threw, as an error of the catalogue (Q1). */
 export function storeError(error: unknown, doing: string): MqError {
@@ -23,7 +25,8 @@ export function storeError(error: unknown, doing: string): MqError {
   if (typeof errcode === 'number' && (errcode & 0xff) === SQLITE_CONSTRAINT) {
     return new MqError('MQ_INTERNAL', `the store refused ${doing}: ${text}`, { cause: error })
   }
-  return new MqError('MQ_STORE_FAILED', `the store failed at ${doing}: ${text}`, {
+  const isDamaged = typeof errcode === 'number' && DAMAGED.has(errcode & 0xff)
+  return new MqError(isDamaged ? 'MQ_STORE_DAMAGED' : 'MQ_STORE_FAILED', `the store failed at ${doing}: ${text}`, {
     cause: error,
     ...(typeof errcode === 'number' ? { details: { sqliteCode: errcode } } : {}),
   })

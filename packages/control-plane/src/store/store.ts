@@ -7,9 +7,11 @@
  *     yesterday would otherwise hand out revisions that clients have already seen with another content.
  * S3. The revision is one rising sequence for the whole store.
  * S4. A write happens whole or not at all.
+ * S6. A database without tables beside a mark is not a new store: it was copied without its write-ahead log, or is gone. It is refused
+ *     and left as it is.
  * S5. That a store was restored is remembered until `recovered`, also over restarts.
  */
-import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { MqError } from '@mq/contract'
@@ -22,7 +24,7 @@ import { kyselyDatabase, openSqlite, storeError } from './sqlite.ts'
 import type { Tables } from './tables.ts'
 
 export const STORE_FILE = 'control-plane.sqlite'
-const MARK_FILE = 'store-mark.json'
+export const MARK_FILE = 'store-mark.json'
 
 interface Mark {
   readonly run: string
@@ -61,7 +63,17 @@ export class Store {
     let database: DatabaseSync | undefined
     try {
       const file = join(dataDir, STORE_FILE)
+      const wasThere = existsSync(file)
+      const mark = readMark(dataDir)
+      if (mark !== undefined && !wasThere) throw incomplete(dataDir, mark, `there is no ${STORE_FILE}`)
       database = openSqlite(file)
+      if (mark !== undefined && !hasTables(database)) {
+        throw incomplete(
+          dataDir,
+          mark,
+          `${STORE_FILE} holds no tables: it was copied without its write-ahead log (-wal)`,
+        )
+      }
       chmodSync(file, 0o600)
       const store = new Store(dataDir, database, lock, deps)
       await store.#start()
@@ -112,7 +124,7 @@ export class Store {
       return result
     } catch (error) {
       const failure = storeError(error, doing)
-      if (failure.code === 'MQ_STORE_FAILED') this.#lastFailure = failure
+      if (failure.code === 'MQ_STORE_FAILED' || failure.code === 'MQ_STORE_DAMAGED') this.#lastFailure = failure
       throw failure
     }
   }
@@ -191,12 +203,12 @@ export class Store {
     if (error !== undefined) {
       const text = error instanceof Error ? error.message : String(error)
       if (text.includes('corrupted migrations')) {
-        throw new MqError('MQ_STORE_FAILED', `the store in ${this.dataDir} was written by a newer mQ: ${text}`)
+        throw new MqError('MQ_STORE_NEWER', `the store in ${this.dataDir} was written by a newer mQ: ${text}`)
       }
       throw storeError(error, 'bringing its tables up to date')
     }
     const meta = new Map((await this.db.selectFrom('meta').selectAll().execute()).map((row) => [row.key, row.value]))
-    const mark = this.#readMark()
+    const mark = readMark(this.dataDir)
     const known = Number(meta.get('incarnation') ?? 0)
     this.#revision = Number(meta.get('revision') ?? 0)
     const sameLife = known > 0 && mark !== undefined && mark.run === meta.get('run') && mark.revision <= this.#revision
@@ -225,17 +237,6 @@ export class Store {
     return Math.max(seen + 1, Math.floor(this.#deps.clock.nowMs() / 1_000))
   }
 
-  #readMark(): Mark | undefined {
-    try {
-      const mark = JSON.parse(readFileSync(join(this.dataDir, MARK_FILE), 'utf8')) as Partial<Mark>
-      if (typeof mark.run !== 'string' || !Number.isSafeInteger(mark.revision)) return undefined
-      if (!Number.isSafeInteger(mark.incarnation)) return undefined
-      return mark as Mark
-    } catch {
-      return undefined
-    }
-  }
-
   #writeMark(): void {
     const mark: Mark = { run: this.#run, revision: this.#revision, incarnation: this.#incarnation }
     const file = join(this.dataDir, MARK_FILE)
@@ -254,4 +255,28 @@ async function setMeta(tx: Transaction<Tables>, key: string, value: string): Pro
     .values({ key, value })
     .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
     .execute()
+}
+
+function readMark(dataDir: string): Mark | undefined {
+  try {
+    const mark = JSON.parse(readFileSync(join(dataDir, MARK_FILE), 'utf8')) as Partial<Mark>
+    if (typeof mark.run !== 'string' || !Number.isSafeInteger(mark.revision)) return undefined
+    if (!Number.isSafeInteger(mark.incarnation)) return undefined
+    return mark as Mark
+  } catch {
+    return undefined
+  }
+}
+
+function hasTables(database: DatabaseSync): boolean {
+  return database.prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'meta'").get() !== undefined
+}
+
+/** S6 */
+function incomplete(dataDir: string, mark: Mark, what: string): MqError {
+  return new MqError(
+    'MQ_STORE_INCOMPLETE',
+    `${what}, and ${MARK_FILE} in ${dataDir} knows of a store at revision ${mark.revision}`,
+    { details: { dataDir, revision: mark.revision, incarnation: mark.incarnation } },
+  )
 }
