@@ -222,7 +222,7 @@ export class BrokerAccess {
     const { cluster, connectTimeoutMs, requestTimeoutMs, deps } = this.#options
     const context = `${what} of cluster ${cluster}`
     const answerMs = Math.min(connectTimeoutMs, requestTimeoutMs)
-    const use = async (address: BrokerAddress): Promise<T> => {
+    const askAt = async (address: BrokerAddress): Promise<T> => {
       const connection = await way.pool.get(address, 'admin')
       const late = (): MqError =>
         new MqError('MQ_KAFKA_TIMEOUT', `${context}: no answer of ${addressText(address)} within ${answerMs} ms`)
@@ -237,6 +237,16 @@ export class BrokerAccess {
         const failure = problem.code === 'MQ_KAFKA_UNREACHABLE' ? failureOf(connection) : undefined
         way.pool.giveUp(address, 'admin', connection)
         throw failure === undefined ? problem : toMqError(failure, context)
+      }
+    }
+    const use = async (address: BrokerAddress): Promise<T> => {
+      const isFresh = !way.pool.isOpen(address, 'admin')
+      try {
+        return await askAt(address)
+      } catch (error) {
+        // A connection that stood for a while may have been closed by the broker just now: that says nothing of the broker.
+        if (isFresh || !(error instanceof MqError) || error.code !== 'MQ_KAFKA_UNREACHABLE') throw error
+        return await askAt(address)
       }
     }
     return await this.#firstOf(way, 'admin', use, candidates)

@@ -25,7 +25,12 @@ import type { SessionConnection } from './session-connection.ts'
 
 type Slot =
   | { readonly kind: 'opening'; readonly attempt: Promise<SessionConnection> }
-  | { readonly kind: 'open'; readonly connection: SessionConnection }
+  | {
+      readonly kind: 'open'
+      readonly connection: SessionConnection
+      /** On its way, where the session is about to end or has ended. */
+      successor?: Promise<SessionConnection>
+    }
   | { readonly kind: 'failed'; readonly failures: number; readonly notBeforeMs: number }
 
 export class ConnectionPool {
@@ -68,6 +73,10 @@ export class ConnectionPool {
     if (slot?.kind === 'open') {
       const { connection } = slot
       if (connection.isConnected()) return connection
+      if (connection.isRetired && slot.successor !== undefined) {
+        const successor = await slot.successor.catch(() => undefined)
+        if (successor !== undefined || this.#slots.get(key) !== slot) return await this.get(address, purpose)
+      }
       // A retired one still has work to finish.
       if (!connection.isRetired) dropConnection(connection)
     }
@@ -141,13 +150,16 @@ export class ConnectionPool {
 
   /** The connection of a slot from now on. */
   #share(key: string, address: BrokerAddress, purpose: Purpose, connection: SessionConnection): void {
-    const slot: Slot = { kind: 'open', connection }
+    const slot: Extract<Slot, { kind: 'open' }> = { kind: 'open', connection }
     this.#slots.set(key, slot)
     const loginRequests = connection.requests
     renewBeforeEnd(connection, {
       deps: this.#deps,
       isWanted: () => connection.requests > loginRequests,
-      open: () => this.#openOne(address, purpose),
+      open: () => {
+        slot.successor = this.#openOne(address, purpose)
+        return slot.successor
+      },
       replace: (successor) => {
         if (this.#slots.get(key) !== slot) return false
         this.#share(key, address, purpose, successor)

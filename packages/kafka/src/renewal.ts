@@ -2,17 +2,20 @@
  * A successor for a connection whose login session ends.
  *
  * W1. The successor is connected and authenticated before it takes over, well before the session ends: nobody waits for a login.
- * W2. The moment is drawn by chance between 60 and 80 % of the session, so that connections are not renewed all at once.
- * W3. What fails is tried again until the session ends; then the connection is retired without a successor, and the next who
- *     wants one hears why there is none.
+ * W2. The moment is drawn by chance between 50 and 70 % of the session, so that connections are not renewed all at once, and a busy
+ *     process has time left.
+ * W3. What fails is tried again until the session ends. At its end the connection is retired, successor or not: nothing is sent that
+ *     the broker would answer by closing. The next who wants one waits for the successor, or hears why there is none.
  * W4. A connection that ended by itself meanwhile gets no successor from here.
  */
 import { backoffMs, sleep } from './backoff.ts'
-import type { Deps } from './deps.ts'
+import type { Deps, TimerHandle } from './deps.ts'
 import type { SessionConnection } from './session-connection.ts'
 
-const EARLIEST_SHARE = 0.6
+const EARLIEST_SHARE = 0.5
 const SPREAD_SHARE = 0.2
+/** Not the very end: a request takes its time to reach the broker. */
+const END_SHARE = 0.97
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 export interface RenewalOptions {
@@ -25,19 +28,23 @@ export interface RenewalOptions {
 }
 
 export function renewBeforeEnd(connection: SessionConnection, options: RenewalOptions): void {
+  const { session } = connection
+  if (session === undefined) return
   const { deps } = options
-  const { sessionMs } = connection
-  if (sessionMs === undefined) return
-  const endMs = deps.clock.monotonicMs() + sessionMs
-  const dueMs = sessionMs * (EARLIEST_SHARE + SPREAD_SHARE * deps.random())
+  const { sinceMs, lifeMs } = session
   const over = new AbortController()
-  const timer = deps.timers.setTimeout(
-    () => void renew(connection, options, endMs, over.signal),
-    Math.min(dueMs, LONGEST_TIMER_MS),
-  )
-  timer.unref()
+  const at = (share: number, what: () => void): TimerHandle => {
+    const inMs = Math.max(0, sinceMs + share * lifeMs - deps.clock.monotonicMs())
+    const timer = deps.timers.setTimeout(what, Math.min(inMs, LONGEST_TIMER_MS))
+    timer.unref()
+    return timer
+  }
+  const timers = [
+    at(EARLIEST_SHARE + SPREAD_SHARE * deps.random(), () => void renew(connection, options, over.signal)),
+    at(END_SHARE, () => connection.retire()),
+  ]
   connection.once('close', () => {
-    deps.timers.clearTimeout(timer)
+    for (const timer of timers) deps.timers.clearTimeout(timer)
     over.abort()
   })
 }
@@ -45,23 +52,21 @@ export function renewBeforeEnd(connection: SessionConnection, options: RenewalOp
 async function renew(
   connection: SessionConnection,
   { deps, isWanted, open, replace }: RenewalOptions,
-  endMs: number,
   over: AbortSignal,
 ): Promise<void> {
   for (let failures = 1; !over.aborted && isWanted?.() !== false; failures += 1) {
     try {
       const successor = await open()
-      // W4
-      if (over.aborted || !replace(successor)) {
+      // W4; one that was retired and idle has closed by now, and its successor is still wanted.
+      if ((over.aborted && !connection.isRetired) || !replace(successor)) {
         successor.drop()
         return
       }
       successor.succeed(connection)
       return
     } catch {
-      const pauseMs = backoffMs(failures, deps.random)
-      if (deps.clock.monotonicMs() + pauseMs >= endMs) break
-      await sleep(deps, pauseMs, over).catch(() => {})
+      if (connection.isRetired) return
+      await sleep(deps, backoffMs(failures, deps.random), over).catch(() => {})
     }
   }
   // W3

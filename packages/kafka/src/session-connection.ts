@@ -16,11 +16,16 @@ const SASL_AUTHENTICATE = 36
 /** Long enough for a caller that was just handed the connection to send over it. */
 const IDLE_MS = 200
 
+export interface Session {
+  readonly sinceMs: number
+  readonly lifeMs: number
+}
+
 export class SessionConnection extends Connection {
   readonly #deps: Deps
   #underWay = 0
   #requests = 0
-  #sessionMs: number | undefined
+  #session: Session | undefined
   #isRetired = false
   #closing: TimerHandle | undefined
   #predecessor: SessionConnection | undefined
@@ -33,9 +38,9 @@ export class SessionConnection extends Connection {
     })
   }
 
-  /** How long the broker lets this login be used, from its answer on; undefined without an end. */
-  get sessionMs(): number | undefined {
-    return this.#sessionMs
+  /** How long the broker lets this login be used, and since when at the earliest (monotonic); undefined without an end. */
+  get session(): Session | undefined {
+    return this.#session
   }
 
   /** How many requests were sent, those of the login included. */
@@ -58,9 +63,11 @@ export class SessionConnection extends Connection {
     const [apiKey, apiVersion, createPayload, parser, hasRequestTags, hasResponseTags, callback] = parts
     this.#underWay += 1
     this.#requests += 1
+    // The broker counts from its answer, which is later: so nothing is sent after the end, however late the answer is read.
+    const sentMs = apiKey === SASL_AUTHENTICATE ? this.#deps.clock.monotonicMs() : 0
     super.send<T>(apiKey, apiVersion, createPayload, parser, hasRequestTags, hasResponseTags, (error, answer) => {
       this.#underWay -= 1
-      if (apiKey === SASL_AUTHENTICATE && answer !== undefined) this.#learnSession(answer)
+      if (apiKey === SASL_AUTHENTICATE && answer !== undefined) this.#learnSession(answer, sentMs)
       if (this.#isRetired && this.#underWay === 0) this.#closeSoon()
       callback(error, answer)
     })
@@ -100,8 +107,9 @@ export class SessionConnection extends Connection {
   }
 
   /** The last answer of a login says how long it holds; those before it say nothing. */
-  #learnSession(answer: unknown): void {
+  #learnSession(answer: unknown, sinceMs: number): void {
     const { sessionLifetimeMs } = answer as { readonly sessionLifetimeMs?: bigint | number }
-    if (sessionLifetimeMs !== undefined && Number(sessionLifetimeMs) > 0) this.#sessionMs = Number(sessionLifetimeMs)
+    const lifeMs = Number(sessionLifetimeMs ?? 0)
+    if (lifeMs > 0) this.#session = { sinceMs, lifeMs }
   }
 }

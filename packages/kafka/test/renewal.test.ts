@@ -10,7 +10,7 @@ import type { SessionConnection } from '../src/session-connection.ts'
 const SESSION_MS = 10_000
 
 class FakeConnection extends EventEmitter {
-  readonly sessionMs = SESSION_MS
+  readonly session = { sinceMs: 0, lifeMs: SESSION_MS }
   successors = 0
   isRetired = false
   isDropped = false
@@ -79,9 +79,34 @@ test('a successor takes over well before the session ends, and the old connectio
     replace: (successor) => taken.push(successor) > 0,
   })
   await time.next()
-  assert.ok(time.nowMs >= 0.6 * SESSION_MS && time.nowMs <= 0.8 * SESSION_MS, `at ${time.nowMs} ms`)
+  assert.ok(time.nowMs >= 0.5 * SESSION_MS && time.nowMs <= 0.7 * SESSION_MS, `at ${time.nowMs} ms`)
   assert.deepEqual([taken, old.successors, old.isRetired, next.isDropped], [[next], 1, true, false])
+  old.emit('close')
   assert.ok(time.isQuiet)
+})
+
+test('a connection is retired when its session ends, also while a successor is on its way (W3)', async () => {
+  const time = new FakeTime()
+  const old = new FakeConnection()
+  const next = new FakeConnection()
+  const opening = Promise.withResolvers<SessionConnection>()
+  const taken: unknown[] = []
+  renewBeforeEnd(asConnection(old), {
+    deps: time.deps,
+    open: () => opening.promise,
+    replace: (successor) => taken.push(successor) > 0,
+  })
+  await time.next()
+  assert.equal(old.isRetired, false)
+  await time.next()
+  assert.equal(old.isRetired, true)
+  assert.ok(time.nowMs <= SESSION_MS, `at ${time.nowMs} ms`)
+  // Nothing was under way on it.
+  old.emit('close')
+  opening.resolve(asConnection(next))
+  await turn()
+  await turn()
+  assert.deepEqual([taken, next.isDropped], [[next], false])
 })
 
 test('what fails is tried again until the session ends; then the connection is retired alone (W3)', async () => {
@@ -99,7 +124,8 @@ test('what fails is tried again until the session ends; then the connection is r
   while (!old.isRetired) await time.next()
   assert.ok(tries > 3, `${tries} tries`)
   assert.ok(time.nowMs <= SESSION_MS, `at ${time.nowMs} ms`)
-  assert.ok(time.isQuiet)
+  old.emit('close')
+  while (!time.isQuiet) await time.next()
 })
 
 test('a connection that ended meanwhile gets no successor, and one that nobody takes is dropped (W4)', async () => {
@@ -135,6 +161,8 @@ test('a connection nobody used is only retired, and one without an end is left a
   renewBeforeEnd(asConnection(old), wiring)
   await time.next()
   assert.equal(old.isRetired, true)
-  renewBeforeEnd({ sessionMs: undefined } as SessionConnection, wiring)
+  old.emit('close')
+  assert.ok(time.isQuiet)
+  renewBeforeEnd({ session: undefined } as SessionConnection, wiring)
   assert.ok(time.isQuiet)
 })
