@@ -8,12 +8,14 @@
  *     what handlers are done with is garbage at once.
  * Y4. A batch that is done, or whose partition is gone, lets go of its bytes: what the offset tracker keeps of it is a number,
  *     and what the scheduler has not come to is empty.
+ * Y5. What was finished before this process came is not handed out: it counts as finished when its turn comes, so that order per
+ *     key holds for what is left.
  */
 import type { FetchedBatch, FetchedRecord } from '@mq/kafka'
 import { FREE, type WorkBatch } from './key-scheduler.ts'
 import { Message, type MessageOrigin } from './message.ts'
 import type { ConsumerMeter } from './meters.ts'
-import { OffsetTracker, type Span, type SpanOffsets } from './offset-tracker.ts'
+import { type FinishedBeyond, OffsetTracker, type Span, type SpanOffsets } from './offset-tracker.ts'
 
 export type MessageHandler = (message: Message) => unknown
 
@@ -39,17 +41,39 @@ export class PartitionWork {
   running = 0
   /** What the group has on record; undefined while it has nothing. */
   committed: bigint | undefined
+  /** What it has on record as finished beyond that. */
+  #noted: FinishedBeyond['ranges'] = []
   /** Its position rose. */
   onAdvance: (() => void) | undefined
   /** With what to do when they are dropped. */
   readonly #batches = new Map<FetchedBatch, () => void>()
   #idle: PromiseWithResolvers<void> | undefined
 
-  constructor(partition: number, start: bigint, committed: bigint | undefined, topicId?: string) {
+  constructor(
+    partition: number,
+    start: bigint,
+    committed: bigint | undefined,
+    topicId?: string,
+    inherited?: FinishedBeyond,
+  ) {
     this.partition = partition
     this.topicId = topicId
-    this.tracker = new OffsetTracker(start)
+    this.tracker = new OffsetTracker(start, inherited)
     this.committed = committed
+    this.#noted = inherited?.ranges ?? []
+  }
+
+  /** What is to be put on record; undefined when it is there already. */
+  toCommit(): { readonly offset: bigint; readonly beyond: FinishedBeyond } | undefined {
+    const beyond = this.tracker.finishedBeyond()
+    const offset = this.tracker.position()
+    return offset === this.committed && sameRanges(beyond.ranges, this.#noted) ? undefined : { offset, beyond }
+  }
+
+  /** It is on record. */
+  wasCommitted(offset: bigint, beyond: FinishedBeyond): void {
+    this.committed = offset
+    this.#noted = beyond.ranges
   }
 
   hold(batch: FetchedBatch, onDrop: () => void): void {
@@ -92,6 +116,7 @@ export class PartitionWork {
 export class Delivery implements WorkBatch, SpanOffsets {
   readonly count: number
   readonly nextOffset: bigint
+  readonly leaderEpoch: number
   readonly #context: DeliveryContext
   readonly #work: PartitionWork
   readonly #span: Span
@@ -110,6 +135,7 @@ export class Delivery implements WorkBatch, SpanOffsets {
     this.#batch = batch
     this.count = batch.count
     this.nextOffset = batch.nextOffset
+    this.leaderEpoch = batch.leaderEpoch
     this.#walk = batch.records
     this.#span = work.tracker.open(this)
     if (this.count === 0) batch.release()
@@ -124,6 +150,17 @@ export class Delivery implements WorkBatch, SpanOffsets {
     return this.#record(index).offset
   }
 
+  unfinished(): bigint[] {
+    const offsets = this.#kept === undefined ? [] : Array.from(this.#kept.values(), ({ offset }) => offset)
+    if (!this.#currentFinished) offsets.push(this.#current!.offset)
+    return offsets
+  }
+
+  reached(): bigint | undefined {
+    if (this.#at === this.count - 1) return this.nextOffset
+    return this.#current === undefined ? undefined : this.#current.offset + 1n
+  }
+
   keyHash(index: number): number {
     return this.#context.ordered ? this.#record(index).keyHash(this.#work.partition) : FREE
   }
@@ -131,9 +168,11 @@ export class Delivery implements WorkBatch, SpanOffsets {
   run(index: number, attempt: number): unknown {
     const { origin, handler, meter } = this.#context
     const record = this.#record(index)
+    this.#work.started()
+    const { tracker } = this.#work
+    if (tracker.isInheriting && tracker.wasFinished(record.offset)) return undefined
     if (attempt > 1) meter.redelivered()
     else if (meter.delivered(record.payloadBytes)) meter.latency(this.#context.nowMs() - record.timestampMs)
-    this.#work.started()
     return handler(new Message(origin, record, attempt))
   }
 
@@ -183,4 +222,11 @@ export class Delivery implements WorkBatch, SpanOffsets {
     this.#at++
     this.#currentFinished = false
   }
+}
+
+function sameRanges(one: FinishedBeyond['ranges'], other: FinishedBeyond['ranges']): boolean {
+  return (
+    one.length === other.length &&
+    one.every(({ first, end }, at) => first === other[at]!.first && end === other[at]!.end)
+  )
 }

@@ -4,7 +4,8 @@
  * R1. Reading starts at the group's committed position; a group without one starts at the earliest record, or at the end when
  *     that was asked for, and then commits where it began, before anything else, so that a restart does not skip what came in
  *     between.
- * R2. A position is committed only when every record before it was handled.
+ * R2. A position is committed only when every record before it was handled. What is finished beyond it is noted beside it, so that one
+ *     message that fails makes nobody handle what comes after it a second time.
  * R3. Partitions are given up only after their running handlers ended (bounded) and their positions were committed.
  * R4. Partitions lost without notice are dropped at once: nothing of them is committed.
  * R5. A partition that stands still because of damage is said so loudly and tried again; nothing is ever skipped.
@@ -16,11 +17,12 @@
  *     whatever the group had read of the old one and wherever it was asked to start; that is said.
  */
 import { type ConsumerSettings, type Epoch, MqError, sealedEnds } from '@mq/contract'
-import { type Deps, type FetchedBatch, isFinal, type TimerHandle, type TopicPartition } from '@mq/kafka'
+import { type Deps, type FetchedBatch, isFinal, type Position, type TimerHandle, type TopicPartition } from '@mq/kafka'
 import { Delivery, type DeliveryContext, PartitionWork } from './delivery.ts'
 import type { KeyScheduler } from './key-scheduler.ts'
 import type { Logger } from './logger.ts'
 import type { ConsumerMeter } from './meters.ts'
+import type { FinishedBeyond } from './offset-tracker.ts'
 import { fullJitterMs, sleep, within } from './pause.ts'
 import { isForPerson, ReaderLog } from './reader-log.ts'
 import type { FetchPort, GroupPort, ReaderPorts } from './reader-ports.ts'
@@ -170,16 +172,28 @@ export class EpochReader {
     }
   }
 
-  /** Records between what was handled and the end, or `null` while that is not known. */
+  /** Whether it holds a partition. */
+  get isAssigned(): boolean {
+    return this.#works.size > 0
+  }
+
+  /** Records behind the committed positions of what is held; `null` while that is not known, also while nothing is held. */
   lagRecords(): number | null {
+    if (!this.isAssigned) return null
     let lag = 0n
-    for (const work of this.#works.values()) {
-      const end = this.#fetcher.highWatermark(this.#topic, work.partition)
-      if (end === undefined) return null
-      const position = work.tracker.position()
-      if (end > position) lag += end - position
+    for (const { partition, committed } of this.#works.values()) {
+      const end = this.#fetcher.highWatermark(this.#topic, partition)
+      if (end === undefined || committed === undefined) return null
+      if (end > committed) lag += end - committed
     }
     return Number(lag)
+  }
+
+  /** Records that were fetched and are not finished: not come to yet, running, failed, or waiting behind one that failed. */
+  unfinishedRecords(): number {
+    let count = 0
+    for (const { tracker } of this.#works.values()) count += tracker.unfinished()
+    return count
   }
 
   /** Handles what runs, commits, leaves the group. */
@@ -233,10 +247,31 @@ export class EpochReader {
     const from = this.#formerIds.size > 0 ? 'earliest' : this.#options.from
     const begins =
       fresh.length === 0 ? new Map<number, bigint>() : await this.#options.ports.listOffsets(topic, fresh, from)
-    return partitions.map((partition) => {
-      const offset = known.get(`${topic}:${partition}`)?.offset
-      return new PartitionWork(partition, offset ?? begins.get(partition) ?? 0n, offset, topicId)
-    })
+    return await Promise.all(
+      partitions.map(async (partition) => {
+        const position = known.get(`${topic}:${partition}`)
+        if (position === undefined) return new PartitionWork(partition, begins.get(partition) ?? 0n, undefined, topicId)
+        const beyond = await this.#stillFinished(partition, position)
+        return new PartitionWork(partition, position.offset, position.offset, topicId, beyond)
+      }),
+    )
+  }
+
+  /**
+   * What was noted as finished beyond a position, as far as the log still holds those very records: after an unclean election
+   * others may stand at their offsets. Where that cannot be found out, they are handed out again.
+   */
+  async #stillFinished(partition: number, { finished, leaderEpoch }: Position): Promise<FinishedBeyond | undefined> {
+    if (finished.length === 0 || leaderEpoch === undefined) return undefined
+    try {
+      const end = await this.#options.ports.endOfLeaderEpoch(this.#topic, partition, leaderEpoch)
+      if (end === undefined || end.leaderEpoch !== leaderEpoch) return undefined
+      return { ranges: finished.filter((range) => range.end <= end.endOffset), leaderEpoch }
+    } catch (error) {
+      const problem = toMq(error)
+      this.#log.warn(problem, ` hands out again what was finished beyond its position: ${problem.message}`)
+      return undefined
+    }
   }
 
   /** Which topic has the name now, and whether it is another one than before (R10). */
@@ -416,21 +451,18 @@ export class EpochReader {
       const moved = works.flatMap((work) => {
         // Nothing of one that is gone can be committed, or read to find out where it stands.
         if (work.phase === 'gone') return []
-        const offset = work.tracker.position()
-        return offset === work.committed ? [] : [{ work, offset }]
+        const next = work.toCommit()
+        return next === undefined ? [] : [{ work, ...next }]
       })
       if (moved.length === 0) return
       try {
         await this.#member.commit(
-          moved.map(({ work, offset }) => ({
-            topic: this.#topic,
-            partition: work.partition,
-            offset,
-            topicId: work.topicId,
-          })),
+          moved.map(({ work: { partition, topicId }, offset, beyond: { ranges, leaderEpoch } }) => {
+            return { topic: this.#topic, partition, offset, topicId, finished: ranges, leaderEpoch }
+          }),
         )
-        for (const { work, offset } of moved) {
-          work.committed = offset
+        for (const { work, offset, beyond } of moved) {
+          work.wasCommitted(offset, beyond)
           this.#options.onPosition?.(work.partition, offset)
         }
         this.#options.meter.committed()

@@ -6,7 +6,13 @@
  * O3. The position never goes back.
  * O4. A record costs O(1) amortised, and one bit of memory only when it finished before an earlier one of its span.
  * O5. Spans are opened in the order they were fetched, and stand for one fetched batch each.
+ * O6. What is finished beyond the position is known as ranges: that which finished here, and that which finished before this process
+ *     came (`inherited`). No record that is not finished is in one; at most `MAX_RANGES` of them are told, the lowest.
  */
+import type { FinishedRange } from '@mq/kafka'
+
+/** More than a note beside a position can hold. */
+export const MAX_RANGES = 700
 
 /** Offsets of the records of one fetched batch. */
 export interface SpanOffsets {
@@ -14,7 +20,22 @@ export interface SpanOffsets {
   /** Position after the batch, over control records and holes. */
   readonly nextOffset: bigint
   offsetAt(index: number): bigint
+  /** Under which leader it was written. */
+  readonly leaderEpoch: number
+  /** Offsets of the records that were read and are not finished, rising. */
+  unfinished(): readonly bigint[]
+  /** Everything below it was read; undefined when nothing was. */
+  reached(): bigint | undefined
 }
+
+/** What is finished beyond the position (O6). */
+export interface FinishedBeyond {
+  readonly ranges: readonly FinishedRange[]
+  /** Under which leader the highest of it was written; undefined without any. */
+  readonly leaderEpoch: number | undefined
+}
+
+const NOTHING: FinishedBeyond = { ranges: [], leaderEpoch: undefined }
 
 /** How far one fetched batch is done. */
 export class Span {
@@ -69,10 +90,77 @@ export class OffsetTracker {
   #position: bigint
   #spans: Span[] = []
   #head = 0
+  readonly #inherited: readonly FinishedRange[]
+  readonly #inheritedEpoch: number
+  /** Inherited ranges the position has passed. */
+  #passed = 0
 
-  /** @param start where reading begins */
-  constructor(start: bigint) {
+  /** @param start where reading begins @param inherited what was finished beyond it before */
+  constructor(start: bigint, inherited: FinishedBeyond = NOTHING) {
     this.#position = start
+    this.#inherited = inherited.ranges
+    this.#inheritedEpoch = inherited.leaderEpoch ?? -1
+  }
+
+  /** Whether anything was finished beyond the start before this process came: to look at offsets costs. */
+  get isInheriting(): boolean {
+    return this.#inherited.length > 0
+  }
+
+  /** Whether a record was finished before this process came. */
+  wasFinished(offset: bigint): boolean {
+    const ranges = this.#inherited
+    let low = 0
+    let high = ranges.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (ranges[middle]!.end <= offset) low = middle + 1
+      else high = middle
+    }
+    return low < ranges.length && ranges[low]!.first <= offset
+  }
+
+  /** O6. Cheap when nothing is finished beyond the position, which is so most of the time; may move the position. */
+  finishedBeyond(): FinishedBeyond {
+    const ranges: FinishedRange[] = []
+    let leaderEpoch = -1
+    let from = this.position()
+    const add = (end: bigint, epoch: number): void => {
+      if (end <= from) return
+      // Nothing at the position is left to do: it was finished before, or is a hole.
+      if (from <= this.#position) this.#advanceTo(end)
+      else {
+        join(ranges, { first: from, end })
+        leaderEpoch = Math.max(leaderEpoch, epoch)
+      }
+      from = end
+    }
+    for (let at = this.#head; at < this.#spans.length && ranges.length < MAX_RANGES; at++) {
+      const { offsets, remaining } = this.#spans[at]!
+      const reached = remaining === 0 ? offsets.nextOffset : offsets.reached()
+      if (reached === undefined) break
+      for (const offset of remaining === 0 ? [] : offsets.unfinished()) {
+        if (offset < from || this.wasFinished(offset)) continue
+        add(offset, offsets.leaderEpoch)
+        from = offset + 1n
+      }
+      add(reached, offsets.leaderEpoch)
+      if (reached < offsets.nextOffset) break
+    }
+    const left = this.#inherited.slice(this.#passed)
+    if (left.length > 0) leaderEpoch = Math.max(leaderEpoch, this.#inheritedEpoch)
+    const all = left.length === 0 ? ranges : union(ranges, left)
+    let at = 0
+    for (; at < all.length && all[at]!.first <= this.#position; at++) this.#advanceTo(all[at]!.end)
+    this.#passInherited()
+    return at === all.length ? NOTHING : { ranges: all.slice(at, at + MAX_RANGES), leaderEpoch }
+  }
+
+  /** Records that were fetched and are not finished. */
+  unfinished(): number {
+    let count = 0
+    for (let at = this.#head; at < this.#spans.length; at++) count += this.#spans[at]!.remaining
+    return count
   }
 
   open(offsets: SpanOffsets): Span {
@@ -86,6 +174,7 @@ export class OffsetTracker {
     this.settle()
     const head = this.#spans[this.#head]
     if (head?.touched) this.#advanceTo(head.position())
+    this.#passInherited()
     return this.#position
   }
 
@@ -109,4 +198,28 @@ export class OffsetTracker {
   #advanceTo(offset: bigint): void {
     if (offset > this.#position) this.#position = offset
   }
+
+  /** What lies at the position and was finished before needs no second look. */
+  #passInherited(): void {
+    for (let next = this.#inherited[this.#passed]; next !== undefined; next = this.#inherited[this.#passed]) {
+      if (next.first > this.#position) return
+      this.#advanceTo(next.end)
+      this.#passed++
+    }
+  }
+}
+
+/** Adds a range that begins where the others end, or later; ranges that touch are one. */
+function join(ranges: FinishedRange[], { first, end }: FinishedRange): void {
+  const last = ranges.at(-1)
+  if (last === undefined || first > last.end) ranges.push({ first, end })
+  else if (end > last.end) ranges[ranges.length - 1] = { first: last.first, end }
+}
+
+/** Both rise; so does the result. */
+function union(one: readonly FinishedRange[], other: readonly FinishedRange[]): FinishedRange[] {
+  const joined: FinishedRange[] = []
+  const rising = [...one, ...other].toSorted((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0))
+  for (const range of rising) join(joined, range)
+  return joined
 }

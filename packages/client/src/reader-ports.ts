@@ -6,6 +6,7 @@ import {
   Admin,
   type Cluster,
   type CommitOffset,
+  type EpochEnd,
   Fetcher,
   type FetcherOptions,
   GroupMember,
@@ -32,6 +33,8 @@ export interface ReaderPorts {
   openGroup(options: Omit<GroupOptions, 'cluster'>): GroupPort
   openFetcher(options: Omit<FetcherOptions, 'cluster'>): FetchPort
   listOffsets(topic: string, partitions: number[], at: 'earliest' | 'latest'): Promise<Map<number, bigint>>
+  /** Where the epoch of a leader ended, or the last one before it; undefined when nobody remembers. */
+  endOfLeaderEpoch(topic: string, partition: number, leaderEpoch: number): Promise<EpochEnd | undefined>
   /** The id of the topic that has the name now; undefined where the cluster has no topic ids. */
   topicId(topic: string): Promise<string | undefined>
 }
@@ -69,10 +72,13 @@ export function kafkaPositions(cluster: Cluster): PositionPort {
 
 export function kafkaPorts(cluster: Cluster): ReaderPorts {
   const admin = new Admin(cluster)
+  // Whoever waits for it does not read meanwhile.
+  const brief = new Admin(cluster, { deadlineMs: 5_000 })
   return {
     openGroup: (options) => new GroupMember({ ...options, cluster }),
     openFetcher: (options) => new Fetcher({ ...options, cluster }),
     listOffsets: (topic, partitions, at) => admin.listOffsets(topic, partitions, at),
+    endOfLeaderEpoch: (topic, partition, leaderEpoch) => brief.endOffsetForLeaderEpoch(topic, partition, leaderEpoch),
     topicId: async (topic) => {
       const [found] = await cluster.metadata([topic], { refresh: true })
       const code = found?.errorCode ?? 0

@@ -102,15 +102,19 @@ export class Subscription {
     this.done.catch(() => {})
   }
 
-  /** Messages between what was handled and the end of the stream; `null` while that is not known. */
+  /**
+   * How far the committed positions of the partitions that this process holds are behind the end of the stream; `null` while that is
+   * not known, also while it holds none. What other members hold is not in it.
+   */
   lag(): number | null {
-    let lag = 0
-    for (const reader of this.#readers.values()) {
-      const part = reader.lagRecords()
-      if (part === null) return null
-      lag += part
-    }
-    return lag
+    const parts = [...this.#readers.values()].filter((reader) => reader.isAssigned).map((reader) => reader.lagRecords())
+    if (parts.length === 0) return null
+    return parts.reduce((sum, part) => (sum === null || part === null ? null : sum + part), 0)
+  }
+
+  /** Messages that this process fetched and has not finished: waiting, running, failed, or behind one of their key that failed. */
+  unfinished(): number {
+    return [...this.#readers.values()].reduce((sum, reader) => sum + reader.unfinishedRecords(), 0)
   }
 
   /** Joins the group on every epoch that can be read. */

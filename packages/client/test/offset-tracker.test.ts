@@ -4,7 +4,14 @@ import fc from 'fast-check'
 import { OffsetTracker, type Span, type SpanOffsets } from '../src/offset-tracker.ts'
 
 function spanOf(offsets: readonly number[], nextOffset: number): SpanOffsets {
-  return { count: offsets.length, nextOffset: BigInt(nextOffset), offsetAt: (index) => BigInt(offsets[index]!) }
+  return {
+    count: offsets.length,
+    nextOffset: BigInt(nextOffset),
+    leaderEpoch: 0,
+    unfinished: () => [],
+    reached: () => undefined,
+    offsetAt: (index) => BigInt(offsets[index]!),
+  }
 }
 
 describe('OffsetTracker', () => {

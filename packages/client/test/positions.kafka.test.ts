@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { after, afterEach, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { Admin, Cluster } from '@mq/kafka'
 import { RecordingLogger } from './support/logs.ts'
 import { Stack } from './support/stack.ts'
@@ -68,4 +71,100 @@ describe('positions of a group on real Kafka', { timeout: 180_000 }, () => {
       assert.equal(logger.codes().filter((code) => code === 'MQ_TOPIC_RECREATED').length >= 1, true)
     })
   }
+
+  /** Records that the group has on record as finished, over all partitions; every offset here is a record. */
+  async function finishedOf(group: string, id: string): Promise<bigint> {
+    const positions = await admin.committedPositions(`${group}@${id}`, [`${id}.e1`])
+    return positions.reduce(
+      (sum, { offset, finished }) => sum + offset + finished.reduce((part, { first, end }) => part + end - first, 0n),
+      0n,
+    )
+  }
+
+  it('repeats after a restart only what was not finished: two of a key that fails, none of 400 others (R2)', {
+    timeout: 90_000,
+  }, async () => {
+    const id = 'held.back'
+    const sender = await stack.connect()
+    for (const n of ['bad 1', 'bad 2']) await sender.send(id, { n }, { key: 'bad' })
+    await sender.sendMany(
+      id,
+      Array.from({ length: 400 }, (_, n) => ({ value: { n: `good ${n}` }, key: `k${n % 40}` })),
+    )
+    const handed = async (isMended: boolean, isOver: (seen: readonly string[]) => boolean): Promise<string[]> => {
+      const mq = await stack.connect({ logger: new RecordingLogger() })
+      const seen: string[] = []
+      const handle = (message: { value: Event }): void => {
+        seen.push(message.value.n)
+        if (message.value.n.startsWith('bad') && !isMended) throw new Error('not yet')
+      }
+      const subscription = await mq.consume<Event>(id, 'g', handle, { concurrency: 8 })
+      await until('what can be handled is', () => isOver(seen), 30_000)
+      if (!isMended) await until('only the bad ones are unfinished', () => subscription.unfinished() === 2, 30_000)
+      await mq.close()
+      return seen
+    }
+    const good = (seen: readonly string[]): number => seen.filter((n) => n.startsWith('good')).length
+    assert.equal(good(await handed(false, (seen) => good(seen) === 400)), 400)
+    for (let start = 0; start < 2; start++) {
+      const seen = await handed(false, (some) => some.length > 2)
+      assert.deepEqual([...new Set(seen)], ['bad 1'])
+    }
+    assert.deepEqual(await handed(true, (seen) => seen.length >= 2), ['bad 1', 'bad 2'])
+    assert.equal(await finishedOf('g', id), 402n)
+  })
+
+  it('repeats after kill -9 only what was not finished when the group last committed (R2)', {
+    timeout: 90_000,
+  }, async () => {
+    const id = 'killed.midway'
+    const mq = await stack.connect()
+    await Promise.all(Array.from({ length: 100 }, (_, n) => mq.send(id, { n }, { key: `k${n}` })))
+    const script = fileURLToPath(new URL('./support/crash-consumer.ts', import.meta.url))
+    const args = ['--conditions=mq-source', script, stack.url, id, 'g', stack.cacheDir]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+    // It never ends the last ten.
+    await until('90 are on record as finished', async () => (await finishedOf('g', id)) === 90n, 40_000)
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    const seen: number[] = []
+    await mq.consume<{ n: number }>(id, 'g', (message) => void seen.push(message.value.n), { concurrency: 4 })
+    await until('all are on record as finished', async () => (await finishedOf('g', id)) === 100n, 40_000)
+    assert.deepEqual(
+      seen.toSorted((a, b) => a - b),
+      [90, 91, 92, 93, 94, 95, 96, 97, 98, 99],
+    )
+  })
+
+  it('hands what is unfinished, and nothing else, to a member that takes a partition over (R2)', {
+    timeout: 90_000,
+  }, async () => {
+    const id = 'taken.over'
+    const first = await stack.connect()
+    await Promise.all(Array.from({ length: 200 }, (_, n) => first.send(id, { n }, { key: `k${n}` })))
+    const seen = new Map<number, string[]>()
+    const isStuck = (n: number): boolean => n % 40 === 0
+    let isMended = false
+    const read = async (mq: Awaited<ReturnType<typeof stack.connect>>, who: string) =>
+      await mq.consume<{ n: number }>(
+        id,
+        'g',
+        ({ value: { n } }) => {
+          seen.set(n, [...(seen.get(n) ?? []), who])
+          if (isStuck(n) && !isMended) throw new Error('not yet')
+        },
+        { concurrency: 4 },
+      )
+    const one = await read(first, 'first')
+    await until('195 are finished', () => seen.size === 200 && one.unfinished() === 5, 30_000)
+    const second = await stack.connect()
+    const other = await read(second, 'second')
+    await until('the second holds some', () => other.lag() !== null, 30_000)
+    await one.close()
+    isMended = true
+    await until('all are on record as finished', async () => (await finishedOf('g', id)) === 200n, 40_000)
+    for (const [n, by] of seen) {
+      if (!isStuck(n)) assert.deepEqual(by, ['first'], `${n} was handed to ${by.join(', ')}`)
+    }
+  })
 })

@@ -2,11 +2,13 @@
 import { MqError } from '@mq/contract'
 import type {
   CommitOffset,
+  EpochEnd,
   FetchedBatch,
   FetchedRecord,
   FetcherOptions,
   GroupOptions,
   IdentifiedPartition,
+  Position,
 } from '@mq/kafka'
 
 import { EpochReader, type EpochReaderOptions, type StartAt } from '../../src/epoch-reader.ts'
@@ -38,6 +40,7 @@ export class TestBatch {
   readonly count: number
   readonly nextOffset: bigint
   readonly wireBytes = 100
+  readonly leaderEpoch = 0
   readonly #offsets: readonly number[]
   released = 0
 
@@ -63,6 +66,11 @@ export class TestKafka {
   fetch!: Omit<FetcherOptions, 'cluster'>
   readonly committed = new Map<string, bigint>()
   readonly commits: string[] = []
+  /** What was committed beside the positions. */
+  readonly notes = new Map<number, Pick<Position, 'finished' | 'leaderEpoch'>>()
+  readonly askedEpochs: string[] = []
+  epochEnd: EpochEnd | undefined = { leaderEpoch: 0, endOffset: 1_000n }
+  failEpochEnds: MqError | undefined
   readonly added: string[] = []
   readonly addedTo: (string | undefined)[] = []
   readonly removed: number[] = []
@@ -86,7 +94,8 @@ export class TestKafka {
           asked.flatMap(({ topic, partition, topicId }) => {
             const offset = this.committed.get(`${topic}:${partition}`)
             if (offset === undefined || topicId !== this.id) return []
-            return [[`${topic}:${partition}`, { offset, finished: [], leaderEpoch: undefined }] as const]
+            const note = this.notes.get(partition) ?? { finished: [], leaderEpoch: undefined }
+            return [[`${topic}:${partition}`, { offset, ...note }] as const]
           }),
         )
       },
@@ -94,7 +103,8 @@ export class TestKafka {
         await this.onCommit()
         if (this.failCommits !== undefined) throw this.failCommits
         if (offsets.some(({ topicId }) => topicId !== this.id)) throw new MqError('MQ_TOPIC_RECREATED', 'another topic')
-        for (const { partition, offset } of offsets) {
+        for (const { partition, offset, finished = [], leaderEpoch } of offsets) {
+          this.notes.set(partition, { finished, leaderEpoch })
           this.commits.push(`${partition}@${offset}`)
           this.committed.set(`${TOPIC}:${partition}`, offset)
         }
@@ -117,6 +127,12 @@ export class TestKafka {
       highWatermark: (_: string, partition: number) => this.ends.get(partition),
       close: async () => void this.steps.push('fetcher closed'),
     }
+  }
+
+  async endOfLeaderEpoch(_topic: string, partition: number, leaderEpoch: number): Promise<EpochEnd | undefined> {
+    if (this.failEpochEnds !== undefined) throw this.failEpochEnds
+    this.askedEpochs.push(`${partition}:${leaderEpoch}`)
+    return this.epochEnd
   }
 
   async topicId(): Promise<string | undefined> {
