@@ -1,6 +1,6 @@
 /**
- * The Fetch request and response, written and read without the library's object trees: versions 12 (topics by name) to 17
- * (topics by id).
+ * The Fetch request and response, written and read without the library's object trees: versions 11 and 12 (topics by name) to 17
+ * (topics by id); 11 has lengths of fixed size.
  *
  * Q1. Requests are full and sessionless: they stay small, and a lost response can never leave a session out of step.
  * Q2. A response is read in one contiguous buffer, and records stay where they are: only their positions are taken.
@@ -16,6 +16,7 @@ export const FETCH_API_KEY = 1
 /** From this version on topics travel by id. */
 export const FETCH_BY_ID_VERSION = 13
 const NO_REPLICA_ID_VERSION = 15
+const FLEXIBLE_VERSION = 12
 const READ_COMMITTED = 1
 const SESSIONLESS_EPOCH = -1
 const NO_REPLICA = -1
@@ -71,11 +72,18 @@ export interface FetchResponse {
 }
 
 export function encodeFetchRequest(version: number, request: FetchRequest): Buffer {
+  const isFlexible = version >= FLEXIBLE_VERSION
   let partitionCount = 0
   for (const topic of request.topics) partitionCount += topic.partitions.length
   const room = 64 + request.topics.length * (MAX_TOPIC_BYTES * 3 + 16) + partitionCount * 33
   const buffer = Buffer.allocUnsafe(room)
   let at = 0
+  const count = (value: number): void => {
+    at = isFlexible ? writeUnsignedVarint(buffer, at, value + 1) : buffer.writeInt32BE(value, at)
+  }
+  const tags = (): void => {
+    if (isFlexible) at = buffer.writeUInt8(0, at)
+  }
   if (version < NO_REPLICA_ID_VERSION) at = buffer.writeInt32BE(NO_REPLICA, at)
   at = buffer.writeInt32BE(request.maxWaitMs, at)
   at = buffer.writeInt32BE(request.minBytes, at)
@@ -83,30 +91,31 @@ export function encodeFetchRequest(version: number, request: FetchRequest): Buff
   at = buffer.writeInt8(request.isolation === 'read_committed' ? READ_COMMITTED : 0, at)
   at = buffer.writeInt32BE(0, at)
   at = buffer.writeInt32BE(SESSIONLESS_EPOCH, at)
-  at = writeUnsignedVarint(buffer, at, request.topics.length + 1)
+  count(request.topics.length)
   for (const topic of request.topics) {
     if (version >= FETCH_BY_ID_VERSION) {
       at += buffer.write(topic.id.replaceAll('-', ''), at, 'hex')
     } else {
-      at = writeUnsignedVarint(buffer, at, Buffer.byteLength(topic.name) + 1)
+      const bytes = Buffer.byteLength(topic.name)
+      at = isFlexible ? writeUnsignedVarint(buffer, at, bytes + 1) : buffer.writeInt16BE(bytes, at)
       at += buffer.write(topic.name, at)
     }
-    at = writeUnsignedVarint(buffer, at, topic.partitions.length + 1)
+    count(topic.partitions.length)
     for (const partition of topic.partitions) {
       at = buffer.writeInt32BE(partition.partition, at)
       at = buffer.writeInt32BE(partition.leaderEpoch, at)
       at = writeOffset(buffer, at, partition.offset)
-      at = buffer.writeInt32BE(-1, at)
+      if (isFlexible) at = buffer.writeInt32BE(-1, at)
       at = writeOffset(buffer, at, -1)
       at = buffer.writeInt32BE(partition.maxBytes, at)
-      at = buffer.writeUInt8(0, at)
+      tags()
     }
-    at = buffer.writeUInt8(0, at)
+    tags()
   }
-  // No forgotten topics, an empty rack, no tagged fields.
-  at = buffer.writeUInt8(1, at)
-  at = buffer.writeUInt8(1, at)
-  at = buffer.writeUInt8(0, at)
+  // No forgotten topics and an empty rack.
+  count(0)
+  at = isFlexible ? buffer.writeUInt8(1, at) : buffer.writeInt16BE(0, at)
+  tags()
   return buffer.subarray(0, at)
 }
 
@@ -129,8 +138,8 @@ export function sendFetch(connection: Connection, version: number, request: Fetc
       (_correlationId: number, _apiKey: number, _apiVersion: number, reader: Reader) => {
         return parseFetchResponse(version, reader.buffer.slice(reader.position))
       },
-      true,
-      true,
+      version >= FLEXIBLE_VERSION,
+      version >= FLEXIBLE_VERSION,
       (error, response) => {
         if (error) reject(error)
         else resolve(response as FetchResponse)
@@ -189,21 +198,31 @@ class ResponseReader {
       return { producerId, firstOffset }
     })
     this.#int32()
-    const bytes = Math.max(0, this.#cursor.readUnsignedVarint() - 1)
+    const bytes = Math.max(0, this.#count())
     const start = this.#advance(bytes)
     this.#tags()
     return { partition, errorCode, highWatermark, lastStableOffset, logStartOffset, aborted, start, end: start + bytes }
   }
 
+  get #isFlexible(): boolean {
+    return this.#version >= FLEXIBLE_VERSION
+  }
+
+  /** Of elements or bytes; -1 for null. */
+  #count(): number {
+    return this.#isFlexible ? this.#cursor.readUnsignedVarint() - 1 : this.#int32()
+  }
+
   /** A null array reads as an empty one. */
   #array<T>(element: () => T): T[] {
-    const count = this.#cursor.readUnsignedVarint() - 1
+    const count = this.#count()
     const elements: T[] = []
     for (let index = 0; index < count; index += 1) elements.push(element())
     return elements
   }
 
   #tags(): void {
+    if (!this.#isFlexible) return
     const count = this.#cursor.readUnsignedVarint()
     for (let index = 0; index < count; index += 1) {
       this.#cursor.readUnsignedVarint()
@@ -242,7 +261,7 @@ class ResponseReader {
   }
 
   #text(): string {
-    const bytes = this.#cursor.readUnsignedVarint() - 1
+    const bytes = this.#isFlexible ? this.#cursor.readUnsignedVarint() - 1 : this.#int16()
     if (bytes < 0) throw violation('a topic has no name')
     const start = this.#advance(bytes)
     return this.#buffer.toString('utf8', start, start + bytes)

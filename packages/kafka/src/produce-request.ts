@@ -1,14 +1,17 @@
 /**
- * The Produce request and its answer, versions 9 to 12 (flexible, by topic name).
+ * The Produce request and its answer, by topic name: versions 7 and 8 with lengths of fixed size, 9 to 12 with compact ones.
  *
- * Q1. `acks` is always -1: a batch counts as sent only when all in-sync replicas hold it.
+ * Q1. `acks` is -1 unless somebody says otherwise: a batch counts as sent only when all in-sync replicas hold it.
  * Q2. A batch is put into the request as it lies: its bytes are not copied here.
  * Q3. Every batch asked for is answered exactly once: one that the broker leaves out counts as unanswered.
  */
 import type { Connection, Reader } from '@platformatic/kafka'
 import { Writer } from '@platformatic/kafka'
 
-export const PRODUCE_API = 0
+const PRODUCE_API = 0
+const FLEXIBLE_VERSION = 9
+const RECORD_ERRORS_VERSION = 8
+const ALL_IN_SYNC = -1
 
 export interface ProduceEntry {
   readonly topic: string
@@ -35,7 +38,13 @@ export interface ProduceResult {
   readonly recordErrors: readonly RecordError[]
 }
 
-export function encodeProduce(entries: readonly ProduceEntry[], ackTimeoutMs: number): Writer {
+export function encodeProduce(
+  version: number,
+  entries: readonly ProduceEntry[],
+  ackTimeoutMs: number,
+  acks = ALL_IN_SYNC,
+): Writer {
+  const isFlexible = version >= FLEXIBLE_VERSION
   const topics = new Map<string, ProduceEntry[]>()
   for (const entry of entries) {
     const same = topics.get(entry.topic)
@@ -43,23 +52,26 @@ export function encodeProduce(entries: readonly ProduceEntry[], ackTimeoutMs: nu
     else same.push(entry)
   }
   const writer = Writer.create()
-    .appendString(null)
-    .appendInt16(-1)
-    .appendInt32(ackTimeoutMs)
-    .appendUnsignedVarInt(topics.size + 1)
-  for (const [topic, parts] of topics) {
-    writer.appendString(topic).appendUnsignedVarInt(parts.length + 1)
-    for (const { partition, header, records } of parts) {
-      writer
-        .appendInt32(partition)
-        .appendUnsignedVarInt(header.length + (records?.length ?? 0) + 1)
-        .append(header)
-      if (records !== null) writer.append(records)
-      writer.appendTaggedFields()
-    }
-    writer.appendTaggedFields()
+  const count = (value: number): Writer =>
+    isFlexible ? writer.appendUnsignedVarInt(value + 1) : writer.appendInt32(value)
+  const tags = (): void => {
+    if (isFlexible) writer.appendTaggedFields()
   }
-  return writer.appendTaggedFields()
+  writer.appendString(null, isFlexible).appendInt16(acks).appendInt32(ackTimeoutMs)
+  count(topics.size)
+  for (const [topic, parts] of topics) {
+    writer.appendString(topic, isFlexible)
+    count(parts.length)
+    for (const { partition, header, records } of parts) {
+      writer.appendInt32(partition)
+      count(header.length + (records?.length ?? 0)).append(header)
+      if (records !== null) writer.append(records)
+      tags()
+    }
+    tags()
+  }
+  tags()
+  return writer
 }
 
 export interface ProduceAnswer {
@@ -68,11 +80,16 @@ export interface ProduceAnswer {
   readonly throttledMs: number
 }
 
-export function decodeProduce(reader: Reader): ProduceAnswer {
+export function decodeProduce(version: number, reader: Reader): ProduceAnswer {
+  const isFlexible = version >= FLEXIBLE_VERSION
+  const tellsRecords = version >= RECORD_ERRORS_VERSION
+  const tags = (): void => {
+    if (isFlexible) reader.readTaggedFields()
+  }
   const results: ProduceResult[] = []
   reader.readArray(
     () => {
-      const topic = reader.readString()
+      const topic = reader.readString(isFlexible)
       reader.readArray(
         () => {
           const partition = reader.readInt32()
@@ -81,25 +98,28 @@ export function decodeProduce(reader: Reader): ProduceAnswer {
           reader.readInt64() // log append time
           reader.readInt64() // log start offset
           let recordErrors: RecordError[] | undefined
-          reader.readArray(
-            () => {
-              recordErrors ??= []
-              recordErrors.push({ index: reader.readInt32(), message: reader.readNullableString() })
-              reader.readTaggedFields()
-            },
-            true,
-            false,
-          )
-          const message = reader.readNullableString()
-          reader.readTaggedFields()
+          let message: string | null = null
+          if (tellsRecords) {
+            reader.readArray(
+              () => {
+                recordErrors ??= []
+                recordErrors.push({ index: reader.readInt32(), message: reader.readNullableString(isFlexible) })
+                tags()
+              },
+              isFlexible,
+              false,
+            )
+            message = reader.readNullableString(isFlexible)
+          }
+          tags()
           results.push({ topic, partition, code, baseOffset, message, recordErrors: recordErrors ?? NO_RECORD_ERRORS })
         },
-        true,
+        isFlexible,
         false,
       )
-      reader.readTaggedFields()
+      tags()
     },
-    true,
+    isFlexible,
     false,
   )
   return { results, throttledMs: reader.readInt32() }
@@ -112,14 +132,16 @@ export function sendProduce(
   entries: readonly ProduceEntry[],
   ackTimeoutMs: number,
   done: (error: Error | null, answer: ProduceAnswer | undefined) => void,
+  acks = ALL_IN_SYNC,
 ): void {
+  const isFlexible = version >= FLEXIBLE_VERSION
   connection.send<ProduceAnswer>(
     PRODUCE_API,
     version,
-    () => encodeProduce(entries, ackTimeoutMs),
-    (_correlationId, _apiKey, _apiVersion, reader) => decodeProduce(reader),
-    true,
-    true,
+    () => encodeProduce(version, entries, ackTimeoutMs, acks),
+    (_correlationId, _apiKey, _apiVersion, reader) => decodeProduce(version, reader),
+    isFlexible,
+    isFlexible,
     done,
   )
 }

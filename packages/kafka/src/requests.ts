@@ -84,7 +84,7 @@ import { coordinatorsOneByOne, offsetsGroupByGroup, olderListOffsets } from './o
 export const produce = new RequestVersions(
   0,
   { name: 'Produce', losses: [{ below: 8, what: 'which record of a rejected batch is at fault' }] },
-  [9, 10, 11, 12],
+  [7, 8, 9, 10, 11, 12],
 )
 
 /** Written in fetch-request.ts. */
@@ -94,11 +94,11 @@ export const fetch = new RequestVersions(
     name: 'Fetch',
     losses: [{ below: 13, what: 'the id of the topic with each record: metadata alone tell of a re-created one' }],
   },
-  [12, 13, 14, 15, 16, 17],
+  [11, 12, 13, 14, 15, 16, 17],
 )
 
 /** For a topic that has no id. */
-export const fetchByName = new RequestVersions(1, { name: 'Fetch by name' }, [12])
+export const fetchByName = new RequestVersions(1, { name: 'Fetch by name' }, [11, 12])
 
 export const listOffsets = new KafkaRequest(
   { name: 'ListOffsets', losses: [{ below: 7, what: 'the record with the newest timestamp' }] },

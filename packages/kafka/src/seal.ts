@@ -18,7 +18,7 @@ import type { NewTopic } from './admin-topics.ts'
 import { BatchEncoder, SEALED_TOPIC_BYTES, stamp } from './batch-encoder.ts'
 import { KafkaCode, kafkaCodeOf, protocolError, responseOf, toMqError } from './kafka-errors.ts'
 import type { PartitionMetadata } from './metadata-cache.ts'
-import { decodeProduce, PRODUCE_API, type ProduceAnswer } from './produce-request.ts'
+import { type ProduceAnswer, sendProduce } from './produce-request.ts'
 import * as requests from './requests.ts'
 
 const SIZE_LIMIT = 'max.message.bytes'
@@ -29,6 +29,7 @@ const CONSUMER = -1
 const PROBE_MS = 1_500
 const DEADLINE_MS = 5_000
 const PROBE_BYTES = 256
+const LEADER_ALONE = 1
 
 export interface SealProbe {
   readonly partition: number
@@ -298,30 +299,9 @@ function sendProbe(
 ): Promise<ProduceAnswer> {
   const batch = probeBatch()
   const { promise, resolve, reject } = Promise.withResolvers<ProduceAnswer>()
-  connection.send<ProduceAnswer>(
-    PRODUCE_API,
-    version,
-    () => {
-      const writer = Writer.create()
-        .appendString(null)
-        .appendInt16(1)
-        .appendInt32(PROBE_MS)
-        .appendUnsignedVarInt(2)
-        .appendString(topic)
-        .appendUnsignedVarInt(partitions.length + 1)
-      for (const partition of partitions) {
-        writer
-          .appendInt32(partition)
-          .appendUnsignedVarInt(batch.length + 1)
-          .append(batch)
-          .appendTaggedFields()
-      }
-      return writer.appendTaggedFields().appendTaggedFields()
-    },
-    (_correlationId, _apiKey, _apiVersion, reader) => decodeProduce(reader),
-    true,
-    true,
-    (error, answer) => (error === null ? resolve(answer as ProduceAnswer) : reject(error)),
-  )
+  const entries = partitions.map((partition) => ({ topic, partition, header: batch, records: null }))
+  const done = (error: Error | null, answer: ProduceAnswer | undefined): void =>
+    error === null ? resolve(answer as ProduceAnswer) : reject(error)
+  sendProduce(connection, version, entries, PROBE_MS, done, LEADER_ALONE)
   return promise
 }
