@@ -56,6 +56,12 @@ export const catalogue = {
     false,
     422,
   ),
+  MQ_PLACEMENT_WAITS: entry(
+    'No cluster that answers can hold the copies that the intent asks for',
+    'Bring back the cluster that the message names, or ask for fewer copies with minCopies',
+    true,
+    503,
+  ),
   MQ_FILE_INVALID: entry(
     'The file cannot be read as mQ declarations',
     'Mend the line and column that the message names',

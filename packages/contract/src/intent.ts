@@ -67,6 +67,15 @@ export const Intent = z
       .boolean()
       .default(true)
       .describe('false: neither a person nor mQ moves it to another cluster or partition count'),
+    minCopies: z
+      .number()
+      .int()
+      .min(1)
+      .max(5)
+      .optional()
+      .describe(
+        'Fewest copies of each record; left out: three where a registered cluster can hold them, one for priority low',
+      ),
     priority: Priority.default('normal').describe('Who goes first when there is not enough for everyone'),
     maxMessageBytes: sizeBetween(1_024, 8 * 1_024 * 1_024)
       .prefault(1_048_576)

@@ -223,6 +223,7 @@ export const MigrationRequest = z.object({
   to: Name.optional().describe('Cluster to move to'),
   partitions: z.number().int().min(1).max(10_000).optional(),
   replication: z.number().int().min(1).max(100).optional(),
+  allowFewerCopies: z.boolean().default(false).describe('Fewer copies of each record than now are meant'),
   onLostSource: OnLostSource.default('wait'),
   plan: z.boolean().default(false).describe('Only say what would be done'),
 })

@@ -19,6 +19,7 @@ interface MigrateFlags extends OutputFlags, TargetFlags {
   readonly to?: string
   readonly partitions?: number
   readonly replication?: number
+  readonly allowFewerCopies?: boolean
   readonly onLostSource?: OnLostSource
   readonly plan?: boolean
   readonly wait?: boolean
@@ -39,6 +40,7 @@ export function migrateCommand(program: Command, io: Io): void {
     .option('--to <cluster>', 'cluster to move to (default: where it is)')
     .option('--partitions <count>', 'partitions there (default: as many as now)', wholeNumber(1, 10_000))
     .option('--replication <count>', 'copies of each record there', wholeNumber(1, 100))
+    .option('--allow-fewer-copies', 'a cluster that holds fewer copies of each record than now is meant')
     .option(
       '--on-lost-source <policy>',
       'if the old cluster goes away before it is read: groups wait for it, or skip it and read it late (default: wait)',
@@ -71,6 +73,7 @@ async function migrate(io: Io, id: string, flags: MigrateFlags): Promise<void> {
     ...(to === undefined ? {} : { to }),
     ...(partitions === undefined ? {} : { partitions }),
     ...(replication === undefined ? {} : { replication }),
+    ...(flags.allowFewerCopies === true ? { allowFewerCopies: true } : {}),
     ...(onLostSource === undefined ? {} : { onLostSource }),
     plan: flags.plan === true,
   }

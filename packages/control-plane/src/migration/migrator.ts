@@ -249,7 +249,11 @@ export class Migrator {
   async #goBack(number: number): Promise<number> {
     const { mqId, from } = this.#work.logbook.row(number)
     const { cluster: to, partitions, replication } = from
-    const { record } = await this.start(mqId, { to, partitions, replication }, `mq, after migration ${number}`)
+    const { record } = await this.start(
+      mqId,
+      { to, partitions, replication, allowFewerCopies: true },
+      `mq, after migration ${number}`,
+    )
     return record.number
   }
 

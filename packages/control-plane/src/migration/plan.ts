@@ -37,6 +37,8 @@ export interface Wish {
   readonly to?: string | undefined
   readonly partitions?: number | undefined
   readonly replication?: number | undefined
+  /** A person said that fewer copies than now are meant. */
+  readonly allowFewerCopies?: boolean | undefined
   readonly onLostSource?: OnLostSource | undefined
 }
 
@@ -127,6 +129,7 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
   if (replication > target.brokers) {
     throw refused(`cluster '${to}' has ${target.brokers} brokers, too few for ${replication} copies`)
   }
+  checkCopies(record, from.replication, replication, wish.allowFewerCopies === true)
   const epoch = record.lastEpoch + 1
   const clash = options.nameClash(id, epoch)
   if (clash !== undefined) throw refused(clash.message)
@@ -183,6 +186,21 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
   const plan = { mqId: id, from, to: place, warnings, checks, refusal: null }
   return { plan, spec, sizeLimit, foreign, topicId: source.topicId, partitions: source.partitions }
 }
+
+/** @throws MqError MQ_MIGRATION_REFUSED when the target would hold fewer copies than the intent asks for, or than now without a word */
+function checkCopies({ id, spec }: ActiveId, now: number, then: number, isMeant: boolean): void {
+  const { minCopies } = spec.intent
+  if (minCopies !== undefined && then < minCopies) {
+    throw refused(`the intent of '${id}' asks for ${copies(minCopies)} at least, and the new topic would have ${then}`)
+  }
+  if (then < now && !isMeant) {
+    throw refused(
+      `'${id}' has ${copies(now)} of each record now and would have ${then}; if that is meant, say so with --allow-fewer-copies`,
+    )
+  }
+}
+
+const copies = (count: number): string => `${count} cop${count === 1 ? 'y' : 'ies'}`
 
 interface OldTopic {
   readonly topicId: string | null

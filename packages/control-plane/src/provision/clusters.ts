@@ -14,6 +14,7 @@ import { every, sleep } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { ClusterAdmin, ClusterDescription, OpenAdmin } from './cluster-admin.ts'
+import type { AwayCluster } from './copies-rule.ts'
 import type { ClusterFacts } from './placement-rules.ts'
 
 export const CHECK_EVERY_MS = 5_000
@@ -43,6 +44,8 @@ interface Entry {
   readonly address: ClusterAddress
   readonly admin: ClusterAdmin
   health: Health
+  /** Brokers when it last answered. */
+  lastBrokers: number | null
   checking: Promise<Health> | undefined
 }
 
@@ -143,6 +146,14 @@ export class Clusters {
     return up
   }
 
+  /** Those that did not answer when they were asked last, or were never asked. */
+  away(): AwayCluster[] {
+    return this.#options.registry.clusters().flatMap(({ address: { name } }) => {
+      const entry = this.#entries.get(name)
+      return entry?.health.status === 'up' ? [] : [{ name, brokers: entry?.lastBrokers ?? null }]
+    })
+  }
+
   brokers(name: string): number | undefined {
     const health = this.#entries.get(name)?.health
     return health?.status === 'up' ? health.brokers : undefined
@@ -239,6 +250,7 @@ export class Clusters {
       address: record.address,
       admin: this.#options.openAdmin(record.address),
       health: { status: 'unknown' },
+      lastBrokers: known?.lastBrokers ?? null,
       checking: undefined,
     }
     this.#entries.set(name, entry)
@@ -296,6 +308,7 @@ export class Clusters {
       }
     }
     entry.health = health
+    if (health.status === 'up') entry.lastBrokers = health.brokers
     if (health.status !== before.status) {
       if (health.status === 'up') logger.info({ cluster: name, brokers: health.brokers }, 'cluster is up')
       if (health.status === 'unreachable')

@@ -55,7 +55,14 @@ export function clusterChoice(spec: IdSpec): Choice {
 
 /** The parts of an intent that settings follow from: who owns it, and what it may cost, are not among them. */
 export function intentKey(intent: Intent): string {
-  const { owner: _owner, budgetUsdPerMonth: _budget, peaks: _peaks, movable: _movable, ...rest } = intent
+  const {
+    owner: _owner,
+    budgetUsdPerMonth: _budget,
+    peaks: _peaks,
+    movable: _movable,
+    minCopies: _copies,
+    ...rest
+  } = intent
   return JSON.stringify(rest, (_key, value: unknown) =>
     typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -128,15 +128,18 @@ export function place(
         : wanted.reason,
   })
 
-  const replication = standing?.replication ?? Math.min(MAX_REPLICATION, cluster.brokers)
+  const most = Math.max(MAX_REPLICATION, intent.minCopies ?? 0)
+  const replication = standing?.replication ?? Math.min(most, cluster.brokers)
   const minInsyncReplicas = standing?.minInsyncReplicas ?? Math.min(2, replication)
   choices.push({
     setting: 'replication',
     value: String(replication),
     reason:
-      replication === MAX_REPLICATION
-        ? 'three copies survive the loss of any two disks after a quiet moment, and of one broker at any moment'
-        : `cluster '${cluster.name}' had ${replication} broker${replication === 1 ? '' : 's'} when the topic was made`,
+      replication > MAX_REPLICATION
+        ? `minCopies: ${intent.minCopies} is asked for`
+        : replication === MAX_REPLICATION
+          ? 'three copies survive the loss of any two disks after a quiet moment, and of one broker at any moment'
+          : `cluster '${cluster.name}' had ${replication} broker${replication === 1 ? '' : 's'} when the topic was made`,
   })
   choices.push({
     setting: 'minInsyncReplicas',
@@ -146,6 +149,11 @@ export function place(
         ? 'there is one copy only'
         : 'a record is acknowledged when two brokers have it, so the loss of one loses nothing acknowledged',
   })
+  if (intent.minCopies !== undefined && replication < intent.minCopies) {
+    warnings.push(
+      `minCopies: ${intent.minCopies} is asked for and there ${replication === 1 ? 'is 1 copy' : `are ${replication} copies`}: more copies need a migration`,
+    )
+  }
   if (replication === 1) warnings.push('one broker: a record is lost if its disk is')
   if (replication === 2)
     warnings.push('two brokers: sends wait while one of them is away; a third broker would end that')

@@ -19,6 +19,7 @@ import type { ActiveId, CreatedBy, IdRecord, IdSpec, Pending } from '../registry
 import { type IdChange, type Registry, withoutStamp } from '../registry/registry.ts'
 import type { TopicFacts } from './cluster-admin.ts'
 import type { Clusters } from './clusters.ts'
+import { candidates } from './copies-rule.ts'
 import { clusterChoice, decide, standingOf, tunedOf } from './decide.ts'
 import { deletedBy, dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
 import { chooseCluster, sameInMetrics, topicName } from './placement-rules.ts'
@@ -248,7 +249,7 @@ export class Provisioner {
     const epoch = (before?.lastEpoch ?? 0) + 1
     const refusal = unmetWish(intent) ?? this.nameClash(id, epoch)
     if (refusal !== undefined) throw refusalError(id, refusal)
-    const chosen = chooseCluster(await clusters.reachable())!
+    const chosen = await this.#chooseHome(intent)
     const start = Object.hasOwn(startWith, id) ? startingSettings(intent, startWith[id]!) : undefined
     const { spec, partitions } = decide(intent, chosen.cluster, chosen.choice, undefined, start)
     const topic = topicName(id, epoch)
@@ -269,6 +270,21 @@ export class Provisioner {
         : { id, state: 'absent', spec: null, epochs: [], lastEpoch: 0, createdBy, createdAtMs: now, pending }
     await registry.keep(change)
     await this.#finish(id)
+  }
+
+  /** @throws MqError MQ_PLACEMENT_WAITS or MQ_INTENT_UNMET */
+  async #chooseHome(intent: Intent): Promise<NonNullable<ReturnType<typeof chooseCluster>>> {
+    const { clusters } = this.#options
+    const here = await clusters.reachable()
+    const found = candidates(intent, here, clusters.away())
+    switch (found.kind) {
+      case 'clusters':
+        return chooseCluster(found.clusters)!
+      case 'waits':
+        throw new MqError('MQ_PLACEMENT_WAITS', found.message)
+      case 'unmet':
+        throw new MqError('MQ_INTENT_UNMET', found.message)
+    }
   }
 
   async #update(id: string, intent: Intent, actor: string, entry: PlanEntry): Promise<void> {

@@ -203,7 +203,11 @@ export class Stage {
 
   /** Begins a move. @returns its number */
   async begin(id: string, wish: Wish): Promise<number> {
-    const { migration } = await this.call<{ migration: Migration }>('POST', `/v1/ids/${id}/migrations`, wish)
+    const { migration } = await this.call<{ migration: Migration }>('POST', `/v1/ids/${id}/migrations`, {
+      // The clusters are of unequal size on purpose.
+      allowFewerCopies: true,
+      ...wish,
+    })
     return migration.number
   }
 

@@ -1,0 +1,85 @@
+/** How many copies a new mQ ID gets, and what happens where they cannot be had now (copies-rule N1-N4). */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Intent, MqError } from '@mq/contract'
+import { candidates, wantedCopies } from '../src/provision/copies-rule.ts'
+import { assertProblem } from './harness.ts'
+import { makeWorld, over, readToEnd, start, TIMEOUT } from './moves-on-fakes.ts'
+
+const solo = { name: 'solo', brokers: 1, mqIds: 0 }
+const trio = { name: 'trio', brokers: 3, mqIds: 5 }
+const away = new MqError('MQ_KAFKA_UNREACHABLE', 'the cluster is down')
+
+test('copies follow the intent: what it says, else three, one for priority low (N1)', () => {
+  assert.equal(wantedCopies(Intent.parse({})), 3)
+  assert.equal(wantedCopies(Intent.parse({ priority: 'critical' })), 3)
+  assert.equal(wantedCopies(Intent.parse({ priority: 'low' })), 1)
+  assert.equal(wantedCopies(Intent.parse({ priority: 'low', minCopies: 2 })), 2)
+  assert.equal(Intent.safeParse({ minCopies: 0 }).success, false)
+})
+
+test('clusters that answer and suffice are taken; what is away is waited for only where it may be the one (N2, N3)', () => {
+  const kind = (intent: object, here: (typeof solo)[], names: { name: string; brokers: number | null }[]) =>
+    candidates(Intent.parse(intent), here, names).kind
+  assert.deepEqual(candidates(Intent.parse({}), [solo, trio], []), { kind: 'clusters', clusters: [trio] })
+  assert.equal(kind({}, [trio], [{ name: 'other', brokers: null }]), 'clusters')
+  assert.equal(kind({}, [solo], [{ name: 'trio', brokers: 3 }]), 'waits')
+  assert.equal(kind({}, [solo], [{ name: 'never.seen', brokers: null }]), 'waits')
+  assert.equal(kind({}, [solo], [{ name: 'small', brokers: 2 }]), 'clusters')
+  assert.equal(kind({ priority: 'low' }, [solo], [{ name: 'trio', brokers: 3 }]), 'clusters')
+  assert.equal(kind({ minCopies: 1 }, [solo], [{ name: 'trio', brokers: 3 }]), 'clusters')
+  assert.equal(kind({ minCopies: 2 }, [solo], []), 'unmet')
+  assert.equal(kind({}, [solo], []), 'clusters', 'one broker is all there is: said as a warning')
+})
+
+test(
+  'with the large cluster down a critical mQ ID waits instead of starting with one copy (N3)',
+  TIMEOUT,
+  async (t) => {
+    const world = makeWorld(t)
+    world.b.brokers = 1
+    const plane = await start(t, world)
+    await plane.clusters.checkAll()
+    world.a.away = away
+    const declare = (intent: object) => plane.call('PUT', '/v1/ids/orders.placed', { intent })
+    const waits = assertProblem(await declare({ priority: 'critical' }), 'MQ_PLACEMENT_WAITS')
+    assert.equal(waits.retryable, true)
+    assert.match(waits.message, /3 copies are asked for.*'a' may have enough.*minCopies: 1/)
+    assert.equal(world.b.topics.size, 0, 'nothing was made')
+    assertProblem(await declare({ minCopies: 5 }), 'MQ_INTENT_UNMET')
+    world.a.away = undefined
+    const made = await declare({ priority: 'critical' })
+    assert.equal(made.status, 200, made.text)
+    assert.deepEqual([made.body.cluster, made.body.replication], ['a', 3])
+    assert.equal((await plane.call('PUT', '/v1/ids/orders.small', { intent: { minCopies: 4 } })).body.replication, 4)
+  },
+)
+
+test(
+  'a migration that lowers copies is refused until somebody says that it is meant, and never below the intent',
+  TIMEOUT,
+  async (t) => {
+    const world = makeWorld(t)
+    world.b.brokers = 1
+    const plane = await start(t, world)
+    await plane.clusters.checkAll()
+    for (const [id, intent] of [
+      ['orders.placed', {}],
+      ['orders.kept', { minCopies: 2 }],
+    ] as const) {
+      assert.equal((await plane.call('PUT', `/v1/ids/${id}`, { intent })).status, 200)
+    }
+    const migrate = (id: string, body: object) => plane.call('POST', `/v1/ids/${id}/migrations`, { to: 'b', ...body })
+    const refusal = (await migrate('orders.placed', { plan: true })).body.plan.refusal
+    assert.equal(refusal.code, 'MQ_MIGRATION_REFUSED')
+    assert.match(refusal.message, /3 copies of each record now and would have 1/)
+    assertProblem(await migrate('orders.placed', {}), 'MQ_MIGRATION_REFUSED')
+    const kept = assertProblem(await migrate('orders.kept', { allowFewerCopies: true }), 'MQ_MIGRATION_REFUSED')
+    assert.match(kept.message, /asks for 2 copies at least/)
+    const meant = await migrate('orders.placed', { allowFewerCopies: true })
+    assert.equal(meant.status, 200, meant.text)
+    readToEnd(world.a, 'orders.placed.e1')
+    await over(plane, meant.body.migration.number)
+    assert.equal(world.b.topics.get('orders.placed.e2')?.replication, 1)
+  },
+)
