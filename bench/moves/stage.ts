@@ -69,7 +69,10 @@ export class MovesStage {
   /** Resolves when the new epoch is open. */
   async move(wish: { to: string; partitions: number }): Promise<Move> {
     const askedUs = nowUs()
-    const answer = await this.#call('POST', `/v1/ids/${this.#options.mqId}/migrations`, { allowFewerCopies: true, ...wish })
+    const answer = await this.#call('POST', `/v1/ids/${this.#options.mqId}/migrations`, {
+      allowFewerCopies: true,
+      ...wish,
+    })
     const begun = Migration.parse(answer.migration)
     const migration = await this.until(begun.number, OPENED)
     return { migration, askedUs, openedUs: nowUs() }

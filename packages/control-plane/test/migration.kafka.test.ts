@@ -123,7 +123,11 @@ describe('a move between real clusters', { timeout: 180_000 }, () => {
     await call(plane, 'PUT', `/v1/ids/${ID}`, { intent: {} })
     const closed: number[] = []
     let [cluster, partitions] = [a, 4]
-    for (const [index, wish] of [{ to: 'b', partitions: 6 }, { to: 'a', partitions: 3 }, { partitions: 6 }].entries()) {
+    for (const [index, wish] of [
+      { to: 'b', partitions: 6, allowFewerCopies: true },
+      { to: 'a', partitions: 3 },
+      { partitions: 6 },
+    ].entries()) {
       const topic = `${ID}.e${index + 1}`
       const load = await sendUntilSealed(cluster, topic, partitions)
       await new Admin(cluster).commitOffsets(GROUP, [{ topic, partition: 0, offset: 0n }])
@@ -151,7 +155,10 @@ describe('a move between real clusters', { timeout: 180_000 }, () => {
     const plane = await start(t, temporaryFolder(t))
     await plane.clusters.checkAll()
     await call(plane, 'PUT', '/v1/ids/carts.changed', { intent: {} })
-    const { migration } = await call(plane, 'POST', '/v1/ids/carts.changed/migrations', { to: 'b' })
+    const { migration } = await call(plane, 'POST', '/v1/ids/carts.changed/migrations', {
+      to: 'b',
+      allowFewerCopies: true,
+    })
     const cancelled = await call(plane, 'POST', `/v1/migrations/${migration.number}/cancel`)
     assert.equal(cancelled.state, 'cancelled')
     while (plane.ledger.current(migration.number) !== undefined) await new Promise((resolve) => setTimeout(resolve, 20))
@@ -177,7 +184,7 @@ describe('a move between real clusters', { timeout: 180_000 }, () => {
         first.ledger.close()
         reached.resolve()
       }
-      await call(first, 'POST', `/v1/ids/${id}/migrations`, { to: 'b', partitions: 2 })
+      await call(first, 'POST', `/v1/ids/${id}/migrations`, { to: 'b', partitions: 2, allowFewerCopies: true })
       await reached.promise
       await first.migrator.close(0)
       await first.close()
@@ -204,7 +211,10 @@ describe('a move between real clusters', { timeout: 180_000 }, () => {
       took(record)
       if (record.state === 'refusing') killing ??= victim.kill()
     }
-    const { migration } = await call(plane, 'POST', '/v1/ids/flights.departed/migrations', { to: 'b' })
+    const { migration } = await call(plane, 'POST', '/v1/ids/flights.departed/migrations', {
+      to: 'b',
+      allowFewerCopies: true,
+    })
     const opened = await until(plane, migration.number, ['open', 'draining', 'retired'])
     await killing
     assertSealed(opened.report.recordsSealed, await load.end())
