@@ -19,10 +19,10 @@ import type { ActiveId, CreatedBy, IdRecord, IdSpec, Pending } from '../registry
 import { type IdChange, type Registry, withoutStamp } from '../registry/registry.ts'
 import type { TopicFacts } from './cluster-admin.ts'
 import type { Clusters } from './clusters.ts'
-import { candidates } from './copies-rule.ts'
 import { clusterChoice, decide, standingOf, tunedOf } from './decide.ts'
+import { chooseHome } from './home.ts'
 import { deletedBy, dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
-import { chooseCluster, sameInMetrics, topicName } from './placement-rules.ts'
+import { sameInMetrics, topicName } from './placement-rules.ts'
 import { type StartingSettings, startingSettings } from './starting-settings.ts'
 import { promisesLimit, type TimeLimit, withTimeLimit } from './time-limit.ts'
 import { alterTopic, awaitLeaders, createTopic, isOurs, timeLimitOf } from './topic.ts'
@@ -249,7 +249,7 @@ export class Provisioner {
     const epoch = (before?.lastEpoch ?? 0) + 1
     const refusal = unmetWish(intent) ?? this.nameClash(id, epoch)
     if (refusal !== undefined) throw refusalError(id, refusal)
-    const chosen = await this.#chooseHome(intent)
+    const chosen = await chooseHome(clusters, intent)
     const start = Object.hasOwn(startWith, id) ? startingSettings(intent, startWith[id]!) : undefined
     const { spec, partitions } = decide(intent, chosen.cluster, chosen.choice, undefined, start)
     const topic = topicName(id, epoch)
@@ -270,21 +270,6 @@ export class Provisioner {
         : { id, state: 'absent', spec: null, epochs: [], lastEpoch: 0, createdBy, createdAtMs: now, pending }
     await registry.keep(change)
     await this.#finish(id)
-  }
-
-  /** @throws MqError MQ_PLACEMENT_WAITS or MQ_INTENT_UNMET */
-  async #chooseHome(intent: Intent): Promise<NonNullable<ReturnType<typeof chooseCluster>>> {
-    const { clusters } = this.#options
-    const here = await clusters.reachable()
-    const found = candidates(intent, here, clusters.away())
-    switch (found.kind) {
-      case 'clusters':
-        return chooseCluster(found.clusters)!
-      case 'waits':
-        throw new MqError('MQ_PLACEMENT_WAITS', found.message)
-      case 'unmet':
-        throw new MqError('MQ_INTENT_UNMET', found.message)
-    }
   }
 
   async #update(id: string, intent: Intent, actor: string, entry: PlanEntry): Promise<void> {
