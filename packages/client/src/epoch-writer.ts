@@ -50,6 +50,8 @@ export class EpochWriter {
   readonly #epoch: Epoch
   readonly producer: Producer
   readonly topic: ProducerTopic
+  /** Records whose sends failed, since it was made. */
+  failedRecords = 0
   readonly #meter: ProducerMeter
   #settings: ProducerSettings
   readonly #telemetry: Telemetry
@@ -90,6 +92,7 @@ export class EpochWriter {
         },
         onFailure: (records, error) => {
           meter.failed(records)
+          this.failedRecords += records
           logger.error(`Sending to ${mqId}: ${error.message}`, {
             code: error.code,
             mqId,

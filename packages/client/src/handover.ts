@@ -32,9 +32,11 @@ export interface Handed {
   readonly found: number
   /** Nobody can tell. */
   readonly uncertain: number
+  /** Their time was over before they could leave. */
+  readonly expired: number
 }
 
-const NONE: Handed = { handedOver: 0, found: 0, uncertain: 0 }
+const NONE: Handed = { handedOver: 0, found: 0, uncertain: 0, expired: 0 }
 
 export interface HandoverTarget {
   adopt(record: HeldRecord, limits: SendLimits): Promise<Receipt>
@@ -207,6 +209,7 @@ export class Handover {
       for (const part of batch.parts) {
         if (part.settled || (part.deadlineMs > nowMs && !part.isCancelled)) continue
         const what = maybeStored ? 'may or may not be stored: under way and not acknowledged' : 'not stored: on the way'
+        this.#count('expired', part.count)
         part.reject(
           new MqError(
             maybeStored ? 'MQ_SEND_UNCERTAIN' : part.isCancelled ? 'MQ_SEND_CANCELLED' : 'MQ_SEND_TIMEOUT',

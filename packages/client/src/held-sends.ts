@@ -59,6 +59,7 @@ export class HeldSends {
   /** Waiting or under way, in the order of their deadlines. */
   #unsettled: Held[] = []
   #timer: TimerHandle | undefined
+  #expired = 0
   #idle: (() => void)[] = []
 
   constructor(options: HeldSendsOptions) {
@@ -68,6 +69,13 @@ export class HeldSends {
   /** Sends not settled. */
   get size(): number {
     return this.#unsettled.reduce((count, held) => (held.settled ? count : count + 1), 0)
+  }
+
+  /** Sends whose time was over before they were acknowledged, since it was last asked. */
+  takeExpired(): number {
+    const expired = this.#expired
+    this.#expired = 0
+    return expired
   }
 
   hold(outgoing: Outgoing): Promise<Receipt> {
@@ -200,6 +208,7 @@ export class HeldSends {
       if (waiting.has(held)) this.#release(held)
       this.#settle(held, () => held.reject(error))
     }
+    this.#expired += over.length
     if (over.length > 0) this.#waiting = this.#waiting.filter((held) => !held.settled)
   }
 }

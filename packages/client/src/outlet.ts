@@ -50,7 +50,9 @@ export interface OutletOptions {
   onMoved?(move: OutletMove): void
 }
 
-export interface OutletMove extends Handed {
+export interface OutletMove extends Omit<Handed, 'expired'> {
+  /** Records whose sends failed from the pause on. */
+  readonly failed: number
   readonly fromEpoch: number
   readonly toEpoch: number
   readonly writePauseMs: number
@@ -84,7 +86,7 @@ export class Outlet {
   #breakOff: (() => void) | undefined
   #isAsking = false
   /** Since when an epoch takes nothing more: it was said so, or its topic refused. */
-  #pause: { readonly epoch: number; readonly sinceMs: number } | undefined
+  #pause: { readonly writer: EpochWriter; readonly failedBefore: number; readonly sinceMs: number } | undefined
 
   constructor(options: OutletOptions) {
     this.#options = options
@@ -252,17 +254,21 @@ export class Outlet {
     this.#goesOn(writer)
   }
 
-  #pauses({ epoch }: EpochWriter): void {
-    this.#pause ??= { epoch, sinceMs: this.#options.deps.clock.monotonicMs() }
+  #pauses(writer: EpochWriter): void {
+    if (this.#pause !== undefined) return
+    this.#held.takeExpired()
+    const sinceMs = this.#options.deps.clock.monotonicMs()
+    this.#pause = { writer, failedBefore: writer.failedRecords, sinceMs }
   }
 
   #goesOn(writer: EpochWriter): void {
     const pause = this.#pause
     this.#pause = undefined
-    const handed = this.#handover.takeHanded()
-    if (pause === undefined || writer.epoch <= pause.epoch) return
+    const { expired, ...handed } = this.#handover.takeHanded()
+    if (pause === undefined || writer.epoch <= pause.writer.epoch) return
     const writePauseMs = this.#options.deps.clock.monotonicMs() - pause.sinceMs
-    this.#options.onMoved?.({ fromEpoch: pause.epoch, toEpoch: writer.epoch, writePauseMs, ...handed })
+    const failed = pause.writer.failedRecords - pause.failedBefore + this.#held.takeExpired() + expired
+    this.#options.onMoved?.({ fromEpoch: pause.writer.epoch, toEpoch: writer.epoch, writePauseMs, ...handed, failed })
   }
 
   /** T7 */

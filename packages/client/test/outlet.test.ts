@@ -67,6 +67,8 @@ class TestWriter {
     this.isRefused = false
   }
 
+  failedRecords = 0
+
   hurry(): void {
     this.steps.push('hurry')
   }
@@ -140,7 +142,24 @@ describe('Outlet', () => {
     await time.advance(80)
     outlet.apply(NEXT)
     await time.advance(0)
-    assert.deepEqual(moves, [{ fromEpoch: 1, toEpoch: 2, writePauseMs: 80, handedOver: 2, found: 1, uncertain: 0 }])
+    assert.deepEqual(moves, [
+      { fromEpoch: 1, toEpoch: 2, writePauseMs: 80, handedOver: 2, found: 1, uncertain: 0, failed: 0 },
+    ])
+  })
+
+  it('says how many sends failed in the pause, and none that failed before it', async () => {
+    const { outlet, writers, time, moves } = open()
+    outlet.apply(OPEN)
+    writers[0]!.failedRecords = 5
+    outlet.apply(bindingOf({ revision: 2, epochs: [{ ...OPEN.epochs[0]!, state: 'sealing' }] }))
+    // The producer gave up what it had, and what came later waits longer than a send may.
+    writers[0]!.failedRecords = 8
+    const late = outlet.send({ n: 1 })
+    await time.advance(1_100)
+    await assert.rejects(late)
+    outlet.apply(NEXT)
+    await time.advance(0)
+    assert.equal(moves[0]?.failed, 4)
   })
 
   it('says nothing of a pause after which the same epoch went on', async () => {

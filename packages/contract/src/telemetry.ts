@@ -148,6 +148,9 @@ export const ProducerMove = z.object({
   handedOver: count.describe('Records that were held and went to the new epoch'),
   found: count.describe('Records without an answer that the sealed log turned out to hold'),
   uncertain: count.describe('Records of which nobody can tell; their senders were told so'),
+  failed: count
+    .optional()
+    .describe('Records whose sends failed from the pause on; left out by clients that do not count them'),
 })
 export type ProducerMove = z.output<typeof ProducerMove>
 

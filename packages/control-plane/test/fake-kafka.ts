@@ -35,6 +35,8 @@ export class FakeKafka {
   mayAlter = true
   /** Whether a batch with a wrong checksum is refused; else it is stored, and no reader gets past it. */
   checksCrc = true
+  /** The leader of this partition answers no probe. */
+  mutePartition: number | undefined
   /** Whether a question if a setting may be changed changes nothing. */
   honoursValidateOnly = true
   /** Leaders that follow a change of the size limit between two probes. */
@@ -249,7 +251,12 @@ export class FakeKafka {
             partition,
             leader: partition % this.brokers,
             leaderEpoch: topic.leaderEpoch,
-            verdict: topic.sealed.has(partition) ? ('sealed' as const) : ('open' as const),
+            verdict:
+              partition === this.mutePartition
+                ? ('unknown' as const)
+                : topic.sealed.has(partition)
+                  ? ('sealed' as const)
+                  : ('open' as const),
             reason: '',
           }))
         }),

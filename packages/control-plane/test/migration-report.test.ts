@@ -83,7 +83,8 @@ test('the report adds up what went into both epochs and out of them, and what cl
   assert.equal(report.verdict.result, 'held')
   assert.equal(check(done, 'nothing was added')?.result, 'proven')
   assert.equal(check(done, 'every group')?.result, 'proven')
-  assert.equal(check(done, 'no send failed')?.result, 'proven')
+  // These clients do not tell how many sends failed (migration-claims.test.ts).
+  assert.equal(check(done, 'no send failed')?.result, 'unknown')
   assert.equal(check(done, 'records of one key')?.result, 'unknown', 'the control plane does not see handlers')
   assert.equal(check(done, 'only clients of mQ')?.result, 'unknown')
 })

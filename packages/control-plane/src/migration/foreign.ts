@@ -28,7 +28,7 @@ export interface ForeignParts {
 
 export async function findForeign(parts: ForeignParts, mqId: string, from: MigrationPlace): Promise<Foreign> {
   const { clusters, heard } = parts
-  const unknown = heard.whyUnknown(mqId)
+  const unknown = heard.whyUnknown(mqId, LATELY_MS)
   if (unknown !== undefined) return { producers: [], unknown }
   try {
     const active = await clusters.use(from.cluster, `looking who writes to ${from.topic}`, (admin) =>
@@ -61,5 +61,5 @@ export function stillForeign(heard: Heard, mqId: string, producers: readonly For
 export function foreignText(producers: readonly ForeignProducer[]): string {
   const ids = producers.slice(0, 5).map(({ producerId }) => producerId)
   const more = producers.length > ids.length ? ` and ${producers.length - ids.length} more` : ''
-  return `${producers.length} producer${producers.length === 1 ? '' : 's'} that no client of mQ reports (producer id ${ids.join(', ')}${more}; Kafka gives no client ids)`
+  return `${producers.length} producer${producers.length === 1 ? '' : 's'} that no client of mQ has reported (producer id ${ids.join(', ')}${more}; Kafka gives no client ids)`
 }

@@ -11,6 +11,9 @@ import type { MoveTally } from './record.ts'
 
 const MOST_IDS = 100_000
 const KEEP_IDS_MS = 3_600_000
+const MOST_INSTANCES = 10_000
+/** A process that sent nothing for longer is not asked about. */
+const KEEP_INSTANCES_MS = 600_000
 /** Clients report every 10 s; who was not heard for this long is taken for gone. */
 const REPORTING_MS = 30_000
 
@@ -22,9 +25,15 @@ interface Pending {
   handedOver: number
   found: number
   uncertain: number
+  failed: number
+  untold: number
+  errors: number
+  readonly reporters: Set<string>
 }
 
 interface Writers {
+  /** When each process last reported records it had sent. */
+  readonly instances: Map<string, number>
   /** When each producer id was last named. */
   readonly ids: Map<string, number>
   /** When a client last reported records without saying under which ids. */
@@ -35,6 +44,8 @@ export class Heard {
   readonly #deps: Deps
   readonly #isWatched: (mqId: string, toEpoch: number) => boolean
   readonly #isKnown: (mqId: string) => boolean
+  /** The new epoch of the move in whose hand-over the epoch takes part now. */
+  readonly #movesTo: (mqId: string, epoch: number) => number | undefined
   readonly #moves = new Map<string, Pending>()
   readonly #writers = new Map<string, Writers>()
   /** When a client last reported records it had written to an epoch of a move. */
@@ -42,8 +53,14 @@ export class Heard {
   readonly #sinceMs: number
   #ids = 0
 
-  constructor(deps: Deps, isKnown: (mqId: string) => boolean, isWatched: (mqId: string, toEpoch: number) => boolean) {
+  constructor(
+    deps: Deps,
+    isKnown: (mqId: string) => boolean,
+    isWatched: (mqId: string, toEpoch: number) => boolean,
+    movesTo: (mqId: string, epoch: number) => number | undefined,
+  ) {
     this.#deps = deps
+    this.#movesTo = movesTo
     this.#isKnown = isKnown
     this.#isWatched = isWatched
     this.#sinceMs = deps.clock.monotonicMs()
@@ -51,12 +68,20 @@ export class Heard {
 
   take(report: TelemetryReport): void {
     const nowMs = this.#deps.clock.monotonicMs()
-    for (const { mqId, epoch, producerIds, records } of report.producers) {
+    for (const { mqId, epoch, producerIds, records, errors } of report.producers) {
+      const toEpoch = errors > 0 ? this.#movesTo(mqId, epoch) : undefined
+      const moving = toEpoch === undefined ? undefined : this.#pending(mqId, toEpoch)
+      if (moving !== undefined) moving.errors += errors
       if (records > 0 && this.#isWatched(mqId, epoch)) this.#wrote.set(`${mqId}:${epoch}`, nowMs)
       if (!this.#isKnown(mqId) || (producerIds === undefined && records === 0)) continue
-      const writers = this.#writers.get(mqId) ?? { ids: new Map(), silentAtMs: Number.NEGATIVE_INFINITY }
+      const writers = this.#writers.get(mqId) ?? {
+        ids: new Map(),
+        instances: new Map(),
+        silentAtMs: Number.NEGATIVE_INFINITY,
+      }
       this.#writers.set(mqId, writers)
       if (producerIds === undefined) writers.silentAtMs = nowMs
+      if (records > 0) keepInstance(writers.instances, report.instance, nowMs)
       for (const id of producerIds ?? []) {
         if (!writers.ids.has(id)) {
           if (this.#ids >= MOST_IDS) this.#forget(nowMs)
@@ -80,6 +105,9 @@ export class Heard {
       pending.handedOver += move.handedOver
       pending.found += move.found
       pending.uncertain += move.uncertain
+      pending.failed += move.failed ?? 0
+      if (move.failed === undefined) pending.untold++
+      if (pending.reporters.size < MOST_INSTANCES) pending.reporters.add(report.instance)
     }
     for (const move of report.moves?.consumers ?? []) {
       const pending = this.#pending(move.mqId, move.toEpoch)
@@ -94,15 +122,25 @@ export class Heard {
     return atMs !== undefined && this.#deps.clock.monotonicMs() - atMs < windowMs
   }
 
+  /** Processes that reported within the last `windowMs` that they sent records to the mQ ID; null where some may not have been heard. */
+  writersSince(mqId: string, windowMs: number): string[] | null {
+    const nowMs = this.#deps.clock.monotonicMs()
+    if (nowMs - this.#sinceMs < REPORTING_MS) return null
+    const instances = this.#writers.get(mqId)?.instances ?? new Map<string, number>()
+    if (instances.size >= MOST_INSTANCES) return null
+    return [...instances].flatMap(([instance, atMs]) => (nowMs - atMs < windowMs ? [instance] : []))
+  }
+
   /** Whether a client of mQ writes to the mQ ID under this producer id. */
   isOurs(mqId: string, producerId: string): boolean {
     return this.#writers.get(mqId)?.ids.has(producerId) ?? false
   }
 
   /** Why nothing can be said about who else writes to the mQ ID; undefined when something can. */
-  whyUnknown(mqId: string): string | undefined {
+  whyUnknown(mqId: string, windowMs = REPORTING_MS): string | undefined {
     const nowMs = this.#deps.clock.monotonicMs()
-    if (nowMs - this.#sinceMs < REPORTING_MS) {
+    // Who wrote within the window and has ended since reported before it did, perhaps to the process before this one.
+    if (nowMs - this.#sinceMs < Math.max(windowMs, REPORTING_MS)) {
       return 'the control plane has not run for long enough to have heard of every client'
     }
     const silentAtMs = this.#writers.get(mqId)?.silentAtMs ?? Number.NEGATIVE_INFINITY
@@ -127,6 +165,10 @@ export class Heard {
       handedOver: pending.handedOver + (known?.handedOver ?? 0),
       found: pending.found + (known?.found ?? 0),
       uncertain: pending.uncertain + (known?.uncertain ?? 0),
+      failed: pending.failed + (known?.failed ?? 0),
+      untold: pending.untold + (known?.untold ?? 0),
+      errors: pending.errors + (known?.errors ?? 0),
+      reporters: [...new Set([...(known?.reporters ?? []), ...pending.reporters])],
     }
   }
 
@@ -142,6 +184,10 @@ export class Heard {
       handedOver: 0,
       found: 0,
       uncertain: 0,
+      failed: 0,
+      untold: 0,
+      errors: 0,
+      reporters: new Set<string>(),
     }
     this.#moves.set(key, pending)
     return pending
@@ -156,6 +202,14 @@ export class Heard {
       if (ids.size === 0) this.#writers.delete(mqId)
     }
   }
+}
+
+function keepInstance(instances: Map<string, number>, instance: string, nowMs: number): void {
+  if (!instances.has(instance) && instances.size >= MOST_INSTANCES) {
+    for (const [name, atMs] of instances) if (nowMs - atMs > KEEP_INSTANCES_MS) instances.delete(name)
+    if (instances.size >= MOST_INSTANCES) return
+  }
+  instances.set(instance, nowMs)
 }
 
 /** Microseconds, to a tenth of a millisecond: what differs by less is one entry. */

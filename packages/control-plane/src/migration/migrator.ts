@@ -58,6 +58,9 @@ export interface MigratorOptions {
   readonly times?: Partial<MigrationTimes>
 }
 
+/** Sends that fail in these may have failed for the move. */
+const HANDING_OVER: ReadonlySet<MigrationState> = new Set<MigrationState>(['sealing', 'refusing', 'sealed', 'open'])
+
 interface Driver {
   cancelAsked: boolean
   wake: (() => void) | undefined
@@ -108,6 +111,13 @@ export class Migrator {
       deps,
       (mqId) => registry.get(mqId)?.state === 'active',
       (mqId, epoch) => ledger.active().some((record) => record.mqId === mqId && record.to.epoch === epoch),
+      (mqId, epoch) =>
+        ledger
+          .active()
+          .find(
+            ({ mqId: id, from, to, state }) =>
+              id === mqId && HANDING_OVER.has(state) && (from.epoch === epoch || to.epoch === epoch),
+          )?.to.epoch,
     )
     this.#work = {
       ...options,

@@ -16,6 +16,8 @@ import { rehearse } from './seal.ts'
 import { range, type Work } from './work.ts'
 
 const WARM_POLL_MS = 100
+/** Clients report every 10 s at most. */
+const WROTE_LATELY_MS = 60_000
 /** Producers open their connections in this, also where nobody consumes. */
 const LEAST_WARM_MS = 200
 
@@ -144,11 +146,12 @@ export async function warm(work: Work, number: number): Promise<void> {
     ...from,
     partitions,
   })
+  const writers = work.heard.writersSince(mqId, WROTE_LATELY_MS)
   work.checkpoint(number)
   const nowMs = logbook.nowMs
   await logbook.go(number, 'seal-begins', (row) => ({
     ...withStep(withDone(row, 'warm', nowMs, { notJoined: cold }), 'seal', nowMs, {}),
-    data: { ...row.data, foreign: foreign.producers, foreignUnknown: foreign.unknown, partitions, sizeLimit },
+    data: { ...row.data, foreign: foreign.producers, foreignUnknown: foreign.unknown, writers, partitions, sizeLimit },
   }))
 }
 

@@ -30,6 +30,13 @@ export const MoveTally = z.object({
   handedOver: z.number(),
   found: z.number(),
   uncertain: z.number(),
+  failed: z.number().default(0),
+  /** Moves of clients that do not tell how many sends failed. */
+  untold: z.number().default(0),
+  /** Which processes reported the move. */
+  reporters: z.array(z.string()).default([]),
+  /** Records whose sends failed meanwhile, as clients report it of all sends, of the move or not. */
+  errors: z.number().default(0),
 })
 export type MoveTally = z.output<typeof MoveTally>
 
@@ -75,6 +82,8 @@ export const MigrationData = z.object({
   /** Producers that no client reported, and why nothing can be said of them where that is so. */
   foreign: z.array(ForeignProducer).default([]),
   foreignUnknown: z.string().nullable().default(null),
+  /** Processes that reported records they sent in the minute before the seal; null where not all can have been heard. */
+  writers: z.array(z.string()).nullable().default(null),
   moves: MoveTally.nullable().default(null),
   /** The old cluster, while it is away in the drain. */
   sourceAway: Trouble.nullable().default(null),

@@ -220,13 +220,20 @@ function orderCheck({ data, from }: MigrationRecord): VerdictCheck {
 
 function sendCheck({ data, state }: MigrationRecord): VerdictCheck {
   const claim = 'no send failed for the move'
-  const { moves } = data
-  if (moves === null) {
+  const { moves, writers } = data
+  if (moves === null || moves.reporters.length + moves.untold === 0) {
     const result = isEnd(state) ? 'unknown' : 'pending'
-    return { claim, result, evidence: 'no producer has reported the move; one that is idle says nothing' }
+    const failed =
+      moves === null || moves.errors === 0
+        ? ''
+        : `; ${moves.errors} records failed meanwhile, and clients do not say why`
+    return { claim, result, evidence: `no producer has reported the move; one that is idle says nothing${failed}` }
   }
   const producers = moves.pausesUs.reduce((all, [, count]) => all + count, 0)
   const told = `${producers} producers went over, with ${moves.handedOver} held records and ${moves.found} found in the sealed log`
+  if (moves.failed > 0) {
+    return { claim, result: 'broken', evidence: `${told}; sends of ${moves.failed} records failed in the pause` }
+  }
   if (moves.uncertain > 0) {
     return {
       claim,
@@ -234,7 +241,27 @@ function sendCheck({ data, state }: MigrationRecord): VerdictCheck {
       evidence: `${told}; of ${moves.uncertain} nobody can tell, and their senders know`,
     }
   }
-  return { claim, result: 'proven', evidence: `${told}; producers that did not report are not in it` }
+  const missing: string[] = []
+  if (moves.errors > 0) missing.push(`${moves.errors} records failed meanwhile, and clients do not say why`)
+  if (moves.untold > 0) missing.push(`${moves.untold} clients are too old to tell how many sends failed in the pause`)
+  if (writers === null)
+    missing.push('the control plane had not run for long enough to know every client that wrote before the seal')
+  const silent = (writers ?? []).filter((instance) => !moves.reporters.includes(instance))
+  if (silent.length > 0) {
+    const names = `${silent.slice(0, 5).join(', ')}${silent.length > 5 ? ', ...' : ''}`
+    missing.push(
+      `${silent.length} of ${writers?.length} clients that wrote before the seal did not report it (${names})`,
+    )
+  }
+  if (missing.length > 0) {
+    return {
+      claim,
+      result: isEnd(state) || moves.errors > 0 ? 'unknown' : 'pending',
+      evidence: `${told}; ${missing.join('; ')}`,
+    }
+  }
+  const all = `${told}; every client that wrote in the minute before the seal reported it, and none of them failed a send`
+  return { claim, result: 'proven', evidence: all }
 }
 
 function writersCheck({ data }: MigrationRecord): VerdictCheck {
@@ -242,7 +269,11 @@ function writersCheck({ data }: MigrationRecord): VerdictCheck {
   const blind = 'Kafka keeps no trace of producers that are not idempotent'
   if (data.foreignUnknown !== null) return { claim, result: 'unknown', evidence: `${data.foreignUnknown}; ${blind}` }
   if (data.foreign.length === 0) return { claim, result: 'unknown', evidence: `none other was seen; ${blind}` }
-  return { claim, result: 'unknown', evidence: `${foreignText(data.foreign)} wrote before the seal; ${blind}` }
+  return {
+    claim,
+    result: 'unknown',
+    evidence: `${foreignText(data.foreign)} wrote before the seal: another program, or a client of mQ that ended before it could report; ${blind}`,
+  }
 }
 
 const sum = (offsets: readonly string[]): bigint => offsets.reduce((all, offset) => all + BigInt(offset), 0n)
