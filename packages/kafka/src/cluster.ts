@@ -7,11 +7,11 @@
  * L3. `markStale` asks for fresh metadata in the background, at most once per pause, the pause growing while it fails.
  * L4. Versions of requests are chosen connection by connection (api-versions.ts): nothing of them is kept here.
  */
-import { MqError } from '@mq/contract'
+import { MqError, type MqErrorCode } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
 import { backoffMs, within } from './backoff.ts'
 import { BrokerAccess } from './broker-access.ts'
-import { addressText, type Purpose } from './broker-connection.ts'
+import { addressText, dropConnection, type Purpose } from './broker-connection.ts'
 import { type Deps, systemDeps, type TimerHandle } from './deps.ts'
 import { toMqError } from './kafka-errors.ts'
 import { type Broker, MetadataCache, requestMetadata, type TopicMetadata } from './metadata-cache.ts'
@@ -48,6 +48,11 @@ export interface BrokerTrial {
   readonly problem: MqError | null
 }
 
+const SILENT: ReadonlySet<MqErrorCode> = new Set<MqErrorCode>([
+  'MQ_KAFKA_TIMEOUT',
+  'MQ_KAFKA_UNREACHABLE',
+  'MQ_KAFKA_ADVERTISED',
+])
 const PLAINTEXT: Security = { protocol: 'plaintext' }
 const STALE_PAUSE = { baseMs: 50, maxMs: 2_000 }
 
@@ -130,6 +135,16 @@ export class Cluster {
   /** Whether the addresses given last lead to another Kafka cluster than this one. */
   get leadsElsewhere(): boolean {
     return this.#access.leadsElsewhere
+  }
+
+  /** Whether a broker answers at all: asked on a connection of its own what waits for nothing. One that refuses us is alive. */
+  async isAlive(nodeId: number): Promise<boolean> {
+    try {
+      dropConnection(await this.openConnection(nodeId, 'admin'))
+      return true
+    } catch (error) {
+      return !SILENT.has(toMqError(error, `connect to broker ${nodeId}`).code)
+    }
   }
 
   /** Tries each broker where it says that clients find it. @param limitMs for one that does not answer */

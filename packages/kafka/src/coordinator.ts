@@ -53,7 +53,11 @@ export class Coordinator {
     call: (connection: Connection) => Promise<T>,
     limits: RequestLimits,
   ): Promise<T> {
-    const attempt = async (): Promise<T> => await call(await this.#connect(lane))
+    let used: Connection | undefined
+    const attempt = async (): Promise<T> => {
+      used = await this.#connect(lane)
+      return await call(used)
+    }
     try {
       return await this.#limited(attempt(), what, limits)
     } catch (error) {
@@ -61,6 +65,9 @@ export class Coordinator {
       const isGivenUp = limits.signal?.aborted === true
       if (code === undefined ? !isGivenUp : MOVED.has(code)) this.#nodeId = undefined
       if (code === undefined && lane === 'own') this.dropOwn()
+      // A broker answers in turn: whoever else waits on the connection waits for the same silent one.
+      const isSilent = error instanceof MqError && error.code === 'MQ_KAFKA_TIMEOUT' && !isGivenUp
+      if (isSilent && lane === 'shared' && used !== undefined) dropConnection(used)
       throw error
     }
   }

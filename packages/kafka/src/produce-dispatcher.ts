@@ -9,7 +9,9 @@
  *     sent before it said so has that much more time: the broker does not read it any earlier.
  * D5. The version of a request is that of its connection: leaders may differ. Where none fits, the partitions of that leader fail.
  * D6. A batch whose partition gave it up or away while its connection was being opened is not written.
+ * D5. A broker that is silent, and not only slow (silence.ts), loses the connection long before the time of its requests is over.
  */
+import { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
 import type { Deps } from './deps.ts'
 import { toMqError } from './kafka-errors.ts'
@@ -19,6 +21,7 @@ import { outcomeOf } from './produce-outcome.ts'
 import { type ProduceAnswer, type ProduceEntry, sendProduce } from './produce-request.ts'
 import type { ProducerObserver } from './producer-observer.ts'
 import * as requests from './requests.ts'
+import { SILENT_MS, Silence } from './silence.ts'
 import { noteThrottle, throttledUntilMs } from './throttle.ts'
 
 export interface Parcel {
@@ -29,16 +32,21 @@ export interface Parcel {
 export interface DispatchCluster {
   connection(nodeId: number, purpose: 'produce'): Promise<Connection>
   markStale(topic: string): void
+  /** Whether a broker answers at all, asked on a connection of its own. Never rejects. */
+  isAlive?(nodeId: number): Promise<boolean>
 }
 
 interface Link {
+  readonly nodeId: number
   readonly connection: Connection
   /** D5 */
   readonly version: number
 }
 
 interface UnderWay {
+  readonly nodeId: number
   readonly connection: Connection
+  readonly sentMs: number
   deadlineMs: number
 }
 
@@ -55,12 +63,23 @@ export class ProduceDispatcher {
   readonly #links = new Map<number, Link>()
   readonly #underWay = new Set<UnderWay>()
   readonly #onIdle: (() => void)[] = []
+  /** When something last came over a connection. */
+  readonly #heardMs = new WeakMap<Connection, number>()
+  readonly #silence: Silence
 
   constructor(cluster: DispatchCluster, deps: Deps, observer: ProducerObserver, wakeAt: (monotonicMs: number) => void) {
     this.#cluster = cluster
     this.#deps = deps
     this.#observer = observer
     this.#wakeAt = wakeAt
+    this.#silence = new Silence(
+      async (nodeId) => {
+        const isAlive = (await cluster.isAlive?.(nodeId)) ?? true
+        wakeAt(deps.clock.monotonicMs() + SILENT_MS)
+        return isAlive
+      },
+      () => deps.clock.monotonicMs(),
+    )
   }
 
   send(nodeId: number, parcels: readonly Parcel[], requestTimeoutMs: number): void {
@@ -95,7 +114,7 @@ export class ProduceDispatcher {
 
   async #link(nodeId: number): Promise<Link> {
     const connection = await this.#cluster.connection(nodeId, 'produce')
-    return { connection, version: await requests.produce.choose(connection) }
+    return { nodeId, connection, version: await requests.produce.choose(connection) }
   }
 
   /** Resolves when no request waits for its answer. */
@@ -108,9 +127,22 @@ export class ProduceDispatcher {
     let next = Number.POSITIVE_INFINITY
     for (const request of this.#underWay) {
       if (nowMs >= request.deadlineMs) request.connection.socket?.destroy()
-      else if (request.deadlineMs < next) next = request.deadlineMs
+      else next = Math.min(next, request.deadlineMs, this.#lookForSilence(request))
     }
     return next
+  }
+
+  /** D5. @returns when to look again */
+  #lookForSilence({ nodeId, connection, sentMs }: UnderWay): number {
+    const quietSinceMs = Math.max(sentMs, this.#heardMs.get(connection) ?? 0, throttledUntilMs(connection))
+    return this.#silence.look(nodeId, quietSinceMs, () => {
+      // What was heard meanwhile says more than the question.
+      if ((this.#heardMs.get(connection) ?? 0) > quietSinceMs) return
+      const silentMs = Math.round(this.#deps.clock.monotonicMs() - quietSinceMs)
+      const what = `broker ${nodeId} takes connections and has answered nothing for ${silentMs} ms`
+      this.#observer.onUnreachable?.(new MqError('MQ_KAFKA_TIMEOUT', what))
+      connection.socket?.destroy()
+    })
   }
 
   #write(link: Link, parcels: readonly Parcel[], requestTimeoutMs: number): void {
@@ -126,8 +158,9 @@ export class ProduceDispatcher {
     }
   }
 
-  #writeOne({ connection, version }: Link, parcels: readonly Parcel[], requestTimeoutMs: number): void {
-    const request: UnderWay = { connection, deadlineMs: this.#deps.clock.monotonicMs() + requestTimeoutMs }
+  #writeOne({ nodeId, connection, version }: Link, parcels: readonly Parcel[], requestTimeoutMs: number): void {
+    const sentMs = this.#deps.clock.monotonicMs()
+    const request: UnderWay = { nodeId, connection, sentMs, deadlineMs: sentMs + requestTimeoutMs }
     const entries: ProduceEntry[] = []
     for (const { sender, batch } of parcels) {
       if (batch.wire.kind !== 'ready') throw new RangeError(`A batch that is ${batch.wire.kind} cannot be sent`)
@@ -136,9 +169,10 @@ export class ProduceDispatcher {
       entries.push({ topic: sender.topic, partition: sender.partition, header, records })
     }
     this.#underWay.add(request)
-    this.#wakeAt(request.deadlineMs)
+    this.#wakeAt(Math.min(request.deadlineMs, sentMs + SILENT_MS))
     const ackTimeoutMs = Math.max(1, Math.floor(requestTimeoutMs * ACK_SHARE))
     sendProduce(connection, version, entries, ackTimeoutMs, (error, answer) => {
+      this.#heardMs.set(connection, this.#deps.clock.monotonicMs())
       if (!this.#underWay.delete(request)) return
       if (error !== null || answer === undefined) this.#lost(parcels, error)
       else this.#answered(connection, parcels, answer)

@@ -15,6 +15,8 @@ export interface ProduceCluster {
   metadata(topics: readonly string[], options?: { readonly refresh?: boolean }): Promise<unknown>
   leader(topic: string, partition: number): { readonly nodeId: number } | undefined
   markStale(topic: string): void
+  /** Whether a broker answers at all, asked on a connection of its own. Never rejects. */
+  isAlive?(nodeId: number): Promise<boolean>
 }
 
 export interface ProducerOptions {

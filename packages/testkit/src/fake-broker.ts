@@ -107,6 +107,8 @@ export class FakeBroker {
   /** Topics whose limit is lower than what a batch can be. */
   readonly #limits = new Map<string, number>()
   readonly #topics: Map<string, number>
+  /** Takes connections and requests and answers nothing, as a stopped process does. */
+  isFrozen = false
   readonly #mutedUntilMs = new Map<Socket, number>()
   #produced = 0
   #early = 0
@@ -250,7 +252,7 @@ export class FakeBroker {
       else if (ADMIN_APIS.some((one) => one.key === key)) body = answerAdmin(key, reader, this.#admin)
       else body = await this.#produce(reader, socket)
     }
-    if (body === undefined || socket.destroyed) return
+    if (body === undefined || socket.destroyed || this.isFrozen) return
     const bytes = Buffer.concat([header.done(), body])
     socket.write(Buffer.concat([new WireWriter().int32(bytes.length).done(), bytes]))
   }
