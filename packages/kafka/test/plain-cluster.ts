@@ -1,5 +1,6 @@
-/** The least a fetcher needs of a cluster of one broker, straight on the library's connection. */
-import { type Connection, Connection as LibraryConnection, metadataV12 } from '@platformatic/kafka'
+/** The least a fetcher needs of a cluster of one broker: nothing is remembered, and a connection of the library's own for requests made by hand. */
+import { type Connection, Connection as LibraryConnection } from '@platformatic/kafka'
+import { Cluster } from '../src/cluster.ts'
 import type { FetchCluster } from '../src/fetch-network.ts'
 
 export interface PlainCluster extends FetchCluster {
@@ -9,38 +10,21 @@ export interface PlainCluster extends FetchCluster {
 
 export function plainCluster(bootstrap: string): PlainCluster {
   const [host = '', port = ''] = bootstrap.split(':')
+  const cluster = new Cluster({ name: 'plain', clientId: 'mq-test', bootstrap: [bootstrap] })
   const connections = new Set<Connection>()
-  const connect = async (): Promise<Connection> => {
-    const connection = new LibraryConnection('mq-test', { maxInflights: 1 })
-    connection.on('error', () => {})
-    connections.add(connection)
-    await connection.connect(host, Number(port))
-    return connection
-  }
   return {
-    connect,
-    metadata: async (topics) => {
-      const connection = await connect()
-      try {
-        const answer = await metadataV12.api.async(connection, [...topics], false, false)
-        return answer.topics.map((topic) => ({
-          name: topic.name ?? '',
-          id: topic.topicId,
-          errorCode: topic.errorCode,
-          partitions: topic.partitions.map((one) => ({
-            index: one.partitionIndex,
-            leader: one.leaderId,
-            leaderEpoch: one.leaderEpoch,
-          })),
-        }))
-      } finally {
-        await connection.close()
-        connections.delete(connection)
-      }
+    connect: async () => {
+      const connection = new LibraryConnection('mq-test', { maxInflights: 1 })
+      connection.on('error', () => {})
+      connections.add(connection)
+      await connection.connect(host, Number(port))
+      return connection
     },
-    openConnection: async () => await connect(),
+    metadata: (topics) => cluster.metadata(topics, { refresh: true }),
+    openConnection: (nodeId, purpose, onRenewed) => cluster.openConnection(nodeId, purpose, onRenewed),
     close: async () => {
       for (const connection of connections) await connection.close()
+      await cluster.close()
     },
   }
 }

@@ -3,20 +3,13 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { type LocalCluster, startCluster } from '@mq/local'
-import {
-  Connection,
-  Consumer,
-  createAclsV3,
-  ProduceAcks,
-  Producer,
-  stringDeserializers,
-  stringSerializers,
-} from '@platformatic/kafka'
+import { isKafkaAtLeast, type LocalCluster, startCluster } from '@mq/local'
+import { Consumer, ProduceAcks, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka'
 import { Admin } from '../src/admin.ts'
 import { Cluster } from '../src/cluster.ts'
 import { Survey } from '../src/survey.ts'
 import type { SampledBatch, SampledSpan } from '../src/survey-batches.ts'
+import { javaTool } from './kafka-tools.ts'
 
 describe('a survey of a cluster of one broker', { timeout: 90_000 }, () => {
   let kafka: LocalCluster
@@ -99,7 +92,9 @@ describe('a survey of a cluster of one broker', { timeout: 90_000 }, () => {
     const disk = disks.found.get(String(brokers[0]!.nodeId))!
     assert.ok(disk.bytes.get('zipped:1')! > 61 * 3)
     assert.equal(disk.bytes.get('zipped:0'), 0)
-    assert.ok(disk.totalBytes! > disk.usableBytes!)
+    // Only Kafka 3.3 and newer tell the size of the disk.
+    if (isKafkaAtLeast(kafka.kafka.version, '3.3.0')) assert.ok(disk.totalBytes! > disk.usableBytes!)
+    else assert.deepEqual([disk.totalBytes, disk.usableBytes], [null, null])
     const away = await survey.logDirs([brokers[0]!.nodeId, 99])
     assert.equal(away.found.size, 1)
     assert.equal(away.problems.get('99')?.code, 'MQ_KAFKA_UNREACHABLE')
@@ -299,22 +294,9 @@ describe('a survey of a cluster of one broker', { timeout: 90_000 }, () => {
     assert.deepEqual([sampled, problems], [['zipped'], ['secret MQ_KAFKA_FORBIDDEN']])
   })
 
+  // By Kafka's tool: the library's request is one that Kafka 2.8 does not know.
   async function deny(topic: string): Promise<void> {
-    const [host = '', port = ''] = kafka.bootstrap[0]!.split(':')
-    const connection = new Connection('test')
-    await connection.connect(host, Number(port))
-    const [TOPIC, LITERAL, ALL, DENY] = [2, 3, 2, 2] as const
-    await createAclsV3.api.async(connection, [
-      {
-        resourceType: TOPIC,
-        resourceName: topic,
-        resourcePatternType: LITERAL,
-        principal: 'User:ANONYMOUS',
-        host: '*',
-        operation: ALL,
-        permissionType: DENY,
-      },
-    ])
-    await connection.close()
+    const rule = ['--deny-principal', 'User:ANONYMOUS', '--operation', 'All', '--topic', topic]
+    await javaTool('AclCommand', ['--bootstrap-server', kafka.bootstrap[0]!, '--add', ...rule])
   }
 })

@@ -21,6 +21,7 @@ import type { Watchdog } from './watchdog.ts'
 
 const PROBE_EVERY_MS = 50
 const PROBE_TIMEOUT_MS = 2_000
+const SESSION_RETRY_MS = 500
 
 export interface LocalBroker {
   readonly nodeId: number
@@ -179,8 +180,19 @@ export class Broker implements LocalBroker {
     const software = version === this.version ? this.#software : await this.#options.softwareOf(version)
     await this.stop()
     this.#software = software
-    this.start()
-    await this.ready([this.nodeId])
+    const deadline = performance.now() + this.#options.startDeadlineMs
+    for (;;) {
+      this.start()
+      try {
+        await this.ready([this.nodeId])
+        return
+      } catch (error) {
+        // ZooKeeper keeps the session of a broker that was killed for a while, and Kafka gives up at once then.
+        const isWaiting = error instanceof MqError && error.details.sessionLives === true
+        if (!isWaiting || performance.now() > deadline) throw error
+        await sleep(SESSION_RETRY_MS)
+      }
+    }
   }
 
   /** An orderly stop, bounded: after the deadline it is killed. */
@@ -215,7 +227,14 @@ export class Broker implements LocalBroker {
     return new MqError(
       'MQ_KAFKA_START_FAILED',
       `Broker ${this.nodeId}: ${how}${line === undefined ? '' : `; ${line}`} (log: ${this.logFile})`,
-      { details: { nodeId: this.nodeId, logFile: this.logFile, portTaken: /Address already in use/.test(line ?? '') } },
+      {
+        details: {
+          nodeId: this.nodeId,
+          logFile: this.logFile,
+          portTaken: /Address already in use/.test(line ?? ''),
+          sessionLives: this.#options.metadata.mode === 'zookeeper' && /NodeExistsException/.test(line ?? ''),
+        },
+      },
     )
   }
 }
