@@ -96,6 +96,17 @@ export class Gates {
     return stretch.ends.every((_, partition) => this.#isDrained(stretch, partition) && this.#isOpenAt(at, partition))
   }
 
+  /**
+   * Whether the group has read all of an epoch, by what the brokers say now: another member may have read the rest a moment ago.
+   * Holds for the epoch as the binding had it when this was called.
+   */
+  async isRead(epoch: number): Promise<boolean> {
+    const stretch = this.#stretch(epoch)
+    if (stretch?.ends === undefined) return false
+    await this.#load(stretch)
+    return stretch.ends.every((_, partition) => this.#isDrained(stretch, partition))
+  }
+
   /** Asks for the positions of all epochs once. @returns whether the group has any */
   async load(): Promise<boolean> {
     for (const stretch of this.#stretches) {

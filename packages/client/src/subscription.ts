@@ -246,6 +246,13 @@ export class Subscription {
       })
   }
 
+  /** Called before the epoch is forgotten. What cannot be asked any more counts as not read. */
+  async #sayUnlessRead(number: number): Promise<void> {
+    if (await this.#gates.isRead(number).catch(() => false)) return
+    const message = `Epoch ${number} of ${this.id} is gone before group ${this.group} had read all of it`
+    this.#options.logger.error(message, { code: 'MQ_OFFSET_LOST', mqId: this.id, group: this.group })
+  }
+
   /** Leaves the epochs that are over, and makes readers for those that have none yet. */
   #follow(binding: Binding): EpochReader[] {
     const live = binding.epochs.filter(({ state }) => state !== 'lost')
@@ -260,8 +267,7 @@ export class Subscription {
         continue
       }
       if (!wasRead.has(number) && binding.epochs[0] !== undefined && number < binding.epochs[0].epoch) {
-        const message = `Epoch ${number} of ${this.id} is gone before group ${this.group} had read all of it`
-        this.#options.logger.error(message, { code: 'MQ_OFFSET_LOST', mqId: this.id, group: this.group })
+        void this.#sayUnlessRead(number)
       }
       this.#leave(number)
     }

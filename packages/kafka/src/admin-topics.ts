@@ -46,12 +46,20 @@ export async function createTopic(calls: AdminCalls, topic: NewTopic): Promise<v
       } catch (error) {
         const exists = kafkaCodeOf(error) === KafkaCode.TOPIC_ALREADY_EXISTS
         if (exists && ambiguous && wasAbsent && (await isAsAsked(calls, topic))) return
+        if (exists && (await isBeingDeleted(calls, topic.name))) {
+          throw new MqError('MQ_KAFKA_UNAVAILABLE', `topic ${topic.name} is still being deleted`, { cause: error })
+        }
         throw error
       }
     },
     { deadline },
   )
   await waitForLeaders(calls, topic, deadline)
+}
+
+/** With ZooKeeper a deleted topic is gone for readers first, and its name is free only when its last replica is. */
+async function isBeingDeleted(calls: AdminCalls, name: string): Promise<boolean> {
+  return (await findTopic(calls, name)) === undefined
 }
 
 /** @throws MqError MQ_TOPIC_MISSING when there is none */
