@@ -88,7 +88,7 @@ export class AdminCalls {
     { deadline = this.deadline(), attempts = Number.POSITIVE_INFINITY }: RetryOptions = {},
   ): Promise<T> {
     const context = this.context(what)
-    const startMs = this.nowMs()
+    let missingSinceMs: number | undefined
     let ambiguous = false
     let last: MqError | undefined
     for (let number = 0; ; number += 1) {
@@ -110,7 +110,9 @@ export class AdminCalls {
         const pauseMs = backoffMs(number + 1, this.cluster.deps.random)
         const nowMs = this.nowMs()
         if (number + 1 >= attempts || nowMs + pauseMs >= deadline.endMs) throw last
-        if (!mayPass(last, nowMs - startMs)) throw last
+        // From the first such answer: a broker that was away for long knows no topic for a moment when it is back.
+        missingSinceMs = last.code === 'MQ_TOPIC_MISSING' ? (missingSinceMs ?? nowMs) : undefined
+        if (!mayPass(last, nowMs - (missingSinceMs ?? nowMs))) throw last
         await sleep(this.cluster.deps, pauseMs)
       }
     }
@@ -177,9 +179,9 @@ export class AdminCalls {
   }
 }
 
-function mayPass(problem: MqError, sinceMs: number): boolean {
+function mayPass(problem: MqError, missingForMs: number): boolean {
   const code = problem.details.kafkaCode
-  if (problem.code === 'MQ_TOPIC_MISSING') return sinceMs < MISSING_GRACE_MS
+  if (problem.code === 'MQ_TOPIC_MISSING') return missingForMs < MISSING_GRACE_MS
   if (typeof code === 'number') return protocolError(code).retriable
   // Bytes of another protocol do not become Kafka by asking again.
   return problem.retryable && problem.code !== 'MQ_PROTOCOL_VIOLATION'
