@@ -12,7 +12,7 @@
  *     key holds for what is left.
  */
 import type { FetchedBatch, FetchedRecord } from '@mq/kafka'
-import { FREE, type WorkBatch } from './key-scheduler.ts'
+import { FREE, type RecordPlace, type WorkBatch } from './key-scheduler.ts'
 import { Message, type MessageOrigin } from './message.ts'
 import type { ConsumerMeter } from './meters.ts'
 import { type FinishedBeyond, OffsetTracker, type Span, type SpanOffsets } from './offset-tracker.ts'
@@ -159,6 +159,11 @@ export class Delivery implements WorkBatch, SpanOffsets {
   reached(): bigint | undefined {
     if (this.#at === this.count - 1) return this.nextOffset
     return this.#current === undefined ? undefined : this.#current.offset + 1n
+  }
+
+  describe(index: number): RecordPlace {
+    const { partition } = this.#work
+    return { partition, offset: this.#record(index).offset, keyHash: this.keyHash(index) }
   }
 
   keyHash(index: number): number {

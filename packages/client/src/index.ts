@@ -12,6 +12,7 @@ export type {
 } from '@mq/kafka'
 export { type ConnectOptions, connect } from './connect.ts'
 export type { GroupPlace, GroupState } from './group-state.ts'
+export type { HandlerContext } from './handler-limit.ts'
 export type { LogStart, PlannedPartition } from './log-plan.ts'
 export type { LogReading, ReadOptions } from './log-reading.ts'
 export type { LogFields, Logger } from './logger.ts'

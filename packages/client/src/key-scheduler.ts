@@ -20,6 +20,20 @@ const UNHASHED = -2
 const SLICE_MS = 8
 const CLOCK_EVERY = 16
 
+export interface RecordPlace {
+  readonly partition: number
+  readonly offset: bigint
+  readonly keyHash: number
+}
+
+/** A handler that runs, and since how many ticks. */
+export interface RunningHandler {
+  readonly batch: WorkBatch
+  readonly index: number
+  readonly attempt: number
+  readonly ticks: number
+}
+
 /** Records of one partition to run, in order. */
 export interface WorkBatch {
   readonly count: number
@@ -30,6 +44,8 @@ export interface WorkBatch {
   /** Calls the handler; may throw. */
   run(index: number, attempt: number): unknown
   finished(index: number): void
+  /** Which record it is, for people. */
+  describe(index: number): RecordPlace
   /** @returns milliseconds until it runs again, or `undefined` when it counts as finished */
   failed(index: number, attempt: number, error: unknown): number | undefined
 }
@@ -94,6 +110,8 @@ class Slot {
   index = 0
   attempt = 0
   lane: Lane | undefined
+  /** When it was taken, in ticks. */
+  sinceTick = 0
   readonly onFulfilled: () => void
   readonly onRejected: (error: unknown) => void
 
@@ -110,7 +128,9 @@ export class KeyScheduler {
   readonly #onTurn: (() => void) | undefined
   readonly #yieldNow: (fn: () => void) => void
   readonly #lanes = new Map<number, Lane>()
+  readonly #slots: Slot[] = []
   readonly #freeSlots: Slot[] = []
+  #tick = 0
   #inbox: (WorkBatch | undefined)[] = []
   #inboxHead = 0
   #cursor = 0
@@ -146,6 +166,14 @@ export class KeyScheduler {
     if (this.#stopped || batch.count === 0) return
     this.#inbox.push(batch)
     this.#pump()
+  }
+
+  /** Counts a tick. @returns the handlers that run, with the ticks since they started */
+  tick(): RunningHandler[] {
+    this.#tick++
+    return this.#slots.flatMap(({ batch, index, attempt, sinceTick }) =>
+      batch === undefined ? [] : [{ batch, index, attempt, ticks: this.#tick - sinceTick }],
+    )
   }
 
   /** Starts no further handler. */
@@ -211,7 +239,8 @@ export class KeyScheduler {
       if (lane !== undefined) this.#advance(lane)
       return
     }
-    const slot = this.#freeSlots.pop() ?? new Slot(this.#fulfilled, this.#rejected)
+    const slot = this.#freeSlots.pop() ?? this.#newSlot()
+    slot.sinceTick = this.#tick
     slot.batch = batch
     slot.index = index
     slot.attempt = attempt
@@ -219,6 +248,12 @@ export class KeyScheduler {
     this.#running++
     const promise = result instanceof Promise ? result : Promise.resolve(result)
     promise.then(slot.onFulfilled, slot.onRejected)
+  }
+
+  #newSlot(): Slot {
+    const slot = new Slot(this.#fulfilled, this.#rejected)
+    this.#slots.push(slot)
+    return slot
   }
 
   /** A lane that keeps later records of the key waiting; none for a record ordered with no other. */
@@ -316,6 +351,6 @@ export class KeyScheduler {
   }
 }
 
-function isThenable(value: unknown): boolean {
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

@@ -12,9 +12,9 @@ import type { BindingCache } from './binding-cache.ts'
 import type { BindingSource } from './binding-source.ts'
 import type { BindingStore } from './binding-store.ts'
 import type { ClusterPool } from './cluster-pool.ts'
-import type { MessageHandler } from './delivery.ts'
 import { EpochWriter } from './epoch-writer.ts'
 import { type GroupState, groupState } from './group-state.ts'
+import type { ContextHandler, HandlerContext } from './handler-limit.ts'
 import { kafkaLogPorts, type LogPorts } from './log-ports.ts'
 import { LogReading, type ReadOptions } from './log-reading.ts'
 import type { Logger } from './logger.ts'
@@ -43,6 +43,8 @@ export interface ConsumeOptions<T = unknown> {
   readonly from?: 'earliest' | 'latest'
   /** Closes the subscription when it fires. */
   readonly signal?: AbortSignal
+  /** After this long the signal that a handler is given fires; without it only when a close has waited long enough. */
+  readonly handlerTimeoutMs?: number
   /**
    * Takes messages whose value cannot be decoded or does not match the schema; once it ended without an error they count as
    * handled. Without it such a message is tried again for ever and holds back its key.
@@ -101,7 +103,7 @@ export class Mq {
   async consume<T = unknown>(
     id: string,
     group: string,
-    handler: (message: Message<T>) => unknown,
+    handler: (message: Message<T>, context: HandlerContext) => unknown,
     options: ConsumeOptions<T> = {},
   ): Promise<Subscription> {
     const problem = this.#refusal(id) ?? consumeProblem(group, handler, options)
@@ -115,7 +117,8 @@ export class Mq {
       mqId: id,
       group,
       instance,
-      handler: guarded(handler as MessageHandler, options.onPoison as PoisonHandler | undefined),
+      handler: guarded(handler as ContextHandler, options.onPoison as PoisonHandler | undefined),
+      handlerTimeoutMs: options.handlerTimeoutMs,
       concurrency: options.concurrency ?? 1,
       from: options.from ?? 'earliest',
       clusters,
@@ -317,16 +320,16 @@ export class Mq {
 type PoisonHandler = (message: Message, error: MqError) => unknown
 
 /** The handler, with unusable messages led to the application's own hands. */
-function guarded(handler: MessageHandler, onPoison: PoisonHandler | undefined): MessageHandler {
+function guarded(handler: ContextHandler, onPoison: PoisonHandler | undefined): ContextHandler {
   if (onPoison === undefined) return handler
   const rescue = (message: Message, error: unknown): unknown => {
     const poison = Message.poisonOf(message)
     if (poison === undefined) throw error
     return onPoison(message, poison)
   }
-  return (message) => {
+  return (message, context) => {
     try {
-      const result = handler(message)
+      const result = handler(message, context)
       return result instanceof Promise ? result.catch((error: unknown) => rescue(message, error)) : result
     } catch (error) {
       return rescue(message, error)
@@ -345,6 +348,10 @@ function consumeProblem<T>(group: unknown, handler: unknown, options: ConsumeOpt
   }
   if (from !== 'earliest' && from !== 'latest') {
     return new MqError('MQ_OPTION_INVALID', `from is '${String(from)}', not 'earliest' or 'latest'`)
+  }
+  const { handlerTimeoutMs = 1 } = options
+  if (!Number.isFinite(handlerTimeoutMs) || handlerTimeoutMs <= 0 || handlerTimeoutMs > 0x7fff_ffff) {
+    return new MqError('MQ_OPTION_INVALID', `handlerTimeoutMs is ${String(handlerTimeoutMs)}, not milliseconds above 0`)
   }
   return undefined
 }

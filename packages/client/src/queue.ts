@@ -6,6 +6,7 @@
  */
 import { MqError } from '@mq/contract'
 import type { Receipt } from '@mq/kafka'
+import type { HandlerContext } from './handler-limit.ts'
 import { Message } from './message.ts'
 import type { ConsumeOptions, Mq, OutgoingMessage } from './mq.ts'
 import type { SendOptions } from './outlet.ts'
@@ -58,21 +59,21 @@ export class Queue<Input, Output = Input> {
 
   consume(
     group: string,
-    handler: (message: Message<Output>) => unknown,
+    handler: (message: Message<Output>, context: HandlerContext) => unknown,
     options: ConsumeOptions<Output> = {},
   ): Promise<Subscription> {
     const schema = this.#schema as Schema<unknown, Output> | undefined
     if (schema === undefined || typeof handler !== 'function') {
       return this.#mq.consume<Output>(this.id, group, handler, options)
     }
-    const checked = (message: Message<Output>): unknown => {
+    const checked = (message: Message<Output>, context: HandlerContext): unknown => {
       const fail = (error: unknown): never => {
         if (error instanceof MqError) Message.setPoison(message, error)
         throw error
       }
       const pass = (value: Output): unknown => {
         Message.setValue(message, value)
-        return handler(message)
+        return handler(message, context)
       }
       const raw = message.value
       let output: Output | Promise<Output>

@@ -2,7 +2,8 @@
  * One handler on one mQ ID for one group, from `consume` until `close`.
  *
  * U1. At least once, in order per key: a message counts only when its handler ended without an error.
- * U2. `close` starts nothing more, lets running handlers end (bounded), commits, leaves the group.
+ * U2. `close` starts nothing more, lets running handlers end (bounded), commits, leaves the group. Handlers that run even then get a
+ *     signal.
  * U3. The subscription ends by itself only when it can never go on (mQ ID deleted, an error that is final: final-errors.ts in
  *     packages/kafka), and then says so: in the log, and by rejecting `done`. Missing rights, wrong credentials, a topic that is gone are
  *     said and waited out.
@@ -20,6 +21,8 @@ import type { MessageHandler } from './delivery.ts'
 import { EpochReader, type StartAt } from './epoch-reader.ts'
 import { Gates } from './gates.ts'
 import { HandlerFailures } from './handler-failures.ts'
+import { type ContextHandler, limited } from './handler-limit.ts'
+import { HandlerWatch } from './handler-watch.ts'
 import { KeyScheduler } from './key-scheduler.ts'
 import type { Logger } from './logger.ts'
 import { ConsumerMeter } from './meters.ts'
@@ -39,7 +42,9 @@ export interface SubscriptionOptions {
   readonly group: string
   /** This process, as a trial names it. */
   readonly instance: string
-  readonly handler: MessageHandler
+  readonly handler: ContextHandler
+  /** After this long a handler gets a signal; never when left out. */
+  readonly handlerTimeoutMs?: number | undefined
   readonly concurrency: number
   readonly from: StartAt
   readonly clusters: ClusterPool
@@ -57,6 +62,10 @@ export class Subscription {
   readonly #options: SubscriptionOptions
   readonly #scheduler: KeyScheduler
   readonly #failures: HandlerFailures
+  readonly #watch: HandlerWatch
+  readonly #handler: MessageHandler
+  /** Fires when running handlers were waited for long enough (U2). */
+  readonly #over = new AbortController()
   readonly #readers = new Map<number, EpochReader>()
   readonly #meters = new Map<number, ConsumerMeter>()
   readonly #gates: Gates
@@ -84,6 +93,8 @@ export class Subscription {
       },
     })
     this.#failures = new HandlerFailures({ mqId, group, deps, logger })
+    this.#watch = new HandlerWatch({ mqId, group, scheduler: this.#scheduler, deps, logger })
+    this.#handler = limited(options.handler, this.#over.signal, options.handlerTimeoutMs, deps)
     this.#gates = new Gates({
       mqId,
       group,
@@ -170,10 +181,17 @@ export class Subscription {
   }
 
   async #close(limitMs: number): Promise<void> {
+    const { timers } = this.#options.deps
+    const what = `The subscription of group ${this.group} to ${this.id} was closed, and waits no longer for handlers`
+    const timer = timers.setTimeout(() => this.#over.abort(new MqError('MQ_CLOSED', what)), limitMs)
     try {
       await this.#gates.close()
       await Promise.all([...this.#readers.values()].map((reader) => reader.close(limitMs)))
     } finally {
+      timers.clearTimeout(timer)
+      // Whoever runs still was waited for until the end.
+      if (this.#scheduler.running > 0) this.#over.abort(new MqError('MQ_CLOSED', what))
+      this.#watch.close()
       this.#scheduler.stop()
       for (const meter of this.#meters.values()) this.#options.telemetry.removeConsumer(meter)
       this.#options.onClosed(this)
@@ -277,7 +295,7 @@ export class Subscription {
     for (const epoch of live) {
       if (this.#readers.has(epoch.epoch) || this.#gates.isDone(epoch.epoch)) continue
       const address = binding.clusters.find((cluster) => cluster.name === epoch.cluster)!
-      const { mqId, group, clusters, telemetry, deps, logger, handler } = this.#options
+      const { mqId, group, clusters, telemetry, deps, logger } = this.#options
       const from = epoch.epoch === binding.epochs[0]!.epoch ? this.#options.from : 'earliest'
       const lagRecords = (): number | null => this.#readers.get(epoch.epoch)?.lagRecords() ?? null
       const { clock } = deps
@@ -297,7 +315,7 @@ export class Subscription {
         context: {
           origin: { id: mqId, epoch: epoch.epoch, format: binding.format },
           ordered: binding.ordering === 'key',
-          handler,
+          handler: this.#handler,
           meter,
           nowMs: () => deps.clock.nowMs(),
           onFailed: (record, attempt, error) => {

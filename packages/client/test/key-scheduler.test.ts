@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
-import { FREE, KeyScheduler, type WorkBatch } from '../src/key-scheduler.ts'
+import { FREE, KeyScheduler, type RecordPlace, type WorkBatch } from '../src/key-scheduler.ts'
 import { FakeTime, turn } from './support/time.ts'
 
 interface Run {
@@ -34,6 +34,10 @@ class TestBatch implements WorkBatch {
 
   keyHash(index: number): number {
     return this.keys[index]!
+  }
+
+  describe(index: number): RecordPlace {
+    return { partition: 3, offset: BigInt(100 + index), keyHash: this.keyHash(index) }
   }
 
   run(index: number, attempt: number): unknown {

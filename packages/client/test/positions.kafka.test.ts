@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { MqError } from '@mq/contract'
 import { Admin, Cluster } from '@mq/kafka'
 import { RecordingLogger } from './support/logs.ts'
 import { Stack } from './support/stack.ts'
@@ -166,5 +167,45 @@ describe('positions of a group on real Kafka', { timeout: 180_000 }, () => {
     for (const [n, by] of seen) {
       if (!isStuck(n)) assert.deepEqual(by, ['first'], `${n} was handed to ${by.join(', ')}`)
     }
+  })
+
+  it('gives a handler that hangs a signal, and hands its message out again when it gives up (X1, X2)', {
+    timeout: 60_000,
+  }, async () => {
+    const id = 'hanging.handler'
+    const mq = await stack.connect({ logger: new RecordingLogger() })
+    await mq.send(id, { n: 'stuck' }, { key: 'a' })
+    await mq.send(id, { n: 'other' }, { key: 'b' })
+    const attempts: number[] = []
+    let others = 0
+    const untilFired = (signal: AbortSignal): Promise<never> =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+    const subscription = await mq.consume<Event>(
+      id,
+      'g',
+      ({ value: { n }, attempt }, { signal }) => {
+        if (n === 'other') {
+          others++
+          return undefined
+        }
+        attempts.push(attempt)
+        return attempt < 3 ? untilFired(signal) : undefined
+      },
+      { concurrency: 4, handlerTimeoutMs: 300 },
+    )
+    await until('the third attempt ends it', () => subscription.unfinished() === 0 && attempts.length === 3, 30_000)
+    assert.deepEqual([attempts, others], [[1, 2, 3], 1])
+    await subscription.close()
+    await mq.send(id, { n: 'again' }, { key: 'a' })
+    let told: unknown
+    const waiting = await mq.consume<Event>(id, 'g', (_, { signal }) => {
+      told = 'running'
+      return untilFired(signal).catch((reason: unknown) => {
+        told = reason
+      })
+    })
+    await until('it runs', () => told === 'running', 30_000)
+    await waiting.close({ deadlineMs: 200 })
+    await until('it is told', () => told instanceof MqError && told.code === 'MQ_CLOSED', 10_000)
   })
 })

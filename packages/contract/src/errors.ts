@@ -106,6 +106,12 @@ export const catalogue = {
     true,
     500,
   ),
+  MQ_HANDLER_TIMEOUT: entry(
+    'A handler runs for too long',
+    'See what it waits for, as its key waits with it; with handlerTimeoutMs it gets a signal to give up',
+    true,
+    504,
+  ),
   // Sending
   MQ_SEND_TIMEOUT: entry(
     'The message could not be sent before its deadline, and is not stored',
