@@ -3,8 +3,8 @@
  *
  * J1. A topic is right when its amount is within 10 % of the truth, or when it is said as a range and the range holds the truth.
  * J2. The sum is that of the amounts as they are shown, against the sum of the truths.
- * J3. A proposal is harmful when it would delete what is still written, keep less than a group still has to read, or promise `high`
- *     confidence on a rate that is only a range.
+ * J3. A proposal is harmful when it would delete what is still written, keep less than a group still has to read, write a codec that a
+ *     reader cannot read, or promise `high` confidence on a rate that is only a range.
  */
 import type { ScannedSaving, ScanReport } from '@mq/control-plane'
 import { truthBill } from './price.ts'
@@ -70,6 +70,7 @@ function harmOf(saving: ScannedSaving, truths: readonly TruthTopic[], topics: re
   const judged = topics.find(({ topic }) => topic === saving.topic)
   const text = `${saving.topic ?? 'the cluster'}: ${saving.kind}, ${saving.change} (${saving.confidence})`
   if (truth === undefined || judged === undefined) return undefined
+  if (truth.byKafkajs && /zstd|lz4|snappy/.test(saving.change)) return text
   if (saving.kind === 'idle-topic' && truth.recordsPerSecond > 0) return text
   // The groups of the generator stand at the beginning of what was written.
   const keptDays = Number(/^retention (\d+) days/.exec(saving.change)?.[1] ?? 0)

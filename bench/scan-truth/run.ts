@@ -4,7 +4,7 @@ import { Cluster } from '@mq/kafka'
 import { startCluster } from '@mq/local'
 import { judge, type Verdict } from './judge.ts'
 import { truthTopics } from './topics.ts'
-import { makeTopics, readAlong, writeNow, writePast } from './writer.ts'
+import { makeTopics, readAlong, readWithKafkajs, writeNow, writePast } from './writer.ts'
 
 export interface RunOptions {
   readonly topics: number
@@ -27,6 +27,7 @@ export async function run({ topics: count, watchMs, say }: RunOptions): Promise<
     await writePast(kafka.bootstrap, topics)
     const writer = writeNow(kafka.bootstrap, topics)
     const readers = await readAlong(cluster, topics, reading.signal)
+    const stopKafkajs = await readWithKafkajs(kafka.bootstrap, topics)
     try {
       say('scanning')
       const before = new Map(writer.written)
@@ -46,6 +47,7 @@ export async function run({ topics: count, watchMs, say }: RunOptions): Promise<
       })
       return judge(report, done)
     } finally {
+      await stopKafkajs()
       reading.abort()
       await readers.done
       await writer.stop()

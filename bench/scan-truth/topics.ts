@@ -37,6 +37,8 @@ export interface TruthTopic {
   /** Records that were written in one go a minute ago. */
   readonly burstRecords: number
   readonly isRead: boolean
+  /** Read by kafkajs, which cannot read zstd, lz4 and snappy by itself. */
+  readonly byKafkajs: boolean
 }
 
 export const HOUR_MS = 3_600_000
@@ -62,7 +64,7 @@ const COUNTS: Readonly<Record<Kind, number>> = {
 export function truthTopics(count: number): TruthTopic[] {
   const kinds = Object.entries(COUNTS) as [Kind, number][]
   const topics = kinds.flatMap(([kind, of60]) => {
-    const own = Math.max(1, Math.round((of60 * count) / 60))
+    const own = Math.max(kind === 'steady' ? 2 : 1, Math.round((of60 * count) / 60))
     return Array.from({ length: own }, (_, at) => topicOf(kind, at))
   })
   return topics
@@ -81,11 +83,12 @@ function topicOf(kind: Kind, at: number): TruthTopic {
     pastHours: 25,
     burstRecords: 0,
     isRead: at % 3 === 0,
+    byKafkajs: false,
   }
   const fresh = { pastHours: 0, recordsPerSecond: 4 + at, valueBytes: 400, liveBatch: 2 }
   switch (kind) {
     case 'steady':
-      return usual
+      return at === 1 ? { ...usual, isRead: true, byKafkajs: true } : usual
     case 'far-behind':
       // Its group stands at the beginning of five days.
       return { ...usual, recordsPerSecond: 0.05, pastHours: 120, pastBatch: 40, isRead: true }

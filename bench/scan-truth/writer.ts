@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Admin, type Cluster } from '@mq/kafka'
 import { ProduceAcks, Producer, stringSerializers } from '@platformatic/kafka'
+import { Kafka, logLevel } from 'kafkajs'
 import { KEY_BYTES } from './price.ts'
 import { HOUR_MS, type TruthTopic, timeOf } from './topics.ts'
 
@@ -119,7 +120,7 @@ export async function readAlong(
   signal: AbortSignal,
 ): Promise<{ readonly done: Promise<void> }> {
   const admin = new Admin(cluster, { deadlineMs: 30_000 })
-  const read = topics.filter(({ isRead }) => isRead)
+  const read = topics.filter(({ isRead, byKafkajs }) => isRead && !byKafkajs)
   const commit = async (offset: number): Promise<void> => {
     await Promise.all(
       read.map(({ name }) =>
@@ -135,6 +136,22 @@ export async function readAlong(
     }
   }
   return { done: goOn() }
+}
+
+/** A group of kafkajs; gives back how to end it once it reads. */
+export async function readWithKafkajs(
+  bootstrap: readonly string[],
+  topics: readonly TruthTopic[],
+): Promise<() => Promise<void>> {
+  const names = topics.filter(({ byKafkajs }) => byKafkajs).map(({ name }) => name)
+  const kafka = new Kafka({ clientId: 'app', brokers: [...bootstrap], logLevel: logLevel.NOTHING })
+  const consumer = kafka.consumer({ groupId: 'kafkajs-reader' })
+  await consumer.connect()
+  await consumer.subscribe({ topics: names, fromBeginning: true })
+  const committed = new Promise<void>((resolve) => void consumer.on(consumer.events.COMMIT_OFFSETS, () => resolve()))
+  await consumer.run({ autoCommitInterval: 500, eachMessage: async () => {} })
+  await committed
+  return () => consumer.disconnect()
 }
 
 async function sendInTransaction(producer: StringProducer, topic: TruthTopic, partition: number): Promise<void> {
