@@ -52,7 +52,7 @@ function costSection({ totals }: ScanReport, { colors, width }: ScanViewOptions)
     totals.rangedTopics === 0
       ? []
       : [
-          `${totals.knownUsdPerMonth + Math.max(0, rest) < 0.005 ? 'None of it is known well' : `${formatUsd(totals.knownUsdPerMonth + Math.max(0, rest))} of it is known well`}; ${plural(totals.rangedTopics, 'topic')} ${totals.rangedTopics === 1 ? 'was' : 'were'} seen for too short a time and may be anything from ${formatUsd(totals.fromUsdPerMonth - totals.knownUsdPerMonth)} to ${formatUsd(totals.toUsdPerMonth - totals.knownUsdPerMonth)} a month.`,
+          `${totals.knownUsdPerMonth + Math.max(0, rest) < 0.005 ? 'None of it is known well' : `${formatUsd(totals.knownUsdPerMonth + Math.max(0, rest))} of it is known well`}; ${plural(totals.rangedTopics, 'topic')} ${totals.rangedTopics === 1 ? 'was' : 'were'} seen for too short a time and may be anything from ${formatUsd(totals.fromUsdPerMonth - totals.knownUsdPerMonth)} to ${formatUsd(totals.toUsdPerMonth - totals.knownUsdPerMonth)} a month (--watch 3600 tells more).`,
         ]
   const idle =
     Math.abs(rest) < 0.005

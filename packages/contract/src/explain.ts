@@ -117,6 +117,7 @@ export type Explanation = z.output<typeof Explanation>
 /** Other wishes and another workload; what is left out stays as it is. */
 export const WhatIf = z.strictObject({
   latencyP99Ms: DurationMs.pipe(z.number().int().min(2).max(3_600_000)).optional(),
+  acknowledgedWithinMs: DurationMs.pipe(z.number().int().min(2).max(3_600_000)).optional(),
   retention: Retention.optional(),
   peak: z.number().min(1).max(1_000).optional().describe('Rate that must still be carried, over the usual one'),
   messagesPerSecond: z.number().positive().max(100_000_000).optional(),

@@ -120,6 +120,15 @@ test('what clients report is what is reckoned with', TIMEOUT, async (t) => {
   assert.ok(!explanation.assumptions.some((text) => /no traffic was measured yet/.test(text)))
 })
 
+test('the time until a send is acknowledged can be asked for, and is kept to', TIMEOUT, async (t) => {
+  const plane = await declared(t, { expectedMessagesPerSecond: 20, latencyP99Ms: '5s' })
+  const answer = await asked(plane, { acknowledgedWithinMs: '30ms' })
+  assert.deepEqual(answer.asked, [{ wish: 'acknowledged p99', before: 'not asked for', after: '30ms' }])
+  assert.ok(answer.before.best.sendP99Ms > 30)
+  assert.ok(answer.after.best.sendP99Ms <= 30)
+  assert.equal(answer.after.wishes.acknowledgedWithinMs, 30)
+})
+
 test(
   'another latency, retention and peak: the bill before anyone commits, and nothing is touched (X2)',
   TIMEOUT,

@@ -21,6 +21,7 @@ interface ExplainFlags extends OutputFlags, TargetFlags {}
 
 interface WhatIfFlags extends OutputFlags, TargetFlags {
   readonly latencyP99?: string
+  readonly acknowledgedWithin?: string
   readonly retention?: string
   readonly peak?: number
   readonly rate?: number
@@ -58,6 +59,12 @@ export function whatIfCommand(program: Command, io: Io): void {
     )
     .argument('<id>', 'an mQ ID')
     .addOption(new Option('--latency-p99 <time>', 'end-to-end p99 to hold, such as 50ms').argParser(duration))
+    .addOption(
+      new Option(
+        '--acknowledged-within <time>',
+        'p99 of a send to hold, until it is acknowledged, such as 20ms',
+      ).argParser(duration),
+    )
     .addOption(new Option('--retention <time>', "how long records are kept, such as 3d, 'forever' or 'latest-per-key'"))
     .addOption(new Option('--peak <multiple>', 'rate that must still be carried, such as 5x').argParser(multiple))
     .addOption(new Option('--rate <messages>', 'messages a second').argParser(wholeNumber(1)))
@@ -77,9 +84,10 @@ export function whatIfCommand(program: Command, io: Io): void {
 }
 
 function askedBy(flags: WhatIfFlags): WhatIfInput {
-  const { latencyP99, retention, peak, rate, messageBytes, ordering, budget } = flags
+  const { latencyP99, acknowledgedWithin, retention, peak, rate, messageBytes, ordering, budget } = flags
   const asked: WhatIfInput = {
     ...(latencyP99 === undefined ? {} : { latencyP99Ms: latencyP99 }),
+    ...(acknowledgedWithin === undefined ? {} : { acknowledgedWithinMs: acknowledgedWithin }),
     ...(retention === undefined ? {} : { retention }),
     ...(peak === undefined ? {} : { peak }),
     ...(rate === undefined ? {} : { messagesPerSecond: rate }),

@@ -31,10 +31,11 @@ export function whatIf(subject: Subject, asked: WhatIf): WhatIfAnswer {
 
 /** H1 */
 function intentOf(before: Intent, asked: WhatIf): Intent {
-  const { latencyP99Ms, retention, ordering, budgetUsdPerMonth } = asked
+  const { latencyP99Ms, acknowledgedWithinMs, retention, ordering, budgetUsdPerMonth } = asked
   const wished = {
     ...before,
     ...(latencyP99Ms === undefined ? {} : { latencyP99Ms }),
+    ...(acknowledgedWithinMs === undefined ? {} : { acknowledgedWithinMs }),
     ...(retention === undefined ? {} : { retention }),
     ...(ordering === undefined ? {} : { ordering }),
     ...(budgetUsdPerMonth === undefined ? {} : { budgetUsdPerMonth }),
@@ -87,6 +88,11 @@ function changesOf(before: Intent, workload: Workload, asked: WhatIf): WhatIfAns
     'latency p99',
     formatDurationMs(before.latencyP99Ms),
     asked.latencyP99Ms === undefined ? undefined : formatDurationMs(asked.latencyP99Ms),
+  )
+  note(
+    'acknowledged p99',
+    before.acknowledgedWithinMs === undefined ? 'not asked for' : formatDurationMs(before.acknowledgedWithinMs),
+    asked.acknowledgedWithinMs === undefined ? undefined : formatDurationMs(asked.acknowledgedWithinMs),
   )
   note('retention', retention(before.retention), asked.retention === undefined ? undefined : retention(asked.retention))
   note(
