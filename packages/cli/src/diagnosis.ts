@@ -6,7 +6,7 @@
  */
 import { statfs } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { type ClusterView, catalogue, MqError, type MqErrorCode } from '@mq/contract'
+import { type ClusterView, catalogue, MqError, type MqErrorCode, nodeProblem, OLDEST_NODE } from '@mq/contract'
 import { cacheFolder, findJava, findMaven, isFree, isKafkaInstalled, KAFKA_VERSION } from '@mq/local'
 import { ControlPlaneApi } from './api.ts'
 import { contextFileIsExposed, contextFilePath, resolveTarget, type Target, type TargetFlags } from './contexts.ts'
@@ -22,7 +22,6 @@ export interface Diagnosis {
   readonly action: string | null
 }
 
-const OLDEST_NODE = [24, 11] as const
 const LEAST_FREE_BYTES = 2 * 1_024 ** 3
 const REACH_MS = 5_000
 const CLOCK_TOLERANCE_MS = 2_000
@@ -40,9 +39,7 @@ const warn = (name: string, message: string, action: string): Diagnosis => ({ na
 const fail = (name: string, message: string, action: string): Diagnosis => ({ name, status: 'fail', message, action })
 
 export function checkNode(version: string): Diagnosis {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  const recent = major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1])
-  if (recent) return ok('Node', `${version}; mQ ${VERSION}`)
+  if (nodeProblem(version) === undefined) return ok('Node', `${version}; mQ ${VERSION}`)
   return fail('Node', `${version} is too old`, `Install Node ${OLDEST_NODE.join('.')} or newer`)
 }
 

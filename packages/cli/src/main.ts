@@ -5,9 +5,9 @@
  * E1. The first Ctrl-C or SIGTERM asks the command to end, the second Ctrl-C ends the process at once.
  * E2. A reader of stdout that goes away ends the command in silence (`mq tail x | head`).
  */
+import './check-node.ts'
 import { exitCodes } from './exit-codes.ts'
 import type { Interruption, Io } from './io.ts'
-import { runCli } from './program.ts'
 
 const interrupting = new AbortController()
 const interrupt = (reason: Interruption): void => {
@@ -32,6 +32,8 @@ const io: Io = {
   interrupt: interrupting.signal,
 }
 
+// Loaded after the check of Node: what it loads an older one does not have.
+const { runCli } = await import('./program.ts')
 const exitCode = await runCli(process.argv.slice(2), io)
 await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))))
 process.exit(exitCode)

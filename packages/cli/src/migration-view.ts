@@ -90,7 +90,7 @@ export function migrationsText(migrations: readonly Migration[], colors: Colors,
 }
 
 export function migrationText(migration: Migration, colors: Colors, nowMs: number): string {
-  const { number, mqId, state, from, to, report, proofs, groups, stragglers, problem } = migration
+  const { number, mqId, from, to, report, proofs, groups, stragglers, problem } = migration
   const parts = [
     `${colors.bold(`Migration ${number}`)} of ${mqId}: ${stateText(migration)}  ${colors.dim(`begun ${formatAge(nowMs - migration.createdAtMs)} ago by ${migration.actor}`)}`,
     ...(problem === null ? [] : [colors.red(`  ${problem.code}: ${problem.message}`)]),

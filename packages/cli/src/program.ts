@@ -4,7 +4,7 @@
  * P1. A run returns its exit code; it never ends the process and leaves nothing running.
  * P2. Wrong usage is a failure like any other: a code, what happened, what to do, on stderr, exit code 2.
  */
-import { MqError } from '@mq/contract'
+import { didYouMean, MqError } from '@mq/contract'
 import { Command, CommanderError } from 'commander'
 import { applyCommand } from './commands/apply.ts'
 import { backupCommand, restoreCommand } from './commands/backup.ts'
@@ -117,7 +117,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return exitCodes.ok
-      return await reportFailure(usageError(error, commandName(io.env), argv[0] ?? ''), io, wantedFormat(argv))
+      return await reportFailure(usageError(error, program, commandName(io.env), argv[0] ?? ''), io, wantedFormat(argv))
     }
     return await reportFailure(error, io, wantedFormat(argv))
   }
@@ -130,7 +130,14 @@ function helpOf(program: Command): string {
   return text
 }
 
-function usageError(error: CommanderError, mq: string, words: string): MqError {
+function usageError(error: CommanderError, program: Command, mq: string, words: string): MqError {
+  if (error.code === 'commander.unknownCommand') {
+    const typed = /'([^']*)'/.exec(error.message)?.[1] ?? words
+    const group = program.commands.find((command) => command.name() === words && command.name() !== typed)
+    const known = (group ?? program).commands.flatMap((command) => [command.name(), ...command.aliases()])
+    const where = group === undefined ? '' : ` of ${mq} ${words}`
+    return new MqError('MQ_COMMAND_UNKNOWN', `There is no command '${typed}'${where}${didYouMean(typed, known)}`)
+  }
   if (error.code === 'commander.help') {
     return new MqError('MQ_OPTION_INVALID', `The command needs a subcommand; see ${mq} ${words} --help`)
   }

@@ -1,4 +1,6 @@
 /** The whole public surface of `@mq/client`. */
+import './check-node.ts'
+
 export { MqError, type MqErrorCode } from '@mq/contract'
 export type {
   ClusterCredentials,

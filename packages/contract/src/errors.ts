@@ -80,6 +80,7 @@ export const catalogue = {
     false,
     409,
   ),
+  MQ_COMMAND_UNKNOWN: entry('There is no such command', 'See `mq --help` for the commands there are', false, 400),
   // Messages
   MQ_MESSAGE_TOO_LARGE: entry(
     'The message is over the size limit',

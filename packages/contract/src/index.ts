@@ -83,6 +83,7 @@ export {
 export { MqError, type MqErrorOptions } from './mq-error.ts'
 export { groupIdOf, groupOfId, MqId, mqIdProblem, Name } from './mq-id.ts'
 export { didYouMean, nearest } from './nearest.ts'
+export { nodeProblem, OLDEST_NODE } from './node-version.ts'
 export { OwnerRule, OwnerRules, ownerOf } from './owners.ts'
 export {
   DEFAULT_POLICY,

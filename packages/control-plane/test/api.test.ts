@@ -3,7 +3,8 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Binding, type RouteShape, routes } from '@mq/contract'
+import { Binding, MqError, type RouteShape, routes } from '@mq/contract'
+import { FakeKafka } from './fake-kafka.ts'
 import { assertProblem, startHarness, telemetryReport } from './harness.ts'
 
 const TIMEOUT = { timeout: 20_000 }
@@ -226,4 +227,26 @@ test('no request schema takes a field that it does not know', TIMEOUT, async (t)
     }
     assert.match((await plane.call(route.method, `${path}?nosuchquery=1`)).text, /unknown field 'nosuchquery'/, name)
   }
+})
+
+test('a cluster whose secrets nobody gave is refused and not registered', TIMEOUT, async (t) => {
+  const kafka = new FakeKafka()
+  const plane = await startHarness(t, {
+    kafka,
+    openAdmin: (address) => {
+      if (address.saslMechanism === undefined) return kafka.openAdmin(address)
+      throw new MqError('MQ_OPTION_INVALID', 'the control plane was given no username for it')
+    },
+  })
+  const answer = await plane.call('PUT', '/v1/clusters/east', {
+    bootstrap: ['h:1'],
+    securityProtocol: 'sasl-plaintext',
+    saslMechanism: 'PLAIN',
+  })
+  assertProblem(answer, 'MQ_OPTION_INVALID')
+  const { clusters } = (await plane.call('GET', '/v1/clusters')).body
+  assert.deepEqual(
+    clusters.map(({ name }: { name: string }) => name),
+    ['main'],
+  )
 })

@@ -7,11 +7,14 @@
  * C4. `compress` leaves the main thread above `OFF_THREAD_BYTES`; below, handing the work over costs more than doing it.
  */
 import { promisify } from 'node:util'
-import { constants, gunzipSync, gzip, gzipSync, zstdCompress, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+// By its names a Node without zstd could not even load this file, and would say so in its own words.
+import zlib from 'node:zlib'
 import { type Codec, MqError } from '@mq/contract'
 import { decompressLz4Frame } from './lz4-frame.ts'
 import { lz4 } from './native-codecs.ts'
 import { compressSnappy, decompressSnappy } from './snappy-framing.ts'
+
+const { constants, gunzipSync, gzip, gzipSync, zstdCompress, zstdCompressSync, zstdDecompressSync } = zlib
 
 /** Codec by the number in a batch's attributes. */
 export const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const satisfies readonly Codec[]

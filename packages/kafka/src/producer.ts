@@ -280,7 +280,7 @@ export class Producer {
     const error = (records: number): MqError =>
       new MqError(
         'MQ_CLOSE_INCOMPLETE',
-        `${records} records were not acknowledged within the ${deadlineMs} ms that close() had`,
+        `${records} ${records === 1 ? 'record was' : 'records were'} not acknowledged before close() had to end`,
         {
           details: { records },
         },

@@ -10,6 +10,9 @@ import { type Io, write } from '../io.ts'
 import { withExamples } from '../options.ts'
 import { sourceTree } from '../source-tree.ts'
 
+/** Beside this file, as source or built. */
+const OUTSIDE = new URL(`../resolve-outside.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url).href
+
 export function measureCommand(program: Command, io: Io): void {
   const command = program
     .command('measure')
@@ -61,7 +64,7 @@ export function runCommand(program: Command, io: Io): void {
     async (file: string, rest: readonly string[]) => {
       const path = resolve(io.cwd, file)
       if (!existsSync(path)) throw new MqError('MQ_OPTION_INVALID', `There is no file ${file}`)
-      await runScript(io, path, rest)
+      await runScript(io, path, rest, ['--import', OUTSIDE])
     },
   )
 }
@@ -111,11 +114,11 @@ function measurements(): string[] {
     .sort()
 }
 
-async function runScript(io: Io, path: string, rest: readonly string[]): Promise<void> {
+async function runScript(io: Io, path: string, rest: readonly string[], flags: readonly string[] = []): Promise<void> {
   if (!existsSync(path)) {
     throw new MqError('MQ_OPTION_INVALID', `${path} is not there: this command works in the source tree of mQ only`)
   }
-  const child = spawn(process.execPath, ['--conditions=mq-source', path, ...rest], { stdio: 'inherit' })
+  const child = spawn(process.execPath, ['--conditions=mq-source', ...flags, path, ...rest], { stdio: 'inherit' })
   // The terminal gives Ctrl-C to the whole process group; a SIGTERM reaches only us.
   io.interrupt.addEventListener('abort', () => child.kill(io.interrupt.reason === 'ctrl-c' ? 'SIGINT' : 'SIGTERM'), {
     once: true,

@@ -127,6 +127,7 @@ export function createHandlers(services: Services): Handlers {
     putCluster: async ({ params, body }) => {
       const { economics, ...address } = body
       if (economics != null) checkEconomics(economics)
+      await clusters.checkDescribed({ name: params.name, ...address })
       await putCluster(services, { name: params.name, ...address })
       if (economics !== undefined) await registry.setEconomics(params.name, economics, 'api')
       await clusters.check(params.name)

@@ -219,6 +219,11 @@ export class Clusters {
     }
   }
 
+  /** Whether the cluster can be spoken to at all as it is described: secrets that nobody gave are told before it is registered. */
+  async checkDescribed(address: ClusterAddress): Promise<void> {
+    await this.#options.openAdmin(address).close()
+  }
+
   /** Closes the connection of a cluster that was forgotten. */
   async drop(name: string): Promise<void> {
     const entry = this.#entries.get(name)
