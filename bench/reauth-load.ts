@@ -5,10 +5,13 @@
  *     requests, subscriptions that end.
  * R2. A stall of a reader is the longest time in which it handled nothing, while messages were sent all the time.
  * R3. Lost, twice and out of order are counted from what handlers saw, by key, against what was sent.
+ * R4. Control plane, producers and readers are one process: how long its event loop stood still is told beside the stalls, since nobody
+ *     handles anything meanwhile.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { connect, type Logger, type Mq } from '@mq/client'
 import { silentLogger, startControlPlane } from '@mq/control-plane'
@@ -36,6 +39,8 @@ export interface ReauthFigures {
   readonly sendMaxMs: number
   readonly adminRequests: number
   readonly adminMaxMs: number
+  /** Longest time in which this process itself did nothing (R4). */
+  readonly loopMaxMs: number
 }
 
 const MQ_ID = 'bench.renewed'
@@ -172,7 +177,7 @@ async function load(
   raw: Cluster,
   readers: readonly Reader[],
   errors: string[],
-): Promise<Pick<ReauthFigures, 'sent' | 'acknowledged' | 'sendMaxMs' | 'adminRequests' | 'adminMaxMs'>> {
+): Promise<Pick<ReauthFigures, 'sent' | 'acknowledged' | 'sendMaxMs' | 'adminRequests' | 'adminMaxMs' | 'loopMaxMs'>> {
   let sent = 0
   let acknowledged = 0
   let sendMaxMs = 0
@@ -198,6 +203,8 @@ async function load(
   sendMaxMs = 0
   for (const reader of readers) reader.begin()
 
+  const loop = monitorEventLoopDelay({ resolution: 10 })
+  loop.enable()
   const startMs = performance.now()
   const endMs = startMs + seconds * 1_000
   let adminRequests = 0
@@ -225,9 +232,10 @@ async function load(
     await pause(EVERY_MS)
   }
   await asking
+  loop.disable()
   for (const reader of readers) reader.stands()
   await Promise.all(settled)
-  return { sent, acknowledged, sendMaxMs, adminRequests, adminMaxMs }
+  return { sent, acknowledged, sendMaxMs, adminRequests, adminMaxMs, loopMaxMs: loop.max / 1e6 }
 }
 
 async function drained(readers: readonly Reader[], sent: number): Promise<void> {

@@ -39,12 +39,14 @@ const result = ReauthResult.parse({
   slowestSendMs: round(figures.sendMaxMs, 0),
   adminRequests: figures.adminRequests,
   slowestAdminMs: round(figures.adminMaxMs, 0),
+  eventLoopStoodMs: round(figures.loopMaxMs, 0),
   baseline: {
     seconds: flags['baseline-seconds'],
     errors: baseline.errors.length,
     longestStallMs: round(Math.max(...baseline.stallsMs), 0),
     slowestSendMs: round(baseline.sendMaxMs, 0),
     slowestAdminMs: round(baseline.adminMaxMs, 0),
+    eventLoopStoodMs: round(baseline.loopMaxMs, 0),
   },
 })
 publish(result, reauthTable(result), flags)

@@ -344,6 +344,7 @@ export const ReauthResult = z.object({
   slowestSendMs: z.number().min(0),
   adminRequests: total,
   slowestAdminMs: z.number().min(0),
+  eventLoopStoodMs: z.number().min(0).describe('Longest time in which the measuring process did nothing'),
   baseline: z
     .object({
       seconds: positive,
@@ -351,6 +352,7 @@ export const ReauthResult = z.object({
       longestStallMs: z.number().min(0),
       slowestSendMs: z.number().min(0),
       slowestAdminMs: z.number().min(0),
+      eventLoopStoodMs: z.number().min(0).describe('Longest time in which the measuring process did nothing'),
     })
     .describe('The same load in sessions that outlast it'),
 })

@@ -225,7 +225,7 @@ export function telemetryCostTable(result: TelemetryCostResult): string {
 export function reauthTable(result: ReauthResult): string {
   const { machine, options, baseline } = result
   const times = (of: typeof baseline | ReauthResult): string[] =>
-    [of.longestStallMs, of.slowestSendMs, of.slowestAdminMs].map(String)
+    [of.longestStallMs, of.slowestSendMs, of.slowestAdminMs, of.eventLoopStoodMs].map(String)
   return [
     `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}, load at start ${machine.loadAverage}`,
     `Login sessions of ${options.sessionMs} ms for ${options.seconds} s at ${count(options.rate)} messages/s: ${count(result.logins)} logins, ${count(result.sent)} messages`,
@@ -240,6 +240,7 @@ export function reauthTable(result: ReauthResult): string {
         'longest stall ms',
         'slowest send ms',
         'slowest admin request ms',
+        'event loop stood ms',
       ],
       [
         [
