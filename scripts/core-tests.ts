@@ -13,6 +13,7 @@ export const CORE_TESTS: readonly string[] = [
   'packages/kafka/test/group.kafka.test.ts',
   'packages/kafka/test/interop.kafka.test.ts',
   'packages/kafka/test/producer.kafka.test.ts',
+  'packages/kafka/test/requests.kafka.test.ts',
   'packages/kafka/test/seal.kafka.test.ts',
   'packages/kafka/test/survey.kafka.test.ts',
   'packages/client/test/client.kafka.test.ts',

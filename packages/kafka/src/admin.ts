@@ -3,6 +3,7 @@
  *
  * Every operation ends within `deadlineMs`, tries again what may pass, and throws MqError with a code of the catalogue.
  */
+import type { Connection, describeClusterV0 } from '@platformatic/kafka'
 import { AdminCalls, type AdminCluster, type AdminOptions } from './admin-calls.ts'
 import { alterTopicConfigs, topicConfigs } from './admin-configs.ts'
 import {
@@ -34,7 +35,7 @@ import {
 } from './admin-offsets.ts'
 import { dropPositions } from './admin-positions.ts'
 import { createTopic, deleteTopic, describeTopics, type NewTopic } from './admin-topics.ts'
-import type { Broker, TopicMetadata } from './metadata-cache.ts'
+import { type Broker, requestMetadata, type TopicMetadata } from './metadata-cache.ts'
 import * as requests from './requests.ts'
 
 export interface ClusterDescription {
@@ -60,7 +61,11 @@ export class Admin {
     const { clusterId, controllerId, brokers } = await this.#calls.retrying(
       what,
       () =>
-        this.#calls.askAny(what, (connection) => requests.describeCluster.send(connection, false, BROKER_ENDPOINTS)),
+        this.#calls.askAny(what, async (connection) => {
+          const isKnown = (await requests.describeCluster.find(connection)) !== undefined
+          if (!isKnown) return await describedByMetadata(connection)
+          return await requests.describeCluster.send(connection, false, BROKER_ENDPOINTS)
+        }),
       { attempts: 2 },
     )
     return {
@@ -158,4 +163,13 @@ export class Admin {
   deleteGroup(group: string): Promise<boolean> {
     return deleteGroup(this.#calls, group)
   }
+}
+
+/** For engines that do not know the request: metadata say the same. */
+async function describedByMetadata(
+  connection: Connection,
+): Promise<Pick<describeClusterV0.DescribeClusterResponse, 'clusterId' | 'controllerId' | 'brokers'>> {
+  const { clusterId, controllerId, brokers } = await requestMetadata(connection, [])
+  const described = brokers.map(({ nodeId, ...place }) => ({ brokerId: nodeId, ...place, rack: place.rack ?? null }))
+  return { clusterId: clusterId ?? '', controllerId, brokers: described }
 }

@@ -12,6 +12,8 @@ import {
   listOffsetsV5,
   listOffsetsV6,
   type listOffsetsV7,
+  offsetFetchV5,
+  offsetFetchV6,
   offsetFetchV7,
   type offsetFetchV9,
   ResponseError,
@@ -46,14 +48,17 @@ export const coordinatorsOneByOne: readonly Spoken<[keyType: number, keys: strin
   },
 }))
 
-export const offsetsGroupByGroup: Spoken<
+export const offsetsGroupByGroup: readonly Spoken<
   [groups: offsetFetchV9.OffsetFetchRequestGroup[], requireStable: boolean],
   Offsets
-> = {
-  key: offsetFetchV7.api.key,
-  version: offsetFetchV7.api.version,
-  async: async (connection, asked, requireStable) => {
-    const { key, version, async } = offsetFetchV7.api
+>[] = [offsetFetchV5.api, offsetFetchV6.api, offsetFetchV7.api].map(({ key, version, async }) => ({
+  key,
+  version,
+  async: async (
+    connection: Connection,
+    asked: offsetFetchV9.OffsetFetchRequestGroup[],
+    requireStable: boolean,
+  ): Promise<Offsets> => {
     const errors: ErrorCodes = {}
     const answers = await Promise.all(asked.map((group) => inPart(async(connection, [group], requireStable))))
     const groups = answers.map(({ topics, errorCode }, index) => {
@@ -68,7 +73,7 @@ export const offsetsGroupByGroup: Spoken<
     })
     return whole(key, version, errors, { throttleTimeMs: longest(answers), groups })
   },
-}
+}))
 
 /** They know no timestamp that stands for the newest record. */
 export const olderListOffsets: readonly Spoken<ListOffsetsArgs, listOffsetsV7.ListOffsetsResponse>[] = [

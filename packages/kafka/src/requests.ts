@@ -44,6 +44,8 @@ import {
   heartbeatV4,
   incrementalAlterConfigsV0,
   incrementalAlterConfigsV1,
+  initProducerIdV0,
+  initProducerIdV1,
   initProducerIdV2,
   initProducerIdV3,
   initProducerIdV4,
@@ -52,9 +54,13 @@ import {
   joinGroupV7,
   joinGroupV8,
   joinGroupV9,
+  leaveGroupV1,
+  leaveGroupV2,
   leaveGroupV3,
   leaveGroupV4,
   leaveGroupV5,
+  listGroupsV1,
+  listGroupsV2,
   listGroupsV3,
   listGroupsV4,
   listGroupsV5,
@@ -130,9 +136,15 @@ export const offsetCommit = new KafkaRequest({ name: 'OffsetCommit' }, offsetCom
 ])
 
 export const offsetFetch = new KafkaRequest(
-  { name: 'OffsetFetch', losses: [{ below: 8, what: 'several groups in one request: they are asked one by one' }] },
+  {
+    name: 'OffsetFetch',
+    losses: [
+      { below: 8, what: 'several groups in one request: they are asked one by one' },
+      { below: 7, what: 'waiting for a transaction that may still take a position back' },
+    ],
+  },
   offsetFetchV9.api,
-  [offsetsGroupByGroup, offsetFetchV8.api],
+  [...offsetsGroupByGroup, offsetFetchV8.api],
 )
 
 export const findCoordinator = new KafkaRequest(
@@ -154,7 +166,7 @@ export const heartbeat = new KafkaRequest({ name: 'Heartbeat' }, heartbeatV4.api
 export const leaveGroup = new KafkaRequest(
   { name: 'LeaveGroup', losses: [{ below: 5, what: 'the reason of leaving in the log of the broker' }] },
   leaveGroupV5.api,
-  [leaveGroupV3.api, leaveGroupV4.api],
+  [leaveGroupV1.api, leaveGroupV2.api, leaveGroupV3.api, leaveGroupV4.api],
 )
 
 export const describeGroups = new KafkaRequest({ name: 'DescribeGroups' }, describeGroupsV5.api, [
@@ -174,7 +186,7 @@ export const listGroups = new KafkaRequest<
     ],
   },
   listGroupsV5.api,
-  [listGroupsV3.api, listGroupsV4.api],
+  [listGroupsV1.api, listGroupsV2.api, listGroupsV3.api, listGroupsV4.api],
 )
 
 export const createTopics = new KafkaRequest({ name: 'CreateTopics' }, createTopicsV7.api, [
@@ -190,6 +202,8 @@ export const deleteTopics = new KafkaRequest(
 )
 
 export const initProducerId = new KafkaRequest({ name: 'InitProducerId' }, initProducerIdV4.api, [
+  initProducerIdV0.api,
+  initProducerIdV1.api,
   initProducerIdV2.api,
   initProducerIdV3.api,
 ])

@@ -27,35 +27,36 @@ const apis = new Map(
 
 /** What is chosen at each of them; `-` where the request is not sent. */
 const EXPECTED = `
-                         2.8.2-zk 3.1.2-zk 3.3.2 3.9.2 4.0.2 4.4.0-features-3.9 4.4.0 4.4.0-kroxylicious
-Produce                  9        9        9     11    12    12                 12    12
-Fetch                    12       13       13    17    17    17                 17    17
-ListOffsets              6        7        7     7     7     7                  7     7
-Metadata                 11       12       12    12    12    12                 12    12
-OffsetCommit             8        8        8     9     9     9                  9     9
-OffsetCommit by topic id -        -        -     -     -     10                 10    -
-OffsetFetch              7        8        8     9     9     9                  9     9
-OffsetFetch by topic id  -        -        -     -     -     10                 10    -
-FindCoordinator          3        4        4     6     6     6                  6     6
-JoinGroup                7        7        9     9     9     9                  9     9
-Heartbeat                4        4        4     4     4     4                  4     4
-LeaveGroup               4        4        5     5     5     5                  5     5
-SyncGroup                5        5        5     5     5     5                  5     5
-DescribeGroups           5        5        5     5     5     5                  5     5
-ListGroups               4        4        4     5     5     5                  5     5
-CreateTopics             7        7        7     7     7     7                  7     7
-DeleteTopics             6        6        6     6     6     6                  6     6
-InitProducerId           4        4        4     4     4     4                  4     4
-OffsetForLeaderEpoch     4        4        4     4     4     4                  4     4
-DescribeConfigs          4        4        4     4     4     4                  4     4
-DescribeLogDirs          2        2        4     4     4     4                  4     4
-DeleteGroups             2        2        2     2     2     2                  2     2
-IncrementalAlterConfigs  1        1        1     1     1     1                  1     1
-DescribeClientQuotas     1        1        1     1     1     1                  1     1
-DescribeCluster          0        0        0     0     0     0                  0     0
-DescribeProducers        0        0        0     0     0     0                  0     0
-ConsumerGroupHeartbeat   -        -        -     -     1     -                  1     1
-ConsumerGroupDescribe    -        -        -     -     0     -                  0     0
+                         2.8.2-zk 3.1.2-zk 3.3.2 3.9.2 4.0.2 4.4.0-features-3.9 4.4.0 4.4.0-kroxylicious redpanda-like
+Produce                  9        9        9     11    12    12                 12    12                 7
+Fetch                    12       13       13    17    17    17                 17    17                 11
+ListOffsets              6        7        7     7     7     7                  7     7                  4
+Metadata                 11       12       12    12    12    12                 12    12                 7
+OffsetCommit             8        8        8     9     9     9                  9     9                  7
+OffsetCommit by topic id -        -        -     -     -     10                 10    -                  -
+OffsetFetch              7        8        8     9     9     9                  9     9                  5
+OffsetFetch by topic id  -        -        -     -     -     10                 10    -                  -
+FindCoordinator          3        4        4     6     6     6                  6     6                  2
+JoinGroup                7        7        9     9     9     9                  9     9                  5
+Heartbeat                4        4        4     4     4     4                  4     4                  3
+LeaveGroup               4        4        5     5     5     5                  5     5                  2
+SyncGroup                5        5        5     5     5     5                  5     5                  3
+DescribeGroups           5        5        5     5     5     5                  5     5                  4
+ListGroups               4        4        4     5     5     5                  5     5                  2
+CreateTopics             7        7        7     7     7     7                  7     7                  5
+DeleteTopics             6        6        6     6     6     6                  6     6                  3
+InitProducerId           4        4        4     4     4     4                  4     4                  1
+OffsetForLeaderEpoch     4        4        4     4     4     4                  4     4                  3
+DescribeConfigs          4        4        4     4     4     4                  4     4                  2
+DescribeLogDirs          2        2        4     4     4     4                  4     4                  1
+DeleteGroups             2        2        2     2     2     2                  2     2                  1
+IncrementalAlterConfigs  1        1        1     1     1     1                  1     1                  0
+OffsetDelete             0        0        0     0     0     0                  0     0                  -
+DescribeClientQuotas     1        1        1     1     1     1                  1     1                  0
+DescribeCluster          0        0        0     0     0     0                  0     0                  -
+DescribeProducers        0        0        0     0     0     0                  0     0                  -
+ConsumerGroupHeartbeat   -        -        -     -     1     -                  1     1                  -
+ConsumerGroupDescribe    -        -        -     -     0     -                  0     0                  -
 `
 
 const [head = '', ...rows] = EXPECTED.trim().split('\n')

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MqError } from '@mq/contract'
 import { type LocalCluster, startCluster } from '@mq/local'
-import { type Connection, createAclsV3, deleteAclsV3 } from '@platformatic/kafka'
+import { type Connection, createAclsV2, deleteAclsV2 } from '@platformatic/kafka'
 import { Admin } from '../src/admin.ts'
 import { Cluster } from '../src/cluster.ts'
 import { Fetcher } from '../src/fetcher.ts'
@@ -54,12 +54,12 @@ describe('rights that are taken away for a while', { timeout: 180_000 }, () => {
   async function deny(resourceType: typeof TOPIC | typeof GROUP, resourceName: string): Promise<void> {
     const resource = { resourceType, resourceName, resourcePatternType: LITERAL }
     const rule = { principal: PRINCIPAL, host: '*', operation: ALL, permissionType: DENY }
-    await createAclsV3.api.async(operator, [{ ...resource, ...rule }])
+    await createAclsV2.api.async(operator, [{ ...resource, ...rule }])
   }
 
   async function allow(resourceType: typeof TOPIC | typeof GROUP, resourceName: string): Promise<void> {
     const filter = { resourceType, resourceName, resourcePatternType: LITERAL, principal: PRINCIPAL }
-    await deleteAclsV3.api.async(operator, [{ ...filter, host: null, operation: 1, permissionType: 1 }])
+    await deleteAclsV2.api.async(operator, [{ ...filter, host: null, operation: 1, permissionType: 1 }])
   }
 
   for (const protocol of PROTOCOLS) {
