@@ -21,6 +21,7 @@ import {
   type TailQuestion,
 } from '@mq/kafka'
 import { LastingTrouble } from './lasting-trouble.ts'
+import { LogWindow } from './log-window.ts'
 import type { Logger } from './logger.ts'
 import { ProducerMeter } from './producer-meter.ts'
 import type { ShadowCollector } from './shadow-collector.ts'
@@ -75,6 +76,7 @@ export class EpochWriter {
     this.#meter = meter
     telemetry.addProducer(meter)
     const unreachable = new LastingTrouble(deps.clock)
+    const failures = new LogWindow(deps.clock)
     this.producer = new Producer({
       cluster,
       settings: meter.settings,
@@ -93,11 +95,12 @@ export class EpochWriter {
         onFailure: (records, error) => {
           meter.failed(records)
           this.failedRecords += records
-          logger.error(`Sending to ${mqId}: ${error.message}`, {
-            code: error.code,
-            mqId,
-            records,
-          })
+          const { isDue, leftOut } = failures.take(records)
+          if (leftOut > 0) {
+            const message = `Sending to ${mqId}: ${leftOut} more records were not acknowledged`
+            logger.error(message, { code: error.code, mqId, records: leftOut })
+          }
+          if (isDue) logger.error(`Sending to ${mqId}: ${error.message}`, { code: error.code, mqId, records })
         },
         onUnreachable: (error) => {
           if (!unreachable.happened()) return

@@ -9,12 +9,11 @@
  */
 import { MqError } from '@mq/contract'
 import type { Deps, FetchedRecord } from '@mq/kafka'
+import { LogWindow } from './log-window.ts'
 import type { Logger } from './logger.ts'
 import { halfJitterMs } from './pause.ts'
 
 const RETRY = { baseMs: 200, capMs: 30_000 }
-const WINDOW_MS = 10_000
-const LINES_PER_WINDOW = 10
 
 export interface HandlerFailuresOptions {
   readonly mqId: string
@@ -25,12 +24,11 @@ export interface HandlerFailuresOptions {
 
 export class HandlerFailures {
   readonly #options: HandlerFailuresOptions
-  #windowEndMs = 0
-  #lines = 0
-  #suppressed = 0
+  readonly #window: LogWindow
 
   constructor(options: HandlerFailuresOptions) {
     this.#options = options
+    this.#window = new LogWindow(options.deps.clock)
   }
 
   /** @returns milliseconds until the next attempt (H1) */
@@ -42,22 +40,13 @@ export class HandlerFailures {
   }
 
   #log(record: FetchedRecord, attempt: number, error: unknown, delayMs: number): void {
-    const { mqId, group, deps, logger } = this.#options
-    const nowMs = deps.clock.monotonicMs()
-    if (nowMs >= this.#windowEndMs) {
-      if (this.#suppressed > 0) {
-        const message = `${this.#suppressed} more failures of the handler of group ${group} on ${mqId}`
-        logger.error(message, { code: 'MQ_HANDLER_FAILED', mqId, group, failures: this.#suppressed })
-      }
-      this.#windowEndMs = nowMs + WINDOW_MS
-      this.#lines = 0
-      this.#suppressed = 0
+    const { mqId, group, logger } = this.#options
+    const { isDue, leftOut } = this.#window.take()
+    if (leftOut > 0) {
+      const message = `${leftOut} more failures of the handler of group ${group} on ${mqId}`
+      logger.error(message, { code: 'MQ_HANDLER_FAILED', mqId, group, failures: leftOut })
     }
-    if (this.#lines >= LINES_PER_WINDOW) {
-      this.#suppressed++
-      return
-    }
-    this.#lines++
+    if (!isDue) return
     const code = error instanceof MqError ? error.code : 'MQ_HANDLER_FAILED'
     const where = `partition ${record.partition} offset ${record.offset}`
     logger.error(
