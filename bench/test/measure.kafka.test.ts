@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { LatencyResult, ThroughputResult } from '../results.ts'
 import { measure } from './measuring.ts'
 
-test('a throughput measurement runs every contender and prints one object', { timeout: 120_000 }, async () => {
+test('a throughput measurement runs every contender and prints one object', { timeout: 300_000 }, async () => {
   const result = ThroughputResult.parse(
     await measure('throughput.ts', ['--messages', '20000', '--rounds', '1', '--date', '2026-11-23']),
   )
@@ -16,7 +16,7 @@ test('a throughput measurement runs every contender and prints one object', { ti
   assert.equal(result.machine.date, '2026-11-23')
 })
 
-test('a latency measurement runs every contender and prints one object', { timeout: 120_000 }, async () => {
+test('a latency measurement runs every contender and prints one object', { timeout: 300_000 }, async () => {
   const result = LatencyResult.parse(
     await measure('latency.ts', ['--seconds', '1', '--warmup-seconds', '1', '--rounds', '1', '--rate', '200']),
   )
@@ -25,7 +25,7 @@ test('a latency measurement runs every contender and prints one object', { timeo
 })
 
 test('a wrong flag ends a measurement with what is wrong, before anything is started', {
-  timeout: 20_000,
+  timeout: 300_000,
 }, async () => {
   await assert.rejects(
     measure('throughput.ts', ['--rounds', 'zero']),

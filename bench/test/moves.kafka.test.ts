@@ -5,7 +5,7 @@ import { MigrationResult } from '../results.ts'
 import { measured } from './measuring.ts'
 
 test('a measurement of moves makes them between two clusters under load, finds nothing wrong, and prints one object alone', {
-  timeout: 150_000,
+  timeout: 300_000,
 }, async () => {
   const stdout = await measured('migration.ts', ['--runs', '2', '--rate', '2000', '--keys', '50'])
   const result = MigrationResult.parse(JSON.parse(stdout))

@@ -7,7 +7,7 @@ const SESSION_MS = 3_000
 const SECONDS = 15
 
 test('sessions that end are renewed without an error, a lost or doubled message, or a reader that stands', {
-  timeout: 150_000,
+  timeout: 300_000,
 }, async () => {
   const figures = await measureReauth({ sessionMs: SESSION_MS, seconds: SECONDS, rate: 400 })
   assert.deepEqual(figures.errors, [])

@@ -8,7 +8,7 @@ import { RegretResult } from '../results.ts'
 import { measure } from './measuring.ts'
 
 test('a regret measurement of a recorded workload judges its choice against a real sweep', {
-  timeout: 180_000,
+  timeout: 300_000,
 }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'bench-regret-'))
   t.after(() => rmSync(folder, { recursive: true }))
@@ -38,7 +38,7 @@ test('a regret measurement of a recorded workload judges its choice against a re
 })
 
 test('a recorded workload with a bad line is refused by its number before anything is started', {
-  timeout: 20_000,
+  timeout: 300_000,
 }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'bench-regret-'))
   t.after(() => rmSync(folder, { recursive: true }))

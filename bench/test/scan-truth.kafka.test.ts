@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { run } from '../scan-truth/run.ts'
 
 test('a scan comes near the truth of every kind of topic, and proposes nothing harmful', {
-  timeout: 240_000,
+  timeout: 300_000,
 }, async (t) => {
   const verdict = await run({ topics: 14, watchMs: 15_000, say: (text) => t.diagnostic(text) })
   const wrong = verdict.topics.filter(({ right }) => !right)

@@ -6,7 +6,7 @@ import { Admin, Cluster } from '@mq/kafka'
 import { freshFolder, type Ran } from './harness.ts'
 import { MqProcess, mq } from './process.ts'
 
-const LIMIT = { timeout: 60_000 }
+const LIMIT = { timeout: 300_000 }
 const cwd = freshFolder()
 let dev: MqProcess
 let url = ''

@@ -7,9 +7,9 @@ import type { Decision } from '@mq/contract'
 import { freshFolder } from './harness.ts'
 import { MqProcess, mq } from './process.ts'
 
-const LIMIT = { timeout: 120_000 }
+const LIMIT = { timeout: 300_000 }
 /** Trying and watching takes 40 s where nothing else runs. */
-const WITH_TUNING = { timeout: 280_000 }
+const WITH_TUNING = { timeout: 300_000 }
 const cwd = freshFolder()
 after(() => rmSync(cwd, { recursive: true, force: true }))
 

@@ -145,7 +145,7 @@ async function checkLog(mq: Mq, id: string, sent: number): Promise<void> {
 }
 
 test('addresses that change while both lead to the same brokers are followed, and nobody notices', {
-  timeout: 150_000,
+  timeout: 300_000,
 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'mq-addresses-'))
   const kafka = await startCluster({ name: 'addresses' })
@@ -167,7 +167,7 @@ test('addresses that change while both lead to the same brokers are followed, an
 })
 
 test('a cluster that comes back at other addresses, with logins, is followed by running applications', {
-  timeout: 240_000,
+  timeout: 300_000,
 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'mq-addresses-'))
   const dataDir = join(folder, 'kafka')

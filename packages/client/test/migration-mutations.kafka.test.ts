@@ -17,18 +17,18 @@ import { until } from './support/time.ts'
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 const run = promisify(execFile)
-const LIMIT = { timeout: 60_000 }
+const LIMIT = { timeout: 300_000 }
 
-describe('the checker, with a rule of moves broken on purpose', { timeout: 180_000 }, () => {
+describe('the checker, with a rule of moves broken on purpose', { timeout: 300_000 }, () => {
   let mover: Mover
   before(
     async () => {
       mover = await Mover.start()
     },
-    { timeout: 60_000 },
+    { timeout: 300_000 },
   )
-  after(() => mover?.stop(), { timeout: 30_000 })
-  afterEach(() => mover.closeConnections(), { timeout: 30_000 })
+  after(() => mover?.stop(), { timeout: 300_000 })
+  afterEach(() => mover.closeConnections(), { timeout: 300_000 })
 
   /** Everything in every log of the mQ ID, read by a program that is not of mQ. */
   async function logs(id: string): Promise<HistoryEvent[]> {
@@ -36,7 +36,7 @@ describe('the checker, with a rule of moves broken on purpose', { timeout: 180_0
     for (const { epoch, cluster, topic } of mover.binding(id).epochs) {
       const bootstrap = mover.clusters[cluster as 'a' | 'b'].bootstrap.join(',')
       const asked = ['-C', '-b', bootstrap, '-t', topic, '-e', '-q', '-f', '%p %o %s\n']
-      const { stdout } = await run('kcat', asked, { maxBuffer: 64 << 20, timeout: 20_000 })
+      const { stdout } = await run('kcat', asked, { maxBuffer: 64 << 20, timeout: 300_000 })
       for (const line of stdout.split('\n')) {
         const [, partition, offset, value] = /^(\d+) (\d+) (.*)$/.exec(line) ?? []
         if (value === undefined) continue

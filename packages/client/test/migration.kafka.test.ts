@@ -15,19 +15,19 @@ function assertPerfect(load: Load): void {
   assert.equal(load.handled, load.sent)
 }
 
-describe('a live move on real Kafka', { timeout: 180_000 }, () => {
+describe('a live move on real Kafka', { timeout: 300_000 }, () => {
   let mover: Mover
   before(
     async () => {
       mover = await Mover.start()
     },
-    { timeout: 60_000 },
+    { timeout: 300_000 },
   )
-  after(() => mover?.stop(), { timeout: 30_000 })
-  afterEach(() => mover.closeConnections(), { timeout: 30_000 })
+  after(() => mover?.stop(), { timeout: 300_000 })
+  afterEach(() => mover.closeConnections(), { timeout: 300_000 })
 
   it('loses, repeats, reorders and fails nothing from 6 to 12 to 6 to 10 partitions under load', {
-    timeout: 90_000,
+    timeout: 300_000,
   }, async (test) => {
     const load = new Load('moves.under.load')
     await mover.declare(load.id, { cluster: 'a', partitions: 6 })
@@ -62,7 +62,7 @@ describe('a live move on real Kafka', { timeout: 180_000 }, () => {
   })
 
   it('resolves a batch that was stored without an answer, and one that never arrived, by the sealed tail', {
-    timeout: 60_000,
+    timeout: 300_000,
   }, async () => {
     for (const direction of ['to-client', 'to-broker'] as const) {
       const load = new Load(`cut.${direction}`)
@@ -99,7 +99,7 @@ describe('a live move on real Kafka', { timeout: 180_000 }, () => {
   })
 
   it('holds what a sealed topic refuses, asks for the binding, and fails no send (P2)', {
-    timeout: 40_000,
+    timeout: 300_000,
   }, async () => {
     const load = new Load('not.told')
     await mover.declare(load.id, { cluster: 'a', partitions: 2 })
@@ -122,7 +122,7 @@ describe('a live move on real Kafka', { timeout: 180_000 }, () => {
   })
 
   it('moves more than the buffer takes, without more memory and without a failed send', {
-    timeout: 40_000,
+    timeout: 300_000,
   }, async () => {
     const load = new Load('buffer.spent')
     await mover.declare(load.id, { cluster: 'a', partitions: 4 })
@@ -143,7 +143,7 @@ describe('a live move on real Kafka', { timeout: 180_000 }, () => {
   })
 
   it('takes what a producer held over two moves that it never heard of, and whose first epoch is gone', {
-    timeout: 60_000,
+    timeout: 300_000,
   }, async () => {
     const load = new Load('cut.off')
     await mover.declare(load.id, { cluster: 'a', partitions: 3 })
@@ -187,7 +187,7 @@ describe('a live move on real Kafka', { timeout: 180_000 }, () => {
     assertPerfect(load)
   })
 
-  it('goes back to the epoch it held for when the move is called off', { timeout: 40_000 }, async () => {
+  it('goes back to the epoch it held for when the move is called off', { timeout: 300_000 }, async () => {
     const load = new Load('called.off')
     await mover.declare(load.id, { cluster: 'a', partitions: 3 })
     const mq = await mover.connect()
@@ -210,7 +210,7 @@ describe('a live move on real Kafka', { timeout: 180_000 }, () => {
   })
 
   it('gives a group that was away the old epoch first, and a new group what it asked for (C5, C6)', {
-    timeout: 60_000,
+    timeout: 300_000,
   }, async () => {
     const load = new Load('was.away')
     await mover.declare(load.id, { cluster: 'a', partitions: 4 })

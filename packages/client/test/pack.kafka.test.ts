@@ -48,7 +48,7 @@ await subscription.close()
 await mq.close()
 `
 
-describe('the packed packages', { timeout: 240_000 }, () => {
+describe('the packed packages', { timeout: 300_000 }, () => {
   let stack: Stack
   let dir = ''
   let project = ''
@@ -59,17 +59,17 @@ describe('the packed packages', { timeout: 240_000 }, () => {
       await mkdir(project)
       stack = await Stack.start()
     },
-    { timeout: 60_000 },
+    { timeout: 300_000 },
   )
   after(
     async () => {
       await stack?.stop()
       await rm(dir, { recursive: true, force: true })
     },
-    { timeout: 30_000 },
+    { timeout: 300_000 },
   )
 
-  it('hold the built code, its types and the licence, and nothing else', { timeout: 120_000 }, async () => {
+  it('hold the built code, its types and the licence, and nothing else', { timeout: 300_000 }, async () => {
     await run(process.execPath, [TSC, '-b', join(ROOT, 'packages/client')], { cwd: ROOT })
     const licence = await readFile(join(ROOT, 'LICENSE'), 'utf8')
     for (const name of PACKAGES) {
@@ -93,7 +93,7 @@ describe('the packed packages', { timeout: 240_000 }, () => {
     assert.equal((await readdir(dir)).filter((name) => name.endsWith('.tgz')).length, PACKAGES.length)
   })
 
-  it('install into an empty project', { timeout: 120_000 }, async () => {
+  it('install into an empty project', { timeout: 300_000 }, async () => {
     await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'ten-lines', private: true, type: 'module' }))
     const tarballs = (await readdir(dir)).filter((name) => name.endsWith('.tgz')).map((name) => join(dir, name))
     const args = ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs]
@@ -102,15 +102,15 @@ describe('the packed packages', { timeout: 240_000 }, () => {
     assert.deepEqual(installed.toSorted(), PACKAGES.toSorted())
   })
 
-  it('run the ten-line program as plain JavaScript', { timeout: 40_000 }, async () => {
+  it('run the ten-line program as plain JavaScript', { timeout: 300_000 }, async () => {
     await writeFile(join(project, 'program.js'), PROGRAM)
     const env = { ...process.env, MQ_URL: stack.url, GROUP: 'javascript' }
-    const { stdout, stderr } = await run(process.execPath, ['program.js'], { cwd: project, env, timeout: 30_000 })
+    const { stdout, stderr } = await run(process.execPath, ['program.js'], { cwd: project, env, timeout: 300_000 })
     assert.equal(stdout, 'o-1 42\n')
     assert.equal(stderr, '')
   })
 
-  it('check and run the program as TypeScript', { timeout: 60_000 }, async () => {
+  it('check and run the program as TypeScript', { timeout: 300_000 }, async () => {
     await writeFile(join(project, 'program.ts'), TYPED_PROGRAM)
     await mkdir(join(project, 'node_modules', '@types'), { recursive: true })
     const types = dirname(fileURLToPath(import.meta.resolve('@types/node/package.json')))
@@ -134,7 +134,7 @@ describe('the packed packages', { timeout: 240_000 }, () => {
       assert.fail(error.stdout)
     })
     const env = { ...process.env, MQ_URL: stack.url, GROUP: 'typescript' }
-    const { stdout } = await run(process.execPath, ['program.ts'], { cwd: project, env, timeout: 30_000 })
+    const { stdout } = await run(process.execPath, ['program.ts'], { cwd: project, env, timeout: 300_000 })
     assert.deepEqual(stdout.trim().split('\n'), ['number', 'true', 'MQ_MESSAGE_INVALID'])
   })
 })

@@ -14,7 +14,7 @@ interface Event {
 }
 
 /** Positions of groups on real Kafka while what they belong to changes. */
-describe('positions of a group on real Kafka', { timeout: 180_000 }, () => {
+describe('positions of a group on real Kafka', { timeout: 300_000 }, () => {
   let stack: Stack
   let cluster: Cluster
   let admin: Admin
@@ -24,20 +24,20 @@ describe('positions of a group on real Kafka', { timeout: 180_000 }, () => {
       cluster = new Cluster({ name: 'main', clientId: 'positions-test', bootstrap: stack.cluster.bootstrap })
       admin = new Admin(cluster)
     },
-    { timeout: 60_000 },
+    { timeout: 300_000 },
   )
   after(
     async () => {
       await cluster?.close()
       await stack?.stop()
     },
-    { timeout: 30_000 },
+    { timeout: 300_000 },
   )
-  afterEach(() => stack.closeConnections(), { timeout: 30_000 })
+  afterEach(() => stack.closeConnections(), { timeout: 300_000 })
 
   for (const isCommitted of [true, false]) {
     const what = isCommitted ? 'whose group has committed' : 'whose group has not committed what it read'
-    it(`reads a topic ${what} from its beginning when it was created again (R10)`, { timeout: 90_000 }, async () => {
+    it(`reads a topic ${what} from its beginning when it was created again (R10)`, { timeout: 300_000 }, async () => {
       const id = `reborn.${isCommitted ? 'committed' : 'uncommitted'}`
       const topic = `${id}.e1`
       const logger = new RecordingLogger()
@@ -83,7 +83,7 @@ describe('positions of a group on real Kafka', { timeout: 180_000 }, () => {
   }
 
   it('repeats after a restart only what was not finished: two of a key that fails, none of 400 others (R2)', {
-    timeout: 90_000,
+    timeout: 300_000,
   }, async () => {
     const id = 'held.back'
     const sender = await stack.connect()
@@ -116,7 +116,7 @@ describe('positions of a group on real Kafka', { timeout: 180_000 }, () => {
   })
 
   it('repeats after kill -9 only what was not finished when the group last committed (R2)', {
-    timeout: 90_000,
+    timeout: 300_000,
   }, async () => {
     const id = 'killed.midway'
     const mq = await stack.connect()
@@ -138,7 +138,7 @@ describe('positions of a group on real Kafka', { timeout: 180_000 }, () => {
   })
 
   it('hands what is unfinished, and nothing else, to a member that takes a partition over (R2)', {
-    timeout: 90_000,
+    timeout: 300_000,
   }, async () => {
     const id = 'taken.over'
     const first = await stack.connect()

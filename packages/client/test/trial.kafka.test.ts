@@ -13,7 +13,7 @@ import { until } from './support/time.ts'
 const ID = 'orders.placed'
 const REPORT_MS = 200
 
-describe('a trial on real Kafka', { timeout: 90_000 }, () => {
+describe('a trial on real Kafka', { timeout: 300_000 }, () => {
   let kafka: LocalCluster
   let plane: TestControlPlane
   const open: Mq[] = []
@@ -33,7 +33,7 @@ describe('a trial on real Kafka', { timeout: 90_000 }, () => {
       await new Admin(cluster).createTopic({ name: 'orders.placed.e1', partitions: 3, replication: 1, configs: {} })
       await cluster.close()
     },
-    { timeout: 60_000 },
+    { timeout: 300_000 },
   )
   after(
     async () => {
@@ -41,7 +41,7 @@ describe('a trial on real Kafka', { timeout: 90_000 }, () => {
       await plane?.stop()
       await kafka?.stop()
     },
-    { timeout: 30_000 },
+    { timeout: 300_000 },
   )
 
   it('is taken up and given back between batches, by the named instances only, in order and without reconnecting', async (t) => {

@@ -10,7 +10,7 @@ import { type ControlPlane, startControlPlane } from '../src/control-plane.ts'
 import { silentLogger } from '../src/logger.ts'
 import { temporaryFolder } from './harness.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 let kafka: LocalCluster
 let cluster: Cluster
 let admin: Admin
@@ -21,7 +21,7 @@ before(
     cluster = new Cluster({ name: 'main', clientId: 'test', bootstrap: kafka.bootstrap })
     admin = new Admin(cluster)
   },
-  { timeout: 90_000 },
+  { timeout: 300_000 },
 )
 after(async () => {
   await cluster?.close()

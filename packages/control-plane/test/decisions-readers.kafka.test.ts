@@ -20,7 +20,7 @@ before(
   async () => {
     kafka = await startCluster({ name: 'main' })
   },
-  { timeout: 90_000 },
+  { timeout: 300_000 },
 )
 after(async () => {
   await kafka?.stop()
@@ -33,7 +33,7 @@ async function newest(plane: Assembled): Promise<Decision | undefined> {
 }
 
 test('readers that poll all the time: one of three tries to wait, and all of them wait in the end', {
-  timeout: 150_000,
+  timeout: 300_000,
 }, async (t) => {
   const plane = await assemble({
     port: 0,

@@ -20,7 +20,7 @@ before(
   async () => {
     kafka = await startCluster({ name: 'main' })
   },
-  { timeout: 90_000 },
+  { timeout: 300_000 },
 )
 after(async () => {
   await kafka?.stop()
@@ -68,7 +68,7 @@ async function newest(plane: Assembled): Promise<Decision | undefined> {
 }
 
 test('a badly configured start is found, tried on one of three clients, and kept within two minutes of the first send', {
-  timeout: 200_000,
+  timeout: 300_000,
 }, async (t) => {
   const plane = await assemble({
     port: 0,

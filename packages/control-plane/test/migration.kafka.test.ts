@@ -14,7 +14,7 @@ import { temporaryFolder } from './harness.ts'
 const ID = 'orders.placed'
 const GROUP = `billing@${ID}`
 
-describe('a move between real clusters', { timeout: 180_000 }, () => {
+describe('a move between real clusters', { timeout: 300_000 }, () => {
   let source: LocalCluster
   let target: LocalCluster
   let a: Cluster
@@ -167,7 +167,7 @@ describe('a move between real clusters', { timeout: 180_000 }, () => {
     assert.ok((await load.end()).acknowledged > 0)
   })
 
-  it('goes on from the row after its control plane is gone, in any state (X1)', { timeout: 90_000 }, async (t) => {
+  it('goes on from the row after its control plane is gone, in any state (X1)', { timeout: 300_000 }, async (t) => {
     for (const state of ['planned', 'prepared', 'sealing', 'refusing', 'sealed', 'open'] as const) {
       const id = `stock.${state}`
       const dataDir = temporaryFolder(t)

@@ -10,17 +10,17 @@ import type { History } from './faults/history.ts'
 import { Stage } from './faults/stage.ts'
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-const LIMIT = { timeout: 90_000 }
+const LIMIT = { timeout: 300_000 }
 
-describe('a move on real clusters while brokers fail', { timeout: 240_000 }, () => {
+describe('a move on real clusters while brokers fail', { timeout: 300_000 }, () => {
   let stage: Stage
   before(
     async () => {
       stage = await Stage.start()
     },
-    { timeout: 60_000 },
+    { timeout: 300_000 },
   )
-  after(() => stage?.stop(), { timeout: 30_000 })
+  after(() => stage?.stop(), { timeout: 300_000 })
 
   const scenario =
     (id: string, act: (history: History, t: TestContext) => Promise<void>) =>

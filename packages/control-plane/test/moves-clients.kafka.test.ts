@@ -10,17 +10,17 @@ import type { History } from './faults/history.ts'
 import { Stage } from './faults/stage.ts'
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-const LIMIT = { timeout: 90_000 }
+const LIMIT = { timeout: 300_000 }
 
-describe('a move on real clusters while applications fail', { timeout: 240_000, concurrency: 4 }, () => {
+describe('a move on real clusters while applications fail', { timeout: 300_000, concurrency: 4 }, () => {
   let stage: Stage
   before(
     async () => {
       stage = await Stage.start()
     },
-    { timeout: 60_000 },
+    { timeout: 300_000 },
   )
-  after(() => stage?.stop(), { timeout: 30_000 })
+  after(() => stage?.stop(), { timeout: 300_000 })
 
   const scenario =
     (id: string, act: (history: History) => Promise<void>): (() => Promise<void>) =>

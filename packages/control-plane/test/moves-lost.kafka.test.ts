@@ -9,18 +9,18 @@ import type { MigrationPlan } from '@mq/contract'
 import { Stage } from './faults/stage.ts'
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-const LIMIT = { timeout: 100_000 }
+const LIMIT = { timeout: 300_000 }
 const run = promisify(execFile)
 
-describe('a move on real clusters while one of them is gone', { timeout: 260_000 }, () => {
+describe('a move on real clusters while one of them is gone', { timeout: 300_000 }, () => {
   let stage: Stage
   before(
     async () => {
       stage = await Stage.start({ lostMs: 3_000, targetLostMs: 3_000, watchMs: 5_000 })
     },
-    { timeout: 60_000 },
+    { timeout: 300_000 },
   )
-  after(() => stage?.stop(), { timeout: 30_000 })
+  after(() => stage?.stop(), { timeout: 300_000 })
 
   it(
     'says what brokers know of room and of producers that are not of mQ, before anything is touched',
@@ -40,7 +40,7 @@ describe('a move on real clusters while one of them is gone', { timeout: 260_000
           '-l',
           '/etc/hostname',
         ],
-        { timeout: 20_000 },
+        { timeout: 300_000 },
       )
       const [known] = await stage.admin('a').activeProducers('plan.checks.e1', [0, 1, 2, 3])
       assert.ok(

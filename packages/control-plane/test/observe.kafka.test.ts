@@ -16,7 +16,7 @@ const SETTINGS = {
   codec: 'none' as const,
 }
 
-describe('an observation of a cluster of one broker', { timeout: 120_000 }, () => {
+describe('an observation of a cluster of one broker', { timeout: 300_000 }, () => {
   let kafka: LocalCluster
   let cluster: Cluster
   let admin: Admin

@@ -5,17 +5,17 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Stage } from './faults/stage.ts'
 
-describe('a control plane restored from a backup, on real clusters', { timeout: 180_000 }, () => {
+describe('a control plane restored from a backup, on real clusters', { timeout: 300_000 }, () => {
   let stage: Stage
   before(
     async () => {
       stage = await Stage.start({ deleteAfterMs: 0, watchMs: 0 })
     },
-    { timeout: 60_000 },
+    { timeout: 300_000 },
   )
-  after(() => stage?.stop(), { timeout: 30_000 })
+  after(() => stage?.stop(), { timeout: 300_000 })
 
-  it('goes on where the clusters are: no send fails, nothing is lost or repeated', { timeout: 120_000 }, async () => {
+  it('goes on where the clusters are: no send fails, nothing is lost or repeated', { timeout: 300_000 }, async () => {
     const history = await stage.declare('orders.placed')
     try {
       await history.app({ name: 'reader', consume: { group: 'g' } })

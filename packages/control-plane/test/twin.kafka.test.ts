@@ -11,7 +11,7 @@ import { seeded } from '../src/twin/recipe.ts'
 import { runTwin, TWIN_LIMITS, TWIN_TOPIC_PREFIX } from '../src/twin/run-twin.ts'
 import { temporaryFolder } from './harness.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 let kafka: LocalCluster
 let cluster: Cluster
 let admin: Admin
@@ -22,7 +22,7 @@ before(
     cluster = new Cluster({ name: 'twins', clientId: 'test', bootstrap: kafka.bootstrap })
     admin = new Admin(cluster)
   },
-  { timeout: 90_000 },
+  { timeout: 300_000 },
 )
 after(async () => {
   await cluster?.close()
@@ -198,7 +198,7 @@ function report(mqId: string, shadow: readonly ShadowSample[]) {
 }
 
 test('mq bench: a twin of reported traffic ranks configurations, calibrates its cluster, and sweeps what a dead process left (S1, S3, K2)', {
-  timeout: 90_000,
+  timeout: 300_000,
 }, async (t) => {
   const dataDir = temporaryFolder(t)
   const open = () => startControlPlane({ port: 0, dataDir, clusters: [address()], logger: silentLogger })

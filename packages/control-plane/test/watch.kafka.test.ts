@@ -10,7 +10,7 @@ import { type Assembled, assemble } from '../src/control-plane.ts'
 import { silentLogger } from '../src/logger.ts'
 import { temporaryFolder } from './harness.ts'
 
-describe('a control plane that watches its clusters', { timeout: 90_000 }, () => {
+describe('a control plane that watches its clusters', { timeout: 300_000 }, () => {
   let kafka: LocalCluster
 
   before(async () => {

@@ -48,6 +48,8 @@ export interface Deadline {
 }
 
 const MISSING_GRACE_MS = 1_000
+/** With ZooKeeper a broker that comes back knows no topic until the controller told it all. */
+const MISSING_AFTER_OUTAGE_MS = 10_000
 const GROUP_KEY = 0
 
 /** After these nobody knows whether the request was carried out. */
@@ -89,6 +91,7 @@ export class AdminCalls {
   ): Promise<T> {
     const context = this.context(what)
     let missingSinceMs: number | undefined
+    let wasAway = false
     let ambiguous = false
     let last: MqError | undefined
     for (let number = 0; ; number += 1) {
@@ -110,9 +113,11 @@ export class AdminCalls {
         const pauseMs = backoffMs(number + 1, this.cluster.deps.random)
         const nowMs = this.nowMs()
         if (number + 1 >= attempts || nowMs + pauseMs >= deadline.endMs) throw last
-        // From the first such answer: a broker that was away for long knows no topic for a moment when it is back.
-        missingSinceMs = last.code === 'MQ_TOPIC_MISSING' ? (missingSinceMs ?? nowMs) : undefined
-        if (!mayPass(last, nowMs - (missingSinceMs ?? nowMs))) throw last
+        const isMissing = last.code === 'MQ_TOPIC_MISSING'
+        wasAway ||= !isMissing
+        missingSinceMs = isMissing ? (missingSinceMs ?? nowMs) : undefined
+        const graceMs = wasAway ? MISSING_AFTER_OUTAGE_MS : MISSING_GRACE_MS
+        if (!mayPass(last, missingSinceMs !== undefined && nowMs - missingSinceMs < graceMs)) throw last
         await sleep(this.cluster.deps, pauseMs)
       }
     }
@@ -179,9 +184,9 @@ export class AdminCalls {
   }
 }
 
-function mayPass(problem: MqError, missingForMs: number): boolean {
+function mayPass(problem: MqError, isWithinGrace: boolean): boolean {
   const code = problem.details.kafkaCode
-  if (problem.code === 'MQ_TOPIC_MISSING') return missingForMs < MISSING_GRACE_MS
+  if (problem.code === 'MQ_TOPIC_MISSING') return isWithinGrace
   if (typeof code === 'number') return protocolError(code).retriable
   // Bytes of another protocol do not become Kafka by asking again.
   return problem.retryable && problem.code !== 'MQ_PROTOCOL_VIOLATION'

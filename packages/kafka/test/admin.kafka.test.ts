@@ -15,7 +15,7 @@ const hasCode = (code: string) => (error: unknown) => {
   return true
 }
 
-describe('admin of a cluster of one broker', { timeout: 90_000 }, () => {
+describe('admin of a cluster of one broker', { timeout: 300_000 }, () => {
   let kafka: LocalCluster
   let cluster: Cluster
   let admin: Admin

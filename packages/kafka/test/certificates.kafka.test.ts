@@ -52,7 +52,7 @@ async function makeKeyStores(folder: string, names: readonly string[]): Promise<
   return { ca, trustStore }
 }
 
-describe('certificates that are replaced', { timeout: 240_000 }, () => {
+describe('certificates that are replaced', { timeout: 300_000 }, () => {
   let folder: string
   let kafka: LocalCluster
   let cluster: Cluster

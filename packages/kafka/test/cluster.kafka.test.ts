@@ -38,7 +38,7 @@ async function within<T>(limitMs: number, work: () => Promise<T>): Promise<T> {
   }
 }
 
-describe('a cluster of one broker behind a fault proxy', { timeout: 90_000 }, () => {
+describe('a cluster of one broker behind a fault proxy', { timeout: 300_000 }, () => {
   let kafka: LocalCluster
 
   before(async () => {
@@ -213,7 +213,7 @@ describe('a cluster of one broker behind a fault proxy', { timeout: 90_000 }, ()
   })
 })
 
-describe('addresses where no Kafka answers', { timeout: 30_000 }, () => {
+describe('addresses where no Kafka answers', { timeout: 300_000 }, () => {
   const listening = async (t: TestContext, server: ReturnType<typeof createServer>): Promise<string> => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     t.after(() => server.close())

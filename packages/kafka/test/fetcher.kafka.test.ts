@@ -35,7 +35,7 @@ interface Reading {
   readonly fetcher: Fetcher
 }
 
-describe('the fetcher on real Kafka', { timeout: 120_000 }, () => {
+describe('the fetcher on real Kafka', { timeout: 300_000 }, () => {
   let kafka: LocalCluster
   let cluster: PlainCluster
   let admin: Admin
@@ -62,7 +62,16 @@ describe('the fetcher on real Kafka', { timeout: 120_000 }, () => {
   })
 
   const create = async (topic: string, partitions = 1): Promise<void> => {
-    await admin.createTopics({ topics: [topic], partitions, replicas: 1 })
+    for (let tries = 0; ; tries += 1) {
+      try {
+        await admin.createTopics({ topics: [topic], partitions, replicas: 1 })
+        break
+      } catch (error) {
+        // With ZooKeeper the name of a deleted topic is free a moment later.
+        if (tries === 100) throw error
+        await sleep(50)
+      }
+    }
     for (let tries = 0; tries < 100; tries += 1) {
       // A broker that does not know it yet answers with an error.
       const [found] = await cluster.metadata([topic]).catch(() => [])

@@ -22,7 +22,7 @@ const CONFIGS = {
 }
 const PROTOCOLS = ['consumer', 'classic'] as const
 
-describe('groups on real Kafka', { timeout: 180_000 }, () => {
+describe('groups on real Kafka', { timeout: 300_000 }, () => {
   let kafka: LocalCluster
   let admin: Admin
   let fixture: Fixture

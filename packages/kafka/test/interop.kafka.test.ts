@@ -31,7 +31,7 @@ const bulk: readonly HandRecord[] = Array.from({ length: 4_000 }, (_, i) => ({
   value: `{"n":${i},"text":"${'some words that repeat '.repeat(i % 7)}"}`,
 }))
 
-describe('what mQ writes', { timeout: 90_000 }, () => {
+describe('what mQ writes', { timeout: 300_000 }, () => {
   let kafka: LocalCluster
   let cluster: PlainCluster
   let admin: Admin

@@ -2,7 +2,8 @@
 import { execFile } from 'node:child_process'
 import { installKafka } from '@mq/local'
 
-const DEADLINE_MS = 30_000
+/** A JVM that starts on a busy machine takes many times what it takes on an idle one. */
+const DEADLINE_MS = 120_000
 
 function run(command: string, args: readonly string[], input = ''): Promise<string> {
   return new Promise((resolve, reject) => {

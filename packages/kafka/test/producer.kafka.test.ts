@@ -37,7 +37,7 @@ interface Read {
   readonly timestampMs: number
 }
 
-describe('the producer on real Kafka', { timeout: 120_000 }, () => {
+describe('the producer on real Kafka', { timeout: 300_000 }, () => {
   let kafka: LocalCluster
   let cluster: Cluster
   let admin: Admin

@@ -18,7 +18,7 @@ const PRINCIPAL = 'User:ANONYMOUS'
 const PROTOCOLS = ['consumer', 'classic'] as const
 const SESSION_MS = 6_000
 
-describe('rights that are taken away for a while', { timeout: 180_000 }, () => {
+describe('rights that are taken away for a while', { timeout: 300_000 }, () => {
   let kafka: LocalCluster
   let cluster: Cluster
   let admin: Admin

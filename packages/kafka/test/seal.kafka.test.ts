@@ -28,7 +28,7 @@ const consumerSettings = {
   sessionTimeoutMs: 10_000,
 } as const
 
-describe('the seal of a topic on three brokers', { timeout: 120_000 }, () => {
+describe('the seal of a topic on three brokers', { timeout: 300_000 }, () => {
   let kafka: LocalCluster
   let cluster: Cluster
   let admin: Admin
@@ -48,15 +48,15 @@ describe('the seal of a topic on three brokers', { timeout: 120_000 }, () => {
   const all = [0, 1, 2, 3, 4, 5]
   const make = (name: string): Promise<void> =>
     admin.createTopic({ name, partitions: 6, replication: 3, configs: { 'min.insync.replicas': '2' } })
-  const write = async (topic: string, records: number): Promise<void> => {
+  const write = async (topic: string, records: number, sendDeadlineMs = 60_000): Promise<void> => {
     const budget = new MemoryBudget(1_048_576)
-    const producer = new Producer({ cluster, settings: producerSettings, budget, sendDeadlineMs: 3_000 })
+    const producer = new Producer({ cluster, settings: producerSettings, budget, sendDeadlineMs })
     const handle = producer.topic(topic, 6)
     await Promise.all(Array.from({ length: records }, (_, n) => producer.send(handle, `key-${n}`, 'x')))
     await producer.close()
   }
   const until = async (topic: string, verdict: SealProbe['verdict']): Promise<SealProbe[]> => {
-    const deadline = performance.now() + 10_000
+    const deadline = performance.now() + 60_000
     for (;;) {
       const probes = await seal.probe(topic, all)
       if (probes.every((probe) => probe.verdict === verdict)) return probes
@@ -75,7 +75,7 @@ describe('the seal of a topic on three brokers', { timeout: 120_000 }, () => {
     await seal.request('sealed')
     const proofs = await until('sealed', 'sealed')
     const sealMs = performance.now() - started
-    await assert.rejects(write('sealed', 20), MqError)
+    await assert.rejects(write('sealed', 20, 3_000), MqError)
     const ends = await seal.ends('sealed', proofs)
     for (const end of ends) {
       assert.ok(end.kind === 'end')

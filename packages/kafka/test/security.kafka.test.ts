@@ -54,7 +54,7 @@ const hasCode = (code: string) => (error: unknown) => {
   return true
 }
 
-describe('a broker that asks for TLS and SASL', { timeout: 90_000 }, () => {
+describe('a broker that asks for TLS and SASL', { timeout: 300_000 }, () => {
   let folder: string
   let kafka: LocalCluster
   let certificate: string

@@ -11,7 +11,7 @@ import { Survey } from '../src/survey.ts'
 import type { SampledBatch, SampledSpan } from '../src/survey-batches.ts'
 import { javaTool } from './kafka-tools.ts'
 
-describe('a survey of a cluster of one broker', { timeout: 90_000 }, () => {
+describe('a survey of a cluster of one broker', { timeout: 300_000 }, () => {
   let kafka: LocalCluster
   let cluster: Cluster
   let admin: Admin

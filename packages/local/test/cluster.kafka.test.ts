@@ -11,7 +11,7 @@ import { MqError } from '@mq/contract'
 import { type LocalCluster, startCluster } from '../src/index.ts'
 import { probe } from '../src/probe.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 
 function portOf(cluster: LocalCluster): number {
   return Number(cluster.bootstrap[0]?.split(':')[1])

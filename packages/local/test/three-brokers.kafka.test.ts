@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type LocalCluster, startCluster } from '../src/index.ts'
 import { probe } from '../src/probe.ts'
 
-const TIMEOUT = { timeout: 90_000 }
+const TIMEOUT = { timeout: 300_000 }
 
 async function seenBy(port: number, count: number): Promise<number[]> {
   for (let attempt = 0; attempt < 200; attempt++) {

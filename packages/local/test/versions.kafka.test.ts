@@ -8,7 +8,7 @@ import { KAFKA_VERSION, startCluster } from '../src/index.ts'
 import { probe } from '../src/probe.ts'
 
 /** The first start of a version on a machine fetches it. */
-const TIMEOUT = { timeout: 180_000 }
+const TIMEOUT = { timeout: 300_000 }
 const OLD = '3.9.2'
 
 test('three brokers beside ZooKeeper know each other, and keep their identity over a stop', TIMEOUT, async () => {
