@@ -88,6 +88,7 @@ export async function openBrokerConnection(
     const wasClosed = connection.socket?.readableEnded === true
     connection.socket?.destroy()
     const failed = toMqError(failures.get(connection) ?? error, `connect to ${peer}`)
+    if (isUp && failed.details.kafkaCode === UNKNOWN_SERVER_ERROR) throw noBroker(peer, error)
     if (isUp && failed.code === 'MQ_KAFKA_TIMEOUT') throw silent(peer, limitMs, error)
     if (wasClosed && failed.code === 'MQ_KAFKA_UNREACHABLE') throw hungUp(peer, error)
     // A connection that does not come about in time is an unreachable broker, not a slow answer.
@@ -98,9 +99,17 @@ export async function openBrokerConnection(
   return connection
 }
 
+const UNKNOWN_SERVER_ERROR = -1
+
 function silent(peer: string, limitMs: number, cause?: unknown): MqError {
   const why = `${peer} took the connection and did not tell its API versions within ${limitMs} ms`
   return new MqError('MQ_KAFKA_TIMEOUT', why, { cause })
+}
+
+/** A protocol proxy (Kroxylicious) answers for a broker that it cannot reach. */
+function noBroker(peer: string, cause: unknown): MqError {
+  const why = `${peer} answered the question for its API versions with an error: it may be a proxy that reaches no broker now`
+  return new MqError('MQ_KAFKA_UNREACHABLE', why, { cause })
 }
 
 function hungUp(peer: string, cause: unknown): MqError {

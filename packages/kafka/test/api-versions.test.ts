@@ -163,3 +163,16 @@ test('a peer that takes connections and closes them is not called absent', TIMEO
   const attempt = openBrokerConnection({ host: '127.0.0.1', port }, 'admin', options, systemDeps)
   await assert.rejects(attempt, says('MQ_KAFKA_UNREACHABLE', /took the connection and closed it instead of answering/))
 })
+
+test(
+  'a proxy that answers for a broker it cannot reach is asked again: that broker is unreachable',
+  TIMEOUT,
+  async (t) => {
+    const broker = await brokerOn(t, { apis: [], apiVersionsError: -1 })
+    await assert.rejects(connect(t, broker), (error: unknown) => {
+      assert.ok(says('MQ_KAFKA_UNREACHABLE', /may be a proxy that reaches no broker now/)(error))
+      assert.equal((error as MqError).retryable, true)
+      return true
+    })
+  },
+)

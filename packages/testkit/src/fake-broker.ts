@@ -69,6 +69,8 @@ export interface FakeSpeech {
   readonly features?: Readonly<Record<string, number>>
   /** Answers UNSUPPORTED_VERSION to newer ApiVersions. Default 3. */
   readonly newestApiVersions?: number
+  /** Answers ApiVersions with this error, as a proxy does that reaches no broker. */
+  readonly apiVersionsError?: number
 }
 
 export interface FakeRequest {
@@ -402,13 +404,16 @@ export class FakeBroker {
   }
 }
 
-function apiVersions(version: number, { apis, features = {}, newestApiVersions = 3 }: FakeSpeech): Buffer {
+function apiVersions(
+  version: number,
+  { apis, features = {}, newestApiVersions = 3, apiVersionsError = 0 }: FakeSpeech,
+): Buffer {
   const writer = new WireWriter()
   // KIP-511: in the format of version 0, with the one range that tells what to ask instead.
   if (version > newestApiVersions) {
     return writer.int16(35).int32(1).int16(API_VERSIONS_KEY).int16(0).int16(newestApiVersions).done()
   }
-  writer.int16(0)
+  writer.int16(apiVersionsError)
   if (version < 3) {
     writer.int32(apis.length)
     for (const { key, min, max } of apis) writer.int16(key).int16(min).int16(max)
