@@ -107,9 +107,10 @@ test('a plan to a cluster that does not exist exits as one that names an unknown
 
 test('what becomes of a lost source is asked for with the move, and a waiting one is let go by number', async () => {
   await withPlane(
-    ({ path }) => ({
-      body: path.endsWith('/skip') ? { ...opened, onLostSource: 'skip' } : { plan, migration: opened },
-    }),
+    ({ method, path }) => {
+      if (path.endsWith('/skip')) return { body: { ...opened, onLostSource: 'skip' } }
+      return { body: method === 'GET' ? opened : { plan, migration: opened } }
+    },
     async (url, seen) => {
       const ran = await run(['migrate', 'orders.placed', '--to', 'b', '--on-lost-source', 'skip', '--url', url])
       assert.equal(ran.code, exitCodes.ok, ran.stderr)
@@ -119,8 +120,29 @@ test('what becomes of a lost source is asked for with the move, and a waiting on
       assert.equal(skipped.code, exitCodes.ok, skipped.stderr)
       assert.equal(seen.at(-1)?.path, '/v1/migrations/3/skip')
       assert.match(skipped.stdout, /if the old cluster goes away +groups go on/)
+      assert.match(skipped.stderr, /^Groups go on without the rest of epoch 1 when cluster 'a' stays away/)
     },
   )
+})
+
+test('a skip that changes nothing says so', async () => {
+  for (const [before, said] of [
+    [
+      { ...opened, onLostSource: 'skip' },
+      /^Nothing was changed, that was asked for already\. .*cluster 'a' stays away/,
+    ],
+    [{ ...opened, state: 'stranded' }, /^Nothing was changed: groups go on without the rest of epoch 1 already/],
+  ] as const) {
+    await withPlane(
+      () => ({ body: before }),
+      async (url) => {
+        const ran = await run(['migrate', 'skip', '3', '--url', url, '-o', 'json'])
+        assert.equal(ran.code, exitCodes.ok, ran.stderr)
+        assert.match(ran.stderr, said)
+        assert.equal(JSON.parse(ran.stdout).number, 3)
+      },
+    )
+  }
 })
 
 test('the report shows the verdict, both epochs, pauses, the ledger and who else wrote', async () => {

@@ -8,7 +8,7 @@ import type { ControlPlaneApi } from '../api.ts'
 import type { TargetFlags } from '../contexts.ts'
 import { type ExitCode, exitCodeFor, exitCodes } from '../exit-codes.ts'
 import { Exit } from '../failures.ts'
-import type { Io } from '../io.ts'
+import { type Io, write } from '../io.ts'
 import { migrationPlanText, migrationText, progressText } from '../migration-view.ts'
 import { apiFor, checkMqId, type OutputFlags, wholeNumber, withExamples, withOutput, withTarget } from '../options.ts'
 import { print } from '../output.ts'
@@ -56,8 +56,8 @@ export function migrateCommand(program: Command, io: Io): void {
   ]).action(async (text: string, number: string | undefined, flags: MigrateFlags) => {
     const asksMove = flags.to ?? flags.partitions ?? flags.replication
     // An mQ ID may be named cancel or skip, too.
-    if (text === 'cancel' && asksMove === undefined) return tell(io, 'cancelMigration', number, flags)
-    if (text === 'skip' && asksMove === undefined) return tell(io, 'skipLostSource', number, flags)
+    if (text === 'cancel' && asksMove === undefined) return cancel(io, number, flags)
+    if (text === 'skip' && asksMove === undefined) return skip(io, number, flags)
     if (number !== undefined) throw new MqError('MQ_OPTION_INVALID', `'${number}' is one argument too many`)
     return migrate(io, checkMqId(text), flags)
   })
@@ -123,20 +123,31 @@ function lostSource(text: string): OnLostSource {
   throw new MqError('MQ_OPTION_INVALID', `--on-lost-source is '${text}', not wait or skip`)
 }
 
-async function tell(
-  io: Io,
-  route: 'cancelMigration' | 'skipLostSource',
-  text: string | undefined,
-  flags: MigrateFlags,
-): Promise<void> {
-  const number = migrationNumber(text)
-  const migration = await apiFor(io, flags).call(
-    route,
-    { params: { number } },
-    { signal: io.interrupt, deadlineMs: 60_000 },
-  )
+async function cancel(io: Io, text: string | undefined, flags: MigrateFlags): Promise<void> {
+  const params = { number: migrationNumber(text) }
+  const migration = await apiFor(io, flags).call('cancelMigration', { params }, callOptions(io))
   await print(io, flags.output, migration, (colors) => migrationText(migration, colors, Date.now()))
 }
+
+/** Says what it changes: as a rule nothing that can be seen, because it takes effect only when the old cluster is away. */
+async function skip(io: Io, text: string | undefined, flags: MigrateFlags): Promise<void> {
+  const params = { number: migrationNumber(text) }
+  const api = apiFor(io, flags)
+  const before = await api.call('getMigration', { params }, callOptions(io))
+  const after = await api.call('skipLostSource', { params }, callOptions(io))
+  await print(io, flags.output, after, (colors) => migrationText(after, colors, Date.now()))
+  await write(io.stderr, `${skipText(before)}\n`)
+}
+
+function skipText({ number, state, onLostSource, from }: Migration): string {
+  if (state === 'stranded') {
+    return `Nothing was changed: groups go on without the rest of epoch ${from.epoch} already.`
+  }
+  const already = onLostSource === 'skip' ? 'Nothing was changed, that was asked for already. ' : ''
+  return `${already}Groups go on without the rest of epoch ${from.epoch} when cluster '${from.cluster}' stays away; while it answers, migration ${number} waits for them as before.`
+}
+
+const callOptions = (io: Io) => ({ signal: io.interrupt, deadlineMs: 60_000 })
 
 export function migrationNumber(text: string | undefined): string {
   if (text !== undefined && /^[1-9]\d{0,14}$/.test(text)) return text
