@@ -11,6 +11,7 @@ import type { Deps, MemoryBudget, Receipt } from '@mq/kafka'
 import type { BindingCache } from './binding-cache.ts'
 import type { BindingSource } from './binding-source.ts'
 import type { BindingStore } from './binding-store.ts'
+import { closeInTurn } from './closing.ts'
 import type { ClusterPool } from './cluster-pool.ts'
 import { EpochWriter } from './epoch-writer.ts'
 import { type GroupState, groupState } from './group-state.ts'
@@ -211,14 +212,19 @@ export class Mq {
 
   async #close(deadlineMs: number): Promise<void> {
     const { source, cache, clusters, telemetry, shadow, deps } = this.#parts
-    const endMs = deps.clock.monotonicMs() + deadlineMs
     for (const reading of this.#readings) reading.close()
-    // Subscriptions first: their handlers may still send.
-    await Promise.all([...this.#subscriptions].map((subscription) => subscription.close({ deadlineMs })))
-    const leftMs = Math.max(1, endMs - deps.clock.monotonicMs())
     const wait = (limitMs: number, promise: Promise<unknown>): Promise<unknown> => within(deps, limitMs, promise)
-    const outlets = [...this.#outlets.entries()]
-    const unsettled = await Promise.all(outlets.map(([, outlet]) => outlet.close(leftMs, wait)))
+    let outlets: [string, Outlet][] = []
+    const unsettled = await closeInTurn(
+      deps,
+      deadlineMs,
+      (handlersMs) => Promise.all([...this.#subscriptions].map((one) => one.close({ deadlineMs: handlersMs }))),
+      (limitMs) => {
+        // Handlers may have been the first to send somewhere.
+        outlets = [...this.#outlets.entries()]
+        return Promise.all(outlets.map(([, outlet]) => outlet.close(limitMs, wait)))
+      },
+    )
     await shadow?.close()
     await telemetry.close()
     await source.close()
