@@ -15,6 +15,9 @@ export function describeText(
     `${colors.bold(detail.id)}  ${colors.dim(`created by ${by} ${formatAge(nowMs - detail.createdAtMs)} ago, binding ${detail.incarnation}.${detail.revision}`)}`,
     ...(detail.unsettled === null ? [] : [colors.yellow(`unsettled: ${detail.unsettled}`)]),
     ...detail.warnings.map((warning) => colors.yellow(`warning: ${warning}`)),
+    ...detail.drift.map(({ alarm, what }) =>
+      alarm ? colors.red(`alarm: ${what}`) : colors.yellow(`changed outside mQ: ${what}`),
+    ),
     section('Intent', fields(intentRows(detail.intent), colors), colors),
     section('What mQ chose, and why', choicesText(detail, colors, width - 2), colors),
     section('Epochs', epochsText(detail, colors), colors),

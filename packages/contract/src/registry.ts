@@ -4,6 +4,7 @@
 import { z } from 'zod'
 import { ClusterAddress, ConsumerSettings, Epoch, ProducerSettings } from './binding.ts'
 import { ClusterEconomics } from './cluster-economics.ts'
+import { Difference } from './drift.ts'
 import { Intent } from './intent.ts'
 import { GroupLag } from './lag.ts'
 import { MqId, Name } from './mq-id.ts'
@@ -70,6 +71,7 @@ export const MqIdDetail = MqIdSummary.extend({
   minInsyncReplicas: z.number().int(),
   choices: z.array(Choice),
   warnings: z.array(z.string()),
+  drift: z.array(Difference).default([]).describe('What somebody else changed about its topic'),
   traffic: z
     .object({
       windowMs: z.number().int(),

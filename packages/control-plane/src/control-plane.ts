@@ -13,6 +13,7 @@ import { assembleCosting, type Costing } from './cost/assemble.ts'
 import { every } from './deadline.ts'
 import { assembleDeciding, type Deciding } from './decisions/assemble.ts'
 import { configurationOf, logBytesOf, type SeenLog } from './decisions/world-view.ts'
+import { DriftWatch } from './drift/drift-watch.ts'
 import { checkExposure } from './http/guard.ts'
 import { createHandlers } from './http/handlers.ts'
 import { createServer } from './http/server.ts'
@@ -75,6 +76,8 @@ export interface ControlPlaneOptions {
   readonly telemetryMs?: number
   /** How clusters are spoken to; tests bring their own. */
   readonly openAdmin?: OpenAdmin
+  /** How often topics are compared with what mQ made. */
+  readonly driftEveryMs?: number
   /** How shadow topics are written and read; tests bring their own. */
   readonly openCluster?: (address: Address) => Cluster
   readonly checkEveryMs?: number
@@ -175,6 +178,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
         await recovery.look()
         await provisioner.resume()
         await copies.flush()
+        await drift.look()
       },
       ...(options.checkEveryMs === undefined ? {} : { checkEveryMs: options.checkEveryMs }),
     })
@@ -204,6 +208,10 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       },
       movedBy: (id) => ledger.handingOver(id)?.number,
       ...(options.startWith === undefined ? {} : { startWith: options.startWith }),
+    })
+    const drift: DriftWatch = new DriftWatch({
+      ...{ registry, clusters, provisioner, ledger, store, deps, logger },
+      everyMs: options.driftEveryMs,
     })
     const migrator = new Migrator({
       store,
@@ -304,6 +312,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
           .filter((record) => record.state === 'active')
           .map(({ id }) => ({ id, messagesPerSecond: traffic.messagesPerSecond(id) })),
       storeFailing: () => store.lastFailure !== undefined,
+      drift: () => drift.counts,
       groups: () =>
         registry.all().flatMap((record) =>
           record.state !== 'active'
@@ -336,6 +345,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       clusterModels,
       seenLog,
       lagBook: lagWatch.book,
+      drift,
       deleteGraceMs: options.deleteGraceMs ?? DELETE_GRACE_MS,
     })
     const app = await createServer({

@@ -16,6 +16,8 @@ export interface MetricsSource {
   clusters(): { name: string; up: boolean; brokers: number | null }[]
   ids(): { id: string; messagesPerSecond: number | null }[]
   storeFailing(): boolean
+  /** What somebody else changed about topics of mQ IDs. */
+  drift(): { readonly alarms: number; readonly others: number }
   /** Only groups of mQ; what is null is not shown. */
   groups(): MeasuredGroup[]
 }
@@ -47,6 +49,17 @@ export class Metrics {
       labelNames: ['route'],
       buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
       registers,
+    })
+    new Gauge({
+      name: 'mq_topic_drift',
+      help: 'Differences between topics of mQ IDs and what mQ made of them',
+      labelNames: ['alarm'],
+      registers,
+      collect() {
+        const { alarms, others } = source.drift()
+        this.set({ alarm: 'yes' }, alarms)
+        this.set({ alarm: 'no' }, others)
+      },
     })
     const gauge = (name: string, help: string, read: () => number): void => {
       new Gauge({

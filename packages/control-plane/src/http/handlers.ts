@@ -23,6 +23,7 @@ import type { Owners } from '../cost/owners.ts'
 import type { Deciding } from '../decisions/assemble.ts'
 import { viewOf as decisionView } from '../decisions/record.ts'
 import type { SeenLog } from '../decisions/world-view.ts'
+import type { DriftWatch } from '../drift/drift-watch.ts'
 import type { LagBook } from '../lag/lag-book.ts'
 import type { Ledger } from '../migration/ledger.ts'
 import type { Migrator } from '../migration/migrator.ts'
@@ -70,6 +71,7 @@ export interface Services {
   readonly twins: Twins
   readonly clusterModels: ExplainServices['clusterModels']
   readonly seenLog: SeenLog
+  readonly drift: DriftWatch
   readonly lagBook: LagBook
   /** How long the records of a deleted mQ ID are kept. */
   readonly deleteGraceMs: number
@@ -149,7 +151,12 @@ export function createHandlers(services: Services): Handlers {
 
     listIds: async () => ({
       ids: registry.all().flatMap((record) => (record.state === 'active' ? [summary(services, record)] : [])),
-      warnings: (await services.costs.warnings()).flatMap(({ warning }) => warning ?? []),
+      warnings: [
+        ...(await services.costs.warnings()).flatMap(({ warning }) => warning ?? []),
+        ...registry
+          .all()
+          .flatMap(({ id }) => services.drift.of(id).flatMap(({ alarm, what }) => (alarm ? [what] : []))),
+      ],
     }),
     getId: async ({ params }) => detail(services, params.id),
     getLag: async ({ params }) => ({ groups: services.lagBook.details(activeOf(services, params.id)) }),
@@ -382,6 +389,7 @@ async function detail(services: Services, id: string): Promise<MqIdDetail> {
         ? []
         : [`a change (${record.pending.kind}) was begun and is finished as soon as it can be`]),
     ],
+    drift: [...services.drift.of(id)],
     traffic: trafficOf(services, id, groups),
     groups,
   }

@@ -75,7 +75,7 @@ export async function drain(work: Work, number: number): Promise<void> {
       // R4: a group that came since the last look through all of them is not left behind.
       const last = await lookAtGroups(work, row, undefined)
       if (isRead(last)) {
-        await retire(work, row, isExpired)
+        await retire(work, row, isExpired, last)
         return
       }
     }
@@ -117,7 +117,10 @@ function isRead({ groups, isExpired }: Look): boolean {
 function isNews(group: GroupDrain, { data }: MigrationRecord): boolean {
   const before = data.groups.find((one) => one.group === group.group)
   return (
-    before?.drainedAtMs !== group.drainedAtMs || before.goneAtMs !== group.goneAtMs || before.members !== group.members
+    before?.drainedAtMs !== group.drainedAtMs ||
+    before.goneAtMs !== group.goneAtMs ||
+    before.members !== group.members ||
+    (before.dropped === null) !== (group.dropped === null)
   )
 }
 
@@ -153,11 +156,17 @@ async function topicGone(work: Work, before: MigrationRecord, error: MqError): P
   return true
 }
 
-async function retire(work: Work, row: MigrationRecord, isExpired: boolean): Promise<void> {
+async function retire(
+  work: Work,
+  row: MigrationRecord,
+  isExpired: boolean,
+  seen?: Pick<Look, 'groups' | 'positions'>,
+): Promise<void> {
   const { logbook } = work
   const { number, from } = row
   const nowMs = logbook.nowMs
   const last = await lookAtNew(work, row)
+  const groups = seen === undefined ? {} : { groups: seen.groups, positions: seen.positions }
   await logbook.publish(
     number,
     'drained',
@@ -171,7 +180,7 @@ async function retire(work: Work, row: MigrationRecord, isExpired: boolean): Pro
     },
     (before) => ({
       ...withStep(withDone(before, 'drain', nowMs, { expired: isExpired }), 'delete-topic', nowMs, {}),
-      data: settled({ ...before.data, ...last }, nowMs),
+      data: settled({ ...before.data, ...last, ...groups, waiting: null }, nowMs),
     }),
   )
 }

@@ -217,7 +217,7 @@ async function lookAtOld(
   const made = record.epochs.find((epoch) => epoch.topic === topic && epoch.cluster === cluster)
   const found = await clusters.use(cluster, `looking at topic ${topic}`, async (admin) => ({
     facts: (await admin.findTopics([topic])).get(topic),
-    settings: (await admin.topicSettings([topic])).get(topic) ?? null,
+    settings: (await admin.topicSettings([topic], Object.keys(record.spec.topicConfigs))).get(topic) ?? null,
   }))
   const { facts, settings } = found
   const topicId = made?.topicId ?? facts?.topicId ?? null

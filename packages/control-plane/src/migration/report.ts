@@ -185,7 +185,11 @@ function readCheck(record: MigrationRecord): VerdictCheck {
   if (drain.result.expired === true && groups.some(({ drainedAtMs }) => drainedAtMs === null)) {
     return { claim, result: 'unknown', evidence: 'its records expired before every group had read them' }
   }
-  if (groups.length === 0) return { claim, result: 'proven', evidence: 'no group read it, and its records expired' }
+  if (groups.length === 0) {
+    return drain.result.expired === true
+      ? { claim, result: 'proven', evidence: 'no group read it, and its records expired' }
+      : { claim, result: 'unknown', evidence: 'no group was seen to read it' }
+  }
   const drained = groups.filter(({ drainedAtMs }) => drainedAtMs !== null)
   const evidence = `${drained.length} of ${groups.length} groups committed the end of every partition${late}${out}`
   const isOut = groups.some(({ goneAtMs, remaining }) => goneAtMs !== null && remaining !== '0')

@@ -134,7 +134,9 @@ async function prove(work: Work, number: number, request: SealRequest): Promise<
     if (proofs.size < count) await writing
     else {
       provenMs ??= deps.clock.monotonicMs() - beganMs
-      const [final, look] = await Promise.all([finalEnds(work, number, proofs, count), lookNow(work, number), writing])
+      const [final] = await Promise.all([finalEnds(work, number, proofs, count), writing])
+      // After the ends were taken: they are those of the topic that is seen now.
+      const look = await lookNow(work, number)
       isStale ||= proofs.size < count
       if (look.kind === 'recreated') {
         await recreated(work, number, look)

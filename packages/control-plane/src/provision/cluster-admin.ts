@@ -105,8 +105,11 @@ export interface CanarySettings {
 
 export interface ClusterAdmin extends MigrationAdmin {
   describe(): Promise<ClusterDescription>
-  /** Settings in force of those topics that exist, by Kafka's names. */
-  topicSettings(names: readonly string[]): Promise<Map<string, ReadonlyMap<string, string | null>>>
+  /** The named settings of those topics that exist, as they are in force; all settings when none is named. */
+  topicSettings(
+    names: readonly string[],
+    keys?: readonly string[],
+  ): Promise<ReadonlyMap<string, ReadonlyMap<string, string | null>>>
   /** Facts of those topics that exist. */
   findTopics(names: readonly string[]): Promise<Map<string, TopicFacts>>
   /** MQ_TOPIC_EXISTS when there is one of that name. */

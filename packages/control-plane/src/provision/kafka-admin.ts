@@ -5,7 +5,7 @@
  * F2. Topic names are asked for with automatic creation off: a look never makes what it looks for.
  */
 import { type ClusterAddress, MqError } from '@mq/contract'
-import { Admin, Cluster, type ClusterCredentials, CompactedTopic, type Deps, securityOf } from '@mq/kafka'
+import { Admin, Cluster, type ClusterCredentials, CompactedTopic, type Deps, Survey, securityOf } from '@mq/kafka'
 import { REGISTRY_TOPIC } from '../recovery/registry-copy.ts'
 import type { OpenAdmin, TopicFacts } from './cluster-admin.ts'
 import { CHECK_DEADLINE_MS } from './clusters.ts'
@@ -66,7 +66,8 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
         }
         return found
       },
-      topicSettings: async (names) => {
+      topicSettings: async (names, keys) => {
+        if (keys !== undefined) return (await new Survey(cluster).configs(names, keys)).found
         const found = new Map<string, ReadonlyMap<string, string | null>>()
         for (const name of names) {
           try {
