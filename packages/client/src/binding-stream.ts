@@ -8,7 +8,7 @@
  * E4. A first success resets the pause only once an event or heartbeat came through, so that a server that accepts and
  *     drops connections is not hammered.
  */
-import { HEARTBEAT_MS, type MqError } from '@mq/contract'
+import { HEARTBEAT_MS, MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { createParser } from 'eventsource-parser'
 import type { ControlPlaneClient } from './control-plane-client.ts'
@@ -106,7 +106,7 @@ export class BindingStream {
       await this.#read(response, heard)
       return undefined
     } catch (error) {
-      return this.#attempt.signal.aborted ? undefined : (error as MqError)
+      return this.#attempt.signal.aborted ? undefined : brokenOff(error)
     } finally {
       timers.clearTimeout(timer)
       silence.abort()
@@ -140,4 +140,11 @@ export class BindingStream {
     }
     this.#options.onBinding(candidate)
   }
+}
+
+/** A stream that breaks in the middle breaks with an error of the HTTP client. */
+function brokenOff(error: unknown): MqError {
+  if (error instanceof MqError) return error
+  const reason = error instanceof Error ? error.message : String(error)
+  return new MqError('MQ_CONTROL_PLANE_AWAY', `The stream of bindings broke off: ${reason}`, { cause: error })
 }

@@ -7,7 +7,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { type Format, MqError } from '@mq/contract'
-import type { FetchedRecord } from '@mq/kafka'
+import { type FetchedRecord, kindOf } from '@mq/kafka'
 
 /** What the producer takes: text is written as UTF-8. */
 export type Encoded = string | Uint8Array | null
@@ -36,6 +36,7 @@ function encodeJson(mqId: string, value: unknown): string {
     throw new MqError('MQ_MESSAGE_INVALID', `A value for ${mqId} cannot be written as JSON: ${reason}`)
   }
   if (text === undefined) throw wrongType(mqId, 'json takes what JSON can say', value)
+  if (text === '{}' && isWrittenEmpty(value)) throw wrongType(mqId, 'json would write it as {}', value)
   return text
 }
 
@@ -53,6 +54,11 @@ export function decodeValue(mqId: string, format: Format, record: FetchedRecord)
   }
 }
 
+/** Objects of which JSON says nothing at all. */
+function isWrittenEmpty(value: unknown): boolean {
+  return [Map, Set, Promise, RegExp, Error].some((kind) => value instanceof kind)
+}
+
 function undecodable(mqId: string, record: FetchedRecord, wanted: string): MqError {
   const where = `${mqId} partition ${record.partition} offset ${record.offset}`
   return new MqError('MQ_DECODE_FAILED', `The value at ${where} is not ${wanted}`, {
@@ -61,6 +67,5 @@ function undecodable(mqId: string, record: FetchedRecord, wanted: string): MqErr
 }
 
 function wrongType(mqId: string, wanted: string, value: unknown): MqError {
-  const got = value instanceof Uint8Array ? 'Uint8Array' : Array.isArray(value) ? 'array' : typeof value
-  return new MqError('MQ_MESSAGE_INVALID', `A value for ${mqId} is of type ${got}: ${wanted}`)
+  return new MqError('MQ_MESSAGE_INVALID', `A value for ${mqId} is ${kindOf(value)}: ${wanted}`)
 }

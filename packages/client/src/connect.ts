@@ -14,8 +14,9 @@ import { BindingSource } from './binding-source.ts'
 import { BindingStore } from './binding-store.ts'
 import { ClusterPool } from './cluster-pool.ts'
 import { ControlPlaneClient, type Fetch } from './control-plane-client.ts'
-import { consoleLogger, type Logger } from './logger.ts'
+import { type FieldsFirstLogger, type Logger, loggerOf } from './logger.ts'
 import { Mq } from './mq.ts'
+import { checkOptions, type OptionNames } from './options.ts'
 import { fullJitterMs, sleep } from './pause.ts'
 import { Shadow } from './shadow.ts'
 import { Telemetry } from './telemetry.ts'
@@ -26,12 +27,14 @@ const CONNECT_WITH_CACHE_MS = 2_000
 const RETRY = { baseMs: 100, capMs: 1_000 }
 
 export interface ConnectOptions {
-  /** The control plane, such as `http://127.0.0.1:7070`. */
-  readonly url: string
+  /** The control plane, such as `http://127.0.0.1:7070`; `MQ_URL` when left out. */
+  readonly url?: string
   /** The name of this application. */
   readonly app: string
-  /** The control plane's token, when it asks for one. */
+  /** The control plane's token, when it asks for one; `MQ_TOKEN` when left out. */
   readonly token?: string
+  /** How long to wait for a control plane that comes later, when nothing is cached (5 seconds). */
+  readonly waitMs?: number
   /** Where bindings are kept for a start without the control plane; `null` keeps none. `~/.cache/mq` when left out. */
   readonly cacheDir?: string | null
   /** Memory for records not yet acknowledged, over all mQ IDs (64 MiB). */
@@ -49,20 +52,54 @@ export interface ConnectOptions {
   readonly measureCodecs?: boolean
   /** Gives up connecting when it fires. */
   readonly signal?: AbortSignal
-  readonly logger?: Logger
+  /** The console's order of arguments, or pino's. */
+  readonly logger?: Logger | FieldsFirstLogger
   readonly deps?: Deps
   readonly fetch?: Fetch
 }
 
+const CONNECT_OPTIONS: OptionNames<ConnectOptions> = {
+  url: true,
+  app: true,
+  token: true,
+  waitMs: true,
+  cacheDir: true,
+  maxBufferBytes: true,
+  sendDeadlineMs: true,
+  credentials: true,
+  zone: true,
+  measureCodecs: true,
+  signal: true,
+  logger: true,
+  deps: true,
+  fetch: true,
+}
+
+const HOW = "connect({ url: 'http://127.0.0.1:7070', app: 'checkout' })"
+
+/** Options that are left out are taken from `MQ_URL`, `MQ_TOKEN` and `MQ_ZONE`. */
 export async function connect(options: ConnectOptions): Promise<Mq> {
-  const url = checkedUrl(options.url)
+  if (options === undefined) {
+    throw new MqError('MQ_OPTION_INVALID', `connect needs the control plane and the name of this application: ${HOW}`)
+  }
+  checkOptions('connect', options, CONNECT_OPTIONS)
+  const { env } = process
+  const givenUrl = options.url ?? env.MQ_URL
+  if (givenUrl === undefined || givenUrl === '') {
+    throw new MqError('MQ_OPTION_INVALID', `url is missing, and MQ_URL is not set: ${HOW}`)
+  }
+  const url = checkedUrl(givenUrl)
+  if (options.app === undefined)
+    throw new MqError('MQ_OPTION_INVALID', `app is missing, the name of this application: ${HOW}`)
   if (!Name.safeParse(options.app).success) {
     throw new MqError('MQ_NAME_INVALID', `'${String(options.app).slice(0, 200)}' is not a name for an application`)
   }
   const maxBufferBytes = checkedNumber('maxBufferBytes', options.maxBufferBytes ?? 64 * 1_048_576, 65_536, 2 ** 40)
   const sendDeadlineMs = checkedNumber('sendDeadlineMs', options.sendDeadlineMs ?? 120_000, 1, 24 * 3_600_000)
-  const zone = checkedZone(options.zone ?? process.env.MQ_ZONE)
-  const { app, deps = systemDeps, logger = consoleLogger, signal } = options
+  const zone = checkedZone(options.zone ?? env.MQ_ZONE)
+  const waitMs = checkedNumber('waitMs', options.waitMs ?? CONNECT_MS, 0, 24 * 3_600_000)
+  const { app, deps = systemDeps, signal } = options
+  const logger = loggerOf(options.logger)
   const instance = randomUUID()
   const cache =
     options.cacheDir === null
@@ -77,11 +114,11 @@ export async function connect(options: ConnectOptions): Promise<Mq> {
     url,
     app,
     instance,
-    token: options.token,
+    token: options.token ?? (env.MQ_TOKEN === '' ? undefined : env.MQ_TOKEN),
     deps,
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
   })
-  const telemetryMs = await reach(client, cache, deps, logger, signal)
+  const telemetryMs = await reach(client, cache, deps, logger, waitMs, signal)
   return new Mq({
     app,
     instance,
@@ -113,10 +150,11 @@ async function reach(
   cache: BindingCache | undefined,
   deps: Deps,
   logger: Logger,
+  waitMs: number,
   signal: AbortSignal | undefined,
 ): Promise<number | undefined> {
   const cached = (await cache?.hasAny()) === true
-  const limitMs = cached ? CONNECT_WITH_CACHE_MS : CONNECT_MS
+  const limitMs = cached ? CONNECT_WITH_CACHE_MS : waitMs
   const endMs = deps.clock.monotonicMs() + limitMs
   for (let failures = 1; ; failures++) {
     signal?.throwIfAborted()

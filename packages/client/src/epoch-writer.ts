@@ -21,9 +21,9 @@ import {
   type TailQuestion,
 } from '@mq/kafka'
 import { LastingTrouble } from './lasting-trouble.ts'
-import { LogWindow } from './log-window.ts'
 import type { Logger } from './logger.ts'
 import { ProducerMeter } from './producer-meter.ts'
+import type { SendFailures } from './send-failures.ts'
 import type { ShadowCollector } from './shadow-collector.ts'
 import type { Telemetry } from './telemetry.ts'
 
@@ -38,6 +38,7 @@ export interface EpochWriterOptions {
   readonly budget: MemoryBudget
   readonly deps: Deps
   readonly logger: Logger
+  readonly failures: SendFailures
   readonly sendDeadlineMs: number
   readonly telemetry: Telemetry
   /** The cluster slows this client down for its quota. */
@@ -76,7 +77,6 @@ export class EpochWriter {
     this.#meter = meter
     telemetry.addProducer(meter)
     const unreachable = new LastingTrouble(deps.clock)
-    const failures = new LogWindow(deps.clock)
     this.producer = new Producer({
       cluster,
       settings: meter.settings,
@@ -95,12 +95,7 @@ export class EpochWriter {
         onFailure: (records, error) => {
           meter.failed(records)
           this.failedRecords += records
-          const { isDue, leftOut } = failures.take(records)
-          if (leftOut > 0) {
-            const message = `Sending to ${mqId}: ${leftOut} more records were not acknowledged`
-            logger.error(message, { code: error.code, mqId, records: leftOut })
-          }
-          if (isDue) logger.error(`Sending to ${mqId}: ${error.message}`, { code: error.code, mqId, records })
+          options.failures.failed(records, error)
         },
         onUnreachable: (error) => {
           if (!unreachable.happened()) return

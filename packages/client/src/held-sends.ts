@@ -3,13 +3,14 @@
  *
  * D1. A held value is a snapshot: the caller may change its object afterwards.
  * D2. Held sends leave in the order they came, before any later one.
- * D3. Every held send settles by its deadline, also when it left for the producer in the meantime.
+ * D3. A held send settles by its deadline, or when its signal fires, and is then not sent. One that leaves takes both along.
  * D4. Bytes held count against the buffer of the client. Of what does not fit, as many sends wait as wait for memory while an
  *     epoch is open; the rest is refused with MQ_BUFFER_FULL.
  */
 import { type Format, MqError } from '@mq/contract'
-import type { Deps, EncodedHeaders, MemoryBudget, Receipt, TimerHandle } from '@mq/kafka'
+import type { Deps, EncodedHeaders, MemoryBudget, Receipt, SendLimits, TimerHandle } from '@mq/kafka'
 import { type Encoded, encodeValue } from './codecs.ts'
+import { leftAlone, refused } from './refused.ts'
 
 /** A record as the application gave it, checked. */
 export interface Outgoing {
@@ -17,6 +18,7 @@ export interface Outgoing {
   readonly value: unknown
   readonly headers: EncodedHeaders | undefined
   readonly timestampMs: number | undefined
+  readonly limits: SendLimits | undefined
 }
 
 export interface HeldSendsOptions {
@@ -26,6 +28,7 @@ export interface HeldSendsOptions {
   readonly deadlineMs: number
   /** How many may wait without room in the buffer. */
   readonly mostOverflow?: number
+  onFailure?(error: MqError): void
   /** Why sends wait, for the message at the deadline. */
   reason(): MqError
 }
@@ -37,6 +40,8 @@ type Held = Settle & {
   readonly isReserved: boolean
   readonly deadlineMs: number
   settled: boolean
+  /** Called once it is settled. */
+  onSettled: (() => void) | undefined
 }
 
 /** JSON made at the time of the send (D1). */
@@ -56,10 +61,12 @@ export class HeldSends {
   /** Sends that wait without room in the buffer. */
   #overflow = 0
   #overflowBytes = 0
-  /** Waiting or under way, in the order of their deadlines. */
-  #unsettled: Held[] = []
+  /** Left for the producer and not settled. */
+  #underWay = 0
   #timer: TimerHandle | undefined
   #expired = 0
+  /** When the timer rings. */
+  #timerMs = Number.POSITIVE_INFINITY
   #idle: (() => void)[] = []
 
   constructor(options: HeldSendsOptions) {
@@ -68,7 +75,7 @@ export class HeldSends {
 
   /** Sends not settled. */
   get size(): number {
-    return this.#unsettled.reduce((count, held) => (held.settled ? count : count + 1), 0)
+    return this.#waiting.length + this.#underWay
   }
 
   /** Sends whose time was over before they were acknowledged, since it was last asked. */
@@ -84,12 +91,12 @@ export class HeldSends {
     try {
       frozen = freeze(mqId, outgoing)
     } catch (error) {
-      return Promise.reject(error)
+      return this.#refuse(error)
     }
     const wanted = sizeOf(frozen)
     const isReserved = budget.tryReserve(wanted)
     if (!isReserved && !this.#mayOverflow(wanted)) {
-      return Promise.reject(
+      return this.#refuse(
         new MqError(
           'MQ_BUFFER_FULL',
           `${this.#waiting.length} sends to ${mqId} wait already and ${budget.limitBytes} bytes of buffer are taken: ${this.#options.reason().message}`,
@@ -100,41 +107,67 @@ export class HeldSends {
       this.#overflow++
       this.#overflowBytes += wanted
     }
-    const promise = new Promise<Receipt>((resolve, reject) => {
-      const held: Held = {
-        outgoing: frozen,
-        bytes: wanted,
-        isReserved,
-        deadlineMs: deps.clock.monotonicMs() + deadlineMs,
-        settled: false,
-        resolve,
-        reject,
-      }
-      this.#waiting.push(held)
-      this.#unsettled.push(held)
-    })
-    promise.catch(() => {})
-    this.#arm()
-    return promise
+    const { promise, resolve, reject } = Promise.withResolvers<Receipt>()
+    const { signal, deadlineMs: ownMs } = outgoing.limits ?? {}
+    const dueMs = ownMs ?? deps.clock.monotonicMs() + deadlineMs
+    const held: Held = {
+      outgoing: frozen,
+      bytes: wanted,
+      isReserved,
+      deadlineMs: dueMs,
+      settled: false,
+      onSettled: undefined,
+      resolve,
+      reject,
+    }
+    if (signal !== undefined) {
+      const onAbort = (): void =>
+        this.#giveUp(
+          (one) => one === held,
+          () => cancelled(mqId, signal),
+        )
+      signal.addEventListener('abort', onAbort, { once: true })
+      held.onSettled = () => signal.removeEventListener('abort', onAbort)
+    }
+    this.#waiting.push(held)
+    this.#wakeAt(dueMs)
+    return leftAlone(promise)
   }
 
-  /** Hands everything that waits to the producer, in order (D2). */
-  drain(format: Format, send: (outgoing: Outgoing, encoded: Encoded) => Promise<Receipt>): void {
+  /**
+   * Hands everything that waits to the producer, in order (D2).
+   * @param keyless what a send without a key is refused with, where it needs one
+   */
+  drain(
+    format: Format,
+    keyless: MqError | undefined,
+    send: (outgoing: Outgoing, encoded: Encoded) => Promise<Receipt>,
+  ): void {
     const leaving = this.#waiting
     this.#waiting = []
+    this.#disarm()
     for (const held of leaving) {
       this.#release(held)
-      if (held.settled) continue
-      let encoded: Encoded
-      try {
-        encoded = encodeFrozen(this.#options.mqId, format, held.outgoing.value)
-      } catch (error) {
-        this.#settle(held, () => held.reject(error))
+      const { outgoing, deadlineMs } = held
+      if (keyless !== undefined && outgoing.key === null) {
+        this.#fail(held, keyless)
         continue
       }
-      send(held.outgoing, encoded).then(
-        (receipt) => this.#settle(held, () => held.resolve(receipt)),
-        (error: unknown) => this.#settle(held, () => held.reject(error)),
+      let encoded: Encoded
+      try {
+        encoded = encodeFrozen(this.#options.mqId, format, outgoing.value)
+      } catch (error) {
+        this.#fail(held, error)
+        continue
+      }
+      this.#underWay++
+      const end = (act: () => void): void => {
+        this.#underWay--
+        this.#settle(held, act)
+      }
+      send({ ...outgoing, limits: { ...outgoing.limits, deadlineMs } }, encoded).then(
+        (receipt) => end(() => held.resolve(receipt)),
+        (error: unknown) => end(() => held.reject(error)),
       )
     }
   }
@@ -143,9 +176,10 @@ export class HeldSends {
   refuse(error: MqError): void {
     const leaving = this.#waiting
     this.#waiting = []
+    this.#disarm()
     for (const held of leaving) {
       this.#release(held)
-      this.#settle(held, () => held.reject(error))
+      this.#fail(held, error)
     }
   }
 
@@ -168,49 +202,71 @@ export class HeldSends {
     }
   }
 
+  #refuse(error: unknown): Promise<never> {
+    if (error instanceof MqError) this.#options.onFailure?.(error)
+    return refused(error)
+  }
+
+  /** Of one that never left: the producer does not tell of it. */
+  #fail(held: Held, error: unknown): void {
+    if (error instanceof MqError) this.#options.onFailure?.(error)
+    this.#settle(held, () => held.reject(error))
+  }
+
   #settle(held: Held, act: () => void): void {
-    if (held.settled) return
     held.settled = true
+    held.onSettled?.()
     act()
-    if (this.#unsettled[0] === held) this.#arm()
     if (this.#idle.length > 0 && this.size === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
-  /** One timer, for the oldest: all have the same time to live. */
-  #arm(): void {
+  /** One timer, for the earliest deadline. */
+  #wakeAt(atMs: number): void {
+    if (atMs >= this.#timerMs) return
+    this.#disarm()
     const { deps } = this.#options
-    const first = this.#unsettled.findIndex((held) => !held.settled)
-    if (first !== 0) this.#unsettled = first < 0 ? [] : this.#unsettled.slice(first)
-    if (this.#unsettled.length === 0) {
-      if (this.#timer !== undefined) deps.timers.clearTimeout(this.#timer)
-      this.#timer = undefined
-      return
-    }
-    if (this.#timer !== undefined) return
-    const delayMs = Math.max(1, this.#unsettled[0]!.deadlineMs - deps.clock.monotonicMs())
-    this.#timer = deps.timers.setTimeout(() => {
-      this.#timer = undefined
-      this.#expire()
-      this.#arm()
-    }, delayMs)
+    this.#timerMs = atMs
+    this.#timer = deps.timers.setTimeout(
+      () => {
+        this.#disarm()
+        const nowMs = deps.clock.monotonicMs()
+        this.#giveUp(
+          (held) => held.deadlineMs <= nowMs,
+          () => this.#options.reason(),
+        )
+      },
+      Math.max(1, atMs - deps.clock.monotonicMs()),
+    )
   }
 
-  #expire(): void {
-    const nowMs = this.#options.deps.clock.monotonicMs()
-    const { mqId, deadlineMs } = this.#options
-    const over = this.#unsettled.filter((held) => !held.settled && held.deadlineMs <= nowMs)
-    const waiting = new Set(this.#waiting)
-    for (const held of over) {
-      // What never left is known not to be stored; what left may be.
-      const error = waiting.has(held)
-        ? this.#options.reason()
-        : new MqError('MQ_SEND_TIMEOUT', `A send to ${mqId} was not acknowledged within ${deadlineMs} ms`)
-      if (waiting.has(held)) this.#release(held)
-      this.#settle(held, () => held.reject(error))
-    }
-    this.#expired += over.length
-    if (over.length > 0) this.#waiting = this.#waiting.filter((held) => !held.settled)
+  #disarm(): void {
+    if (this.#timer !== undefined) this.#options.deps.timers.clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timerMs = Number.POSITIVE_INFINITY
   }
+
+  /** What never left is known not to be stored. */
+  #giveUp(isOver: (held: Held) => boolean, errorOf: () => MqError): void {
+    const over = this.#waiting.filter(isOver)
+    if (over.length > 0) this.#waiting = this.#waiting.filter((held) => !isOver(held))
+    this.#expired += over.length
+    for (const held of over) {
+      this.#release(held)
+      this.#fail(held, errorOf())
+    }
+    let earliestMs = Number.POSITIVE_INFINITY
+    for (const { deadlineMs } of this.#waiting) earliestMs = Math.min(earliestMs, deadlineMs)
+    this.#disarm()
+    this.#wakeAt(earliestMs)
+  }
+}
+
+/** A signal fired before the message left. */
+export function cancelled(mqId: string, signal: AbortSignal): MqError {
+  return new MqError('MQ_SEND_CANCELLED', `1 message for ${mqId} not stored: it was cancelled before it was sent`, {
+    cause: signal.reason,
+    details: { records: 1, maybeStored: false },
+  })
 }
 
 function freeze(mqId: string, outgoing: Outgoing): Outgoing {

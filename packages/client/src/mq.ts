@@ -20,15 +20,21 @@ import { kafkaLogPorts, type LogPorts } from './log-ports.ts'
 import { LogReading, type ReadOptions } from './log-reading.ts'
 import type { Logger } from './logger.ts'
 import { Message } from './message.ts'
+import { checkOptions, type OptionNames } from './options.ts'
 import { Outlet, type SendOptions } from './outlet.ts'
 import { within } from './pause.ts'
 import { Queue } from './queue.ts'
+import { refused } from './refused.ts'
 import type { Schema } from './schema.ts'
+import { SendFailures } from './send-failures.ts'
+import { sendMany } from './send-many.ts'
 import type { Shadow } from './shadow.ts'
 import { Subscription } from './subscription.ts'
 import type { Telemetry } from './telemetry.ts'
 
-const CLOSE_MS = 30_000
+/** Shorter than the 30 s that a container usually gets. */
+const CLOSE_MS = 20_000
+const MOST_FAILURE_LOGS = 1_000
 /** How long `consume` waits for a first binding before it says that the control plane is away. */
 const FIRST_BINDING_MS = 5_000
 
@@ -53,6 +59,14 @@ export interface ConsumeOptions<T = unknown> {
   readonly onPoison?: (message: Message<T>, error: MqError) => unknown
 }
 
+const CONSUME_OPTIONS: OptionNames<ConsumeOptions> = {
+  concurrency: true,
+  from: true,
+  signal: true,
+  handlerTimeoutMs: true,
+  onPoison: true,
+}
+
 export interface MqParts {
   readonly app: string
   /** This process, as telemetry and trials name it. */
@@ -75,6 +89,7 @@ export class Mq {
   readonly #outlets = new Map<string, Outlet>()
   readonly #subscriptions = new Set<Subscription>()
   readonly #readings = new Set<LogReading>()
+  readonly #failures = new Map<string, SendFailures>()
   #closing: Promise<void> | undefined
 
   /** Use `connect`. */
@@ -90,14 +105,17 @@ export class Mq {
     const outlet = this.#outlets.get(id)
     if (outlet !== undefined) return outlet.send(value, options)
     const problem = this.#refusal(id)
-    return problem === undefined ? this.#open(id).send(value, options) : Promise.reject(problem)
+    if (problem === undefined) return this.#open(id).send(value, options)
+    this.#failuresOf(String(id).slice(0, 130)).failed(1, problem)
+    return refused(problem)
   }
 
-  /** Sends several messages in order; resolves when all are durable, to the receipts of their batches. */
+  /**
+   * Sends several messages in order; resolves when all are durable, to the receipts of their batches. When some are not, it rejects and
+   * says which: `details.failed` and `details.uncertain` are their places, and all others are stored.
+   */
   sendMany(id: string, messages: Iterable<OutgoingMessage>): Promise<readonly Receipt[]> {
-    const batches = new Set<Promise<Receipt>>()
-    for (const message of messages) batches.add(this.send(id, message.value, message))
-    return Promise.all(batches)
+    return sendMany(id, messages, (value, options) => this.send(id, value, options))
   }
 
   /** Hands every message to the handler, at least once, in order per key. Resolves when the group is joined. */
@@ -107,6 +125,7 @@ export class Mq {
     handler: (message: Message<T>, context: HandlerContext) => unknown,
     options: ConsumeOptions<T> = {},
   ): Promise<Subscription> {
+    checkOptions('consume', options, CONSUME_OPTIONS)
     const problem = this.#refusal(id) ?? consumeProblem(group, handler, options)
     if (problem !== undefined) throw problem
     options.signal?.throwIfAborted()
@@ -189,6 +208,11 @@ export class Mq {
     const problem = mqIdProblem(id)
     if (problem !== undefined)
       throw new MqError('MQ_ID_INVALID', `'${String(id).slice(0, 130)}' is not an mQ ID: ${problem}`)
+    const isSchema = typeof schema?.['~standard']?.validate === 'function'
+    if (schema !== undefined && !isSchema) {
+      const what = `The schema of ${id} is no Standard Schema, such as those of zod, valibot and arktype`
+      throw new MqError('MQ_OPTION_INVALID', what)
+    }
     return new Queue(this, id, schema)
   }
 
@@ -258,6 +282,15 @@ export class Mq {
     return kafkaLogPorts(this.#parts.clusters.get(address))
   }
 
+  #failuresOf(id: string): SendFailures {
+    const known = this.#failures.get(id)
+    if (known !== undefined) return known
+    const failures = new SendFailures(id, this.#parts.deps.clock, this.#parts.logger)
+    // Ids that are none are not kept without end.
+    if (this.#failures.size < MOST_FAILURE_LOGS) this.#failures.set(id, failures)
+    return failures
+  }
+
   #refusal(id: unknown): MqError | undefined {
     if (this.#closing !== undefined) return closedError()
     const problem = mqIdProblem(id)
@@ -277,6 +310,7 @@ export class Mq {
       deadlineMs: sendDeadlineMs,
       refetch: () => source.refresh(id),
       noBinding: () => noBinding(id, source.problem(id), 'yet'),
+      onRefused: (error) => this.#failuresOf(id).failed(1, error),
       onMoved: (move) => telemetry.producerMoved({ mqId: id, ...move }),
       writerFor: (binding, epoch) => {
         const address = binding.clusters.find((cluster) => cluster.name === epoch.cluster)!
@@ -291,6 +325,7 @@ export class Mq {
           budget,
           deps,
           logger,
+          failures: this.#failuresOf(id),
           sendDeadlineMs,
           telemetry,
           onThrottled: (throttleMs) => clusters.quotas.throttled(epoch.cluster, 'writes', throttleMs),

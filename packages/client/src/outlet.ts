@@ -18,15 +18,19 @@ import {
   type EncodedHeaders,
   encodeHeaders,
   type Headers,
+  kindOf,
   type MemoryBudget,
   type ProducerTopic,
   type Receipt,
+  type SendLimits,
 } from '@mq/kafka'
 import { type Encoded, encodeValue } from './codecs.ts'
 import type { EpochWriter } from './epoch-writer.ts'
 import { type Handed, Handover } from './handover.ts'
-import { HeldSends, type Outgoing } from './held-sends.ts'
+import { cancelled, HeldSends, type Outgoing } from './held-sends.ts'
+import { type OptionNames, unknownOption } from './options.ts'
 import { sleep, within } from './pause.ts'
+import { refused } from './refused.ts'
 
 export interface SendOptions {
   /** Records of one key are handled in the order they were sent. */
@@ -34,7 +38,13 @@ export interface SendOptions {
   readonly headers?: Headers
   /** When it happened, milliseconds since 1970; now when left out. */
   readonly timestampMs?: number
+  /** Until when it must be acknowledged, milliseconds from now; `sendDeadlineMs` of the connection when left out. */
+  readonly deadlineMs?: number
+  /** Gives the message up when it fires: certainly not stored while it was not under way, else `MQ_SEND_UNCERTAIN`. */
+  readonly signal?: AbortSignal
 }
+
+const KNOWN: OptionNames<SendOptions> = { key: true, headers: true, timestampMs: true, deadlineMs: true, signal: true }
 
 export interface OutletOptions {
   readonly mqId: string
@@ -46,6 +56,8 @@ export interface OutletOptions {
   refetch(): Promise<void>
   /** Why there is no binding yet. */
   noBinding?(): MqError
+  /** A send was refused at the call, or gave up waiting: no producer heard of it. */
+  onRefused?(error: MqError): void
   /** Sends flow again, in a later epoch than before. */
   onMoved?(move: OutletMove): void
 }
@@ -69,6 +81,7 @@ const LOST_LOG_MS = 5_000
 /** How long the answers of an epoch that ended are waited for. */
 const LAST_ANSWERS_MS = 500
 const ASK_AGAIN = { firstMs: 50, capMs: 1_000 }
+const MOST_DEADLINE_MS = 24 * 3_600_000
 /** Answers that nothing is new before a refusing topic is tried again. */
 const TRY_AGAIN_AFTER = 3
 
@@ -99,6 +112,7 @@ export class Outlet {
       budget: options.budget,
       deps: options.deps,
       deadlineMs: options.deadlineMs,
+      onFailure: (error) => options.onRefused?.(error),
       reason: () => {
         const told = this.#phase.kind === 'waiting' ? this.#phase.why : why
         return told === why ? (options.noBinding?.() ?? why) : told
@@ -114,7 +128,11 @@ export class Outlet {
       )
     }
     const key = options.key ?? null
-    const { timestampMs } = options
+    const { timestampMs, deadlineMs, signal } = options
+    if (options !== NO_OPTIONS) {
+      const unknown = unknownOption('send', options, KNOWN)
+      if (unknown !== undefined) return this.#refuseMessage(unknown, 'MQ_OPTION_INVALID')
+    }
     if (!isText(key) || timestampMs !== undefined) {
       const problem = problemOf(key, timestampMs)
       if (problem !== undefined) return this.#refuseMessage(problem)
@@ -127,17 +145,27 @@ export class Outlet {
         return this.#refuseMessage(messageOf(error), codeOf(error))
       }
     }
+    let limits: SendLimits | undefined
+    if (timestampMs !== undefined || deadlineMs !== undefined || signal !== undefined) {
+      const problem = limitsProblem(deadlineMs, signal)
+      if (problem !== undefined) return this.#refuseMessage(problem, 'MQ_OPTION_INVALID')
+      if (signal?.aborted === true) return this.#refuse(cancelled(this.#options.mqId, signal))
+      const nowMs = this.#options.deps.clock.monotonicMs()
+      // A time of its own is the usual reason why Kafka refuses one record.
+      limits = { deadlineMs: deadlineMs === undefined ? undefined : nowMs + deadlineMs, signal, isAlone: true }
+    }
     if (phase.kind === 'open') {
+      if (key === null && this.#binding!.keyRequired === true) return this.#refuse(keyMissing(this.#options.mqId))
       let encoded: Encoded
       try {
         encoded = encodeValue(this.#options.mqId, this.#binding!.format, value)
       } catch (error) {
-        return Promise.reject(error)
+        return this.#refuse(error)
       }
-      return phase.writer.producer.send(phase.topic, key, encoded, headers, timestampMs)
+      return phase.writer.producer.send(phase.topic, key, encoded, headers, timestampMs, limits)
     }
-    if (phase.kind === 'refused') return Promise.reject(phase.error)
-    return this.#held.hold({ key, value, headers, timestampMs })
+    if (phase.kind === 'refused') return this.#refuse(phase.error)
+    return this.#held.hold({ key, value, headers, timestampMs, limits })
   }
 
   /** A newer binding: settings apply between batches, a new epoch after the old one is settled. */
@@ -235,8 +263,13 @@ export class Outlet {
     return this.#phase.kind === 'open' ? this.#phase.writer : this.#previous
   }
 
+  #refuse(error: unknown): Promise<never> {
+    if (error instanceof MqError) this.#options.onRefused?.(error)
+    return refused(error)
+  }
+
   #refuseMessage(problem: string, code: MqErrorCode = 'MQ_MESSAGE_INVALID'): Promise<never> {
-    return Promise.reject(new MqError(code, `A message for ${this.#options.mqId}: ${problem}`))
+    return this.#refuse(new MqError(code, `A message for ${this.#options.mqId}: ${problem}`))
   }
 
   #hold(what: string): void {
@@ -247,8 +280,9 @@ export class Outlet {
   #open(binding: Binding, writer: EpochWriter): void {
     this.#previous = undefined
     const { producer, topic } = writer
-    this.#held.drain(binding.format, (outgoing: Outgoing, encoded) =>
-      producer.send(topic, outgoing.key, encoded, outgoing.headers, outgoing.timestampMs),
+    const isKeyless = binding.keyRequired === true ? keyMissing(this.#options.mqId) : undefined
+    this.#held.drain(binding.format, isKeyless, (outgoing: Outgoing, encoded) =>
+      producer.send(topic, outgoing.key, encoded, outgoing.headers, outgoing.timestampMs, outgoing.limits),
     )
     this.#phase = { kind: 'open', writer, topic }
     this.#goesOn(writer)
@@ -357,10 +391,26 @@ function isText(key: unknown): boolean {
 }
 
 function problemOf(key: unknown, timestampMs: unknown): string | undefined {
-  if (!isText(key) && !(key instanceof Uint8Array)) return `the key is of type ${typeof key}, not string or Uint8Array`
+  if (!isText(key) && !(key instanceof Uint8Array)) return `the key is ${kindOf(key)}, not a string or Uint8Array`
   if (timestampMs !== undefined && !(Number.isSafeInteger(timestampMs) && (timestampMs as number) >= 0)) {
-    return `timestampMs is ${typeof timestampMs === 'number' ? timestampMs : `of type ${typeof timestampMs}`}, not whole milliseconds since 1970`
+    return `timestampMs is ${typeof timestampMs === 'number' ? timestampMs : kindOf(timestampMs)}, not whole milliseconds since 1970`
   }
+  return undefined
+}
+
+function keyMissing(mqId: string): MqError {
+  const what = `A message for ${mqId} has no key: it keeps the latest message of every key, and Kafka refuses one without`
+  return new MqError('MQ_MESSAGE_INVALID', what)
+}
+
+function limitsProblem(deadlineMs: unknown, signal: unknown): string | undefined {
+  if (
+    deadlineMs !== undefined &&
+    !(typeof deadlineMs === 'number' && deadlineMs >= 1 && deadlineMs <= MOST_DEADLINE_MS)
+  ) {
+    return `deadlineMs is ${typeof deadlineMs === 'number' ? deadlineMs : kindOf(deadlineMs)}, not milliseconds from 1 to ${MOST_DEADLINE_MS}`
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) return `signal is ${kindOf(signal)}, not an AbortSignal`
   return undefined
 }
 

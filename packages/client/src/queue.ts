@@ -10,7 +10,9 @@ import type { HandlerContext } from './handler-limit.ts'
 import { Message } from './message.ts'
 import type { ConsumeOptions, Mq, OutgoingMessage } from './mq.ts'
 import type { SendOptions } from './outlet.ts'
+import { leftAlone, refused } from './refused.ts'
 import { type Schema, validate } from './schema.ts'
+import { sendMany } from './send-many.ts'
 import type { Subscription } from './subscription.ts'
 
 export class Queue<Input, Output = Input> {
@@ -32,7 +34,7 @@ export class Queue<Input, Output = Input> {
     try {
       checked = validate(this.id, this.#schema as Schema<unknown, Output>, value)
     } catch (error) {
-      return Promise.reject(error)
+      return refused(error)
     }
     if (!(checked instanceof Promise) && this.#tail === undefined) return this.#mq.send(this.id, value, options)
     const before = this.#tail
@@ -48,13 +50,11 @@ export class Queue<Input, Output = Input> {
     void tail.then(() => {
       if (this.#tail === tail) this.#tail = undefined
     })
-    return handed.then(({ receipt }) => receipt)
+    return leftAlone(handed.then(({ receipt }) => receipt))
   }
 
   sendMany(messages: Iterable<OutgoingMessage<Input>>): Promise<readonly Receipt[]> {
-    const batches = new Set<Promise<Receipt>>()
-    for (const message of messages) batches.add(this.send(message.value, message))
-    return Promise.all(batches)
+    return sendMany(this.id, messages, (value, options) => this.send(value, options))
   }
 
   consume(

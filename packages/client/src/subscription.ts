@@ -30,7 +30,7 @@ import { fullJitterMs, sleep, within } from './pause.ts'
 import { kafkaPorts, kafkaPositions, type PositionPort } from './reader-ports.ts'
 import type { Telemetry } from './telemetry.ts'
 
-const CLOSE_MS = 30_000
+const CLOSE_MS = 20_000
 /** How long `consume` waits for the first assignment before it goes on in the background. */
 const FIRST_ASSIGNMENT_MS = 15_000
 const RETRY = { baseMs: 200, capMs: 5_000 }

@@ -22,7 +22,7 @@ function heldOf(time: FakeTime, limitBytes = 1_000_000): { held: HeldSends; budg
 }
 
 function outgoing(value: unknown, key: string | Uint8Array | null = null): Outgoing {
-  return { key, value, headers: undefined, timestampMs: undefined }
+  return { key, value, headers: undefined, timestampMs: undefined, limits: undefined }
 }
 
 function code(promise: Promise<unknown>): Promise<string> {
@@ -42,7 +42,7 @@ describe('HeldSends', () => {
     bytes[0] = 9
     assert.ok(budget.usedBytes > 0)
     const left: [unknown, Encoded][] = []
-    held.drain('json', (record, encoded) => {
+    held.drain('json', undefined, (record, encoded) => {
       left.push([record.key, encoded])
       return Promise.resolve(RECEIPT)
     })
@@ -59,7 +59,7 @@ describe('HeldSends', () => {
   it('refuses what the format, known only later, cannot say', async () => {
     const { held } = heldOf(new FakeTime())
     const sends = [held.hold(outgoing({ a: 1 })), held.hold(outgoing('text')), held.hold(outgoing(new Uint8Array(1)))]
-    held.drain('text', () => Promise.resolve(RECEIPT))
+    held.drain('text', undefined, () => Promise.resolve(RECEIPT))
     assert.deepEqual(await Promise.all(sends.map(code)), ['MQ_MESSAGE_INVALID', 'ok', 'MQ_MESSAGE_INVALID'])
     assert.equal(await code(held.hold(outgoing(10n))), 'MQ_MESSAGE_INVALID')
   })
@@ -74,7 +74,7 @@ describe('HeldSends', () => {
     assert.equal(await early, 'MQ_CONTROL_PLANE_AWAY')
     assert.equal(held.size, 1)
     const left: Encoded[] = []
-    held.drain('text', (_, encoded) => {
+    held.drain('text', undefined, (_, encoded) => {
       left.push(encoded)
       return Promise.resolve(RECEIPT)
     })
@@ -85,15 +85,46 @@ describe('HeldSends', () => {
     assert.equal(time.timers, 0)
   })
 
-  it('rejects at the deadline also what already left for the producer (D3)', async () => {
+  it('takes the deadline along when a send leaves for the producer, which settles it (D3)', async () => {
     const time = new FakeTime()
     const { held } = heldOf(time)
+    const heldAtMs = time.deps.clock.monotonicMs()
     const send = code(held.hold(outgoing('a')))
     await time.advance(300)
-    held.drain('text', () => new Promise(() => {}))
-    await time.advance(700)
-    assert.equal(await send, 'MQ_SEND_TIMEOUT')
+    let limits: Outgoing['limits']
+    held.drain('text', undefined, (left) => {
+      limits = left.limits
+      return Promise.reject(new MqError('MQ_SEND_UNCERTAIN', 'from the producer'))
+    })
+    assert.equal(limits?.deadlineMs, heldAtMs + 1_000)
+    assert.equal(await send, 'MQ_SEND_UNCERTAIN')
     await held.idle()
+    assert.equal(time.timers, 0)
+  })
+
+  it('gives up at a deadline of its own and at a signal, and keeps the others (D3)', async () => {
+    const time = new FakeTime()
+    const { held, budget } = heldOf(time)
+    const controller = new AbortController()
+    const nowMs = time.deps.clock.monotonicMs()
+    const long = code(held.hold({ ...outgoing('long'), limits: { deadlineMs: nowMs + 5_000 } }))
+    const usual = code(held.hold(outgoing('usual')))
+    const short = code(held.hold({ ...outgoing('short'), limits: { deadlineMs: nowMs + 100 } }))
+    const given = code(held.hold({ ...outgoing('given'), limits: { signal: controller.signal } }))
+    controller.abort()
+    assert.equal(await given, 'MQ_SEND_CANCELLED')
+    await time.advance(100)
+    assert.equal(await short, 'MQ_CONTROL_PLANE_AWAY')
+    await time.advance(900)
+    assert.equal(await usual, 'MQ_CONTROL_PLANE_AWAY')
+    const left: Encoded[] = []
+    held.drain('text', undefined, async (_, encoded) => {
+      left.push(encoded)
+      return RECEIPT
+    })
+    assert.deepEqual([left, await long], [['long'], 'ok'])
+    assert.equal(budget.usedBytes, 0)
+    assert.equal(time.timers, 0)
   })
 
   it('lets some wait that do not fit into the buffer, in order, and refuses the rest (D4)', async () => {
@@ -104,7 +135,7 @@ describe('HeldSends', () => {
     assert.equal(await code(held.hold(outgoing('5'.repeat(1_000)))), 'MQ_BUFFER_FULL')
     assert.equal(held.size, 4)
     const left: string[] = []
-    held.drain('text', async (_, encoded) => {
+    held.drain('text', undefined, async (_, encoded) => {
       left.push(String(encoded).slice(0, 1))
       return { topic: 't', partition: 0, baseOffset: 0n }
     })

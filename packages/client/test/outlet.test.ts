@@ -21,6 +21,7 @@ const NEXT = bindingOf({
 class TestWriter {
   readonly epoch: number
   readonly sent: unknown[][] = []
+  readonly limits: unknown[] = []
   readonly updates: unknown[] = []
   closed = false
   readonly steps: string[] = []
@@ -30,7 +31,8 @@ class TestWriter {
   readonly topic = {}
   readonly producer = {
     send: (_topic: unknown, ...record: unknown[]): Promise<Receipt> => {
-      this.sent.push(record)
+      this.sent.push(record.slice(0, 4))
+      this.limits.push(record[4])
       return new Promise((resolve) => this.#open.push(() => resolve({ topic: 't', partition: 0, baseOffset: 0n })))
     },
     flush: async (): Promise<void> => {
@@ -102,6 +104,7 @@ class TestWriter {
 
 function open() {
   const moves: OutletMove[] = []
+  const refusals: MqError[] = []
   const asked: number[] = []
   const time = new FakeTime()
   const writers: TestWriter[] = []
@@ -111,13 +114,14 @@ function open() {
     deps: time.deps,
     deadlineMs: 1_000,
     refetch: async () => void asked.push(writers.length),
+    onRefused: (error) => refusals.push(error),
     onMoved: (move) => moves.push(move),
     writerFor: (_: Binding, epoch: Epoch) => {
       writers.push(new TestWriter(epoch.epoch))
       return writers.at(-1) as unknown as EpochWriter
     },
   })
-  return { outlet, writers, time, asked, moves }
+  return { outlet, writers, time, asked, moves, refusals }
 }
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
@@ -222,6 +226,72 @@ describe('Outlet', () => {
     assert.deepEqual(writers[0]!.sent, [])
   })
 
+  it('refuses a message without a key where the latest of every key is kept, before and after the binding is there', async () => {
+    const { outlet, writers } = open()
+    const early = [outlet.send('1', { key: 'a' }), outlet.send('2'), outlet.send('3', { key: 'a' })]
+    outlet.apply(bindingOf({ keyRequired: true }))
+    const late = [outlet.send('4'), outlet.send('5', { key: 'a' }), outlet.send('6', { key: null })]
+    writers[0]!.settle()
+    const codes = await Promise.all([...early, ...late].map(codeOf))
+    const refused = 'MQ_MESSAGE_INVALID'
+    assert.deepEqual(codes, ['ok', refused, 'ok', refused, 'ok', refused])
+    assert.deepEqual(
+      writers[0]!.sent.map(([key, value]) => [key, value]),
+      [
+        ['a', '"1"'],
+        ['a', '"3"'],
+        ['a', '"5"'],
+      ],
+    )
+  })
+
+  it('takes a deadline and a signal for one send, and keeps both while there is no writable epoch', async () => {
+    const { outlet, writers, time } = open()
+    const controller = new AbortController()
+    const { signal } = controller
+    const nowMs = time.deps.clock.monotonicMs()
+    const early = outlet.send('early', { deadlineMs: 5_000, signal })
+    await time.advance(100)
+    outlet.apply(OPEN)
+    const late = outlet.send('late', { deadlineMs: 300 })
+    const stamped = outlet.send('stamped', { timestampMs: 5 })
+    assert.deepEqual(writers[0]!.limits, [
+      { deadlineMs: nowMs + 5_000, signal, isAlone: true },
+      { deadlineMs: nowMs + 400, signal: undefined, isAlone: true },
+      { deadlineMs: undefined, signal: undefined, isAlone: true },
+    ])
+    writers[0]!.settle()
+    await Promise.all([early, late, stamped])
+    controller.abort()
+    assert.equal(await codeOf(outlet.send('gone', { signal })), 'MQ_SEND_CANCELLED')
+    for (const wrong of [{ deadlineMs: 0 }, { deadlineMs: '5s' }, { deadlineMs: Number.NaN }, { signal: {} }]) {
+      assert.equal(await codeOf(outlet.send('x', wrong as SendOptions)), 'MQ_OPTION_INVALID')
+    }
+  })
+
+  it('refuses an option it does not know with the nearest one, and a refusal that nobody awaits ends nothing', async () => {
+    const { outlet, refusals } = open()
+    const unhandled: unknown[] = []
+    const note = (reason: unknown): void => void unhandled.push(reason)
+    process.on('unhandledRejection', note)
+    outlet.apply(OPEN)
+    void outlet.send('x', { timestamp: 5 } as SendOptions)
+    void outlet.send({ amount: 10n })
+    void outlet.send('x', { key: 7 } as unknown as SendOptions)
+    void outlet.send(new Map([[1, 2]]))
+    outlet.refuse(new MqError('MQ_ID_DELETED', 'deleted'))
+    void outlet.send('x')
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    process.off('unhandledRejection', note)
+    assert.deepEqual(unhandled, [])
+    assert.deepEqual(
+      refusals.map(({ code }) => code),
+      ['MQ_OPTION_INVALID', 'MQ_MESSAGE_INVALID', 'MQ_MESSAGE_INVALID', 'MQ_MESSAGE_INVALID', 'MQ_ID_DELETED'],
+    )
+    assert.match(refusals[0]!.message, /no option 'timestamp'; did you mean 'timestampMs'\?/)
+    assert.match(refusals[3]!.message, /is a Map/)
+  })
+
   it('goes to a new epoch with what the old one held first, and acknowledges what its log has (T4)', async () => {
     const { outlet, writers } = open()
     outlet.apply(OPEN)
@@ -314,15 +384,19 @@ describe('Outlet', () => {
     const { outlet, writers, time } = open()
     outlet.apply(OPEN)
     outlet.apply(bindingOf({ revision: 2, epochs: [{ ...OPEN.epochs[0]!, state: 'sealing' }] }))
-    const held = outlet.send('1')
-    const expired = codeOf(outlet.send('2'))
+    const expired = codeOf(outlet.send('1'))
+    await time.advance(600)
+    const held = outlet.send('2')
+    const dueMs = time.deps.clock.monotonicMs() + 1_000
     assert.equal(writers[0]!.sent.length, 0)
+    await time.advance(400)
+    assert.equal(await expired, 'MQ_SEND_TIMEOUT')
     outlet.apply(bindingOf({ revision: 3 }))
     assert.equal(writers.length, 1)
-    assert.equal(writers[0]!.sent.length, 2)
-    await time.advance(1_000)
-    assert.equal(await codeOf(held), 'MQ_SEND_TIMEOUT')
-    assert.equal(await expired, 'MQ_SEND_TIMEOUT')
+    assert.equal(writers[0]!.sent.length, 1)
+    assert.equal((writers[0]!.limits[0] as { deadlineMs: number }).deadlineMs, dueMs)
+    writers[0]!.settle()
+    await held
   })
 
   it('refuses sends to a deleted mQ ID, also those that wait, and takes them again when it is declared anew', async () => {

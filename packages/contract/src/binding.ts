@@ -103,6 +103,10 @@ export const Binding = z
     deleted: z.boolean().default(false),
     format: Format,
     ordering: Ordering,
+    keyRequired: z
+      .boolean()
+      .optional()
+      .describe('Kafka refuses messages without a key: the latest message of every key is kept'),
     epochs: z.array(Epoch),
     clusters: z.array(ClusterAddress),
     producer: ProducerSettings,

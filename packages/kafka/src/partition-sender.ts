@@ -15,15 +15,14 @@
  * P6. A batch that is given up while it may be stored takes its epoch with it: the next batch starts a new epoch at
  *     sequence 0. Its sequence is therefore never used for other records, which the leader would drop as a duplicate, and a
  *     late copy cannot land behind newer records. If it is certainly not stored, its sequence is used again.
- * P7. At its deadline a record is given up at once. On the wire, or ambiguous, it stays in its batch, its sender hears MQ_SEND_UNCERTAIN, and
- *     the slot stays taken until the answer is known. Otherwise it is taken out of its batch, is not sent any more, and was never stored.
+ * P7. At its deadline a record is given up at once. On the wire, or ambiguous, it stays in its batch and is uncertain, and the slot stays
+ *     taken until the answer is known. Otherwise it is taken out of its batch, is not sent any more, and was never stored.
  * P8. MESSAGE_TOO_LARGE for a batch within our own limit means that the topic is sealed: with `onSealed` the partition halts
  *     with everything it holds, in order, for the owner to take. Without it the batch is split, down to single records.
  * P9. A partition on hold lets the batch that is on the wire come to its end, and sends nothing more until it is resumed.
  *     Taken over by its owner before that end, the batch is ambiguous, and an answer that still comes is ignored.
- * P10. A refusal that names records rejects those alone; the others are sent again in order, as a batch without them. The refused batch was
- *     not appended, so its sequence is used again, unless an older attempt is ambiguous: then all of it is uncertain. A refusal that could
- *     name records and does not is followed by halves of the batch, down to the record it is about.
+ * P10. A refusal that names records rejects those alone; the others are sent again in order, under the same sequence. After an ambiguous
+ *     attempt all of it is uncertain. Where no record is named, halves of the batch are sent, down to the record that is meant.
  */
 import { BATCH_OVERHEAD_BYTES, MqError } from '@mq/contract'
 import { Accumulator } from './accumulator.ts'
@@ -115,8 +114,11 @@ export class PartitionSender {
       if (closed.length > 0) due = closed[0]!.wire.kind === 'ready' ? 0 : due
       else if (open !== null) due = open.openedAtMs + this.#shared.settings.lingerMs
     }
-    const inSlot = this.#unsettledInSlot()
-    return Math.min(due, inSlot?.earliestMs ?? due, this.#accumulator.earliestMs)
+    return Math.min(due, this.earliestMs)
+  }
+
+  get earliestMs(): number {
+    return Math.min(this.#unsettledInSlot()?.earliestMs ?? Number.POSITIVE_INFINITY, this.#accumulator.earliestMs)
   }
 
   /** A record that was appended has an earlier deadline than those before it. */

@@ -483,6 +483,7 @@ export class Producer {
     nextMs = Math.min(nextMs, this.#expireWaiting(nowMs))
     for (const sender of this.#active) {
       sender.expire(nowMs)
+      nextMs = Math.min(nextMs, sender.earliestMs)
       const dueAtMs = sender.dueAtMs()
       if (dueAtMs <= nowMs || sender.backlog === 0 || this.#shared.hurried()) this.#wake(sender)
       else nextMs = Math.min(nextMs, dueAtMs)

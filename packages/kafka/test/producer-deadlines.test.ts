@@ -3,8 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { MqError } from '@mq/contract'
+import { FakeBroker } from '@mq/testkit'
 import { MemoryBudget } from '../src/memory-budget.ts'
-import { code, faults, numbered, onStage, TIMEOUT, values } from './produce-stage.ts'
+import { Producer } from '../src/producer.ts'
+import { produceCluster } from './produce-cluster.ts'
+import { code, faults, numbered, onStage, SETTINGS, TIMEOUT, values } from './produce-stage.ts'
 
 interface Fate {
   readonly error: MqError | undefined
@@ -146,4 +149,40 @@ test('what waits for a connection that never comes is certainly not stored (D6)'
     assert.deepEqual(values(broker), ['m0', 'last'])
     assert.equal(budget.usedBytes, 0)
   }),
+)
+
+test(
+  'a deadline holds while a connection is being opened for a batch that was tried before (P7)',
+  TIMEOUT,
+  async () => {
+    const broker = await FakeBroker.start({ topics: { t: 1 } })
+    const real = produceCluster(broker.bootstrap)
+    let opened = 0
+    // The second connection fails, and the third never comes.
+    const connection: typeof real.connection = (nodeId, purpose) => {
+      opened++
+      if (opened === 1) return real.connection(nodeId, purpose)
+      return opened === 2 ? Promise.reject(new Error('no')) : new Promise(() => {})
+    }
+    const cluster = { ...real, connection }
+    const budget = new MemoryBudget(1_048_576)
+    const producer = new Producer({ cluster, settings: SETTINGS, budget, sendDeadlineMs: 500 })
+    try {
+      const topic = producer.topic('t', 1)
+      await producer.send(topic, 'k', 'm0')
+      ;(await real.connection(1, 'produce')).socket?.destroy()
+      await pause(20)
+      const sentMs = performance.now()
+      await assert.rejects(producer.send(topic, 'k', 'm1'), (error: MqError) => {
+        assert.equal(error.details.maybeStored, false)
+        return code('MQ_SEND_TIMEOUT')(error)
+      })
+      assert.ok(opened >= 3, `${opened} connections`)
+      assert.ok(performance.now() - sentMs < 10_000, 'the deadline waited for the connection')
+    } finally {
+      await producer.close(0).catch(() => {})
+      await real.close()
+      await broker.stop()
+    }
+  },
 )

@@ -346,6 +346,7 @@ export class Registry {
       deleted: record.state === 'deleted',
       format: record.spec.intent.format,
       ordering: record.spec.intent.ordering,
+      ...(record.spec.intent.retention.policy === 'latest-per-key' ? { keyRequired: true } : {}),
       epochs: record.epochs,
       clusters: names.flatMap((name) => clusters.get(name)?.address ?? []),
       producer: record.spec.producer,
