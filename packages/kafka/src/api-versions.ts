@@ -13,7 +13,7 @@ import { BrokerApis } from './broker-apis.ts'
 import { type Deps, systemDeps } from './deps.ts'
 import { KafkaCode, kafkaCodeOf } from './kafka-errors.ts'
 
-const SOFTWARE = { name: 'mq', version: '0.1.0' }
+export const SOFTWARE = { name: 'mq', version: '0.1.0' }
 const AGAIN_MS = 5_000
 
 interface Peer {

@@ -12,11 +12,14 @@
  *     ids, positions and leaders mean nothing there.
  * W5. A broker that cannot be reached where it says it is found, while the addresses that were given answer, is told apart from a
  *     cluster that is away: somebody has to change what it advertises.
+ * W6. Where brokers tell (Kafka 4.4 and later), a connection to the address of a broker is used only if that broker answers there. Once
+ *     somebody else did, questions about the cluster go there without that check, as to a bootstrap address, until metadata was read anew.
  */
 import { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
 import { backoffMs, sleep, within } from './backoff.ts'
 import { addressText, type BrokerAddress, failureOf, PURPOSES, type Purpose } from './broker-connection.ts'
+import type { BrokerIdentity } from './broker-identity.ts'
 import { ConnectionPool } from './connection-pool.ts'
 import type { Deps } from './deps.ts'
 import { kafkaCodeOf, toMqError } from './kafka-errors.ts'
@@ -42,7 +45,9 @@ export interface BrokerAccessOptions {
   readonly maxResponseBytes: number
   readonly deps: Deps
   /** The brokers as last heard. */
-  brokers(): readonly BrokerAddress[]
+  brokers(): readonly Broker[]
+  /** Somebody else has the address of a broker: what is known of brokers is out of date (W6). */
+  onStranger(): void
   /** Kafka's own id of the cluster, once known. */
   clusterId(): string | null
   /** New addresses took over, with this answer (W3). */
@@ -65,6 +70,8 @@ export class BrokerAccess {
   #leadsElsewhere = false
   /** Of ways that were left. */
   readonly #left = new Set<ConnectionPool>()
+  /** Addresses at which somebody else answered than the broker known (W6). */
+  readonly #strangers = new Set<string>()
 
   constructor(settings: AccessSettings, options: BrokerAccessOptions) {
     this.#options = options
@@ -167,8 +174,33 @@ export class BrokerAccess {
     const limits = { connectTimeoutMs, requestTimeoutMs, maxResponseBytes }
     return {
       bootstrap: bootstrap.map((text) => parseAddress(text, cluster)),
-      pool: new ConnectionPool({ cluster, clientId, security, ...limits }, deps),
+      pool: new ConnectionPool(
+        {
+          ...{ cluster, clientId, security, ...limits },
+          identityOf: (address, purpose) => this.#identityOf(address, purpose),
+          onStranger: (address) => {
+            this.#strangers.add(addressText(address))
+            this.#options.onStranger()
+          },
+        },
+        deps,
+      ),
     }
+  }
+
+  /** Metadata was read anew: what it says of addresses is checked again (W6). */
+  forgetStrangers(): void {
+    this.#strangers.clear()
+  }
+
+  /** W6 */
+  #identityOf(address: BrokerAddress, purpose: Purpose): BrokerIdentity | undefined {
+    const { brokers, clusterId } = this.#options
+    const text = addressText(address)
+    if (purpose === 'admin' && this.#strangers.has(text)) return undefined
+    const broker = brokers().find((one) => addressText(one) === text)
+    const id = clusterId()
+    return broker === undefined || id === null ? undefined : { clusterId: id, nodeId: broker.nodeId }
   }
 
   /** Does it once more when the addresses changed meanwhile: a failure may come from that, and an answer is of the past. */

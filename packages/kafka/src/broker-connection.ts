@@ -7,11 +7,13 @@
  * C4. A connection that ended leaves no timer behind: the library keeps the one of its next login.
  * C5. TLS options and secrets that come by reference are asked for anew at every connection.
  * C6. The first request on it asks for the API versions of the broker; connecting includes the answer.
+ * C7. A connection that leads to another broker than the one expected at its address is never handed out (broker-identity.ts).
  */
 import { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
 import { apisOf, namePeer } from './api-versions.ts'
 import { within } from './backoff.ts'
+import { type BrokerIdentity, checkIdentity, isStranger } from './broker-identity.ts'
 import type { Deps } from './deps.ts'
 import { guardSocket } from './frame-guard.ts'
 import { toMqError } from './kafka-errors.ts'
@@ -34,6 +36,10 @@ export interface ConnectOptions {
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs: number
   readonly maxResponseBytes: number
+  /** Who is expected at an address; undefined while nobody knows (C7). */
+  readonly identityOf?: (address: BrokerAddress, purpose: Purpose) => BrokerIdentity | undefined
+  /** Somebody else has the address now (C7). */
+  readonly onStranger?: (address: BrokerAddress) => void
 }
 
 /** Requests under way at once; more wait in the library's queue. */
@@ -84,9 +90,17 @@ export async function openBrokerConnection(
     namePeer(connection, peer, deps)
     isUp = true
     await within(deps, limitMs, () => silent(peer, limitMs), apisOf(connection))
+    const expected = options.identityOf?.(address, purpose)
+    if (expected !== undefined) {
+      await within(deps, limitMs, () => silent(peer, limitMs), checkIdentity(connection, expected))
+    }
   } catch (error) {
     const wasClosed = connection.socket?.readableEnded === true
     connection.socket?.destroy()
+    if (isStranger(error)) {
+      options.onStranger?.(address)
+      throw error
+    }
     const failed = toMqError(failures.get(connection) ?? error, `connect to ${peer}`)
     if (isUp && failed.details.kafkaCode === UNKNOWN_SERVER_ERROR) throw noBroker(peer, error)
     if (isUp && failed.code === 'MQ_KAFKA_TIMEOUT') throw silent(peer, limitMs, error)

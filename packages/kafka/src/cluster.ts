@@ -85,6 +85,7 @@ export class Cluster {
         clusterId: () => this.#metadata.clusterId,
         onMoved: (answer) => this.#metadata.learnBrokers(answer),
         onTrouble: (error) => options.onTrouble?.(error),
+        onStranger: () => void this.#metadata.refresh([]).catch(() => {}),
       },
     )
   }
@@ -232,7 +233,9 @@ export class Cluster {
   }
 
   async #askMetadata(topics: readonly string[]): Promise<Awaited<ReturnType<typeof requestMetadata>>> {
-    return await this.#access.ask('ask for metadata', (connection) => requestMetadata(connection, topics))
+    const answer = await this.#access.ask('ask for metadata', (connection) => requestMetadata(connection, topics))
+    this.#access.forgetStrangers()
+    return answer
   }
 
   async #broker(nodeId: number): Promise<Broker> {

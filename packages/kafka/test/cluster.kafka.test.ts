@@ -10,7 +10,7 @@ import { freePorts, type LocalCluster, startCluster } from '@mq/local'
 import type { Connection } from '@platformatic/kafka'
 import { Admin } from '../src/admin.ts'
 import { knownApisOf } from '../src/api-versions.ts'
-import type { Purpose } from '../src/broker-connection.ts'
+import { dropConnection, openBrokerConnection, type Purpose } from '../src/broker-connection.ts'
 import { Cluster, type ClusterOptions } from '../src/cluster.ts'
 import { Coordinator } from '../src/coordinator.ts'
 import { systemDeps } from '../src/deps.ts'
@@ -46,6 +46,28 @@ describe('a cluster of one broker behind a fault proxy', { timeout: 300_000 }, (
   })
   after(async () => {
     await kafka?.stop()
+  })
+
+  it('is told by a broker of Kafka 4.4 that somebody else was looked for (broker-identity I1)', async (t) => {
+    const [host = '', port = ''] = kafka.bootstrap[0]!.split(':')
+    const { nodeId } = kafka.brokers[0]!
+    const connect = async (identity: { clusterId: string; nodeId: number }) => {
+      const options = {
+        ...{ cluster: 'c', clientId: 'test', security: { protocol: 'plaintext' } as const },
+        ...{ connectTimeoutMs: 10_000, requestTimeoutMs: 10_000, maxResponseBytes: 1_048_576 },
+        identityOf: () => identity,
+      }
+      const connection = await openBrokerConnection({ host, port: Number(port) }, 'produce', options, systemDeps)
+      t.after(() => dropConnection(connection))
+      return connection
+    }
+    const connection = await connect({ clusterId: kafka.clusterId, nodeId })
+    if (knownApisOf(connection)!.ranges.get(18)!.max < 5) {
+      t.diagnostic('this Kafka has no ApiVersions 5: no broker tells who it is')
+      return
+    }
+    await assert.rejects(connect({ clusterId: kafka.clusterId, nodeId: nodeId + 1 }), hasCode('MQ_KAFKA_UNREACHABLE'))
+    await assert.rejects(connect({ clusterId: 'somebody-else', nodeId }), hasCode('MQ_KAFKA_UNREACHABLE'))
   })
 
   it('knows brokers, ids and leaders once it was asked, and an unknown topic as unknown', async (t) => {

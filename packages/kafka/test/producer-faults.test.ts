@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MqError } from '@mq/contract'
 import type { ProduceFault } from '@mq/testkit'
+import { systemDeps } from '../src/deps.ts'
 import type { Resolution } from '../src/sender-shared.ts'
 
 import { code, faults, numbered, onStage, SETTINGS, TIMEOUT, values } from './produce-stage.ts'
@@ -287,25 +288,27 @@ test('a late copy of a batch that was given up cannot land behind newer records 
 test(
   'what was never sent keeps no sequence: after its deadline the next batch follows the last stored one',
   TIMEOUT,
-  () =>
-    onStage(
-      { onProduce: faults(undefined, { kind: 'answer', code: 19 }) },
-      { sendDeadlineMs: 30 },
-      async ({ broker, producer }) => {
-        const topic = producer.topic('t', 1)
-        await producer.send(topic, null, 'm0')
-        await assert.rejects(producer.send(topic, null, 'm1'), (error: MqError) => {
-          assert.equal(error.details.maybeStored, false)
-          return code('MQ_SEND_TIMEOUT')(error)
-        })
-        await producer.send(topic, null, 'm2')
-        assert.deepEqual(
-          broker.log('t', 0).batches.map(({ producerEpoch, baseSequence }) => [producerEpoch, baseSequence]),
-          [
-            [0, 0],
-            [0, 1],
-          ],
-        )
-      },
-    ),
+  () => {
+    let isShort = false
+    const onProduce = () => (isShort ? ({ kind: 'answer', code: 19 } as const) : undefined)
+    return onStage({ onProduce }, {}, async ({ broker, producer }) => {
+      const topic = producer.topic('t', 1)
+      await producer.send(topic, null, 'm0')
+      isShort = true
+      const deadlineMs = systemDeps.clock.monotonicMs() + 300
+      await assert.rejects(producer.send(topic, null, 'm1', undefined, undefined, { deadlineMs }), (error: MqError) => {
+        assert.equal(error.details.maybeStored, false)
+        return code('MQ_SEND_TIMEOUT')(error)
+      })
+      isShort = false
+      await producer.send(topic, null, 'm2')
+      assert.deepEqual(
+        broker.log('t', 0).batches.map(({ producerEpoch, baseSequence }) => [producerEpoch, baseSequence]),
+        [
+          [0, 0],
+          [0, 1],
+        ],
+      )
+    })
+  },
 )

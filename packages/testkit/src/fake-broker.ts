@@ -71,6 +71,8 @@ export interface FakeSpeech {
   readonly newestApiVersions?: number
   /** Answers ApiVersions with this error, as a proxy does that reaches no broker. */
   readonly apiVersionsError?: number
+  /** From version 5 of ApiVersions on, whoever looks for somebody else is told so. */
+  readonly identity?: { readonly clusterId: string; readonly nodeId: number }
 }
 
 export interface FakeRequest {
@@ -92,6 +94,7 @@ const NODE_ID = 1
 const CORRUPT_MESSAGE = 2
 const NO_OPERATIONS = -2_147_483_648
 const API_VERSIONS_KEY = 18
+const REBOOTSTRAP_REQUIRED = 129
 const PLAYED: readonly FakeApi[] = [
   ...ADMIN_APIS.map(({ key, min, max }) => ({ key, min, max })),
   { key: 0, min: 9, max: 12 },
@@ -244,7 +247,7 @@ export class FakeBroker {
     if (api === undefined) throw new Error(`api ${key} is not played`)
     const header = new WireWriter().int32(correlationId)
     let body: Buffer | undefined
-    if (key === API_VERSIONS_KEY) body = apiVersions(version, this.#speech)
+    if (key === API_VERSIONS_KEY) body = apiVersions(version, this.#speech, reader)
     else {
       if (version < api.min || version > api.max) throw new Error(`api ${key} version ${version} is not played`)
       reader.tags()
@@ -406,14 +409,16 @@ export class FakeBroker {
 
 function apiVersions(
   version: number,
-  { apis, features = {}, newestApiVersions = 3, apiVersionsError = 0 }: FakeSpeech,
+  { apis, features = {}, newestApiVersions = 3, apiVersionsError = 0, identity }: FakeSpeech,
+  reader: WireReader,
 ): Buffer {
   const writer = new WireWriter()
   // KIP-511: in the format of version 0, with the one range that tells what to ask instead.
   if (version > newestApiVersions) {
     return writer.int16(35).int32(1).int16(API_VERSIONS_KEY).int16(0).int16(newestApiVersions).done()
   }
-  writer.int16(apiVersionsError)
+  const isStranger = version >= 5 && identity !== undefined && looksForAnother(reader, identity)
+  writer.int16(isStranger ? REBOOTSTRAP_REQUIRED : apiVersionsError)
   if (version < 3) {
     writer.int32(apis.length)
     for (const { key, min, max } of apis) writer.int16(key).int16(min).int16(max)
@@ -436,6 +441,16 @@ function apiVersions(
     .uvarint(finalised.length)
     .raw(finalised)
     .done()
+}
+
+function looksForAnother(
+  reader: WireReader,
+  { clusterId, nodeId }: { readonly clusterId: string; readonly nodeId: number },
+): boolean {
+  reader.tags()
+  reader.compactString()
+  reader.compactString()
+  return reader.compactString() !== clusterId || reader.int32() !== nodeId
 }
 
 /** A topic id that depends on the name alone. */
