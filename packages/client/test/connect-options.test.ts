@@ -15,7 +15,12 @@ async function refusalOf(options: unknown): Promise<string> {
 }
 
 describe('connect', () => {
-  it('says what it needs when it is given nothing, too little, or an option it does not know', async () => {
+  it('says what it needs when it is given nothing, too little, or an option it does not know', async (context) => {
+    const { MQ_URL } = process.env
+    delete process.env.MQ_URL
+    context.after(() => {
+      if (MQ_URL !== undefined) process.env.MQ_URL = MQ_URL
+    })
     const url = 'http://127.0.0.1:1'
     assert.match(await refusalOf(undefined), /^MQ_OPTION_INVALID connect needs .*connect\({ url: .*, app: /)
     assert.match(await refusalOf(null), /^MQ_OPTION_INVALID The options of connect are null/)
