@@ -203,6 +203,59 @@ test('L4: a byte order mark belongs to the file', async () => {
   await assert.rejects(linesOf(Buffer.from('\ufeffab\n', 'utf16le')), /in:1: the file is UTF-16/)
 })
 
+const MARK = Buffer.from([0xef, 0xbb, 0xbf])
+const bytesOf = (...parts: (string | Uint8Array)[]): Buffer => Buffer.concat(parts.map((part) => Buffer.from(part)))
+/** What stands in a file, the messages that come of it as JSON text, and what ends it. */
+const FILES: Readonly<Record<string, readonly ['json' | 'text' | 'bytes', Buffer, readonly string[], RegExp?]>> = {
+  'a byte order mark before JSON': ['json', bytesOf(MARK, '{"n":1}\r\n{"n":2}\r\n'), ['{"n":1}', '{"n":2}']],
+  'a byte order mark before text': ['text', bytesOf(MARK, 'first\r\nsecond\r\n'), ['"first"', '"second"']],
+  'CRLF, an empty line and no end of line': ['json', bytesOf('{"n":1}\r\n\r\n{"n":2}'), ['{"n":1}', '{"n":2}']],
+  'a wrong byte in line 3': [
+    'json',
+    bytesOf('{"n":1}\n{"n":2}\n', [0x22, 0xff, 0x22, 0x0a], '{"n":4}\n'),
+    ['{"n":1}', '{"n":2}'],
+    /^in:3: the line is not UTF-8/,
+  ],
+  'wrong JSON in line 3': [
+    'json',
+    bytesOf('{"n":1}\n{"n":2}\n{"n":\n{"n":4}\n'),
+    ['{"n":1}', '{"n":2}'],
+    /^in:3: not JSON/,
+  ],
+  'UTF-16': ['json', bytesOf([0xff, 0xfe], Buffer.from('{"n":1}\r\n', 'utf16le')), [], /^in:1: the file is UTF-16/],
+  'nothing, for JSON': ['json', bytesOf(), []],
+  'nothing, for bytes': ['bytes', bytesOf(), ['""']],
+  'any bytes': ['bytes', bytesOf([0, 255, 10, 13, 10, 0]), ['"AP8KDQoA"']],
+  'a zero byte and an empty line in text': ['text', bytesOf('a\u0000b\n\nc\n'), ['"a\\u0000b"', '""', '"c"']],
+  'JSON over several lines': ['json', bytesOf('{\n  "n": 1\n}\n'), [], /^in:1: not JSON/],
+  'half a surrogate pair': ['json', bytesOf('{"s":"\\ud800 x"}\n'), ['{"s":"\\ud800 x"}']],
+  'a name twice, and __proto__': [
+    'json',
+    bytesOf('{"__proto__":{"a":1},"n":1,"n":2}\n'),
+    ['{"__proto__":{"a":1},"n":2}'],
+  ],
+  'other line separators': ['text', bytesOf('a\u2028b\u0085c\n'), ['"a\u2028b\u0085c"']],
+}
+
+for (const [what, [format, content, expected, problem]] of Object.entries(FILES)) {
+  test(`L1-L4, M1, M2: a file with ${what}`, async () => {
+    const sent: string[] = []
+    const send = async (): Promise<void> => {
+      for await (const messages of messagesOf(chunks(content), 'in', {}, binding(format))) {
+        for (const { value } of messages)
+          sent.push(JSON.stringify(Buffer.isBuffer(value) ? value.toString('base64') : value))
+      }
+    }
+    if (problem === undefined) await send()
+    else
+      await assert.rejects(
+        send,
+        (error: unknown) => code('MQ_MESSAGE_INVALID')(error) && problem.test(String((error as Error).message)),
+      )
+    assert.deepEqual(sent, expected)
+  })
+}
+
 async function outgoing(
   format: 'json' | 'text' | 'bytes',
   text: string,

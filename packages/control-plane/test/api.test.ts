@@ -43,6 +43,18 @@ test('a declared mQ ID has a topic named after it, a binding and a reason for ev
   )
 })
 
+test('a binding says that messages need a key where the latest of every key is kept', TIMEOUT, async (t) => {
+  const plane = await startHarness(t)
+  for (const [id, retention] of [
+    ['stock.level', 'latest-per-key'],
+    ['orders.placed', '7d'],
+  ]) {
+    await plane.call('PUT', `/v1/ids/${id}`, { intent: { retention } })
+    const { keyRequired } = Binding.parse((await plane.call('GET', `/v1/bindings/${id}`)).body)
+    assert.equal(keyRequired, retention === 'latest-per-key' ? true : undefined, id)
+  }
+})
+
 test('a binding is not sent again to a client that has it', TIMEOUT, async (t) => {
   const plane = await startHarness(t)
   await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} })
