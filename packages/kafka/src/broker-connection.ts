@@ -56,12 +56,16 @@ export function addressText({ host, port }: BrokerAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-/** @throws MqError MQ_KAFKA_UNREACHABLE, MQ_KAFKA_AUTH_FAILED, MQ_KAFKA_TLS_FAILED or MQ_PROTOCOL_VIOLATION */
+/**
+ * @param signal ends the attempt at once, whatever it waits for
+ * @throws MqError MQ_KAFKA_UNREACHABLE, MQ_KAFKA_AUTH_FAILED, MQ_KAFKA_TLS_FAILED or MQ_PROTOCOL_VIOLATION
+ */
 export async function openBrokerConnection(
   address: BrokerAddress,
   purpose: Purpose,
   options: ConnectOptions,
   deps: Deps,
+  signal?: AbortSignal,
 ): Promise<SessionConnection> {
   const peer = `broker ${addressText(address)} of cluster ${options.cluster}`
   const connection = new SessionConnection(
@@ -81,6 +85,9 @@ export async function openBrokerConnection(
   connection.once('close', () => void connection.close().catch(() => {}))
   const limitMs = Math.min(options.connectTimeoutMs, options.requestTimeoutMs)
   let isUp = false
+  const drop = (): void => dropConnection(connection)
+  signal?.throwIfAborted()
+  signal?.addEventListener('abort', drop, { once: true })
   try {
     const connecting = connection.connect(address.host, address.port) as Promise<void>
     const { socket } = connection
@@ -109,6 +116,8 @@ export async function openBrokerConnection(
     throw failed.code === 'MQ_KAFKA_TIMEOUT'
       ? new MqError('MQ_KAFKA_UNREACHABLE', failed.message, { cause: error })
       : failed
+  } finally {
+    signal?.removeEventListener('abort', drop)
   }
   return connection
 }

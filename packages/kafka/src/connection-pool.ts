@@ -4,7 +4,7 @@
  * P1. Callers that want the same connection at once share one attempt.
  * P2. After a failed attempt the next one waits: 50 ms, doubling to 1 s, with jitter. Success resets it.
  * P3. A connection that is no longer connected is replaced at the next call; requests on it fail by themselves.
- * P4. After `close()` nothing is opened, and an attempt that was under way is ended when it comes through.
+ * P4. After `close()` nothing is opened, and an attempt that was under way ends at once.
  * P5. A connection whose login session ends is replaced before that (renewal.ts): a shared one only if it was used, one of the
  *     caller's own always, and the caller is told.
  * P6. A pool that is left (`leave`) opens nothing more, and each of its connections ends when nothing is under way on it.
@@ -123,9 +123,10 @@ export class ConnectionPool {
 
   async #openOne(address: BrokerAddress, purpose: Purpose): Promise<SessionConnection> {
     this.#refuseWhenClosed()
-    const opening = openBrokerConnection(address, purpose, this.#options, this.#deps)
-    // Nobody waits for a peer that does not answer once the pool is closed (P4).
-    const connection = await unlessAborted(opening, this.#closed.signal, dropConnection)
+    const { signal } = this.#closed
+    const opening = openBrokerConnection(address, purpose, this.#options, this.#deps, signal)
+    // Nobody waits for a peer that does not answer once the pool is closed, nor for an attempt that the library leaves open (P4).
+    const connection = await unlessAborted(opening, signal, dropConnection)
     this.#open.add(connection)
     connection.once('close', () => this.#open.delete(connection))
     return connection
