@@ -204,7 +204,8 @@ test('L4: a byte order mark belongs to the file', async () => {
 })
 
 const MARK = Buffer.from([0xef, 0xbb, 0xbf])
-const bytesOf = (...parts: (string | Uint8Array)[]): Buffer => Buffer.concat(parts.map((part) => Buffer.from(part)))
+const bytesOf = (...parts: (string | Uint8Array | number[])[]): Buffer =>
+  Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Uint8Array.from(part))))
 /** What stands in a file, the messages that come of it as JSON text, and what ends it. */
 const FILES: Readonly<Record<string, readonly ['json' | 'text' | 'bytes', Buffer, readonly string[], RegExp?]>> = {
   'a byte order mark before JSON': ['json', bytesOf(MARK, '{"n":1}\r\n{"n":2}\r\n'), ['{"n":1}', '{"n":2}']],

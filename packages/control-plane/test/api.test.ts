@@ -48,7 +48,7 @@ test('a binding says that messages need a key where the latest of every key is k
   for (const [id, retention] of [
     ['stock.level', 'latest-per-key'],
     ['orders.placed', '7d'],
-  ]) {
+  ] as const) {
     await plane.call('PUT', `/v1/ids/${id}`, { intent: { retention } })
     const { keyRequired } = Binding.parse((await plane.call('GET', `/v1/bindings/${id}`)).body)
     assert.equal(keyRequired, retention === 'latest-per-key' ? true : undefined, id)
