@@ -165,6 +165,7 @@ test('an mQ ID whose intent says movable: false is not moved until the intent sa
   await declare(plane, world)
   await plane.call('PUT', `/v1/ids/${ID}`, { intent: { movable: false } })
   const move = (plan: boolean) => plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', plan })
+  await plane.copies.flush()
   const asked = world.a.calls.length + world.b.calls.length
   assert.equal((await move(true)).body.plan.refusal.code, 'MQ_MIGRATION_FORBIDDEN')
   assertProblem(await move(false), 'MQ_MIGRATION_FORBIDDEN')
