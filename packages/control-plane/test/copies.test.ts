@@ -76,6 +76,9 @@ test(
     assertProblem(await migrate('orders.placed', {}), 'MQ_MIGRATION_REFUSED')
     const kept = assertProblem(await migrate('orders.kept', { allowFewerCopies: true }), 'MQ_MIGRATION_REFUSED')
     assert.match(kept.message, /asks for 2 copies at least/)
+    const named = (await migrate('orders.placed', { replication: 1, plan: true })).body.plan
+    assert.equal(named.refusal, null, 'who names a number of copies means it')
+    assert.ok(named.warnings.includes('3 copies of each record become 1'), JSON.stringify(named.warnings))
     const meant = await migrate('orders.placed', { allowFewerCopies: true })
     assert.equal(meant.status, 200, meant.text)
     readToEnd(world.a, 'orders.placed.e1')

@@ -129,7 +129,8 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
   if (replication > target.brokers) {
     throw refused(`cluster '${to}' has ${target.brokers} brokers, too few for ${replication} copies`)
   }
-  checkCopies(record, from.replication, replication, wish.allowFewerCopies === true)
+  // Who names a number of copies means it.
+  checkCopies(record, from.replication, replication, wish.allowFewerCopies === true || wish.replication !== undefined)
   const epoch = record.lastEpoch + 1
   const clash = options.nameClash(id, epoch)
   if (clash !== undefined) throw refused(clash.message)
@@ -148,6 +149,7 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
     await validateTopic(admin, asked).catch(noRoom(to))
     return [...spec.warnings]
   })
+  if (replication < from.replication) warnings.push(`${copies(from.replication)} of each record become ${replication}`)
   const asItIs = { ...from, partitions: source.partitions }
   warnings.push(...source.differences.map(({ what }) => what))
   const room = await checkRoom(clusters, asItIs, place)
