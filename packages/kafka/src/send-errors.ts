@@ -35,7 +35,7 @@ export function givenUp({ label, partition }: SentTo, what: GivenUp): MqError {
   const { count, limitMs, cancelled, attempts, lastTrouble, maybeStored } = what
   const when =
     cancelled !== undefined
-      ? 'before they were cancelled'
+      ? `before ${count === 1 ? 'it was' : 'they were'} cancelled`
       : limitMs === undefined
         ? 'before their deadline'
         : `within ${limitMs} ms`
@@ -43,7 +43,7 @@ export function givenUp({ label, partition }: SentTo, what: GivenUp): MqError {
   const tries = attempts === 1 ? 'sent once' : `sent ${attempts} times`
   const text = maybeStored
     ? `may or may not be stored: ${tries} and not acknowledged ${when}`
-    : `not stored: they could not be sent ${when}`
+    : `not stored: ${count === 1 ? 'it' : 'they'} could not be sent ${when}`
   const code: MqErrorCode = maybeStored
     ? 'MQ_SEND_UNCERTAIN'
     : cancelled === undefined

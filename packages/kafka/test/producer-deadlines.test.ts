@@ -43,7 +43,7 @@ test(
         assert.match(onWire!.error!.message, /^1 message for orders\.placed may or may not be stored: sent once/)
         for (const { error, ageMs } of waiting) {
           assert.ok(code('MQ_SEND_TIMEOUT')(error))
-          assert.match(error!.message, /^1 message for orders\.placed not stored/)
+          assert.match(error!.message, /^1 message for orders\.placed not stored: it could not be sent /)
           assert.equal(error!.details.maybeStored, false)
           assert.ok(ageMs >= 695, `given up after ${ageMs} ms`)
         }
