@@ -259,9 +259,13 @@ test('more than 100,000 waiting sends are refused, and the waiting ones meet the
         const reason = result.status === 'rejected' ? (result.reason as MqError).code : 'stored'
         codes.set(reason, (codes.get(reason) ?? 0) + 1)
       }
+      // Of what had room, what left before the deadline may be stored.
+      const uncertain = codes.get('MQ_SEND_UNCERTAIN') ?? 0
+      codes.delete('MQ_SEND_UNCERTAIN')
       assert.deepEqual([...codes.keys()].sort(), ['MQ_BUFFER_FULL', 'MQ_SEND_TIMEOUT'])
       const fits = 101_000 - 100_000 - codes.get('MQ_BUFFER_FULL')!
       assert.ok(fits > 0 && fits < 100, `${fits} fitted`)
+      assert.ok(uncertain <= fits, `${uncertain} uncertain of ${fits} that had room`)
     },
   ),
 )
