@@ -87,7 +87,9 @@ describe('what mQ writes', { timeout: 300_000 }, () => {
   for (const codec of codecs) {
     it(`is read by Java's console consumer and by kcat with ${codec}`, async () => {
       const topic = `written-${codec}`
-      await admin.createTopics({ topics: [topic], partitions: 1, replicas: 1 })
+      // The times in the records are years old: with a retention, the broker deletes them some 30 s after its start, maybe while they are read.
+      const configs = [{ name: 'retention.ms', value: '-1' }]
+      await admin.createTopics({ topics: [topic], partitions: 1, replicas: 1, configs })
       let code = -1
       for (let tries = 0; tries < 100 && code !== 0; tries += 1) {
         if (tries > 0) await sleep(50)
