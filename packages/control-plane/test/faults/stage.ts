@@ -259,7 +259,8 @@ export class Stage {
     name: string,
     lines: readonly string[],
   ): Promise<{ commit(): Promise<void>; abort(): Promise<void> }> {
-    const own = ['-X', `transactional.id=${name}`]
+    // Longer than any test: on a busy machine a minute passes before it is to end.
+    const own = ['-X', `transactional.id=${name}`, '-X', 'transaction.timeout.ms=600000']
     const child = await this.#foreign(side, topic, own)
     child.stdin!.write(inBlocks(lines))
     return {
