@@ -170,7 +170,7 @@ describe('positions of a group on real Kafka', { timeout: 300_000 }, () => {
   })
 
   it('gives a handler that hangs a signal, and hands its message out again when it gives up (X1, X2)', {
-    timeout: 60_000,
+    timeout: 300_000,
   }, async () => {
     const id = 'hanging.handler'
     const mq = await stack.connect({ logger: new RecordingLogger() })

@@ -12,7 +12,7 @@ import { Stage } from './faults/stage.ts'
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 const LIMIT = { timeout: 300_000 }
 
-describe('a move on real clusters while applications fail', { timeout: 300_000, concurrency: 4 }, () => {
+describe('a move on real clusters while applications fail', { timeout: 450_000, concurrency: 4 }, () => {
   let stage: Stage
   before(
     async () => {

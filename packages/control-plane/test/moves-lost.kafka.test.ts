@@ -12,7 +12,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const LIMIT = { timeout: 300_000 }
 const run = promisify(execFile)
 
-describe('a move on real clusters while one of them is gone', { timeout: 300_000 }, () => {
+describe('a move on real clusters while one of them is gone', { timeout: 450_000 }, () => {
   let stage: Stage
   before(
     async () => {

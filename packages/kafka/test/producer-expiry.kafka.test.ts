@@ -13,7 +13,7 @@ import { until, untilAsync } from './group-fixture.ts'
 const ROUNDS = 3
 const EACH = 7
 
-describe('a producer id that brokers forget', { timeout: 90_000 }, () => {
+describe('a producer id that brokers forget', { timeout: 300_000 }, () => {
   let kafka: LocalCluster
   let cluster: Cluster
   before(async () => {

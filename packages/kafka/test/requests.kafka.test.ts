@@ -27,7 +27,7 @@ function isLoading(error: unknown): false {
   return false
 }
 
-describe('every version of every request', { timeout: 180_000 }, () => {
+describe('every version of every request', { timeout: 300_000 }, () => {
   let kafka: LocalCluster
   let cluster: Cluster
   let connection: Connection

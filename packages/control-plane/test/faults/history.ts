@@ -116,7 +116,7 @@ export class History {
   }
 
   /** Waits until it holds; what happens meanwhile in processes is taken in. */
-  async until(what: string, condition: () => boolean | Promise<boolean>, limitMs = 30_000): Promise<void> {
+  async until(what: string, condition: () => boolean | Promise<boolean>, limitMs = 120_000): Promise<void> {
     const endMs = performance.now() + limitMs * PATIENCE
     for (;;) {
       this.#pull()
@@ -132,7 +132,7 @@ export class History {
   }
 
   /** Waits until everything is acknowledged and handled by these groups. */
-  async settled(groups: readonly string[], limitMs = 30_000): Promise<void> {
+  async settled(groups: readonly string[], limitMs = 120_000): Promise<void> {
     await this.until('all sends are settled', () => this.acked + this.failed === this.sent, limitMs)
     await this.until('all is handled', () => groups.every((group) => this.handledBy(group) >= this.acked), limitMs)
     // What should not come would come now.

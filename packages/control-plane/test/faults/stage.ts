@@ -215,7 +215,7 @@ export class Stage {
     return Migration.parse(await this.call('GET', `/v1/migrations/${number}`))
   }
 
-  async reach(number: number, states: readonly Migration['state'][], limitMs = 30_000): Promise<Migration> {
+  async reach(number: number, states: readonly Migration['state'][], limitMs = 120_000): Promise<Migration> {
     const endMs = performance.now() + limitMs
     for (;;) {
       const found = await this.migration(number)
