@@ -33,6 +33,11 @@ export class Ledger {
     return [...this.#active.values()].sort((a, b) => a.number - b.number)
   }
 
+  /** Those of one mQ ID with something left to do. */
+  of(mqId: string): MigrationRecord[] {
+    return this.active().filter((record) => record.mqId === mqId)
+  }
+
   current(number: number): MigrationRecord | undefined {
     return this.#active.get(number)
   }

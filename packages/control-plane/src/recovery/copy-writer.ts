@@ -152,7 +152,7 @@ export class CopyWriter {
     const record = registry.get(id)
     if (record === undefined || record.state === 'absent') return undefined
     const clusters = [...this.#placesOf(record)].flatMap((name) => registry.cluster(name)?.address ?? [])
-    const migrations = ledger.active().filter(({ mqId }) => mqId === id)
+    const migrations = ledger.of(id)
     const stamp = { incarnation: store.incarnation, revision: record.revision }
     return [[copyKey(store.plane, id), encodeCopy({ stamp, record, clusters, migrations })]]
   }

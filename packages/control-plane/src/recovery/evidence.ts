@@ -83,7 +83,7 @@ export class Evidences {
           : {
               stamp: { incarnation: from, revision: record.revision },
               record,
-              migrations: ledger.active().filter(({ mqId }) => mqId === id),
+              migrations: ledger.of(id),
             },
       copies: this.#copies.get(id) ?? [],
       topic: (cluster, topic) =>

@@ -112,13 +112,12 @@ export class Recovery {
     if (this.#problem(id) === undefined) {
       throw new MqError('MQ_REQUEST_INVALID', `'${id}' is settled: there is nothing to decide`)
     }
-    const migrations = ledger.active().filter(({ mqId }) => mqId === id)
+    const migrations = ledger.of(id)
     const settled: Settled = {
       kind: 'settled',
       from: 'store',
       record: as === 'stored' ? record : ({ ...record, state: 'deleted', epochs: [], pending: null } as KnownRecord),
       migrations: as === 'stored' ? migrations : [],
-      clusters: [],
     }
     await this.#publish([settled], actor, `a person settled it as ${as}`)
     await this.#endWhenDone()
@@ -177,10 +176,6 @@ export class Recovery {
   async #publish(found: readonly Settled[], actor: string, why: string): Promise<void> {
     if (this.#closed) return
     const { registry, ledger, deps } = this.#options
-    for (const address of found.flatMap(({ clusters }) => clusters)) {
-      if (registry.cluster(address.name) === undefined)
-        await registry.putCluster(address, 'mq, from a copy on a cluster')
-    }
     const saved: MigrationRecord[] = []
     const doubtful: number[] = []
     const changes = found.map(({ record, from, migrations }) => {

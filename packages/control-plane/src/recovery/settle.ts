@@ -9,7 +9,6 @@
  * E4. What cannot be seen is not guessed: an mQ ID whose cluster does not answer, or whose topic contradicts every record, is
  *     unsettled, with the reason.
  */
-import type { ClusterAddress } from '@mq/contract'
 import { isHandingOver } from '../migration/machine.ts'
 import type { MigrationRecord } from '../migration/record.ts'
 import type { ActiveId, EpochRecord, IdRecord } from '../registry/records.ts'
@@ -52,7 +51,6 @@ export type Settlement =
       readonly from: 'store' | 'copy' | 'topics'
       readonly record: KnownRecord
       readonly migrations: readonly MigrationRecord[]
-      readonly clusters: readonly ClusterAddress[]
     }
   /** Nothing was ever published: the row may be worked on as any other. */
   | { readonly kind: 'never-active' }
@@ -70,7 +68,6 @@ export function newest(evidence: Pick<Evidence, 'stored' | 'copies'>):
       readonly from: 'store' | 'copy'
       readonly record: IdRecord
       readonly migrations: readonly MigrationRecord[]
-      readonly clusters: readonly ClusterAddress[]
     }
   | undefined {
   const { stored, copies } = evidence
@@ -80,16 +77,16 @@ export function newest(evidence: Pick<Evidence, 'stored' | 'copies'>):
     (stored === undefined || stored.record.state === 'absent' || compareStamps(copy.stamp, stored.stamp) > 0)
   ) {
     const lastEpoch = Math.max(copy.record.lastEpoch, stored?.record.lastEpoch ?? 0)
-    return { from: 'copy', record: { ...copy.record, lastEpoch }, migrations: copy.migrations, clusters: copy.clusters }
+    return { from: 'copy', record: { ...copy.record, lastEpoch }, migrations: copy.migrations }
   }
-  return stored === undefined ? undefined : { from: 'store', ...stored, clusters: [] }
+  return stored === undefined ? undefined : { from: 'store', ...stored }
 }
 
 export function settle(evidence: Evidence): Settlement {
   const best = newest(evidence)
   if (best === undefined || best.record.state === 'absent') return { kind: 'never-active' }
-  const { record, from, migrations, clusters } = best
-  if (record.state === 'deleted') return { kind: 'settled', from, record, migrations, clusters }
+  const { record, from, migrations } = best
+  if (record.state === 'deleted') return { kind: 'settled', from, record, migrations }
   const handover = migrations.find((one) => isHandingOver(one.state))
   const live = record.epochs.filter(({ state }) => state === 'open' || state === 'sealing' || state === 'preparing')
   const writable = live.find(({ state }) => state === 'open')
@@ -100,9 +97,9 @@ export function settle(evidence: Evidence): Settlement {
     const problem = problemOf(epoch, evidence.topic(epoch.cluster, epoch.topic), handover)
     if (problem === undefined) continue
     if (problem.code !== 'topic-missing' || epoch.state !== 'open' || handover !== undefined) return problem
-    return followed(record, epoch, evidence, clusters) ?? problem
+    return followed(record, epoch, evidence) ?? problem
   }
-  return { kind: 'settled', from, record: withoutReadEpochs(record, migrations, evidence), migrations, clusters }
+  return { kind: 'settled', from, record: withoutReadEpochs(record, migrations, evidence), migrations }
 }
 
 /** A sealed epoch whose topic is gone and that no migration waits for was read to its end and deleted by mQ. */
@@ -143,12 +140,7 @@ function problemOf(
 }
 
 /** E3 */
-function followed(
-  record: ActiveId,
-  gone: EpochRecord,
-  evidence: Evidence,
-  clusters: readonly ClusterAddress[],
-): Settlement | undefined {
+function followed(record: ActiveId, gone: EpochRecord, evidence: Evidence): Settlement | undefined {
   const later = evidence.later(record)
   const [next] = later
   if (later.length !== 1 || next === undefined || next.state.sealed) return undefined
@@ -170,7 +162,6 @@ function followed(
     from: 'topics',
     record: { ...record, epochs: [epoch], lastEpoch: Math.max(record.lastEpoch, next.epoch) },
     migrations: [],
-    clusters,
   }
 }
 

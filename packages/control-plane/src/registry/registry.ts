@@ -320,11 +320,7 @@ export class Registry {
           .where('id', '=', record.id)
           .execute()
       }
-      await tx
-        .updateTable('meta')
-        .set({ value: String(revision) })
-        .where('key', '=', 'revision')
-        .execute()
+      await this.#store.raiseRevision(tx, revision)
       await appendEntry(tx, decision, now, revision)
     })
     this.#store.took(revision)
