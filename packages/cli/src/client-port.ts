@@ -3,7 +3,7 @@
  *
  * N1. No binding cache: a command asks the control plane each time, and says when that is away.
  */
-import type { LogFields, Mq } from '@mq/client'
+import type { LogFields, MqConnection } from '@mq/client'
 import { catalogue } from '@mq/contract'
 import type { Target } from './contexts.ts'
 
@@ -16,7 +16,11 @@ const LASTING_MS = 5_000
  * @param tell gets what the SDK has to say about trouble that lasts and that it goes on trying to overcome; what it cannot
  *   overcome reaches the caller as an error
  */
-export async function connectTo(target: Target, tell: (text: string) => void, signal: AbortSignal): Promise<Mq> {
+export async function connectTo(
+  target: Target,
+  tell: (text: string) => void,
+  signal: AbortSignal,
+): Promise<MqConnection> {
   const { connect } = await import('@mq/client')
   const startedMs = performance.now()
   const log = (message: string, fields: LogFields): void => {

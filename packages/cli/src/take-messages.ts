@@ -5,7 +5,7 @@
  * K2. The end (--exit-at-end) is set when the command begins, and reached when the group has confirmed everything before it.
  * K3. A group that comes no further for STALLED_MS fails with where it stands.
  */
-import type { Mq, PlannedPartition } from '@mq/client'
+import type { MqConnection, PlannedPartition } from '@mq/client'
 import { MqError } from '@mq/contract'
 import { CLOSE_MS, readOptions, type TailFlags, tellOfTransactions } from './tail-options.ts'
 import type { TailPrinter } from './tail-printer.ts'
@@ -15,7 +15,7 @@ const POLL_MS = 250
 const STALLED_MS = 30_000
 
 export async function takeMessages(
-  mq: Mq,
+  mq: MqConnection,
   id: string,
   flags: TailFlags,
   printer: TailPrinter,
@@ -60,7 +60,7 @@ export async function takeMessages(
 
 /** Resolves when the group has confirmed everything before the ends (K2). */
 async function atEnd(
-  mq: Mq,
+  mq: MqConnection,
   id: string,
   group: string,
   ends: readonly PlannedPartition[],

@@ -9,13 +9,14 @@
 import { randomUUID } from 'node:crypto'
 import { MqError, Name } from '@mq/contract'
 import { type ClusterCredentials, CodecProbeThread, type Deps, MemoryBudget, systemDeps } from '@mq/kafka'
+import type { MqConnection } from './api.ts'
 import { BindingCache, defaultCacheDir } from './binding-cache.ts'
 import { BindingSource } from './binding-source.ts'
 import { BindingStore } from './binding-store.ts'
 import { ClusterPool } from './cluster-pool.ts'
 import { ControlPlaneClient, type Fetch } from './control-plane-client.ts'
 import { type FieldsFirstLogger, type Logger, loggerOf } from './logger.ts'
-import { Mq } from './mq.ts'
+import { MqClient } from './mq.ts'
 import { checkOptions, type OptionNames } from './options.ts'
 import { fullJitterMs, sleep } from './pause.ts'
 import { Shadow } from './shadow.ts'
@@ -78,7 +79,7 @@ const CONNECT_OPTIONS: OptionNames<ConnectOptions> = {
 const HOW = "connect({ url: 'http://127.0.0.1:7070', app: 'checkout' })"
 
 /** Options that are left out are taken from `MQ_URL`, `MQ_TOKEN` and `MQ_ZONE`. */
-export async function connect(options: ConnectOptions): Promise<Mq> {
+export async function connect(options: ConnectOptions): Promise<MqConnection> {
   if (options === undefined) {
     throw new MqError('MQ_OPTION_INVALID', `connect needs the control plane and the name of this application: ${HOW}`)
   }
@@ -119,7 +120,7 @@ export async function connect(options: ConnectOptions): Promise<Mq> {
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
   })
   const telemetryMs = await reach(client, cache, deps, logger, waitMs, signal)
-  return new Mq({
+  return new MqClient({
     app,
     instance,
     shadow: options.measureCodecs === false ? undefined : new Shadow({ deps, openProbe: () => new CodecProbeThread() }),

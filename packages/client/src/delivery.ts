@@ -12,12 +12,13 @@
  *     key holds for what is left.
  */
 import type { FetchedBatch, FetchedRecord } from '@mq/kafka'
+import type { ReceivedMessage } from './api.ts'
 import { FREE, type RecordPlace, type WorkBatch } from './key-scheduler.ts'
-import { Message, type MessageOrigin } from './message.ts'
+import { type MessageOrigin, RecordMessage } from './message.ts'
 import type { ConsumerMeter } from './meters.ts'
 import { type FinishedBeyond, OffsetTracker, type Span, type SpanOffsets } from './offset-tracker.ts'
 
-export type MessageHandler = (message: Message) => unknown
+export type MessageHandler = (message: ReceivedMessage) => unknown
 
 /** What all deliveries of one epoch share. */
 export interface DeliveryContext {
@@ -178,7 +179,7 @@ export class Delivery implements WorkBatch, SpanOffsets {
     if (tracker.isInheriting && tracker.wasFinished(record.offset)) return undefined
     if (attempt > 1) meter.redelivered()
     else if (meter.delivered(record.payloadBytes)) meter.latency(this.#context.nowMs() - record.timestampMs)
-    return handler(new Message(origin, record, attempt))
+    return handler(new RecordMessage(origin, record, attempt))
   }
 
   finished(index: number): void {

@@ -9,15 +9,15 @@
  */
 import { MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
+import type { ReceivedMessage } from './api.ts'
 import { isThenable } from './key-scheduler.ts'
-import type { Message } from './message.ts'
 
 export interface HandlerContext {
   /** Fires when the handler should give up; its reason is an `MqError`. */
   readonly signal: AbortSignal
 }
 
-export type ContextHandler = (message: Message, context: HandlerContext) => unknown
+export type ContextHandler = (message: ReceivedMessage, context: HandlerContext) => unknown
 
 /** @param closing fires when the subscription has waited long enough */
 export function limited(
@@ -25,7 +25,7 @@ export function limited(
   closing: AbortSignal,
   limitMs: number | undefined,
   deps: Deps,
-): (message: Message) => unknown {
+): (message: ReceivedMessage) => unknown {
   if (limitMs === undefined) {
     const context: HandlerContext = { signal: closing }
     return (message) => handler(message, context)

@@ -12,15 +12,24 @@ export type {
   RecordHeader,
   Secret,
 } from '@mq/kafka'
+export type {
+  CloseOptions,
+  ConsumeOptions,
+  Handler,
+  LogReading,
+  Message,
+  Mq,
+  MqConnection,
+  OutgoingMessage,
+  Queue,
+  ReceivedMessage,
+  Subscription,
+} from './api.ts'
 export { type ConnectOptions, connect } from './connect.ts'
 export type { GroupPlace, GroupState } from './group-state.ts'
 export type { HandlerContext } from './handler-limit.ts'
 export type { LogStart, PlannedPartition } from './log-plan.ts'
-export type { LogReading, ReadOptions } from './log-reading.ts'
+export type { ReadOptions } from './log-reading.ts'
 export type { FieldsFirstLogger, LogFields, Logger } from './logger.ts'
-export type { Message } from './message.ts'
-export type { ConsumeOptions, Mq, OutgoingMessage } from './mq.ts'
 export type { SendOptions } from './outlet.ts'
-export type { Queue } from './queue.ts'
 export type { Schema } from './schema.ts'
-export type { Subscription } from './subscription.ts'

@@ -9,10 +9,11 @@
  */
 import { type Binding, type ConsumerSettings, type Epoch, MqError } from '@mq/contract'
 import type { Deps, FetchedBatch, TimerHandle } from '@mq/kafka'
+import type { LogReading, ReceivedMessage } from './api.ts'
 import { LogPlan, type LogStart, type PlannedPartition, sealedEnd } from './log-plan.ts'
 import type { LogPorts } from './log-ports.ts'
 import type { Logger } from './logger.ts'
-import { Message } from './message.ts'
+import { RecordMessage } from './message.ts'
 
 /** L4: how long a reading with an end waits for one more batch. */
 export const STALLED_MS = 30_000
@@ -34,10 +35,10 @@ export interface LogReadingParts {
   readonly logger: Logger
   binding(): Binding
   portsFor(epoch: Epoch): LogPorts
-  onClosed(reading: LogReading): void
+  onClosed(reading: OpenReading): void
 }
 
-export class LogReading implements AsyncIterable<Message> {
+export class OpenReading implements LogReading {
   readonly #parts: LogReadingParts
   readonly #options: ReadOptions
   readonly #plan: LogPlan
@@ -53,11 +54,10 @@ export class LogReading implements AsyncIterable<Message> {
   }
 
   /** Use `Mq.read`. */
-  static async start(parts: LogReadingParts, options: ReadOptions): Promise<LogReading> {
-    return new LogReading(parts, options, await LogPlan.of(parts, options))
+  static async start(parts: LogReadingParts, options: ReadOptions): Promise<OpenReading> {
+    return new OpenReading(parts, options, await LogPlan.of(parts, options))
   }
 
-  /** Where it begins and, with `untilEnd`, where it ends: each partition of each epoch that was there at the start. */
   get partitions(): readonly PlannedPartition[] {
     return this.#plan.partitions
   }
@@ -74,7 +74,7 @@ export class LogReading implements AsyncIterable<Message> {
     this.#parts.onClosed(this)
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Message> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<ReceivedMessage> {
     try {
       for (let epoch = this.#plan.first; ; ) {
         const planned = this.#plan.partitionsOf(epoch)
@@ -105,7 +105,7 @@ export class LogReading implements AsyncIterable<Message> {
     }
   }
 
-  async *#readEpoch(number: number, planned: readonly PlannedPartition[]): AsyncGenerator<Message> {
+  async *#readEpoch(number: number, planned: readonly PlannedPartition[]): AsyncGenerator<ReceivedMessage> {
     const { deps, logger, mqId } = this.#parts
     const epoch = this.#epoch(number)
     if (epoch === undefined) return
@@ -165,7 +165,7 @@ export class LogReading implements AsyncIterable<Message> {
           for (const record of batch) {
             if (this.#closed.signal.aborted) return
             if (place.end !== undefined && record.offset >= place.end) break
-            yield new Message(origin, record, 1)
+            yield new RecordMessage(origin, record, 1)
           }
           trouble = undefined
           place.position = batch.nextOffset

@@ -5,8 +5,9 @@
  * G2. Reading `value` of a record that is not in the format of its mQ ID throws MQ_DECODE_FAILED, each time.
  * G3. A value of format bytes is a view into the fetched batch: copy it to keep it for long.
  */
-import type { Format, MqError } from '@mq/contract'
+import { type Format, MqError } from '@mq/contract'
 import type { FetchedRecord, RecordHeader } from '@mq/kafka'
+import type { ReceivedMessage } from './api.ts'
 import { decodeValue } from './codecs.ts'
 
 /** What all messages of one epoch of an mQ ID have in common. */
@@ -16,14 +17,13 @@ export interface MessageOrigin {
   readonly format: Format
 }
 
-export class Message<T = unknown> {
+export class RecordMessage<T = unknown> implements ReceivedMessage<T> {
   readonly #origin: MessageOrigin
   readonly #record: FetchedRecord
   #value: unknown
   #key: string | null = null
   #state = 0
   #poison: MqError | undefined
-  /** 1 when the handler sees it for the first time in this process. */
   readonly attempt: number
 
   constructor(origin: MessageOrigin, record: FetchedRecord, attempt: number) {
@@ -32,7 +32,6 @@ export class Message<T = unknown> {
     this.attempt = attempt
   }
 
-  /** The mQ ID. */
   get id(): string {
     return this.#origin.id
   }
@@ -45,12 +44,10 @@ export class Message<T = unknown> {
     return this.#record.partition
   }
 
-  /** Place in its partition, as decimal text. */
   get offset(): string {
     return String(this.#record.offset)
   }
 
-  /** When it was sent, milliseconds since 1970. */
   get timestampMs(): number {
     return this.#record.timestampMs
   }
@@ -63,28 +60,23 @@ export class Message<T = unknown> {
     return this.#key
   }
 
-  /** The key as it was sent, when it is not text. */
   get keyBytes(): Uint8Array | null {
     return this.#record.key
   }
 
-  /** The value as it was stored, whether or not it can be decoded; `null` for a tombstone. */
   get valueBytes(): Uint8Array | null {
     return this.#record.value
   }
 
-  /** `null` for a tombstone. */
   get value(): T {
     if ((this.#state & VALUE_READ) === 0) this.#readValue()
     return this.#value as T
   }
 
-  /** Headers as text; of several with one name the last. */
   get headers(): Readonly<Record<string, string>> {
     return Object.fromEntries(this.#record.headers.map(({ key, value }) => [key, value?.toString('utf8') ?? '']))
   }
 
-  /** Headers as they were written. */
   get rawHeaders(): readonly RecordHeader[] {
     return this.#record.headers
   }
@@ -105,19 +97,26 @@ export class Message<T = unknown> {
   }
 
   /** Puts the schema's output in place of what was decoded. */
-  static setValue(message: Message, value: unknown): void {
-    message.#value = value
-    message.#state |= VALUE_READ
+  static setValue(message: ReceivedMessage, value: unknown): void {
+    const own = ownOf(message)
+    own.#value = value
+    own.#state |= VALUE_READ
   }
 
-  static setPoison(message: Message, error: MqError): void {
-    message.#poison = error
+  static setPoison(message: ReceivedMessage, error: MqError): void {
+    ownOf(message).#poison = error
   }
 
   /** Why its value cannot be used, once somebody tried. */
-  static poisonOf(message: Message): MqError | undefined {
-    return message.#poison
+  static poisonOf(message: ReceivedMessage): MqError | undefined {
+    return ownOf(message).#poison
   }
+}
+
+/** Handlers of this package are given messages of this package only. */
+function ownOf(message: ReceivedMessage): RecordMessage {
+  if (message instanceof RecordMessage) return message
+  throw new MqError('MQ_INTERNAL', 'A message did not come from a record')
 }
 
 const KEY_READ = 1

@@ -8,6 +8,17 @@
  */
 import { type Binding, type Epoch, MqError, mqIdProblem, Name } from '@mq/contract'
 import type { Deps, MemoryBudget, Receipt } from '@mq/kafka'
+import type {
+  CloseOptions,
+  ConsumeOptions,
+  Handler,
+  LogReading,
+  MqConnection,
+  OutgoingMessage,
+  Queue,
+  ReceivedMessage,
+  Subscription,
+} from './api.ts'
 import type { BindingCache } from './binding-cache.ts'
 import type { BindingSource } from './binding-source.ts'
 import type { BindingStore } from './binding-store.ts'
@@ -15,21 +26,21 @@ import { closeInTurn } from './closing.ts'
 import type { ClusterPool } from './cluster-pool.ts'
 import { EpochWriter } from './epoch-writer.ts'
 import { type GroupState, groupState } from './group-state.ts'
-import type { ContextHandler, HandlerContext } from './handler-limit.ts'
+import type { ContextHandler } from './handler-limit.ts'
 import { kafkaLogPorts, type LogPorts } from './log-ports.ts'
-import { LogReading, type ReadOptions } from './log-reading.ts'
+import { OpenReading, type ReadOptions } from './log-reading.ts'
 import type { Logger } from './logger.ts'
-import { Message } from './message.ts'
+import { RecordMessage } from './message.ts'
 import { checkOptions, type OptionNames } from './options.ts'
 import { Outlet, type SendOptions } from './outlet.ts'
 import { within } from './pause.ts'
-import { Queue } from './queue.ts'
+import { MqQueue } from './queue.ts'
 import { refused } from './refused.ts'
 import type { Schema } from './schema.ts'
 import { SendFailures } from './send-failures.ts'
 import { sendMany } from './send-many.ts'
 import type { Shadow } from './shadow.ts'
-import { Subscription } from './subscription.ts'
+import { GroupSubscription } from './subscription.ts'
 import type { Telemetry } from './telemetry.ts'
 
 /** Shorter than the 30 s that a container usually gets. */
@@ -37,27 +48,6 @@ const CLOSE_MS = 20_000
 const MOST_FAILURE_LOGS = 1_000
 /** How long `consume` waits for a first binding before it says that the control plane is away. */
 const FIRST_BINDING_MS = 5_000
-
-/** One of several messages to send. */
-export interface OutgoingMessage<T = unknown> extends SendOptions {
-  readonly value: T
-}
-
-export interface ConsumeOptions<T = unknown> {
-  /** Handlers that may run at a time, 1 when left out; records of one key never run beside each other. */
-  readonly concurrency?: number
-  /** Where a group begins that has no position yet: `earliest` when left out. */
-  readonly from?: 'earliest' | 'latest'
-  /** Closes the subscription when it fires. */
-  readonly signal?: AbortSignal
-  /** After this long the signal that a handler is given fires; without it only when a close has waited long enough. */
-  readonly handlerTimeoutMs?: number
-  /**
-   * Takes messages whose value cannot be decoded or does not match the schema; once it ended without an error they count as
-   * handled. Without it such a message is tried again for ever and holds back its key.
-   */
-  readonly onPoison?: (message: Message<T>, error: MqError) => unknown
-}
 
 const CONSUME_OPTIONS: OptionNames<ConsumeOptions> = {
   concurrency: true,
@@ -84,11 +74,11 @@ export interface MqParts {
   readonly logger: Logger
 }
 
-export class Mq {
+export class MqClient implements MqConnection {
   readonly #parts: MqParts
   readonly #outlets = new Map<string, Outlet>()
-  readonly #subscriptions = new Set<Subscription>()
-  readonly #readings = new Set<LogReading>()
+  readonly #subscriptions = new Set<GroupSubscription>()
+  readonly #readings = new Set<OpenReading>()
   readonly #failures = new Map<string, SendFailures>()
   #closing: Promise<void> | undefined
 
@@ -97,10 +87,6 @@ export class Mq {
     this.#parts = parts
   }
 
-  /**
-   * Sends one message.
-   * @returns a promise shared with all messages of its batch: resolved when they are durable under the intent
-   */
   send(id: string, value: unknown, options?: SendOptions): Promise<Receipt> {
     const outlet = this.#outlets.get(id)
     if (outlet !== undefined) return outlet.send(value, options)
@@ -110,19 +96,14 @@ export class Mq {
     return refused(problem)
   }
 
-  /**
-   * Sends several messages in order; resolves when all are durable, to the receipts of their batches. When some are not, it rejects and
-   * says which: `details.failed` and `details.uncertain` are their places, and all others are stored.
-   */
   sendMany(id: string, messages: Iterable<OutgoingMessage>): Promise<readonly Receipt[]> {
     return sendMany(id, messages, (value, options) => this.send(id, value, options))
   }
 
-  /** Hands every message to the handler, at least once, in order per key. Resolves when the group is joined. */
   async consume<T = unknown>(
     id: string,
     group: string,
-    handler: (message: Message<T>, context: HandlerContext) => unknown,
+    handler: Handler<T>,
     options: ConsumeOptions<T> = {},
   ): Promise<Subscription> {
     checkOptions('consume', options, CONSUME_OPTIONS)
@@ -133,7 +114,7 @@ export class Mq {
     const binding = await this.#bindingOf(id)
     // It may have fired while the binding was looked up, and fires only once.
     options.signal?.throwIfAborted()
-    const subscription = new Subscription({
+    const subscription = new GroupSubscription({
       mqId: id,
       group,
       instance,
@@ -164,17 +145,13 @@ export class Mq {
     return subscription
   }
 
-  /**
-   * Reads records without a group: nothing is joined, committed or taken from anybody.
-   * @returns messages in order per key, until the reading is closed or, with `untilEnd`, comes to the end of now
-   */
   async read(id: string, options: ReadOptions = {}): Promise<LogReading> {
     const problem = this.#refusal(id)
     if (problem !== undefined) throw problem
     const { store, deps, logger } = this.#parts
     const binding = await this.#bindingOf(id)
     let stopListening = (): void => {}
-    const reading = await LogReading.start(
+    const reading = await OpenReading.start(
       {
         mqId: id,
         deps,
@@ -193,7 +170,6 @@ export class Mq {
     return reading
   }
 
-  /** Who is in a group now and where it stands, as the brokers know it; nothing is joined or changed. */
   async groupState(id: string, group: string): Promise<GroupState> {
     const problem = this.#refusal(id) ?? groupProblem(group)
     if (problem !== undefined) throw problem
@@ -201,7 +177,6 @@ export class Mq {
     return groupState(binding, group, (epoch) => this.#logPorts(binding, epoch))
   }
 
-  /** A typed handle on one mQ ID; with a schema, every value is checked on send and on consume. */
   queue<T = unknown>(id: string): Queue<T, T>
   queue<Input, Output>(id: string, schema: Schema<Input, Output>): Queue<Input, Output>
   queue<Input, Output>(id: string, schema?: Schema<Input, Output>): Queue<Input, Output> {
@@ -213,19 +188,14 @@ export class Mq {
       const what = `The schema of ${id} is no Standard Schema, such as those of zod, valibot and arktype`
       throw new MqError('MQ_OPTION_INVALID', what)
     }
-    return new Queue(this, id, schema)
+    return new MqQueue(this, id, schema)
   }
 
-  /** Resolves when everything sent so far is settled, well or not. */
   async flush(): Promise<void> {
     await Promise.all([...this.#outlets.values()].map((outlet) => outlet.flush()))
   }
 
-  /**
-   * Ends subscriptions, flushes what was sent, and lets go of everything.
-   * Rejects with MQ_CLOSE_INCOMPLETE when something was not acknowledged by the deadline.
-   */
-  close(options: { readonly deadlineMs?: number } = {}): Promise<void> {
+  close(options: CloseOptions = {}): Promise<void> {
     this.#closing ??= this.#close(options.deadlineMs ?? CLOSE_MS)
     return this.#closing
   }
@@ -358,13 +328,13 @@ export class Mq {
   }
 }
 
-type PoisonHandler = (message: Message, error: MqError) => unknown
+type PoisonHandler = (message: ReceivedMessage, error: MqError) => unknown
 
 /** The handler, with unusable messages led to the application's own hands. */
 function guarded(handler: ContextHandler, onPoison: PoisonHandler | undefined): ContextHandler {
   if (onPoison === undefined) return handler
-  const rescue = (message: Message, error: unknown): unknown => {
-    const poison = Message.poisonOf(message)
+  const rescue = (message: ReceivedMessage, error: unknown): unknown => {
+    const poison = RecordMessage.poisonOf(message)
     if (poison === undefined) throw error
     return onPoison(message, poison)
   }

@@ -6,16 +6,15 @@
  */
 import { MqError } from '@mq/contract'
 import type { Receipt } from '@mq/kafka'
+import type { ConsumeOptions, Handler, Mq, OutgoingMessage, Queue, ReceivedMessage, Subscription } from './api.ts'
 import type { HandlerContext } from './handler-limit.ts'
-import { Message } from './message.ts'
-import type { ConsumeOptions, Mq, OutgoingMessage } from './mq.ts'
+import { RecordMessage } from './message.ts'
 import type { SendOptions } from './outlet.ts'
 import { leftAlone, refused } from './refused.ts'
 import { type Schema, validate } from './schema.ts'
 import { sendMany } from './send-many.ts'
-import type { Subscription } from './subscription.ts'
 
-export class Queue<Input, Output = Input> {
+export class MqQueue<Input, Output = Input> implements Queue<Input, Output> {
   readonly id: string
   readonly #mq: Mq
   readonly #schema: Schema<Input, Output> | undefined
@@ -57,22 +56,18 @@ export class Queue<Input, Output = Input> {
     return sendMany(this.id, messages, (value, options) => this.send(value, options))
   }
 
-  consume(
-    group: string,
-    handler: (message: Message<Output>, context: HandlerContext) => unknown,
-    options: ConsumeOptions<Output> = {},
-  ): Promise<Subscription> {
+  consume(group: string, handler: Handler<Output>, options: ConsumeOptions<Output> = {}): Promise<Subscription> {
     const schema = this.#schema as Schema<unknown, Output> | undefined
     if (schema === undefined || typeof handler !== 'function') {
       return this.#mq.consume<Output>(this.id, group, handler, options)
     }
-    const checked = (message: Message<Output>, context: HandlerContext): unknown => {
+    const checked = (message: ReceivedMessage<Output>, context: HandlerContext): unknown => {
       const fail = (error: unknown): never => {
-        if (error instanceof MqError) Message.setPoison(message, error)
+        if (error instanceof MqError) RecordMessage.setPoison(message, error)
         throw error
       }
       const pass = (value: Output): unknown => {
-        Message.setValue(message, value)
+        RecordMessage.setValue(message, value)
         return handler(message, context)
       }
       const raw = message.value

@@ -7,7 +7,7 @@
  */
 import { MqError } from '@mq/contract'
 import type { Receipt } from '@mq/kafka'
-import type { OutgoingMessage } from './mq.ts'
+import type { OutgoingMessage } from './api.ts'
 import type { SendOptions } from './outlet.ts'
 import { leftAlone, refused } from './refused.ts'
 

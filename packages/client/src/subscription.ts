@@ -15,6 +15,7 @@
  */
 import { type Binding, type Epoch, groupIdOf, MqError, settingsFor } from '@mq/contract'
 import { type Deps, fateOf, isFinal } from '@mq/kafka'
+import type { CloseOptions, Subscription } from './api.ts'
 import { Arrivals } from './arrivals.ts'
 import type { ClusterPool } from './cluster-pool.ts'
 import type { MessageHandler } from './delivery.ts'
@@ -51,13 +52,13 @@ export interface SubscriptionOptions {
   readonly telemetry: Telemetry
   readonly deps: Deps
   readonly logger: Logger
-  onClosed(subscription: Subscription): void
+  onClosed(subscription: GroupSubscription): void
 }
 
-export class Subscription {
+export class GroupSubscription implements Subscription {
   readonly id: string
   readonly group: string
-  /** Resolves when closed; rejects when the subscription had to end by itself (U3). */
+  /** U3 */
   readonly done: Promise<void>
   readonly #options: SubscriptionOptions
   readonly #scheduler: KeyScheduler
@@ -113,17 +114,12 @@ export class Subscription {
     this.done.catch(() => {})
   }
 
-  /**
-   * How far the committed positions of the partitions that this process holds are behind the end of the stream; `null` while that is
-   * not known, also while it holds none. What other members hold is not in it.
-   */
   lag(): number | null {
     const parts = [...this.#readers.values()].filter((reader) => reader.isAssigned).map((reader) => reader.lagRecords())
     if (parts.length === 0) return null
     return parts.reduce((sum, part) => (sum === null || part === null ? null : sum + part), 0)
   }
 
-  /** Messages that this process fetched and has not finished: waiting, running, failed, or behind one of their key that failed. */
   unfinished(): number {
     return [...this.#readers.values()].reduce((sum, reader) => sum + reader.unfinishedRecords(), 0)
   }
@@ -163,8 +159,8 @@ export class Subscription {
     void this.#end(CLOSE_MS, error)
   }
 
-  /** Lets running handlers end, commits, leaves the group (U2). */
-  close(options: { readonly deadlineMs?: number } = {}): Promise<void> {
+  /** U2 */
+  close(options: CloseOptions = {}): Promise<void> {
     return this.#end(options.deadlineMs ?? CLOSE_MS, undefined)
   }
 

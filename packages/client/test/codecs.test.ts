@@ -4,7 +4,7 @@ import { type Format, MqError } from '@mq/contract'
 import type { FetchedRecord } from '@mq/kafka'
 import fc from 'fast-check'
 import { decodeValue, encodeValue } from '../src/codecs.ts'
-import { Message } from '../src/message.ts'
+import { RecordMessage } from '../src/message.ts'
 
 const ID = 'orders.placed'
 
@@ -118,11 +118,11 @@ describe('values by format', () => {
   })
 })
 
-describe('Message', () => {
+describe('RecordMessage', () => {
   const origin = { id: ID, epoch: 2, format: 'json' } as const
 
   it('shows the record and decodes it once (G1)', () => {
-    const message = new Message(origin, recordOf(Buffer.from('{"n":1}')), 3)
+    const message = new RecordMessage(origin, recordOf(Buffer.from('{"n":1}')), 3)
     assert.equal(message.value, message.value)
     assert.deepEqual(JSON.parse(JSON.stringify(message)), {
       id: ID,
@@ -139,11 +139,11 @@ describe('Message', () => {
   })
 
   it('throws each time its value is read when it cannot be decoded, and knows why (G2)', () => {
-    const message = new Message(origin, recordOf(Buffer.from('{')), 1)
-    assert.equal(Message.poisonOf(message), undefined)
+    const message = new RecordMessage(origin, recordOf(Buffer.from('{')), 1)
+    assert.equal(RecordMessage.poisonOf(message), undefined)
     assert.throws(() => message.value, hasCode('MQ_DECODE_FAILED'))
     assert.throws(() => message.value, hasCode('MQ_DECODE_FAILED'))
-    assert.equal(Message.poisonOf(message)?.code, 'MQ_DECODE_FAILED')
+    assert.equal(RecordMessage.poisonOf(message)?.code, 'MQ_DECODE_FAILED')
     assert.equal(message.key, 'k')
   })
 })

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
+import type { ReceivedMessage } from '../src/api.ts'
 import { limited } from '../src/handler-limit.ts'
 import { FIRST_MS, HandlerWatch } from '../src/handler-watch.ts'
 import { FREE, KeyScheduler, type WorkBatch } from '../src/key-scheduler.ts'
-import type { Message } from '../src/message.ts'
 import { RecordingLogger } from './support/logs.ts'
 import { FakeTime } from './support/time.ts'
 
-const MESSAGE = { id: 'orders.placed', partition: 2, offset: '7' } as unknown as Message
+const MESSAGE = { id: 'orders.placed', partition: 2, offset: '7' } as unknown as ReceivedMessage
 
 /** Handlers that end when the test says so. */
 function watched(hashes: readonly number[]) {

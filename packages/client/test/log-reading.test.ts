@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { type Binding, type Epoch, MqError } from '@mq/contract'
 import type { FetchedBatch, FetcherOptions, Isolation, OffsetPoint } from '@mq/kafka'
 import type { LogPorts } from '../src/log-ports.ts'
-import { LogReading, type ReadOptions, STALLED_MS } from '../src/log-reading.ts'
+import { OpenReading, type ReadOptions, STALLED_MS } from '../src/log-reading.ts'
 import { bindingOf } from './support/bindings.ts'
 import { RecordingLogger } from './support/logs.ts'
 import { FakeTime, turn } from './support/time.ts'
@@ -76,7 +76,7 @@ class TestLogs implements LogPorts {
 async function open(options: ReadOptions, epochs = [epochOf(1)], logs = new TestLogs()) {
   let binding: Binding = bindingOf({ epochs })
   const time = new FakeTime()
-  const reading = await LogReading.start(
+  const reading = await OpenReading.start(
     {
       mqId: 'orders.placed',
       deps: time.deps,
@@ -103,7 +103,7 @@ async function open(options: ReadOptions, epochs = [epochOf(1)], logs = new Test
   return { logs, time, reading, seen, outcome, reader, change }
 }
 
-describe('LogReading', () => {
+describe('OpenReading', () => {
   it('ends at the last stable offset of the start, and tells what a transaction holds back (L3)', async () => {
     const logs = new TestLogs()
     logs.stable.set('t.e1:0', 4n)

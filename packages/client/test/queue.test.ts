@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import type { FetchedRecord, Receipt } from '@mq/kafka'
-import { Message } from '../src/message.ts'
-import type { ConsumeOptions, Mq } from '../src/mq.ts'
-import { Queue } from '../src/queue.ts'
+import type { ConsumeOptions, Mq, ReceivedMessage } from '../src/api.ts'
+import { RecordMessage } from '../src/message.ts'
+import { MqQueue } from '../src/queue.ts'
 import type { Schema } from '../src/schema.ts'
 
 const RECEIPT: Receipt = { topic: 't', partition: 0, baseOffset: 0n }
@@ -34,7 +34,7 @@ const OrderSchema: Schema<Order, Required<Order>> = {
 /** Stands for a connection: notes what is sent, and keeps the handler. */
 class TestMq {
   readonly sent: unknown[] = []
-  handler: ((message: Message) => unknown) | undefined
+  handler: ((message: ReceivedMessage) => unknown) | undefined
 
   send(_id: string, value: unknown): Promise<Receipt> {
     this.sent.push(value)
@@ -44,24 +44,24 @@ class TestMq {
   async consume(
     _id: string,
     _group: string,
-    handler: (message: Message) => unknown,
+    handler: (message: ReceivedMessage) => unknown,
     _options: ConsumeOptions,
   ): Promise<void> {
     this.handler = handler
   }
 }
 
-function queueOf(): { mq: TestMq; queue: Queue<Order, Required<Order>> } {
+function queueOf(): { mq: TestMq; queue: MqQueue<Order, Required<Order>> } {
   const mq = new TestMq()
-  return { mq, queue: new Queue(mq as unknown as Mq, 'orders.placed', OrderSchema) }
+  return { mq, queue: new MqQueue(mq as unknown as Mq, 'orders.placed', OrderSchema) }
 }
 
-function messageOf(value: unknown): Message<Required<Order>> {
+function messageOf(value: unknown): ReceivedMessage<Required<Order>> {
   const record = { valueString: () => JSON.stringify(value), partition: 0, offset: 0n } as unknown as FetchedRecord
-  return new Message({ id: 'orders.placed', epoch: 1, format: 'json' }, record, 1)
+  return new RecordMessage({ id: 'orders.placed', epoch: 1, format: 'json' }, record, 1)
 }
 
-describe('Queue', () => {
+describe('MqQueue', () => {
   it('sends the value as it was given, once it matches (X1, V1)', async () => {
     const { mq, queue } = queueOf()
     await queue.send({ id: 'a' })
@@ -83,7 +83,7 @@ describe('Queue', () => {
 
   it('says that a schema threw, and nothing of what it threw', async () => {
     const { mq } = queueOf()
-    const broken = new Queue(mq as unknown as Mq, 'orders.placed', {
+    const broken = new MqQueue(mq as unknown as Mq, 'orders.placed', {
       '~standard': {
         version: 1,
         vendor: 'test',
@@ -128,7 +128,7 @@ describe('Queue', () => {
     })
     const message = messageOf({ total: 1 })
     assert.throws(() => mq.handler!(message), /MQ|does not match/)
-    assert.equal(Message.poisonOf(message)?.code, 'MQ_SCHEMA_MISMATCH')
+    assert.equal(RecordMessage.poisonOf(message)?.code, 'MQ_SCHEMA_MISMATCH')
     assert.equal(calls, 0)
   })
 })

@@ -5,7 +5,7 @@
  * T2. With --exit-at-end the end is what could be read when the command began; it comes to it or fails with the reason.
  * T3. A message is confirmed (--take) only after it was printed.
  */
-import type { Mq } from '@mq/client'
+import type { MqConnection } from '@mq/client'
 import { MqError, parseDurationMs } from '@mq/contract'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { CLI_APP, connectTo } from '../client-port.ts'
@@ -101,7 +101,7 @@ async function tail(io: Io, id: string, flags: TailFlags): Promise<void> {
 
 /** T1 */
 async function look(
-  mq: Mq,
+  mq: MqConnection,
   id: string,
   flags: TailFlags,
   printer: TailPrinter,

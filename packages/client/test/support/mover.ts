@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type Binding, type Epoch, groupIdOf } from '@mq/contract'
 import { Admin, Cluster, TopicSeal } from '@mq/kafka'
 import { type LocalCluster, startCluster } from '@mq/local'
-import { type ConnectOptions, connect, type Mq } from '../../src/index.ts'
+import { type ConnectOptions, connect, type MqConnection } from '../../src/index.ts'
 import { bindingOf } from './bindings.ts'
 import { TestControlPlane } from './control-plane.ts'
 import { RecordingLogger } from './logs.ts'
@@ -25,7 +25,7 @@ export class Mover {
   readonly clusters: Readonly<Record<Side, LocalCluster>>
   readonly #direct: Readonly<Record<Side, Cluster>>
   readonly #dir: string
-  readonly #open = new Set<Mq>()
+  readonly #open = new Set<MqConnection>()
 
   private constructor(
     plane: TestControlPlane,
@@ -57,7 +57,7 @@ export class Mover {
     return new Mover(plane, { a, b }, direct, await mkdtemp(join(tmpdir(), 'mq-mover-')))
   }
 
-  async connect(options: Partial<ConnectOptions> = {}): Promise<Mq & { logger: RecordingLogger }> {
+  async connect(options: Partial<ConnectOptions> = {}): Promise<MqConnection & { logger: RecordingLogger }> {
     const logger = new RecordingLogger()
     const mq = await connect({ url: this.plane.url, app: 'test', cacheDir: this.#dir, logger, ...options })
     this.#open.add(mq)

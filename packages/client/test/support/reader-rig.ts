@@ -10,10 +10,9 @@ import type {
   IdentifiedPartition,
   Position,
 } from '@mq/kafka'
-
+import type { ReceivedMessage } from '../../src/api.ts'
 import { EpochReader, type EpochReaderOptions, type StartAt } from '../../src/epoch-reader.ts'
 import { KeyScheduler } from '../../src/key-scheduler.ts'
-import type { Message } from '../../src/message.ts'
 import { ConsumerMeter } from '../../src/meters.ts'
 import { bindingOf } from './bindings.ts'
 import { RecordingLogger } from './logs.ts'
@@ -164,7 +163,7 @@ export class TestKafka {
 }
 
 export async function open(
-  handler: (message: Message) => unknown,
+  handler: (message: ReceivedMessage) => unknown,
   from: StartAt = 'earliest',
   concurrency = 4,
   gate: Partial<Pick<EpochReaderOptions, 'isOpen' | 'onPosition' | 'epoch'>> = {},

@@ -8,7 +8,7 @@ import { Binding, type IntentInput } from '@mq/contract'
 import { type ControlPlane, silentLogger, startControlPlane } from '@mq/control-plane'
 import { Cluster, MemoryBudget, Producer } from '@mq/kafka'
 import { type LocalCluster, startCluster } from '@mq/local'
-import { type ConnectOptions, connect, type Mq } from '../../src/index.ts'
+import { type ConnectOptions, connect, type MqConnection } from '../../src/index.ts'
 import { RecordingLogger } from './logs.ts'
 
 export class Stack {
@@ -16,7 +16,7 @@ export class Stack {
   readonly dir: string
   #plane: ControlPlane | undefined
   #port = 0
-  readonly #open = new Set<Mq>()
+  readonly #open = new Set<MqConnection>()
 
   private constructor(cluster: LocalCluster, dir: string) {
     this.cluster = cluster
@@ -92,7 +92,7 @@ export class Stack {
   }
 
   /** A connection that the end of the test closes. */
-  async connect(options: Partial<ConnectOptions> = {}): Promise<Mq & { logger: RecordingLogger }> {
+  async connect(options: Partial<ConnectOptions> = {}): Promise<MqConnection & { logger: RecordingLogger }> {
     const logger = new RecordingLogger()
     const mq = await connect({ url: this.url, app: 'test', cacheDir: this.cacheDir, logger, ...options })
     this.#open.add(mq)

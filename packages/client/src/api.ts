@@ -1,0 +1,157 @@
+/**
+ * What an application works with: the interfaces behind `connect`. Implementations are in mq.ts, queue.ts, subscription.ts, message.ts and
+ * log-reading.ts.
+ *
+ * I1. All of them are interfaces, so that the tests of an application can hand in objects of their own, without a cast.
+ * I2. `Mq`, `Queue`, `Subscription` and `Message` hold what a service needs of mQ. A new member that a service can do without is put into
+ *     `MqConnection` or `ReceivedMessage`, so that the fakes of an application compile with a newer mQ, too.
+ */
+import type { MqError } from '@mq/contract'
+import type { Receipt, RecordHeader } from '@mq/kafka'
+import type { GroupState } from './group-state.ts'
+import type { HandlerContext } from './handler-limit.ts'
+import type { PlannedPartition } from './log-plan.ts'
+import type { ReadOptions } from './log-reading.ts'
+import type { SendOptions } from './outlet.ts'
+import type { Schema } from './schema.ts'
+
+/** One record of an mQ ID. */
+export interface Message<T = unknown> {
+  /** The mQ ID. */
+  readonly id: string
+  readonly epoch: number
+  readonly partition: number
+  /** Place in its partition, as decimal text. */
+  readonly offset: string
+  /** When it was sent, milliseconds since 1970. */
+  readonly timestampMs: number
+  readonly key: string | null
+  /** The key as it was sent, when it is not text. */
+  readonly keyBytes: Uint8Array | null
+  /** `null` for a tombstone. Throws MQ_DECODE_FAILED when the record is not in the format of its mQ ID. */
+  readonly value: T
+  /** Headers as text; of several with one name the last. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Headers as they were written. */
+  readonly rawHeaders: readonly RecordHeader[]
+  /** 1 when the handler sees it for the first time in this process. */
+  readonly attempt: number
+  toJSON(): Record<string, unknown>
+}
+
+/** What handlers are given. */
+export interface ReceivedMessage<T = unknown> extends Message<T> {
+  /** The value as it was stored, whether or not it can be decoded; `null` for a tombstone. */
+  readonly valueBytes: Uint8Array | null
+}
+
+export type Handler<T = unknown> = (message: ReceivedMessage<T>, context: HandlerContext) => unknown
+
+/** One of several messages to send. */
+export interface OutgoingMessage<T = unknown> extends SendOptions {
+  readonly value: T
+}
+
+export interface ConsumeOptions<T = unknown> {
+  /** Handlers that may run at a time, 1 when left out; records of one key never run beside each other. */
+  readonly concurrency?: number
+  /** Where a group begins that has no position yet: `earliest` when left out. */
+  readonly from?: 'earliest' | 'latest'
+  /** Closes the subscription when it fires. */
+  readonly signal?: AbortSignal
+  /** After this long the signal that a handler is given fires; without it only when a close has waited long enough. */
+  readonly handlerTimeoutMs?: number
+  /**
+   * Takes messages whose value cannot be decoded or does not match the schema; once it ended without an error they count as
+   * handled. Without it such a message is tried again for ever and holds back its key.
+   */
+  readonly onPoison?: (message: ReceivedMessage<T>, error: MqError) => unknown
+}
+
+export interface CloseOptions {
+  /** How long running handlers and unacknowledged messages are waited for: 20 seconds when left out. */
+  readonly deadlineMs?: number
+}
+
+/** What a service needs of mQ. */
+export interface Mq {
+  /**
+   * Sends one message.
+   * @returns a promise shared with all messages of its batch: resolved when they are durable under the intent
+   */
+  send(id: string, value: unknown, options?: SendOptions): Promise<Receipt>
+
+  /**
+   * Sends several messages in order; resolves when all are durable, to the receipts of their batches. When some are not, it rejects and
+   * says which: `details.failed` and `details.uncertain` are their places, and all others are stored.
+   */
+  sendMany(id: string, messages: Iterable<OutgoingMessage>): Promise<readonly Receipt[]>
+
+  /** Hands every message to the handler, at least once, in order per key. Resolves when the group is joined. */
+  consume<T = unknown>(
+    id: string,
+    group: string,
+    handler: Handler<T>,
+    options?: ConsumeOptions<T>,
+  ): Promise<Subscription>
+
+  /** A typed handle on one mQ ID; with a schema, every value is checked on send and on consume. */
+  queue<T = unknown>(id: string): Queue<T, T>
+  queue<Input, Output>(id: string, schema: Schema<Input, Output>): Queue<Input, Output>
+
+  /** Resolves when everything sent so far is settled, well or not. */
+  flush(): Promise<void>
+
+  /**
+   * Ends subscriptions, flushes what was sent, and lets go of everything.
+   * Rejects with MQ_CLOSE_INCOMPLETE when something was not acknowledged by the deadline.
+   */
+  close(options?: CloseOptions): Promise<void>
+
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** What `connect` gives: also what looks at an mQ ID without taking part in it. */
+export interface MqConnection extends Mq {
+  /**
+   * Reads records without a group: nothing is joined, committed or taken from anybody.
+   * @returns messages in order per key, until the reading is closed or, with `untilEnd`, comes to the end of now
+   */
+  read(id: string, options?: ReadOptions): Promise<LogReading>
+
+  /** Who is in a group now and where it stands, as the brokers know it; nothing is joined or changed. */
+  groupState(id: string, group: string): Promise<GroupState>
+}
+
+/** A typed handle on one mQ ID, with or without a schema. */
+export interface Queue<Input, Output = Input> {
+  readonly id: string
+  send(value: Input, options?: SendOptions): Promise<Receipt>
+  sendMany(messages: Iterable<OutgoingMessage<Input>>): Promise<readonly Receipt[]>
+  consume(group: string, handler: Handler<Output>, options?: ConsumeOptions<Output>): Promise<Subscription>
+}
+
+/** One handler on one mQ ID for one group, from `consume` until `close`. */
+export interface Subscription {
+  readonly id: string
+  readonly group: string
+  /** Resolves when closed; rejects when the subscription had to end by itself. */
+  readonly done: Promise<void>
+  /**
+   * How far the committed positions of the partitions that this process holds are behind the end of the stream; `null` while that is
+   * not known, also while it holds none. What other members hold is not in it.
+   */
+  lag(): number | null
+  /** Messages that this process fetched and has not finished: waiting, running, failed, or behind one of their key that failed. */
+  unfinished(): number
+  /** Lets running handlers end, commits, leaves the group. */
+  close(options?: CloseOptions): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Records of an mQ ID, read without a group. */
+export interface LogReading extends AsyncIterable<ReceivedMessage> {
+  /** Where it begins and, with `untilEnd`, where it ends: each partition of each epoch that was there at the start. */
+  readonly partitions: readonly PlannedPartition[]
+  close(): void
+}
