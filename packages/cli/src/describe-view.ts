@@ -152,7 +152,7 @@ function groupsText(detail: MqIdDetail, colors: Colors, nowMs: number): string {
   return indent([view, ...notes.map((note) => colors.yellow(note))].join('\n'))
 }
 
-function lagTimeText({ lagMs, lagAtLeastMs }: GroupLag): string {
+export function lagTimeText({ lagMs, lagAtLeastMs }: Pick<GroupLag, 'lagMs' | 'lagAtLeastMs'>): string {
   if (lagMs !== null) return lagMs === 0 ? '0' : formatAge(lagMs)
   return lagAtLeastMs === null ? 'unknown' : `>= ${formatAge(lagAtLeastMs)}`
 }

@@ -22,6 +22,7 @@ import { devCommand } from './commands/dev.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { explainCommand, whatIfCommand } from './commands/explain.ts'
 import { groupCommand } from './commands/group.ts'
+import { groupsCommand } from './commands/groups.ts'
 import { listCommand } from './commands/list.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { migrationsCommand } from './commands/migrations.ts'
@@ -45,7 +46,8 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
     heading: 'mQ IDs:',
     commands: [applyCommand, listCommand, describeCommand, deleteCommand, undeleteCommand, settleCommand],
   },
-  { heading: 'Moves:', commands: [migrateCommand, migrationsCommand, groupCommand] },
+  { heading: 'Consumer groups:', commands: [groupsCommand, groupCommand] },
+  { heading: 'Moves:', commands: [migrateCommand, migrationsCommand] },
   {
     heading: 'Decisions:',
     commands: [decisionsCommand, decisionCommand, approveCommand, undoCommand, policyCommand, autopilotCommand],

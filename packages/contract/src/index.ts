@@ -44,6 +44,7 @@ export { DurationMs, formatDurationMs, parseDurationMs } from './duration.ts'
 export type { CatalogueEntry, MqErrorCode } from './errors.ts'
 export { catalogue, isMqErrorCode } from './errors.ts'
 export { CostConfiguration, CostOption, Explanation, MeasuredCost, MeterLine, WhatIf, WhatIfAnswer } from './explain.ts'
+export { GroupDetail, GroupMember, GroupPartition, GroupState, GroupSummary } from './groups.ts'
 export type { IntentInput } from './intent.ts'
 export {
   BATCH_OVERHEAD_BYTES,

@@ -345,6 +345,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       clusterModels,
       seenLog,
       lagBook: lagWatch.book,
+      deps,
       drift,
       deleteGraceMs: options.deleteGraceMs ?? DELETE_GRACE_MS,
     })

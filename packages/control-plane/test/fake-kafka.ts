@@ -2,7 +2,7 @@
  * A Kafka cluster as the control plane sees one, in memory, with faults to order.
  */
 import { type AdvertisedBroker, groupOfId, MqError } from '@mq/contract'
-import type { ActiveProducer, WriteQuota } from '@mq/kafka'
+import type { ActiveProducer, FinishedRange, WriteQuota } from '@mq/kafka'
 import type { ClusterAdmin, OpenAdmin, TopicFacts, TopicGroup, TopicSpec } from '../src/provision/cluster-admin.ts'
 
 interface FakeTopic extends TopicSpec {
@@ -21,6 +21,8 @@ interface FakeGroup {
   members: number
   readonly commits: Map<string, Map<number, bigint>>
   readonly assigned: Map<string, Set<number>>
+  /** Finished beyond the positions, by `topic/partition`. */
+  readonly finished: Map<string, readonly FinishedRange[]>
 }
 
 export class FakeKafka {
@@ -50,6 +52,8 @@ export class FakeKafka {
   quotas: WriteQuota[] = []
   /** `topic/partition` to whose end only markers of transactions were added. */
   readonly markers = new Set<string>()
+  /** When the record at an offset was written: one a second. */
+  timeOf = (offset: bigint): number => 1_800_000_000_000 + Number(offset) * 1_000
   /** Producers that leaders remember, of every topic. */
   producers: ActiveProducer[] = []
   /** Admin connections that are open. */
@@ -118,7 +122,9 @@ export class FakeKafka {
   }
 
   group(groupId: string): FakeGroup {
-    const group = this.groups.get(groupId) ?? { members: 0, commits: new Map(), assigned: new Map() }
+    const group = this.groups.get(groupId) ?? {
+      ...{ members: 0, commits: new Map(), assigned: new Map(), finished: new Map() },
+    }
     this.groups.set(groupId, group)
     return group
   }
@@ -319,6 +325,49 @@ export class FakeKafka {
           }
           if (group.commits.size === 0) this.groups.delete(groupId)
           return positions
+        }),
+      groupStanding: (groupId, topic) =>
+        call('groupStanding', () => {
+          const group = this.groups.get(groupId)
+          const held = [...(group?.assigned.get(topic) ?? [])]
+          return {
+            state: group === undefined ? null : group.members > 0 ? 'Stable' : 'Empty',
+            members: Array.from({ length: group?.members ?? 0 }, (_, index) => ({
+              ...{ memberId: `member-${index}`, clientId: 'checkout', host: `10.0.0.${index + 1}` },
+              partitions: index === 0 ? held : [],
+            })),
+            positions: new Map(
+              [...(group?.commits.get(topic) ?? [])].map(([partition, offset]) => {
+                const finished = group?.finished.get(`${topic}/${partition}`) ?? []
+                return [partition, { offset, finished, leaderEpoch: finished.length === 0 ? undefined : 0 }]
+              }),
+            ),
+          }
+        }),
+      offsetsAt: (name, partitions, timeMs) =>
+        call('offsetsAt', () => {
+          const { starts, ends } = this.#topic(name)
+          return Array.from({ length: partitions }, (_, partition) => {
+            for (let at = starts[partition]!; at < ends[partition]!; at++) if (this.timeOf(at) >= timeMs) return at
+            return null
+          })
+        }),
+      recordAt: (name, partition, from) =>
+        call('recordAt', () => {
+          const { starts, ends } = this.#topic(name)
+          const [start, end] = [starts[partition]!, ends[partition]!]
+          const offset = from < start ? start : from
+          if (offset >= end) return undefined
+          return { offset, timestampMs: this.timeOf(offset), leaderEpoch: 0 }
+        }),
+      setPositions: (groupId, topic, positions) =>
+        call('setPositions', () => {
+          const group = this.group(groupId)
+          if (group.members > 0) throw new MqError('MQ_GROUP_FENCED', `UNKNOWN_MEMBER_ID: ${groupId} has members`)
+          for (const [partition, { offset, finished }] of positions) {
+            this.commit(groupId, topic, partition, offset)
+            group.finished.set(`${topic}/${partition}`, finished)
+          }
         }),
       groupOn: (groupId, topic) => call('groupOn', () => this.#groupOn(groupId, topic)),
       seedGroup: (groupId, topic, partitions) =>

@@ -66,6 +66,8 @@ export interface CommittedPosition {
   readonly isOfFormerTopic: boolean
   /** Records beyond the offset that are finished, too. */
   readonly finished: readonly FinishedRange[]
+  /** Under which leader the highest of them was written. */
+  readonly leaderEpoch: number | undefined
 }
 
 /**
@@ -110,7 +112,8 @@ export async function committedPositions(
     for (const { partitionIndex: partition, committedOffset: offset, metadata } of topic.partitions) {
       if (offset < 0n) continue
       const note = decodeNote(offset, metadata)
-      positions.push({ topic: topic.name, partition, offset, topicId: note?.topicId, finished: note?.finished ?? [] })
+      const { topicId, finished = [], leaderEpoch } = note ?? {}
+      positions.push({ topic: topic.name, partition, offset, topicId, finished, leaderEpoch })
     }
   }
   const ids = await idsNow(calls, what, positions)

@@ -54,6 +54,7 @@ export { Producer } from './producer.ts'
 export type { BatchReport, CompressionWork, EncodedRecords, ProducerObserver } from './producer-observer.ts'
 export type { ProduceCluster, ProducerOptions } from './producer-options.ts'
 export { ProducerTopic } from './producer-topic.ts'
+export { type RecordPosition, recordAt } from './record-at.ts'
 export {
   type EncodedHeaders,
   encodeHeaders,

@@ -16,6 +16,7 @@ import {
   type RouteResponse,
   type routes,
 } from '@mq/contract'
+import type { Deps } from '@mq/kafka'
 import type { z } from 'zod'
 import type { Budgets } from '../cost/budgets.ts'
 import type { Costs } from '../cost/costs.ts'
@@ -41,8 +42,10 @@ import type { EpochUse } from '../telemetry/epoch-use.ts'
 import { emptySlice } from '../telemetry/slice.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
 import type { Twins } from '../twin/twins.ts'
+import { activeOf } from './active.ts'
 import { costHandlers } from './cost-handlers.ts'
 import { type ExplainServices, explainHandlers } from './explain-handlers.ts'
+import { groupHandlers } from './group-handlers.ts'
 
 /** Declarations made true at the same time. */
 const APPLY_WIDTH = 8
@@ -73,6 +76,7 @@ export interface Services {
   readonly seenLog: SeenLog
   readonly drift: DriftWatch
   readonly lagBook: LagBook
+  readonly deps: Deps
   /** How long the records of a deleted mQ ID are kept. */
   readonly deleteGraceMs: number
 }
@@ -96,6 +100,7 @@ export function createHandlers(services: Services): Handlers {
   return {
     ...costHandlers(services),
     ...explainHandlers(services),
+    ...groupHandlers(services),
     health: async () => ({ status: 'ok' }),
     ready: async () => {
       const failure = await store.check().then(
@@ -393,13 +398,6 @@ async function detail(services: Services, id: string): Promise<MqIdDetail> {
     traffic: trafficOf(services, id, groups),
     groups,
   }
-}
-
-function activeOf({ registry }: Services, id: string): ActiveId {
-  const record = registry.get(id)
-  if (record?.state === 'deleted') throw deletedError(id)
-  if (record?.state !== 'active') throw unknownError(id)
-  return record
 }
 
 /** A group that does not run still has a place, and is behind: it stands here, too. */

@@ -5,8 +5,9 @@
  * B2. An answer older than STALE_MS is no answer: what was known then is unknown now, and the problem says why.
  * B3. Histories are bounded for each group (lag-history.ts) and topic (log-ends.ts), and go with the mQ ID or the group.
  */
-import { type GroupLag, type GroupLagDetail, groupOfId } from '@mq/contract'
+import { type GroupLag, type GroupLagDetail, type GroupState, groupIdOf, groupOfId } from '@mq/contract'
 import type { ActiveId } from '../registry/records.ts'
+import { CommitTimes } from './commit-times.ts'
 import { type EpochSight, lagOf } from './group-lag.ts'
 import { LagHistory } from './lag-history.ts'
 import { LogEnds } from './log-ends.ts'
@@ -30,6 +31,12 @@ export interface IdLag {
   isChanged: boolean
 }
 
+/** How a group is, beside how far behind. */
+export interface GroupCondition {
+  readonly state: GroupState
+  readonly lastCommitAtMs: number | null
+}
+
 export interface LagBookOptions {
   readonly nowMs: () => number
   readonly staleMs: number
@@ -40,6 +47,7 @@ export class LagBook {
   readonly #looks = new Map<string, Look>()
   readonly #problems = new Map<string, string>()
   readonly #ids: Map<string, IdLag>
+  readonly #commits = new CommitTimes()
 
   constructor(options: LagBookOptions, known: ReadonlyMap<string, IdLag> = new Map()) {
     this.#options = options
@@ -104,6 +112,7 @@ export class LagBook {
     }
     // A cluster that cannot be asked says nothing about which groups there are.
     if (active.epochs.every(({ cluster }) => this.#fresh(cluster) !== undefined)) {
+      this.#commits.saw(active.id, this.#positionsOf(active, groupIds), nowMs)
       const there = new Set(groupIds)
       for (const groupId of own.groups.keys()) if (!there.has(groupId)) own.groups.delete(groupId)
     }
@@ -113,6 +122,23 @@ export class LagBook {
   /** Histories of mQ IDs that are no more go with them. */
   forget(isActive: (mqId: string) => boolean): void {
     for (const mqId of this.#ids.keys()) if (!isActive(mqId)) this.#ids.delete(mqId)
+    this.#commits.forget(isActive)
+  }
+
+  /** @param group as consumers name it, or the Kafka group id of one that is not of mQ */
+  condition(active: ActiveId, { group, foreign }: Pick<GroupLag, 'group' | 'foreign'>): GroupCondition {
+    const groupId = foreign ? group : groupIdOf(active.id, group)
+    const seen = active.epochs.flatMap(({ cluster }) => this.#fresh(cluster)?.positions.groups.get(groupId) ?? [])
+    const states = seen.map(({ state, members }) => stateOf(state, members))
+    return {
+      state: STATES.find((state) => states.includes(state)) ?? 'unknown',
+      lastCommitAtMs: this.#commits.lastCommitAtMs(active.id, groupId),
+    }
+  }
+
+  /** Where the log of an epoch ended over time; undefined while nobody looked. */
+  ends(mqId: string, { cluster, topic }: { readonly cluster: string; readonly topic: string }): LogEnds | undefined {
+    return this.#ids.get(mqId)?.ends.get(`${cluster}/${topic}`)
   }
 
   groups(active: ActiveId): GroupLag[] {
@@ -137,6 +163,17 @@ export class LagBook {
         }
       })
       .toSorted((a, b) => (a.group < b.group ? -1 : 1))
+  }
+
+  #positionsOf({ epochs }: ActiveId, groupIds: readonly string[]): Map<string, number[]> {
+    return new Map(
+      groupIds.map((groupId) => [
+        groupId,
+        epochs.flatMap(({ cluster, topic }) => [
+          ...(this.#fresh(cluster)?.positions.groups.get(groupId)?.committed.get(topic)?.values() ?? []),
+        ]),
+      ]),
+    )
   }
 
   #groupsOf({ id, epochs }: ActiveId): string[] {
@@ -182,5 +219,25 @@ export class LagBook {
       seenAtMs: seen.includes(undefined) ? null : Math.min(...seen.map((atMs) => atMs ?? 0)),
       problem: problems.length === 0 ? null : [...new Set(problems)].join('; '),
     }
+  }
+}
+
+/** On several clusters a group is what it is on the busiest. */
+const STATES: readonly GroupState[] = ['rebalancing', 'running', 'stopped']
+
+export function stateOf(kafkaState: string | null | undefined, members: number | null): GroupState {
+  switch (kafkaState) {
+    case 'Stable':
+      return 'running'
+    case 'PreparingRebalance':
+    case 'CompletingRebalance':
+    case 'Assigning':
+    case 'Reconciling':
+      return 'rebalancing'
+    case 'Empty':
+    case 'Dead':
+      return 'stopped'
+    default:
+      return members === null ? 'unknown' : members > 0 ? 'running' : 'stopped'
   }
 }

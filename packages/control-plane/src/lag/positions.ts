@@ -10,6 +10,8 @@ export interface LogRange {
 
 export interface GroupPositions {
   readonly members: number | null
+  /** As Kafka writes it, such as `Stable`; left out where it was not told. */
+  readonly state?: string
   /** Next offset by topic and partition. */
   readonly committed: ReadonlyMap<string, ReadonlyMap<number, number>>
 }

@@ -6,6 +6,7 @@
  */
 import type { AdvertisedBroker, ClusterAddress, ConsumerSettings, ProducerSettings } from '@mq/contract'
 import type { ActiveProducer, BrokerRoom, CanaryTimes, LeaderProof, SealedEnd, SealProbe, WriteQuota } from '@mq/kafka'
+import type { GroupAdmin } from './group-admin.ts'
 
 export interface ClusterDescription {
   readonly clusterId: string
@@ -103,7 +104,7 @@ export interface CanarySettings {
   readonly consumer: ConsumerSettings
 }
 
-export interface ClusterAdmin extends MigrationAdmin {
+export interface ClusterAdmin extends MigrationAdmin, GroupAdmin {
   describe(): Promise<ClusterDescription>
   /** The named settings of those topics that exist, as they are in force; all settings when none is named. */
   topicSettings(

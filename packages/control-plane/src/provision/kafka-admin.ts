@@ -9,6 +9,7 @@ import { Admin, Cluster, type ClusterCredentials, CompactedTopic, type Deps, Sur
 import { REGISTRY_TOPIC } from '../recovery/registry-copy.ts'
 import type { OpenAdmin, TopicFacts } from './cluster-admin.ts'
 import { CHECK_DEADLINE_MS } from './clusters.ts'
+import { groupAdmin } from './group-admin.ts'
 import { migrationAdmin } from './migration-admin.ts'
 
 const CLIENT_ID = 'mq-control-plane'
@@ -45,6 +46,7 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
     const copy = new CompactedTopic(cluster, REGISTRY_TOPIC)
     return {
       ...migrationAdmin(cluster),
+      ...groupAdmin(cluster),
       describe: async () => {
         const { clusterId, brokers } = await admin.describeCluster()
         const advertised = (await cluster.tryBrokers(TRY_BROKER_MS)).map(({ nodeId, address, problem }) => {

@@ -1,0 +1,98 @@
+/** Consumer groups for people: how each is, and where one stands. */
+import type { GroupDetail, GroupSummary } from '@mq/contract'
+import { lagTimeText, sparkline } from './describe-view.ts'
+import type { Colors } from './io.ts'
+import { fields, table } from './output.ts'
+import { formatAge, formatCount, plural } from './units.ts'
+
+export function groupsText(groups: readonly GroupSummary[], colors: Colors, nowMs: number): string {
+  if (groups.length === 0) return 'No group has a place in any mQ ID.'
+  const view = table(
+    [
+      { head: 'ID' },
+      { head: 'GROUP' },
+      { head: 'STATE' },
+      { head: 'MEMBERS', align: 'right' },
+      { head: 'LAG', align: 'right' },
+      { head: 'BEHIND', align: 'right' },
+      { head: 'UNFINISHED', align: 'right' },
+      { head: 'FAILED', align: 'right' },
+      { head: 'LAST COMMIT', align: 'right' },
+      { head: 'LAST HOUR' },
+    ],
+    groups.map((group) => [
+      group.mqId,
+      nameOf(group),
+      group.state,
+      countText(group.members, '?'),
+      countText(group.lagRecords, 'unknown'),
+      lagTimeText(group),
+      countText(group.unfinishedRecords, '-'),
+      countText(group.handlerErrors, '-'),
+      commitText(group, nowMs),
+      [sparkline(group.recent), group.trend].filter((part) => part !== null && part !== '').join(' '),
+    ]),
+    colors,
+  )
+  return [view, ...groups.flatMap((group) => notesOf(group).map((note) => colors.yellow(note)))].join('\n')
+}
+
+export function groupText(group: GroupDetail, colors: Colors, nowMs: number): string {
+  const members = group.memberList.map(({ clientId, host }) => `${clientId}@${host}`)
+  const rows: [string, string][] = [
+    ['state', `${group.state}, ${plural(group.memberList.length, 'member')}`],
+    ['members', members.length === 0 ? 'none' : members.join(', ')],
+    ['lag', `${countText(group.lagRecords, 'unknown')} records, ${lagTimeText(group)} behind`],
+    ['trend', group.trend ?? 'not known yet'],
+    ['unfinished', countText(group.unfinishedRecords, 'not reported')],
+    ['failed handlers', countText(group.handlerErrors, 'not reported')],
+    ['last commit', commitText(group, nowMs)],
+    ['Kafka group', group.groupId],
+  ]
+  const places = table(
+    [
+      { head: 'EPOCH', align: 'right' },
+      { head: 'PARTITION', align: 'right' },
+      { head: 'POSITION', align: 'right' },
+      { head: 'END', align: 'right' },
+      { head: 'LAG', align: 'right' },
+      { head: 'BEHIND', align: 'right' },
+      { head: 'FINISHED BEYOND', align: 'right' },
+      { head: 'MEMBER' },
+    ],
+    group.partitions.map((one) => [
+      String(one.epoch),
+      String(one.partition),
+      one.position ?? 'none',
+      one.end ?? '?',
+      countText(one.lagRecords, 'unknown'),
+      one.lagMs === null ? 'unknown' : one.lagMs === 0 ? '0' : formatAge(one.lagMs),
+      one.finishedBeyond === 0 ? '-' : formatCount(one.finishedBeyond),
+      one.member ?? '-',
+    ]),
+    colors,
+  )
+  const notes = notesOf(group).map((note) => colors.yellow(note))
+  return [`${colors.bold(nameOf(group))} of ${group.mqId}`, fields(rows, colors), '', places, ...notes].join('\n')
+}
+
+export function nameOf({ group, foreign }: Pick<GroupSummary, 'group' | 'foreign'>): string {
+  return foreign ? `${group} (not of mQ)` : group
+}
+
+function notesOf(group: GroupSummary): string[] {
+  const { problem, lostRecords } = group
+  const name = `${group.mqId} ${group.group}`
+  return [
+    ...(problem === null ? [] : [`${name}: ${problem}`]),
+    ...(lostRecords === 0 ? [] : [`${name}: retention removed ${formatCount(lostRecords)} records it had not read`]),
+  ]
+}
+
+function countText(count: number | null, unknown: string): string {
+  return count === null ? unknown : formatCount(count)
+}
+
+function commitText({ lastCommitAtMs }: GroupSummary, nowMs: number): string {
+  return lastCommitAtMs === null ? 'not seen' : `${formatAge(nowMs - lastCommitAtMs)} ago`
+}
