@@ -29,13 +29,16 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'packages/console': ['contract'],
   'packages/local': ['contract', 'kafka'],
   'packages/testkit': ['contract', 'kafka'],
+  'packages/testing': ['contract', 'kafka', 'client'],
   'examples/*': ['client'],
 }
 
 const ONLY_EXTERNAL: Readonly<Record<string, readonly string[]>> = { 'packages/contract': ['zod'] }
 const KAFKA_LIBRARIES =
   /^(?:@platformatic\/kafka|kafkajs|node-rdkafka|@confluentinc\/kafka-javascript|kafka-crab-js)(?:\/|$)/
-const CORE = new Set(['contract', 'kafka', 'client', 'control-plane', 'economics'].map((name) => `packages/${name}`))
+const CORE = new Set(
+  ['contract', 'kafka', 'client', 'control-plane', 'economics', 'testing'].map((name) => `packages/${name}`),
+)
 const DEPS_FILE = /(?:^|[/-])deps\.ts$/
 const INJECTED: readonly (readonly [RegExp, string])[] = [
   [/\bDate\.now\b/g, 'Date.now'],

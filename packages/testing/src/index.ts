@@ -1,0 +1,2 @@
+/** The whole public surface of `@mq/testing`. */
+export { ManualTime } from './manual-time.ts'
