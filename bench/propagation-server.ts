@@ -11,10 +11,10 @@ import { createLogger, type OpenAdmin, startControlPlane, type TopicFacts } from
 const topics = new Map<string, TopicFacts>()
 const noMoves = (): Promise<never> => Promise.reject(new Error('nothing is moved here'))
 const openAdmin: OpenAdmin = () => ({
-  describe: async () => ({ clusterId: 'memory', brokers: 3 }),
+  describe: async () => ({ clusterId: 'memory', brokers: 3, zones: null }),
   findTopics: async (names) => new Map([...topics].filter(([name]) => names.includes(name))),
   createTopic: async ({ name, partitions, replication }) => {
-    topics.set(name, { topicId: null, partitions, replication, leaderless: 0, leastInSync: replication })
+    topics.set(name, { topicId: null, partitions, replication, zones: null, leaderless: 0, leastInSync: replication })
   },
   deleteTopic: async (name) => void topics.delete(name),
   alterTopicConfigs: async () => {},

@@ -50,6 +50,16 @@ function intentRows(intent: Intent): [string, string][] {
     ['format', intent.format],
     ['priority', intent.priority],
     ['movable', intent.movable ? 'yes' : 'no: it is not moved'],
+    ['minCopies', intent.minCopies?.toString()],
+    ['minZones', intent.minZones?.toString()],
+    ['regions', intent.regions?.join(', ')],
+    [
+      'clusterLabels',
+      intent.clusterLabels &&
+        Object.entries(intent.clusterLabels)
+          .map(([key, value]) => `${key}=${value}`)
+          .join(', '),
+    ],
     ['maxMessageBytes', formatBytes(intent.maxMessageBytes)],
     ['expectedMessagesPerSecond', intent.expectedMessagesPerSecond?.toString()],
     ['expectedMessageBytes', intent.expectedMessageBytes?.toString()],

@@ -19,6 +19,9 @@ const east: ClusterView = {
   problem: null,
   advertised: [],
   economics: null,
+  region: 'eu-west-1',
+  zones: 3,
+  labels: { tier: 'gold', env: 'prod' },
 }
 
 async function set(...argv: string[]) {

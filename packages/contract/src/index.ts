@@ -19,6 +19,7 @@ export {
   Trial,
 } from './binding.ts'
 export { ClusterEconomics } from './cluster-economics.ts'
+export { ClusterSite, Labels, Region } from './cluster-site.ts'
 export { Budget, BudgetRequest, BudgetState, CostBy, CostLine, CostParts, CostQuery, CostReport } from './cost.ts'
 export type { DecisionEvent, DecisionTransition } from './decision.ts'
 export {

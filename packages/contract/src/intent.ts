@@ -7,6 +7,7 @@
  * I3. Every default is one that loses no data.
  */
 import { z } from 'zod'
+import { Labels, Region } from './cluster-site.ts'
 import { DurationMs } from './duration.ts'
 import { MqId } from './mq-id.ts'
 import { sizeBetween } from './size.ts'
@@ -76,6 +77,20 @@ export const Intent = z
       .describe(
         'Fewest copies of each record; left out: three where a registered cluster can hold them, one for priority low',
       ),
+    minZones: z
+      .number()
+      .int()
+      .min(1)
+      .max(5)
+      .optional()
+      .describe('Fewest zones (racks of the brokers) that the copies of each record are spread over'),
+    regions: z
+      .array(Region)
+      .min(1)
+      .max(32)
+      .optional()
+      .describe('Regions it may live in, such as [eu-west-1]; left out: any'),
+    clusterLabels: Labels.optional().describe('Labels that its cluster must have, such as { tier: gold }'),
     priority: Priority.default('normal').describe('Who goes first when there is not enough for everyone'),
     maxMessageBytes: sizeBetween(1_024, 8 * 1_024 * 1_024)
       .prefault(1_048_576)
@@ -102,6 +117,9 @@ export const Intent = z
         `durability 'dual' waits for two clusters and cannot promise ${intent.latencyP99Ms} ms; ask for 10ms or more`,
       )
     }
+    if (intent.minCopies !== undefined && intent.minZones !== undefined && intent.minCopies < intent.minZones) {
+      collide('minCopies', `${intent.minCopies} copies cannot stand in minZones: ${intent.minZones} zones`)
+    }
     if (intent.expectedMessageBytes !== undefined && intent.expectedMessageBytes > intent.maxMessageBytes) {
       collide(
         'expectedMessageBytes',
@@ -120,7 +138,8 @@ export type Declaration = z.output<typeof Declaration>
 
 const CHOSEN: Readonly<Record<string, string>> = {
   partitions: 'mQ chooses partitions; `mq migrate ID --partitions N` changes them while it is live',
-  cluster: 'mQ chooses the cluster; `mq migrate ID --to CLUSTER` moves it while it is live',
+  cluster:
+    "mQ chooses the cluster; 'regions' and 'clusterLabels' say what it must be, and `mq migrate ID --to CLUSTER` moves it while it is live",
   topic: 'mQ names topics, and an mQ ID may have several over time',
   replication: "mQ chooses copies from 'durability' and 'priority'; `mq migrate ID --replication N` changes them",
   codec: 'mQ chooses it by what it measures, and keeps choosing; `mq explain ID` shows it and why',

@@ -4,6 +4,7 @@
 import { z } from 'zod'
 import { ClusterAddress, ConsumerSettings, Epoch, ProducerSettings } from './binding.ts'
 import { ClusterEconomics } from './cluster-economics.ts'
+import { Labels } from './cluster-site.ts'
 import { Difference } from './drift.ts'
 import { Intent } from './intent.ts'
 import { GroupLag } from './lag.ts'
@@ -30,6 +31,18 @@ export const ClusterView = ClusterAddress.extend({
   economics: ClusterEconomics.nullable()
     .default(null)
     .describe('What it costs by; null where nobody said so and a stated assumption is used'),
+  region: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe('As registered, else that of its price book; null where neither says one'),
+  zones: z
+    .number()
+    .int()
+    .nullable()
+    .default(null)
+    .describe('Different racks of its brokers, which Kafka spreads copies over; null where a broker names none'),
+  labels: Labels.default({}).describe('What an intent can ask for with clusterLabels'),
 })
 export type ClusterView = z.output<typeof ClusterView>
 

@@ -10,6 +10,7 @@
 import { z } from 'zod'
 import { Binding, ClusterAddress, OffsetText } from './binding.ts'
 import { ClusterEconomics } from './cluster-economics.ts'
+import { Labels, Region } from './cluster-site.ts'
 import { Budget, BudgetRequest, CostQuery, CostReport } from './cost.ts'
 import { Decision, DecisionState, Outlook } from './decision.ts'
 import { Explanation, WhatIf, WhatIfAnswer } from './explain.ts'
@@ -99,10 +100,12 @@ export const routes = {
   putCluster: {
     method: 'PUT',
     path: '/v1/clusters/:name',
-    summary: 'Register a cluster, or change its addresses or what it costs by',
+    summary: 'Register a cluster, or change its addresses, its region and labels, or what it costs by',
     params: NameParams,
     body: ClusterAddress.omit({ name: true }).extend({
       economics: ClusterEconomics.nullable().optional().describe('Left out: what is known stays; null: forget it'),
+      region: Region.nullable().optional().describe('Left out: what is known stays; null: forget it'),
+      labels: Labels.optional().describe('All of them; left out: what is known stays'),
     }),
     response: ClusterView,
   },
@@ -119,7 +122,12 @@ export const routes = {
     summary: 'All mQ IDs',
     response: z.object({
       ids: z.array(MqIdSummary),
-      warnings: z.array(z.string()).default([]).describe('Budgets that are over or will be'),
+      warnings: z
+        .array(z.string())
+        .default([])
+        .describe(
+          'Budgets that are over or will be, clusters that do not meet the intent of an mQ ID, and alarms of drift',
+        ),
     }),
   },
   getId: {

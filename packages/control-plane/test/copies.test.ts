@@ -6,8 +6,9 @@ import { candidates, wantedCopies } from '../src/provision/copies-rule.ts'
 import { assertProblem } from './harness.ts'
 import { makeWorld, over, readToEnd, start, TIMEOUT } from './moves-on-fakes.ts'
 
-const solo = { name: 'solo', brokers: 1, mqIds: 0 }
-const trio = { name: 'trio', brokers: 3, mqIds: 5 }
+const traits = { zones: null, region: null, labels: {} }
+const solo = { name: 'solo', brokers: 1, mqIds: 0, ...traits }
+const trio = { name: 'trio', brokers: 3, mqIds: 5, ...traits }
 const away = new MqError('MQ_KAFKA_UNREACHABLE', 'the cluster is down')
 
 test('copies follow the intent: what it says, else three, one for priority low (N1)', () => {
@@ -20,7 +21,11 @@ test('copies follow the intent: what it says, else three, one for priority low (
 
 test('clusters that answer and suffice are taken; what is away is waited for only where it may be the one (N2, N3)', () => {
   const kind = (intent: object, here: (typeof solo)[], names: { name: string; brokers: number | null }[]) =>
-    candidates(Intent.parse(intent), here, names).kind
+    candidates(
+      Intent.parse(intent),
+      here,
+      names.map((one) => ({ ...traits, ...one })),
+    ).kind
   assert.deepEqual(candidates(Intent.parse({}), [solo, trio], []), { kind: 'clusters', clusters: [trio] })
   assert.equal(kind({}, [trio], [{ name: 'other', brokers: null }]), 'clusters')
   assert.equal(kind({}, [solo], [{ name: 'trio', brokers: 3 }]), 'waits')
@@ -75,7 +80,12 @@ test(
     assert.match(refusal.message, /3 copies of each record now and would have 1/)
     assertProblem(await migrate('orders.placed', {}), 'MQ_MIGRATION_REFUSED')
     const kept = assertProblem(await migrate('orders.kept', { allowFewerCopies: true }), 'MQ_MIGRATION_REFUSED')
-    assert.match(kept.message, /asks for 2 copies at least/)
+    assert.match(kept.message, /does not meet the intent of 'orders.kept': it has 1 broker, too few for 2 copies/)
+    const few = assertProblem(
+      await plane.call('POST', '/v1/ids/orders.kept/migrations', { replication: 1 }),
+      'MQ_MIGRATION_REFUSED',
+    )
+    assert.match(few.message, /asks for 2 copies at least/)
     const named = (await migrate('orders.placed', { replication: 1, plan: true })).body.plan
     assert.equal(named.refusal, null, 'who names a number of copies means it')
     assert.ok(named.warnings.includes('3 copies of each record become 1'), JSON.stringify(named.warnings))

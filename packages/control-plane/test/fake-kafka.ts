@@ -28,6 +28,8 @@ interface FakeGroup {
 export class FakeKafka {
   clusterId = 'fake-cluster'
   brokers = 3
+  /** Racks of its brokers; null where they name none. */
+  zones: number | null = null
   readonly topics = new Map<string, FakeTopic>()
   readonly calls: string[] = []
   readonly groups = new Map<string, FakeGroup>()
@@ -182,7 +184,8 @@ export class FakeKafka {
     return {
       describe: () =>
         call('describe', () => {
-          return { clusterId: this.clusterId, brokers: this.brokers, advertised: this.advertised }
+          const { clusterId, brokers, zones, advertised } = this
+          return { clusterId, brokers, zones, advertised }
         }),
       findTopics: (names) =>
         call('findTopics', () => {
@@ -195,6 +198,7 @@ export class FakeKafka {
               topicId,
               partitions,
               replication,
+              zones: this.zones === null ? null : Math.min(this.zones, replication),
               leaderless: 0,
               leastInSync: Math.min(replication, this.inSync),
             })

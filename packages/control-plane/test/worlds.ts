@@ -80,5 +80,10 @@ export const aWorld = (ids: readonly IdWorld[], change: Partial<World> = {}): Wo
   detail: 'full',
   ids,
   clusters: [main],
+  traits: (change.clusters ?? [main]).map(({ name, brokers, zones }) => ({
+    ...{ name, brokers, zones },
+    region: null,
+    labels: {},
+  })),
   ...change,
 })

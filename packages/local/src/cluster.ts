@@ -53,6 +53,8 @@ export interface StartClusterOptions {
   readonly dataDir?: string
   /** Broker settings by their Kafka names, over the ones chosen here. Client listener: `CLIENT`. */
   readonly configs?: Readonly<Record<string, string>>
+  /** `broker.rack` of each broker, in the order of their numbers. */
+  readonly racks?: readonly string[]
   /** Rights are checked, by the authorizer that belongs to the metadata mode. */
   readonly authorizer?: boolean
   /** Puts a fault proxy before every broker; clients are told its address instead of the broker's. */
@@ -162,7 +164,7 @@ async function prepare(preparation: Preparation): Promise<Cluster> {
           })
         : undefined
     const brokers = seats.map(
-      (seat) =>
+      (seat, index) =>
         new Broker({
           seat,
           brokers: seats.length,
@@ -171,7 +173,7 @@ async function prepare(preparation: Preparation): Promise<Cluster> {
           advertisedPort: options.proxy === true ? seat.proxyPort : seat.ports.client,
           proxy:
             options.proxy === true ? new TcpProxy(seat.proxyPort, { host: HOST, port: seat.ports.client }) : undefined,
-          configs: options.configs ?? {},
+          configs: { ...options.configs, ...rackOf(options.racks?.[index]) },
           software,
           softwareOf: async (version) => {
             const other = await softwareOf(version)
@@ -307,4 +309,8 @@ class Cluster implements LocalCluster {
   async #closeProxies(): Promise<void> {
     for (const broker of this.brokers) await broker.proxy?.refuse()
   }
+}
+
+function rackOf(rack: string | undefined): Record<string, string> {
+  return rack === undefined ? {} : { 'broker.rack': rack }
 }

@@ -33,6 +33,7 @@ export function worldOf(options: EngineOptions, looks: Looks, ids: readonly stri
     times,
     detail: closely ? 'full' : 'brief',
     clusters: options.clusterModels(),
+    traits: options.clusters.traits(),
     ids: ids.flatMap((id) => idWorld(options, looks, id, closely) ?? []),
   }
 }

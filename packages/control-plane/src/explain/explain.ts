@@ -2,7 +2,7 @@
  * Explains one mQ ID: what stands, why, what it costs, what else there is, and what each wish costs. Pure.
  *
  * E1. Without telemetry the expected rate of the intent is taken, and the answer says so.
- * E2. Only clusters that are as safe as the one in force are looked at, and none for an mQ ID that may not move.
+ * E2. Only clusters that are as safe as the one in force and meet the intent are looked at, and none for an mQ ID that may not move.
  * E3. The amounts are those of the same optimiser and price book that decisions use, with the same margin.
  */
 import type { CostOption, Explanation, Intent } from '@mq/contract'
@@ -23,6 +23,7 @@ import {
 } from '@mq/economics'
 import { configurationOf } from '../decisions/world-view.ts'
 import { LATENCY_MARGIN } from '../loops/settings.ts'
+import { type ClusterTraits, meetsIntent } from '../provision/requirements.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { TrafficProfile } from '../telemetry/profile.ts'
 import { workloadOf } from '../telemetry/workload.ts'
@@ -31,6 +32,8 @@ export interface Subject {
   readonly active: ActiveId
   readonly profile: TrafficProfile | null
   readonly clusters: readonly ClusterModel[]
+  /** What intents can require of these, as last seen. */
+  readonly traits: readonly ClusterTraits[]
   /** One copy of its open epoch as it lies on disk; null while nobody looked. */
   readonly logBytes: number | null
 }
@@ -123,13 +126,16 @@ export function explainWith(subject: Subject, question: Question): Explanation {
 }
 
 /** E2 */
-function eligible({ active, clusters }: Subject, current: Configuration): readonly ClusterModel[] {
+function eligible({ active, clusters, traits }: Subject, current: Configuration): readonly ClusterModel[] {
   const home = clusters.filter(({ name }) => name === current.cluster)
   if (!active.spec.intent.movable || home.length === 0) return home
   const copies = (cluster: ClusterModel): number => Math.min(cluster.zones, current.replication)
   const others = clusters.filter(
     (cluster) =>
-      cluster.name !== current.cluster && cluster.brokers >= current.replication && copies(cluster) >= copies(home[0]!),
+      cluster.name !== current.cluster &&
+      cluster.brokers >= current.replication &&
+      copies(cluster) >= copies(home[0]!) &&
+      meetsIntent(active.spec.intent, cluster.name, traits),
   )
   return [...home, ...others]
 }

@@ -6,6 +6,7 @@ import type { Costs } from '../cost/costs.ts'
 import { logBytesOf, type SeenLog } from '../decisions/world-view.ts'
 import { explain, type Subject } from '../explain/explain.ts'
 import { whatIf } from '../explain/what-if.ts'
+import type { Clusters } from '../provision/clusters.ts'
 import { deletedError, unknownError } from '../provision/provisioner.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
@@ -17,6 +18,7 @@ export interface ExplainServices {
   /** Prices, constants and room of every cluster, as they are known now. */
   readonly clusterModels: () => readonly ClusterModel[]
   readonly seenLog: SeenLog
+  readonly clusters: Pick<Clusters, 'traits'>
   readonly costs: Costs
 }
 
@@ -30,10 +32,11 @@ export function explainHandlers(services: ExplainServices): Pick<Handlers, 'expl
   }
 }
 
-function subjectOf({ registry, traffic, clusterModels, seenLog }: ExplainServices, id: string): Subject {
+function subjectOf({ registry, traffic, clusterModels, clusters, seenLog }: ExplainServices, id: string): Subject {
   const record = registry.get(id)
   if (record?.state === 'deleted') throw deletedError(id)
   if (record?.state !== 'active') throw unknownError(id)
   const logBytes = logBytesOf(seenLog, record)
-  return { active: record, profile: traffic.profile(id), clusters: clusterModels(), logBytes }
+  const profile = traffic.profile(id)
+  return { active: record, profile, clusters: clusterModels(), traits: clusters.traits(), logBytes }
 }

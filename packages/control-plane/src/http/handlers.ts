@@ -31,6 +31,7 @@ import type { Migrator } from '../migration/migrator.ts'
 import { viewOf } from '../migration/view.ts'
 import { checkEconomics } from '../observe/cluster-model.ts'
 import type { Clusters } from '../provision/clusters.ts'
+import { homeWarning } from '../provision/home.ts'
 import { deletedError, type Provisioner, unknownError } from '../provision/provisioner.ts'
 import type { PushHub } from '../push/hub.ts'
 import type { Recovery } from '../recovery/recovery.ts'
@@ -132,11 +133,13 @@ export function createHandlers(services: Services): Handlers {
 
     listClusters: async () => ({ clusters: clusters.views() }),
     putCluster: async ({ params, body }) => {
-      const { economics, ...address } = body
+      const { economics, region, labels, ...address } = body
       if (economics != null) checkEconomics(economics)
       await clusters.checkDescribed({ name: params.name, ...address })
       await putCluster(services, { name: params.name, ...address })
       if (economics !== undefined) await registry.setEconomics(params.name, economics, 'api')
+      const site = { ...(region === undefined ? {} : { region }), ...(labels === undefined ? {} : { labels }) }
+      await registry.setSite(params.name, site, 'api')
       await clusters.check(params.name)
       return clusters.view(params.name)
     },
@@ -158,6 +161,7 @@ export function createHandlers(services: Services): Handlers {
       ids: registry.all().flatMap((record) => (record.state === 'active' ? [summary(services, record)] : [])),
       warnings: [
         ...(await services.costs.warnings()).flatMap(({ warning }) => warning ?? []),
+        ...registry.all().flatMap((record) => (record.state === 'active' ? (homeWarning(clusters, record) ?? []) : [])),
         ...registry
           .all()
           .flatMap(({ id }) => services.drift.of(id).flatMap(({ alarm, what }) => (alarm ? [what] : []))),
@@ -389,6 +393,7 @@ async function detail(services: Services, id: string): Promise<MqIdDetail> {
     choices: spec.choices,
     warnings: [
       ...spec.warnings,
+      ...[homeWarning(services.clusters, record) ?? []].flat(),
       ...(await budgetWarnings(services, record)),
       ...(record.pending === null
         ? []

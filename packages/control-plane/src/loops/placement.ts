@@ -2,10 +2,12 @@
  * The placement loop: another cluster that is cheaper within the intent, net of what the move costs. Pure.
  *
  * C1. A move has to pay back what it costs PAYBACK times within a month, or it is not proposed.
- * C2. Durability never falls: a cluster with too few brokers or zones for the copies is not looked at.
+ * C2. Durability never falls: a cluster with too few brokers or zones for the copies, or that does not meet the intent
+ *     (requirements.ts), is not looked at.
  * C3. What cannot be moved (movable: false, latest-per-key) is not proposed.
  */
 import { type Candidate, type ClusterModel, candidateOf, HOURS_PER_MONTH } from '@mq/economics'
+import { meetsIntent } from '../provision/requirements.ts'
 import { mayBeSlower } from './lateness.ts'
 import { type Assessment, outcomeOf, type Proposal, percent, usd } from './proposal.ts'
 import { notReady } from './readiness.ts'
@@ -54,7 +56,10 @@ function assess(world: World, one: IdWorld): Assessment | undefined {
   const others = world.clusters
     .filter(
       (cluster) =>
-        cluster.name !== home.name && isAsSafe(home, cluster, configuration.replication) && !recent.has(cluster.name),
+        cluster.name !== home.name &&
+        isAsSafe(home, cluster, configuration.replication) &&
+        meetsIntent(intent, cluster.name, world.traits) &&
+        !recent.has(cluster.name),
     )
     .map((cluster) => ({
       cluster,

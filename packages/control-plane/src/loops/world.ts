@@ -7,6 +7,7 @@
 import type { ConsumerSettings, EffectivePolicy, Intent, ProducerSettings } from '@mq/contract'
 import type { ClusterModel, Configuration, Workload } from '@mq/economics'
 import type { DecisionRecord } from '../decisions/record.ts'
+import type { ClusterTraits } from '../provision/requirements.ts'
 import type { LoopTimes } from './times.ts'
 
 /** Traffic of one mQ ID in one stretch of the time it was watched. */
@@ -62,4 +63,6 @@ export interface World {
   readonly detail: 'brief' | 'full'
   readonly ids: readonly IdWorld[]
   readonly clusters: readonly ClusterModel[]
+  /** What intents can require of clusters, as last seen. */
+  readonly traits: readonly ClusterTraits[]
 }

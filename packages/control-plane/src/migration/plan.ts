@@ -20,8 +20,9 @@ import {
 import type { Clusters } from '../provision/clusters.ts'
 import { decide, settingsOf } from '../provision/decide.ts'
 import type { Refusal } from '../provision/intent-changes.ts'
-import { MAX_REPLICATION, topicName } from '../provision/placement-rules.ts'
+import { copiesOn, topicName } from '../provision/placement-rules.ts'
 import { deletedError, foreignTopic, unknownError } from '../provision/provisioner.ts'
+import { lacking, lackingText, requiredCopies } from '../provision/requirements.ts'
 import { validateTopic } from '../provision/topic.ts'
 import { differences } from '../provision/topic-drift.ts'
 import type { ActiveId, IdSpec } from '../registry/records.ts'
@@ -119,8 +120,13 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
   await clusters.reach(from.cluster)
   const target = await clusters.reach(to)
   const partitions = wish.partitions ?? from.partitions
-  const replication =
-    wish.replication ?? (to === from.cluster ? from.replication : Math.min(MAX_REPLICATION, target.brokers))
+  const { intent } = record.spec
+  const lacks = lacking(intent, target)
+  if (to !== from.cluster && lacks.length > 0) {
+    throw refused(`cluster '${to}' does not meet the intent of '${id}': ${lackingText(lacks)}`)
+  }
+  const kept = Math.max(from.replication, Math.min(requiredCopies(intent), target.brokers))
+  const replication = wish.replication ?? (to === from.cluster ? kept : copiesOn(intent, target.brokers))
   if (to === from.cluster && partitions === from.partitions && replication === from.replication) {
     throw refused(
       `'${id}' is already on cluster '${to}' with ${partitions} partitions and ${replication} cop${replication === 1 ? 'y' : 'ies'}`,
@@ -191,9 +197,9 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
 
 /** @throws MqError MQ_MIGRATION_REFUSED when the target would hold fewer copies than the intent asks for, or than now without a word */
 function checkCopies({ id, spec }: ActiveId, now: number, then: number, isMeant: boolean): void {
-  const { minCopies } = spec.intent
-  if (minCopies !== undefined && then < minCopies) {
-    throw refused(`the intent of '${id}' asks for ${copies(minCopies)} at least, and the new topic would have ${then}`)
+  const required = requiredCopies(spec.intent)
+  if (then < required) {
+    throw refused(`the intent of '${id}' asks for ${copies(required)} at least, and the new topic would have ${then}`)
   }
   if (then < now && !isMeant) {
     throw refused(

@@ -93,6 +93,11 @@ export function bookOf(economics: ClusterEconomics | null): PriceBook {
   return economics?.overrides === undefined ? book : overrideFigures(book, economics.overrides)
 }
 
+/** Where a cluster stands: as registered, else as the price book says that somebody named; never by the assumed book. */
+export function regionOf({ site, economics }: Pick<ClusterRecord, 'site' | 'economics'>): string | null {
+  return site.region ?? (economics === null ? null : priceBook(economics.priceBook).region)
+}
+
 /** Refuses prices that nothing could be computed from later: an unknown book, meter or instance. */
 export function checkEconomics(economics: ClusterEconomics): void {
   const book = bookOf(economics)

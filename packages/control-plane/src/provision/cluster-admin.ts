@@ -11,6 +11,8 @@ import type { GroupAdmin } from './group-admin.ts'
 export interface ClusterDescription {
   readonly clusterId: string
   readonly brokers: number
+  /** Different racks of the brokers; null where one names none, because Kafka spreads copies over racks only when all do. */
+  readonly zones: number | null
   /** Where each broker says that clients find it, and whether it was found there; nothing when nobody tried. */
   readonly advertised?: readonly AdvertisedBroker[]
 }
@@ -25,7 +27,10 @@ export interface TopicSpec {
 export interface TopicFacts {
   readonly topicId: string | null
   readonly partitions: number
+  /** Copies of the partition that has fewest. */
   readonly replication: number
+  /** Different racks that hold the copies of the partition that has fewest; null where one of these brokers names none. */
+  readonly zones: number | null
   /** Partitions that have no leader now. */
   readonly leaderless: number
   /** In-sync replicas of the partition that has fewest. */

@@ -12,10 +12,11 @@ import { type AdvertisedBroker, type ClusterAddress, type ClusterView, MqError }
 import { type Deps, within } from '@mq/kafka'
 import { every, sleep } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
+import { regionOf } from '../observe/cluster-model.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { ClusterAdmin, ClusterDescription, OpenAdmin } from './cluster-admin.ts'
-import type { AwayCluster } from './copies-rule.ts'
 import type { ClusterFacts } from './placement-rules.ts'
+import type { ClusterTraits } from './requirements.ts'
 
 export const CHECK_EVERY_MS = 5_000
 export const CHECK_DEADLINE_MS = 5_000
@@ -29,6 +30,7 @@ type Health =
       readonly status: 'up'
       readonly clusterId: string
       readonly brokers: number
+      readonly zones: number | null
       readonly advertised: readonly AdvertisedBroker[]
       readonly checkedAtMs: number
     }
@@ -44,8 +46,8 @@ interface Entry {
   readonly address: ClusterAddress
   readonly admin: ClusterAdmin
   health: Health
-  /** Brokers when it last answered. */
-  lastBrokers: number | null
+  /** As it was when it last answered. */
+  last: { readonly brokers: number; readonly zones: number | null } | null
   checking: Promise<Health> | undefined
 }
 
@@ -121,7 +123,7 @@ export class Clusters {
       if (health.status === 'unreachable') throw health.error
       throw new MqError('MQ_KAFKA_UNREACHABLE', `cluster '${name}' was not asked yet`)
     }
-    return this.#facts(name, health.brokers)
+    return this.#facts(name, health)
   }
 
   /** Clusters that answer, asked now when none did before. */
@@ -136,7 +138,7 @@ export class Clusters {
     await (isKnownAway ? Promise.race([checked, sleep(this.#options.deps, KNOWN_AWAY_MS)]) : checked)
     const up = names.flatMap((name) => {
       const { health } = this.#entry(name)
-      return health.status === 'up' ? [this.#facts(name, health.brokers)] : []
+      return health.status === 'up' ? [this.#facts(name, health)] : []
     })
     if (up.length === 0) {
       const first = names.map((name) => this.#entry(name).health).find((health) => health.status === 'unreachable')
@@ -146,11 +148,24 @@ export class Clusters {
     return up
   }
 
-  /** Those that did not answer when they were asked last, or were never asked. */
-  away(): AwayCluster[] {
+  /** Those that answered when they were asked last, as they were then. */
+  answered(): ClusterFacts[] {
     return this.#options.registry.clusters().flatMap(({ address: { name } }) => {
-      const entry = this.#entries.get(name)
-      return entry?.health.status === 'up' ? [] : [{ name, brokers: entry?.lastBrokers ?? null }]
+      const health = this.#entries.get(name)?.health
+      return health?.status === 'up' ? [this.#facts(name, health)] : []
+    })
+  }
+
+  /** Those that did not answer when they were asked last, or were never asked. */
+  away(): ClusterTraits[] {
+    return this.traits().filter(({ name }) => this.#entries.get(name)?.health.status !== 'up')
+  }
+
+  /** All of them, as last seen. */
+  traits(): ClusterTraits[] {
+    return this.#options.registry.clusters().map(({ address: { name } }) => {
+      const { brokers, zones } = this.#entries.get(name)?.last ?? { brokers: null, zones: null }
+      return { name, brokers, zones, ...this.#registered(name) }
     })
   }
 
@@ -168,11 +183,12 @@ export class Clusters {
     const record = registry.cluster(name)
     if (record === undefined) throw new MqError('MQ_CLUSTER_UNKNOWN', `no cluster '${name}' is registered`)
     const health = this.#entries.get(name)?.health ?? { status: 'unknown' as const }
+    const said = { ...record.address, economics: record.economics, ...this.#registered(name) }
     switch (health.status) {
       case 'unknown':
         return {
-          ...record.address,
-          economics: record.economics,
+          ...said,
+          zones: null,
           status: 'unknown',
           clusterId: record.kafkaId,
           brokers: null,
@@ -182,8 +198,8 @@ export class Clusters {
         }
       case 'up':
         return {
-          ...record.address,
-          economics: record.economics,
+          ...said,
+          zones: health.zones,
           status: 'up',
           clusterId: health.clusterId,
           brokers: health.brokers,
@@ -193,8 +209,8 @@ export class Clusters {
         }
       case 'unreachable':
         return {
-          ...record.address,
-          economics: record.economics,
+          ...said,
+          zones: this.#entries.get(name)?.last?.zones ?? null,
           status: 'unreachable',
           clusterId: record.kafkaId,
           brokers: null,
@@ -240,8 +256,14 @@ export class Clusters {
     await this.#stop?.()
   }
 
-  #facts(name: string, brokers: number): ClusterFacts {
-    return { name, brokers, mqIds: this.#options.registry.idsOn(name).length }
+  #facts(name: string, { brokers, zones }: { brokers: number; zones: number | null }): ClusterFacts {
+    const mqIds = this.#options.registry.idsOn(name).length
+    return { name, brokers, zones, mqIds, ...this.#registered(name) }
+  }
+
+  #registered(name: string): Pick<ClusterTraits, 'region' | 'labels'> {
+    const record = this.#options.registry.cluster(name)
+    return { region: record === undefined ? null : regionOf(record), labels: record?.site.labels ?? {} }
   }
 
   #entry(name: string): Entry {
@@ -255,7 +277,7 @@ export class Clusters {
       address: record.address,
       admin: this.#options.openAdmin(record.address),
       health: { status: 'unknown' },
-      lastBrokers: known?.lastBrokers ?? null,
+      last: known?.last ?? null,
       checking: undefined,
     }
     this.#entries.set(name, entry)
@@ -285,7 +307,7 @@ export class Clusters {
           .setKafkaId(name, facts.clusterId)
           .catch((error: unknown) => logger.warn({ cluster: name, ...errorFacts(error) }, 'cluster id not kept yet'))
       }
-      const { clusterId, brokers, advertised = [] } = facts
+      const { clusterId, brokers, zones, advertised = [] } = facts
       const checkedAtMs = deps.clock.nowMs()
       const error =
         known === null || known === clusterId
@@ -296,7 +318,7 @@ export class Clusters {
             )
       health =
         error === undefined
-          ? { status: 'up', clusterId, brokers, advertised, checkedAtMs }
+          ? { status: 'up', clusterId, brokers, zones, advertised, checkedAtMs }
           : { status: 'unreachable', error, clusterId, advertised, checkedAtMs }
     } catch (error) {
       const known = registry.cluster(name)?.kafkaId ?? null
@@ -313,7 +335,7 @@ export class Clusters {
       }
     }
     entry.health = health
-    if (health.status === 'up') entry.lastBrokers = health.brokers
+    if (health.status === 'up') entry.last = { brokers: health.brokers, zones: health.zones }
     if (health.status !== before.status) {
       if (health.status === 'up') logger.info({ cluster: name, brokers: health.brokers }, 'cluster is up')
       if (health.status === 'unreachable')

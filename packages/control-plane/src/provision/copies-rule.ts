@@ -1,20 +1,16 @@
 /**
- * Where a new mQ ID may live, by the copies of each record its intent asks for. Pure.
+ * Where a new mQ ID may live, by what its intent requires of a cluster (requirements.ts) and the copies it is to have. Pure.
  *
- * N1. Without `minCopies` three copies are asked for, one for priority `low`.
- * N2. A cluster that answers and has enough brokers is taken, whatever else is away.
- * N3. Where only a cluster that is away may have enough brokers, the mQ ID waits for it: it would otherwise start its life with fewer
+ * N1. Without `minCopies` three copies are asked for, one for priority `low`; never fewer than the zones that are required.
+ * N2. A cluster that answers, meets the intent and has enough brokers is taken, whatever else is away.
+ * N3. Where only a cluster that is away may do so, the mQ ID waits for it: it would otherwise start its life with fewer
  *     copies than the next one, declared an hour later, and nobody would see it.
- * N4. Where no registered cluster has enough, `minCopies` is refused; without it the best cluster is taken, and the record says so as a warning.
+ * N4. Where no registered cluster meets the intent it is refused, with what the nearest one lacks. What only the usual three copies
+ *     ask for is no requirement: the best cluster that meets the intent is taken, and the record says so as a warning.
  */
 import type { Intent } from '@mq/contract'
 import { type ClusterFacts, MAX_REPLICATION } from './placement-rules.ts'
-
-export interface AwayCluster {
-  readonly name: string
-  /** As last seen; null where this process never saw it. */
-  readonly brokers: number | null
-}
+import { type ClusterTraits, lacking, lackingText, nearestTo, requiredCopies, unmetText } from './requirements.ts'
 
 export type Candidates =
   | { readonly kind: 'clusters'; readonly clusters: readonly ClusterFacts[] }
@@ -23,29 +19,39 @@ export type Candidates =
 
 /** Copies of each record that an mQ ID is to have (N1). */
 export function wantedCopies(intent: Intent): number {
-  return intent.minCopies ?? (intent.priority === 'low' ? 1 : MAX_REPLICATION)
+  return Math.max(intent.minCopies ?? (intent.priority === 'low' ? 1 : MAX_REPLICATION), requiredCopies(intent))
 }
 
-/** The clusters that a new mQ ID may be placed on. `here`: those that answer; at least one. */
-export function candidates(intent: Intent, here: readonly ClusterFacts[], away: readonly AwayCluster[]): Candidates {
+/**
+ * The clusters that a new mQ ID may be placed on.
+ * @param here those that answer; at least one
+ * @param away those that do not, as last seen
+ */
+export function candidates(intent: Intent, here: readonly ClusterFacts[], away: readonly ClusterTraits[]): Candidates {
   const wanted = wantedCopies(intent)
-  const enough = here.filter(({ brokers }) => brokers >= wanted)
+  const meets = here.filter((cluster) => lacking(intent, cluster).length === 0)
+  const enough = meets.filter(({ brokers }) => brokers >= wanted)
   if (enough.length > 0) return { kind: 'clusters', clusters: enough }
-  const hopes = away.filter(({ brokers }) => brokers === null || brokers >= wanted)
-  const most = Math.max(...here.map(({ brokers }) => brokers))
-  const found = `of the clusters that answer, the largest has ${most} broker${most === 1 ? '' : 's'}`
-  if (hopes.length > 0) {
-    const names = hopes.map(({ name }) => `'${name}'`).join(', ')
-    return {
-      kind: 'waits',
-      message: `${wanted} copies are asked for; ${found}, and ${names} may have enough but ${hopes.length === 1 ? 'does' : 'do'} not answer. To place it now with fewer copies, say minCopies: ${most} in the intent`,
-    }
+  const asked = meets.length === 0 ? intent : { ...intent, minCopies: wanted }
+  const hopes = away.filter((cluster) => lacking(asked, cluster).length === 0)
+  if (hopes.length > 0) return { kind: 'waits', message: waitsText(intent, wanted, meets, here, hopes) }
+  if (meets.length > 0) return { kind: 'clusters', clusters: meets }
+  return { kind: 'unmet', message: unmetText(intent, [...here, ...away]) }
+}
+
+function waitsText(
+  intent: Intent,
+  wanted: number,
+  meets: readonly ClusterFacts[],
+  here: readonly ClusterFacts[],
+  hopes: readonly ClusterTraits[],
+): string {
+  const names = hopes.map(({ name }) => `'${name}'`).join(', ')
+  const silent = hopes.length === 1 ? 'does not answer' : 'do not answer'
+  if (meets.length === 0) {
+    const nearest = nearestTo(intent, here)!
+    return `no cluster that answers meets the intent ('${nearest.name}' comes nearest: ${lackingText(nearest.lacks)}), and ${names} may meet it but ${silent}`
   }
-  if (intent.minCopies !== undefined) {
-    return {
-      kind: 'unmet',
-      message: `minCopies: ${wanted} cannot be met: ${found}, and no registered cluster has more`,
-    }
-  }
-  return { kind: 'clusters', clusters: here }
+  const most = Math.max(...meets.map(({ brokers }) => brokers))
+  return `${wanted} copies are asked for; of the clusters that answer, the largest that will do has ${most} broker${most === 1 ? '' : 's'}, and ${names} may have enough but ${silent}. To place it now with fewer copies, say minCopies: ${most} in the intent`
 }

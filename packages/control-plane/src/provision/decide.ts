@@ -61,6 +61,9 @@ export function intentKey(intent: Intent): string {
     peaks: _peaks,
     movable: _movable,
     minCopies: _copies,
+    minZones: _zones,
+    regions: _regions,
+    clusterLabels: _labels,
     ...rest
   } = intent
   return JSON.stringify(rest, (_key, value: unknown) =>

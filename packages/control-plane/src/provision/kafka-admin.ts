@@ -52,16 +52,19 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
         const advertised = (await cluster.tryBrokers(TRY_BROKER_MS)).map(({ nodeId, address, problem }) => {
           return { nodeId, address, problem: problem === null ? null : `${problem.code}: ${problem.message}` }
         })
-        return { clusterId, brokers: brokers.length, advertised }
+        return { clusterId, brokers: brokers.length, zones: zonesOf(brokers.map(({ rack }) => rack)), advertised }
       },
       findTopics: async (names) => {
         const found = new Map<string, TopicFacts>()
+        const rackOf = (id: number): string | null =>
+          cluster.brokers().find(({ nodeId }) => nodeId === id)?.rack ?? null
         for (const topic of await cluster.metadata(names, { refresh: true })) {
           if (topic.errorCode === UNKNOWN_TOPIC_OR_PARTITION || topic.partitions.length === 0) continue
           found.set(topic.name, {
             topicId: topic.id,
             partitions: topic.partitions.length,
-            replication: topic.partitions[0]?.replicas.length ?? 0,
+            replication: Math.min(...topic.partitions.map(({ replicas }) => replicas.length)),
+            zones: fewest(topic.partitions.map(({ replicas }) => zonesOf(replicas.map(rackOf)))),
             leaderless: topic.partitions.filter((partition) => partition.leader < 0).length,
             leastInSync: Math.min(...topic.partitions.map((partition) => partition.isr.length)),
           })
@@ -99,4 +102,13 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
       close: () => cluster.close(),
     }
   }
+}
+
+/** How many different racks these are; null where one of them is not named. */
+function zonesOf(racks: readonly (string | null)[]): number | null {
+  return racks.length === 0 || racks.includes(null) ? null : new Set(racks).size
+}
+
+function fewest(zones: readonly (number | null)[]): number | null {
+  return zones.reduce((least, one) => (least === null || one === null ? null : Math.min(least, one)))
 }

@@ -9,6 +9,7 @@
  *     older records are still unread.
  */
 import { BATCH_OVERHEAD_BYTES, type Choice, formatDurationMs, type Intent, type ProducerSettings } from '@mq/contract'
+import { type ClusterTraits, requiredCopies } from './requirements.ts'
 import { TIME_LIMIT_PROMISE, TIME_LIMIT_SETTING } from './time-limit.ts'
 
 export const MAX_REPLICATION = 3
@@ -21,8 +22,7 @@ const DEFAULT_MESSAGE_BYTES = 1_000
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
-export interface ClusterFacts {
-  readonly name: string
+export interface ClusterFacts extends ClusterTraits {
   readonly brokers: number
   /** mQ IDs that already live there. */
   readonly mqIds: number
@@ -56,18 +56,25 @@ export function sameInMetrics(a: string, b: string): boolean {
   return a !== b && a.replaceAll('.', '_') === b.replaceAll('.', '_')
 }
 
-/** The cluster for a new mQ ID: most brokers, then fewest mQ IDs, then by name. */
-export function chooseCluster(
-  clusters: readonly ClusterFacts[],
-): { cluster: ClusterFacts; choice: Choice } | undefined {
+/**
+ * The cluster for a new mQ ID: most brokers, then fewest mQ IDs, then by name.
+ * @param clusters those that meet its intent
+ * @param inReach how many answer, whether or not they meet it
+ */
+export function chooseCluster<C extends Pick<ClusterFacts, 'name' | 'brokers' | 'mqIds'>>(
+  clusters: readonly C[],
+  inReach = clusters.length,
+): { cluster: C; choice: Choice } | undefined {
   const [cluster] = clusters.toSorted(
     (a, b) => b.brokers - a.brokers || a.mqIds - b.mqIds || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
   )
   if (cluster === undefined) return undefined
   const reason =
     clusters.length === 1
-      ? 'the only cluster that can be reached'
-      : `of ${clusters.length} clusters in reach it has the most brokers (${cluster.brokers}), then the fewest mQ IDs (${cluster.mqIds})`
+      ? inReach === 1
+        ? 'the only cluster that can be reached'
+        : `the only one of ${inReach} clusters in reach that has what is asked for`
+      : `of ${clusters.length} clusters in reach${inReach > clusters.length ? ' that have what is asked for' : ''} it has the most brokers (${cluster.brokers}), then the fewest mQ IDs (${cluster.mqIds})`
   return { cluster, choice: { setting: 'cluster', value: cluster.name, reason } }
 }
 
@@ -103,6 +110,16 @@ export function wantedPartitions(intent: Intent, brokers: number): { partitions:
   }
 }
 
+/** Copies that a new topic gets on a cluster of so many brokers. */
+export function copiesOn(intent: Intent, brokers: number): number {
+  return Math.min(Math.max(MAX_REPLICATION, requiredCopies(intent)), brokers)
+}
+
+/** Which part of the intent asks for the most copies. */
+function copiesAsked({ minCopies = 0, minZones = 0 }: Intent): string {
+  return minZones > minCopies ? `minZones: ${minZones}` : `minCopies: ${minCopies}`
+}
+
 /** The topic of an epoch: a new one, or what a changed intent makes of the `standing` one. */
 export function place(
   intent: Intent,
@@ -128,15 +145,15 @@ export function place(
         : wanted.reason,
   })
 
-  const most = Math.max(MAX_REPLICATION, intent.minCopies ?? 0)
-  const replication = standing?.replication ?? Math.min(most, cluster.brokers)
+  const required = requiredCopies(intent)
+  const replication = standing?.replication ?? copiesOn(intent, cluster.brokers)
   const minInsyncReplicas = standing?.minInsyncReplicas ?? Math.min(2, replication)
   choices.push({
     setting: 'replication',
     value: String(replication),
     reason:
       replication > MAX_REPLICATION
-        ? `minCopies: ${intent.minCopies} is asked for`
+        ? `${copiesAsked(intent)} is asked for`
         : replication === MAX_REPLICATION
           ? 'three copies survive the loss of any two disks after a quiet moment, and of one broker at any moment'
           : `cluster '${cluster.name}' had ${replication} broker${replication === 1 ? '' : 's'} when the topic was made`,
@@ -149,9 +166,9 @@ export function place(
         ? 'there is one copy only'
         : 'a record is acknowledged when two brokers have it, so the loss of one loses nothing acknowledged',
   })
-  if (intent.minCopies !== undefined && replication < intent.minCopies) {
+  if (replication < required) {
     warnings.push(
-      `minCopies: ${intent.minCopies} is asked for and there ${replication === 1 ? 'is 1 copy' : `are ${replication} copies`}: more copies need a migration`,
+      `${copiesAsked(intent)} is asked for and there ${replication === 1 ? 'is 1 copy' : `are ${replication} copies`}: more copies need a migration`,
     )
   }
   if (replication === 1) warnings.push('one broker: a record is lost if its disk is')

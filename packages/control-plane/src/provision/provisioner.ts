@@ -20,7 +20,7 @@ import { type IdChange, type Registry, withoutStamp } from '../registry/registry
 import type { TopicFacts } from './cluster-admin.ts'
 import type { Clusters } from './clusters.ts'
 import { clusterChoice, decide, standingOf, tunedOf } from './decide.ts'
-import { chooseHome } from './home.ts'
+import { chooseHome, refusedAtHome, refusedHome } from './home.ts'
 import { deletedBy, dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
 import { sameInMetrics, topicName } from './placement-rules.ts'
 import { type StartingSettings, startingSettings } from './starting-settings.ts'
@@ -76,7 +76,10 @@ export class Provisioner {
       return entry('refuse', { code, message })
     }
     if (active === undefined) {
-      const refusal = unmetWish(intent) ?? this.nameClash(id, (record?.lastEpoch ?? 0) + 1)
+      const refusal =
+        unmetWish(intent) ??
+        this.nameClash(id, (record?.lastEpoch ?? 0) + 1) ??
+        refusedHome(this.#options.clusters, intent)
       return refusal === undefined ? entry('create') : entry('refuse', refusal)
     }
     if (changes.length === 0) return entry('unchanged')
@@ -419,7 +422,7 @@ export class Provisioner {
 
   async #refusedUpdate(record: ActiveId, intent: Intent): Promise<Refusal | undefined> {
     const before = record.spec.intent
-    const asFull = refusedChange(before, intent, false)
+    const asFull = refusedChange(before, intent, false) ?? refusedAtHome(this.#options.clusters, record, intent)
     if (asFull === undefined || !dependsOnRecords(before, intent) || this.#options.inUse(record.id)) return asFull
     const { cluster, topic, partitions } = record.epochs.at(-1)!
     await this.#options.clusters.reach(cluster)

@@ -13,6 +13,7 @@ export type EntryKind =
   | 'change-cluster'
   | 'forget-cluster'
   | 'price-cluster'
+  | 'label-cluster'
   | 'budget'
   | 'owners'
   | 'create'
@@ -47,6 +48,8 @@ export type EntryKind =
   | 'migration-group-gone'
   | 'drop-group'
   | 'drift'
+  | 'drift-accepted'
+  | 'drift-repaired'
 
 export interface NewEntry {
   readonly kind: EntryKind

@@ -5,6 +5,7 @@ import {
   Choice,
   type ClusterAddress,
   type ClusterEconomics,
+  type ClusterSite,
   ConsumerSettings,
   Epoch,
   Intent,
@@ -96,6 +97,7 @@ export interface ClusterRecord {
   readonly kafkaId: string | null
   /** What it costs by; null where nobody said so. */
   readonly economics: ClusterEconomics | null
+  readonly site: ClusterSite
   readonly createdAtMs: number
   readonly updatedAtMs: number
 }

@@ -8,7 +8,7 @@
  * R4. A binding that does not match the contract is never published.
  * R5. While an mQ ID is unsettled (recovery/recovery.ts) it has no binding and gets no revision.
  */
-import { type ClusterAddress as Address, Binding, type ClusterEconomics, MqError } from '@mq/contract'
+import { type ClusterAddress as Address, Binding, type ClusterEconomics, type ClusterSite, MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { Transaction } from 'kysely'
 import { Mutex } from '../mutex.ts'
@@ -16,7 +16,7 @@ import type { Store } from '../store/store.ts'
 import type { Tables } from '../store/tables.ts'
 import { appendEntry, type NewEntry } from './journal.ts'
 import type { ClusterRecord, IdRecord } from './records.ts'
-import { loadRows, saveCluster, saveId } from './rows.ts'
+import { loadRows, saveCluster, saveId, UNKNOWN_SITE } from './rows.ts'
 
 /** A record without what the registry fills in, to be changed and written again. */
 export function withoutStamp<R extends IdRecord>(record: R): Unstamped<R> {
@@ -163,6 +163,7 @@ export class Registry {
         address,
         kafkaId: before?.kafkaId ?? null,
         economics: before?.economics ?? null,
+        site: before?.site ?? UNKNOWN_SITE,
         createdAtMs: before?.createdAtMs ?? now,
         updatedAtMs: now,
       }
@@ -200,6 +201,28 @@ export class Registry {
         await appendEntry(
           tx,
           { kind: 'price-cluster', subject: name, actor, why: 'asked for', before: before.economics, after: economics },
+          now,
+          this.#store.revision,
+        )
+      })
+      this.#clusters.set(name, after)
+    })
+  }
+
+  /** Where a cluster stands and how it is labelled; no binding carries it, so no client hears of it. */
+  async setSite(name: string, change: Partial<ClusterSite>, actor: string): Promise<void> {
+    await this.#writes.run(async () => {
+      const before = this.#clusters.get(name)
+      if (before === undefined) throw new MqError('MQ_CLUSTER_UNKNOWN', `no cluster '${name}' is registered`)
+      const site = { ...before.site, ...change }
+      if (JSON.stringify(before.site) === JSON.stringify(site)) return
+      const now = this.#deps.clock.nowMs()
+      const after = { ...before, site, updatedAtMs: now }
+      await this.#store.write(`keeping labels of cluster ${name}`, async (tx) => {
+        await saveCluster(tx, after)
+        await appendEntry(
+          tx,
+          { kind: 'label-cluster', subject: name, actor, why: 'asked for', before: before.site, after: site },
           now,
           this.#store.revision,
         )

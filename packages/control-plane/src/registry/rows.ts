@@ -1,7 +1,7 @@
 /**
  * Records as rows of the store, both ways. What is read is checked: a row that does not fit is an error, never a guess.
  */
-import { ClusterAddress, ClusterEconomics, type Epoch } from '@mq/contract'
+import { ClusterAddress, ClusterEconomics, ClusterSite, type Epoch } from '@mq/contract'
 import type { Transaction } from 'kysely'
 import type { Store } from '../store/store.ts'
 import type { Tables } from '../store/tables.ts'
@@ -15,6 +15,8 @@ import {
   StoredEpoch,
 } from './records.ts'
 
+export const UNKNOWN_SITE: ClusterSite = { region: null, labels: {} }
+
 /** Everything the registry mirrors. */
 export async function loadRows(
   store: Store,
@@ -26,6 +28,7 @@ export async function loadRows(
       address: ClusterAddress.parse(JSON.parse(row.address)),
       kafkaId: row.kafka_id,
       economics: row.economics === null ? null : ClusterEconomics.parse(JSON.parse(row.economics)),
+      site: row.site === null ? UNKNOWN_SITE : ClusterSite.parse(JSON.parse(row.site)),
       createdAtMs: Number(row.created_at_ms),
       updatedAtMs: Number(row.updated_at_ms),
     })
@@ -71,6 +74,7 @@ export async function saveCluster(tx: Transaction<Tables>, record: ClusterRecord
     address: JSON.stringify(record.address),
     kafka_id: record.kafkaId,
     economics: record.economics === null ? null : JSON.stringify(record.economics),
+    site: JSON.stringify(record.site),
     created_at_ms: record.createdAtMs,
     updated_at_ms: record.updatedAtMs,
   }

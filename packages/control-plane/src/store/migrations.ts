@@ -237,6 +237,12 @@ const lagHistories: Migration = {
   },
 }
 
+const clusterSites: Migration = {
+  up: async (db) => {
+    await db.schema.alterTable('clusters').addColumn('site', 'text').execute()
+  },
+}
+
 /** Applied in the order of their names; one with a lower number may come to a store later than one with a higher. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-registry': first,
@@ -249,4 +255,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0007-costs': costs,
   '0008-traffic-tables': trafficTables,
   '0009-lag-histories': lagHistories,
+  '0010-cluster-sites': clusterSites,
 }

@@ -15,6 +15,8 @@ export interface ClustersTable {
   kafka_id: string | null
   /** JSON of `ClusterEconomics`. */
   economics: string | null
+  /** JSON of `ClusterSite`; null where nobody said anything. */
+  site: string | null
   created_at_ms: number
   updated_at_ms: number
 }
