@@ -5,10 +5,13 @@
  * B2. A binding carries every epoch not yet retired, oldest first, and at most one of them is `open`.
  * B3. Epoch numbers start at 1, rise, and are never reused within an incarnation of the mQ ID.
  * B4. A binding never holds a secret: credentials stay with the client and are looked up by cluster name.
+ * B6. Holds concern the groups they name. Where they cannot be read, or a client does not know them, its members stay in their groups, and
+ *     Kafka refuses the change they were for.
  * B5. A trial concerns only the instances it names. One that cannot be read counts as none: a client that is older than
  *     the control plane stays on the settings of the binding.
  */
 import { z } from 'zod'
+import { GroupHold } from './group-hold.ts'
 import { Format, Ordering } from './intent.ts'
 import { MqId, Name } from './mq-id.ts'
 
@@ -112,6 +115,12 @@ export const Binding = z
     producer: ProducerSettings,
     consumer: ConsumerSettings,
     trial: Trial.nullable().optional().catch(null),
+    holds: z
+      .array(GroupHold)
+      .max(1_000)
+      .optional()
+      .catch([])
+      .describe('Groups whose members leave for a change of positions'),
   })
   .superRefine((binding, context) => {
     const fail = (message: string): void => {

@@ -268,6 +268,18 @@ export const catalogue = {
     false,
     409,
   ),
+  MQ_GROUP_CHANGE_REFUSED: entry(
+    'The positions of the group cannot be changed as things stand',
+    'Do what the message says, and ask again; `mq group show ID GROUP` shows where the group stands',
+    false,
+    409,
+  ),
+  MQ_GROUP_CHANGE_UNKNOWN: entry(
+    'There is no such change of positions',
+    'Use the number that was told when the change was asked for',
+    false,
+    404,
+  ),
   // Control plane
   MQ_CONTROL_PLANE_AWAY: entry(
     'The control plane does not answer and nothing is cached',

@@ -45,6 +45,15 @@ export { DurationMs, formatDurationMs, parseDurationMs } from './duration.ts'
 export type { CatalogueEntry, MqErrorCode } from './errors.ts'
 export { catalogue, isMqErrorCode } from './errors.ts'
 export { CostConfiguration, CostOption, Explanation, MeasuredCost, MeterLine, WhatIf, WhatIfAnswer } from './explain.ts'
+export {
+  GroupAction,
+  GroupChange,
+  GroupChangeRequest,
+  GroupChangeState,
+  PositionMove,
+  TimeRange,
+} from './group-change.ts'
+export { GroupHold } from './group-hold.ts'
 export { GroupDetail, GroupMember, GroupPartition, GroupState, GroupSummary } from './groups.ts'
 export type { IntentInput } from './intent.ts'
 export {

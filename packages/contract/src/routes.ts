@@ -8,13 +8,13 @@
  * H2. Every error response is a `Problem` with a code from the catalogue.
  */
 import { z } from 'zod'
-import { Binding, ClusterAddress, OffsetText } from './binding.ts'
+import { Binding, ClusterAddress } from './binding.ts'
 import { ClusterEconomics } from './cluster-economics.ts'
 import { Labels, Region } from './cluster-site.ts'
 import { Budget, BudgetRequest, CostQuery, CostReport } from './cost.ts'
 import { Decision, DecisionState, Outlook } from './decision.ts'
 import { Explanation, WhatIf, WhatIfAnswer } from './explain.ts'
-import { GroupDetail, GroupSummary } from './groups.ts'
+import { groupRoutes } from './group-routes.ts'
 import { Declaration, Intent } from './intent.ts'
 import { GroupLagDetail } from './lag.ts'
 import { Migration, MigrationPlan, MigrationRequest } from './migration.ts'
@@ -44,11 +44,6 @@ const TelemetryMs = z
 
 const IdParams = z.object({ id: MqId })
 const NameParams = z.object({ name: Name })
-const GroupParam = z
-  .string()
-  .min(1)
-  .max(1_000)
-  .describe('Its name in mQ, or the Kafka group id of one that is not of mQ')
 const NumberParams = z.object({ number: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) })
 
 /** A query parameter that is true or false. */
@@ -203,42 +198,7 @@ export const routes = {
     body: z.object({ declarations: z.array(Declaration).max(10_000), plan: z.boolean().default(false) }),
     response: Plan,
   },
-  listGroups: {
-    method: 'GET',
-    path: '/v1/groups',
-    summary: 'Consumer groups of all mQ IDs, or of one: state, members, lag, what is unfinished',
-    query: z.object({ id: MqId.optional().describe('Only those of this mQ ID') }),
-    response: z.object({ groups: z.array(GroupSummary) }),
-  },
-  getGroup: {
-    method: 'GET',
-    path: '/v1/ids/:id/group',
-    summary:
-      'One consumer group, as the brokers know it now: members, and its position in every partition of every epoch',
-    params: IdParams,
-    query: z.object({ group: GroupParam }),
-    response: GroupDetail,
-  },
-  dropGroup: {
-    method: 'POST',
-    path: '/v1/ids/:id/groups/drop',
-    summary: 'Take the positions of a group away that nobody uses any more, and let migrations go on without it',
-    params: IdParams,
-    body: z.object({
-      group: GroupParam,
-      force: z
-        .boolean()
-        .default(false)
-        .describe('Also while it has members: nothing is taken away, and migrations go on without it'),
-    }),
-    response: z.object({
-      group: z.string(),
-      kind: z.enum(['mq', 'other']),
-      positions: z.number().int().describe('Positions that were taken away'),
-      remaining: OffsetText.describe('Records of old epochs that it had not read'),
-      migrations: z.array(z.number().int()).describe('Those that go on without it'),
-    }),
-  },
+  ...groupRoutes,
   migrate: {
     method: 'POST',
     path: '/v1/ids/:id/migrations',

@@ -14,6 +14,8 @@ import { every } from './deadline.ts'
 import { assembleDeciding, type Deciding } from './decisions/assemble.ts'
 import { configurationOf, logBytesOf, type SeenLog } from './decisions/world-view.ts'
 import { DriftWatch } from './drift/drift-watch.ts'
+import { ChangeBook } from './groups/change-book.ts'
+import { type ChangeTimes, GroupChanges } from './groups/changes.ts'
 import { checkExposure } from './http/guard.ts'
 import { createHandlers } from './http/handlers.ts'
 import { createServer } from './http/server.ts'
@@ -97,6 +99,8 @@ export interface ControlPlaneOptions {
   readonly loopTimes?: Partial<LoopTimes>
   /** Waits of migrations that differ from the usual ones. */
   readonly migrationTimes?: Partial<MigrationTimes>
+  /** Waits of changes of positions that differ from the usual ones. */
+  readonly changeTimes?: Partial<ChangeTimes>
   /**
    * What the clients of an mQ ID had before mQ, by mQ ID: it begins with these settings when it is declared, and the tuning loop
    * goes on from there. Without it the rules choose from the intent.
@@ -126,6 +130,7 @@ export interface Assembled {
   readonly twins: Twins
   readonly costing: Costing
   readonly lagWatch: LagWatch
+  readonly groupChanges: GroupChanges
   readonly recovery: Recovery
   readonly copies: CopyWriter
   close(): Promise<void>
@@ -213,7 +218,15 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       ...{ registry, clusters, provisioner, ledger, store, deps, logger },
       everyMs: options.driftEveryMs,
     })
+    const groupChanges = new GroupChanges({
+      ...{ store, registry, clusters, provisioner, deps, logger },
+      book: await ChangeBook.load(store),
+      movedBy: (id) => ledger.handingOver(id)?.number,
+      cannotLeave: () => [],
+      ...(options.changeTimes === undefined ? {} : { times: options.changeTimes }),
+    })
     const migrator = new Migrator({
+      positionChanges: (id) => groupChanges.applied(id),
       store,
       registry,
       clusters,
@@ -345,6 +358,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       clusterModels,
       seenLog,
       lagBook: lagWatch.book,
+      groupChanges,
       deps,
       drift,
       deleteGraceMs: options.deleteGraceMs ?? DELETE_GRACE_MS,
@@ -370,6 +384,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     )
     clusters.start()
     migrator.resume()
+    groupChanges.start()
     deciding.engine.start()
     // Fake clusters of tests have no topics to sweep.
     if (options.openAdmin === undefined || options.openCluster !== undefined) twins.start()
@@ -384,6 +399,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       await lagWatch.close().catch((error: unknown) => logger.warn(errorFacts(error), 'lag histories were lost'))
       await twins.close()
       await deciding.engine.close()
+      await groupChanges.close()
       await migrator.close()
       await hub.close()
       await app.close()
@@ -414,6 +430,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       twins,
       costing,
       lagWatch,
+      groupChanges,
       recovery,
       copies,
       close: () => {

@@ -7,6 +7,7 @@ import type { Io } from '../io.ts'
 import { apiFor, checkMqId, type OutputFlags, withExamples, withOutput, withTarget } from '../options.ts'
 import { print } from '../output.ts'
 import { formatCount, plural } from '../units.ts'
+import { groupChangeCommands } from './group-change.ts'
 
 interface DropFlags extends OutputFlags, TargetFlags {
   readonly yes?: boolean
@@ -33,6 +34,7 @@ export function groupCommand(program: Command, io: Io): void {
       await print(io, flags.output, detail, (colors) => groupText(detail, colors, Date.now()))
     },
   )
+  groupChangeCommands(command, io)
   dropCommand(command, io)
 }
 

@@ -25,6 +25,7 @@ import type { Deciding } from '../decisions/assemble.ts'
 import { viewOf as decisionView } from '../decisions/record.ts'
 import type { SeenLog } from '../decisions/world-view.ts'
 import type { DriftWatch } from '../drift/drift-watch.ts'
+import type { GroupChanges } from '../groups/changes.ts'
 import type { LagBook } from '../lag/lag-book.ts'
 import type { Ledger } from '../migration/ledger.ts'
 import type { Migrator } from '../migration/migrator.ts'
@@ -77,6 +78,7 @@ export interface Services {
   readonly seenLog: SeenLog
   readonly drift: DriftWatch
   readonly lagBook: LagBook
+  readonly groupChanges: GroupChanges
   readonly deps: Deps
   /** How long the records of a deleted mQ ID are kept. */
   readonly deleteGraceMs: number

@@ -7,9 +7,10 @@
  *     runs on a binding from before the opening.
  * D6. A topic that somebody deleted, or created anew, is not waited for longer than `lostMs`: what groups had not read of it
  *     stands in the ledger as gone.
+ * D7. A group whose positions a person moves back while it is retired keeps the epoch: what was seen before that is worth nothing.
  * D5. A cluster that is away holds the drain up. Whether groups wait for it is the wish of the move (stranded.ts).
  */
-import { type GroupDrain, groupOfId, type MqError } from '@mq/contract'
+import { type GroupDrain, groupOfId, MqError } from '@mq/contract'
 import { accountFor, isWaitedFor, mqReaders, type OtherGroups, otherReaders, waitText } from './readers.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { checkSource, lookAtSource, noteChange, sourceMissing } from './source-topic.ts'
@@ -72,10 +73,11 @@ export async function drain(work: Work, number: number): Promise<void> {
       writtenMs = logbook.nowMs
     }
     if (isRead(look) && isUnused(work, row)) {
+      const changes = work.positionChanges?.(row.mqId)
       // R4: a group that came since the last look through all of them is not left behind.
       const last = await lookAtGroups(work, row, undefined)
       if (isRead(last)) {
-        await retire(work, row, isExpired, last)
+        await retire(work, row, isExpired, last, changes)
         return
       }
     }
@@ -161,6 +163,7 @@ async function retire(
   row: MigrationRecord,
   isExpired: boolean,
   seen?: Pick<Look, 'groups' | 'positions'>,
+  changes?: number,
 ): Promise<void> {
   const { logbook } = work
   const { number, from } = row
@@ -176,7 +179,13 @@ async function retire(
         ? `epoch ${from.epoch} holds no record any more`
         : `${row.data.groups.filter(({ drainedAtMs }) => drainedAtMs !== null).length} groups read epoch ${from.epoch} to its end`,
       after: { migration: number, groups: row.data.groups, ledger: row.data.ledger },
-      apply: ({ epochs }) => ({ epochs: epochs.filter((epoch) => epoch.epoch !== from.epoch) }),
+      apply: ({ epochs }) => {
+        // D7. Under the lock of the mQ ID, as is a change of positions.
+        if (changes !== undefined && work.positionChanges?.(row.mqId) !== changes) {
+          throw new MqError('MQ_MIGRATION_GROUP_WAITS', `positions of a group on epoch ${from.epoch} were moved`)
+        }
+        return { epochs: epochs.filter((epoch) => epoch.epoch !== from.epoch) }
+      },
     },
     (before) => ({
       ...withStep(withDone(before, 'drain', nowMs, { expired: isExpired }), 'delete-topic', nowMs, {}),

@@ -56,6 +56,8 @@ export interface MigratorOptions {
   readonly deps: Deps
   readonly logger: Logger
   readonly times?: Partial<MigrationTimes>
+  /** How many changes of positions of the groups of an mQ ID were applied so far. */
+  readonly positionChanges?: (mqId: string) => number
 }
 
 /** Sends that fail in these may have failed for the move. */

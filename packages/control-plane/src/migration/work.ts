@@ -73,6 +73,8 @@ export interface Work {
   readonly logger: Logger
   readonly times: MigrationTimes
   readonly incarnation: () => number
+  /** How many changes of positions of its groups were applied so far: a look from before one is worth nothing. */
+  readonly positionChanges?: (mqId: string) => number
   /** When this process began to hear reports, on the monotonic clock. */
   readonly listeningSinceMs: number
   /** @throws CancelAsked, or MQ_CLOSED when the control plane ends */

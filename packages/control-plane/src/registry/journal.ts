@@ -47,6 +47,8 @@ export type EntryKind =
   | 'migration-topic-kept'
   | 'migration-group-gone'
   | 'drop-group'
+  | 'group-positions'
+  | 'group-hold'
   | 'drift'
   | 'drift-accepted'
   | 'drift-repaired'

@@ -8,6 +8,7 @@ import {
   type ClusterSite,
   ConsumerSettings,
   Epoch,
+  GroupHold,
   Intent,
   Name,
   ProducerSettings,
@@ -27,6 +28,8 @@ export const IdSpec = z.object({
   warnings: z.array(z.string()),
   /** Other settings that some instances try; whoever makes a new spec ends it. */
   trial: Trial.nullable().default(null),
+  /** Groups whose members are asked to leave for a change of their positions (groups/changes.ts). */
+  holds: z.array(GroupHold).optional(),
 })
 export type IdSpec = z.output<typeof IdSpec>
 

@@ -371,6 +371,7 @@ export class Registry {
       producer: record.spec.producer,
       consumer: record.spec.consumer,
       trial: record.spec.trial,
+      ...(record.spec.holds === undefined || record.spec.holds.length === 0 ? {} : { holds: record.spec.holds }),
     })
     if (!parsed.success) {
       throw new MqError('MQ_INTERNAL', `the binding of ${record.id} would break the contract`, {

@@ -243,6 +243,20 @@ const clusterSites: Migration = {
   },
 }
 
+const groupChanges: Migration = {
+  up: async (db) => {
+    await db.schema
+      .createTable('group_changes')
+      .addColumn('number', 'bigint', (column) => column.primaryKey())
+      .addColumn('mq_id', 'text', (column) => column.notNull())
+      .addColumn('over', 'bigint', (column) => column.notNull())
+      .addColumn('data', 'text', (column) => column.notNull())
+      .addColumn('created_at_ms', 'bigint', (column) => column.notNull())
+      .execute()
+    await db.schema.createIndex('group_changes_over').on('group_changes').columns(['over']).execute()
+  },
+}
+
 /** Applied in the order of their names; one with a lower number may come to a store later than one with a higher. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-registry': first,
@@ -256,4 +270,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0008-traffic-tables': trafficTables,
   '0009-lag-histories': lagHistories,
   '0010-cluster-sites': clusterSites,
+  '0011-group-changes': groupChanges,
 }

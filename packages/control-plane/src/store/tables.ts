@@ -176,6 +176,16 @@ export interface LagHistoriesTable {
   saved_at_ms: number
 }
 
+export interface GroupChangesTable {
+  number: number
+  mq_id: string
+  /** 1 once it is over. */
+  over: number
+  /** JSON of `GroupChangeRow` (groups/change-book.ts). */
+  data: string
+  created_at_ms: number
+}
+
 export interface Tables {
   meta: MetaTable
   clusters: ClustersTable
@@ -195,4 +205,5 @@ export interface Tables {
   cost_hours: CostHoursTable
   budgets: BudgetsTable
   lag_histories: LagHistoriesTable
+  group_changes: GroupChangesTable
 }

@@ -1,0 +1,133 @@
+/**
+ * Changes of positions in the store: one row each, with what was asked, what is to be set, and what came of it.
+ *
+ * K1. Numbers rise by one and are given out in the transaction that makes the row.
+ * K2. Rows that are not over are in memory, too; nothing else reads them from the store.
+ */
+import { GroupChange, MqError } from '@mq/contract'
+import type { Transaction } from 'kysely'
+import type { StandingPosition } from '../provision/group-admin.ts'
+import type { Store } from '../store/store.ts'
+import type { Tables } from '../store/tables.ts'
+
+/** A position to set, as it is stored: offsets as text. */
+export interface StoredTarget {
+  readonly epoch: number
+  readonly partition: number
+  readonly before: string | null
+  readonly after: { readonly offset: string; readonly finished: readonly string[]; readonly leaderEpoch: number | null }
+}
+
+export interface GroupChangeRow {
+  readonly number: number
+  readonly view: GroupChange
+  readonly groupId: string
+  /** Live epochs when it was asked for. */
+  readonly epochs: readonly number[]
+  /** What is to be set; null until it is known. */
+  readonly targets: readonly StoredTarget[] | null
+  /** Since when the members are asked to leave; null while they are not. */
+  readonly heldAtMs: number | null
+  readonly attempt: number
+}
+
+export class ChangeBook {
+  readonly #store: Store
+  readonly #live = new Map<number, GroupChangeRow>()
+
+  private constructor(store: Store) {
+    this.#store = store
+  }
+
+  static async load(store: Store): Promise<ChangeBook> {
+    const book = new ChangeBook(store)
+    const rows = await store.db.selectFrom('group_changes').selectAll().where('over', '=', 0).execute()
+    for (const row of rows) book.#live.set(Number(row.number), read(row))
+    return book
+  }
+
+  /** Those that are not over. */
+  live(): GroupChangeRow[] {
+    return [...this.#live.values()]
+  }
+
+  async add(row: Omit<GroupChangeRow, 'number'>): Promise<GroupChangeRow> {
+    const added = await this.#store.write(`a change of positions of ${row.view.group}`, async (tx) => {
+      const last = await tx
+        .selectFrom('group_changes')
+        .select((select) => select.fn.max('number').as('number'))
+        .executeTakeFirst()
+      const number = Number(last?.number ?? 0) + 1
+      const numbered = { ...row, number, view: { ...row.view, number } }
+      await tx
+        .insertInto('group_changes')
+        .values({ number, mq_id: row.view.mqId, created_at_ms: row.view.createdAtMs, ...valuesOf(numbered) })
+        .execute()
+      return numbered
+    })
+    this.took(added)
+    return added
+  }
+
+  async save(row: GroupChangeRow): Promise<void> {
+    await this.#store.write(`change of positions ${row.number}`, (tx) => this.saveIn(tx, row))
+    this.took(row)
+  }
+
+  /** As part of a larger write; `took` once that is through. */
+  async saveIn(tx: Transaction<Tables>, row: GroupChangeRow): Promise<void> {
+    await tx.updateTable('group_changes').set(valuesOf(row)).where('number', '=', row.number).execute()
+  }
+
+  took(row: GroupChangeRow): void {
+    if (isOver(row)) this.#live.delete(row.number)
+    else this.#live.set(row.number, row)
+  }
+
+  /** @throws MqError MQ_GROUP_CHANGE_UNKNOWN */
+  async find(number: number): Promise<GroupChangeRow> {
+    const live = this.#live.get(number)
+    if (live !== undefined) return live
+    const row = await this.#store.db
+      .selectFrom('group_changes')
+      .selectAll()
+      .where('number', '=', number)
+      .executeTakeFirst()
+    if (row === undefined) {
+      throw new MqError('MQ_GROUP_CHANGE_UNKNOWN', `there is no change of positions ${number}`, { details: { number } })
+    }
+    return read(row)
+  }
+}
+
+export function storedPosition({ offset, finished, leaderEpoch }: StandingPosition): StoredTarget['after'] {
+  return {
+    offset: String(offset),
+    finished: finished.map(({ first, end }) => `${first}-${end}`),
+    leaderEpoch: leaderEpoch ?? null,
+  }
+}
+
+export function positionOf({ offset, finished, leaderEpoch }: StoredTarget['after']): StandingPosition {
+  return {
+    offset: BigInt(offset),
+    finished: finished.map((range) => {
+      const [first, end] = range.split('-')
+      return { first: BigInt(first!), end: BigInt(end!) }
+    }),
+    leaderEpoch: leaderEpoch ?? undefined,
+  }
+}
+
+function isOver({ view: { state } }: GroupChangeRow): boolean {
+  return state === 'done' || state === 'failed'
+}
+
+function valuesOf(row: GroupChangeRow): { over: number; data: string } {
+  return { over: isOver(row) ? 1 : 0, data: JSON.stringify(row) }
+}
+
+function read({ data }: { readonly data: string }): GroupChangeRow {
+  const row = JSON.parse(data) as GroupChangeRow
+  return { ...row, view: GroupChange.parse(row.view) }
+}
