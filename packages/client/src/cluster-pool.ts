@@ -10,6 +10,7 @@
  */
 import { type Binding, type ClusterAddress, compareBindings, MqError } from '@mq/contract'
 import { Cluster, type ClusterCredentials, type Deps, type Security, securityOf } from '@mq/kafka'
+import { Clocks } from './clocks.ts'
 import { LastingTrouble } from './lasting-trouble.ts'
 import type { Logger } from './logger.ts'
 import { QuotaNotice } from './quota-notice.ts'
@@ -35,10 +36,12 @@ export class ClusterPool {
   readonly #former: Cluster[] = []
   /** Quotas hold for the process as a whole, so they are said for it as a whole. */
   readonly quotas: QuotaNotice
+  readonly clocks: Clocks
 
   constructor(options: ClusterPoolOptions) {
     this.#options = options
     this.quotas = new QuotaNotice(options.deps.clock, options.logger)
+    this.clocks = new Clocks(options.logger)
   }
 
   get(address: ClusterAddress): Cluster {

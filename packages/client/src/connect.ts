@@ -117,6 +117,8 @@ export async function connect(options: ConnectOptions): Promise<MqConnection> {
     instance,
     token: options.token ?? (env.MQ_TOKEN === '' ? undefined : env.MQ_TOKEN),
     deps,
+    onTime: (theirMs, askedMs, answeredMs) =>
+      clusters.clocks.reference.told(theirMs, askedMs, answeredMs, deps.clock.nowMs()),
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
   })
   const telemetryMs = await reach(client, cache, deps, logger, waitMs, signal)

@@ -30,6 +30,8 @@ export interface ControlPlaneOptions {
   readonly token?: string | undefined
   readonly deps: Deps
   readonly fetch?: Fetch
+  /** An answer that names the time of the control plane, to the second; asked and answered on the monotonic clock. */
+  onTime?(theirMs: number, askedMs: number, answeredMs: number): void
 }
 
 export type BindingAnswer = { readonly kind: 'unchanged' } | { readonly kind: 'binding'; readonly candidate: unknown }
@@ -111,8 +113,13 @@ export class ControlPlaneClient {
       limitMs,
     )
     const signal = outer === undefined ? limit.signal : AbortSignal.any([limit.signal, outer])
+    const { clock } = this.#options.deps
+    const askedMs = clock.monotonicMs()
     try {
       const response = await this.#request(method, path, signal, init)
+      // Cut to whole seconds: half of one is the best guess.
+      const theirMs = Date.parse(response.headers.get('date') ?? '') + 500
+      if (response.ok && theirMs > 0) this.#options.onTime?.(theirMs, askedMs, clock.monotonicMs())
       if (response.status === 304) {
         await response.body?.cancel()
         return undefined

@@ -7,6 +7,8 @@
  */
 import { type Binding, type Epoch, type ProducerSettings, settingsFor } from '@mq/contract'
 import {
+  type Ahead,
+  type BrokerClock,
   type Cluster,
   type Deps,
   type HeldBatch,
@@ -41,6 +43,9 @@ export interface EpochWriterOptions {
   readonly failures: SendFailures
   readonly sendDeadlineMs: number
   readonly telemetry: Telemetry
+  readonly clocks: { readonly brokers: BrokerClock; readonly reference: BrokerClock }
+  /** The clock of this process is so wrong that its times are corrected. */
+  onWrongClock?(ahead: Ahead): void
   /** The cluster slows this client down for its quota. */
   onThrottled?(throttleMs: number): void
   /** W2 */
@@ -73,6 +78,7 @@ export class EpochWriter {
       ...(options.shadow === undefined ? {} : { shadow: options.shadow }),
       bufferBytes: () => budget.usedBytes,
       producerIds: () => this.producer.producerIds,
+      clockAheadMs: () => this.producer.wrongClock?.ms,
     })
     this.#meter = meter
     telemetry.addProducer(meter)
@@ -84,6 +90,8 @@ export class EpochWriter {
       deps,
       sendDeadlineMs,
       label: mqId,
+      timestamps: binding.timestamps,
+      clocks: options.clocks,
       onSealed: () => options.onSealed(this),
       observer: {
         onBatch: (batch, encoded) => meter.sent(batch, encoded),
@@ -97,6 +105,7 @@ export class EpochWriter {
           this.failedRecords += records
           options.failures.failed(records, error)
         },
+        onWrongClock: (ahead) => options.onWrongClock?.(ahead),
         onUnreachable: (error) => {
           if (!unreachable.happened()) return
           logger.warn(`Sending to ${mqId} waits: ${error.message}`, { code: error.code, mqId })
@@ -134,6 +143,7 @@ export class EpochWriter {
     const { shadow } = this.#options
     if (shadow !== undefined) shadow.current = { codec, codecLevel: codecLevel ?? null }
     const used = this.#meter.use(settings, trial)
+    this.producer.limit(binding.timestamps)
     if (used !== this.#settings) this.producer.update(used)
     this.#settings = used
   }

@@ -153,7 +153,8 @@ export class Handover {
       at += part.count
       if (part.settled) continue
       this.#count('handedOver', part.count)
-      const limits = { deadlineMs: part.deadlineMs, isAlone: part.count === 1 }
+      const { deadlineMs, hasOwnTime, count } = part
+      const limits = { deadlineMs, hasOwnTime, isAlone: count === 1 }
       this.#track(part, new Set(own.map((record) => target.adopt(record, limits))))
     }
   }

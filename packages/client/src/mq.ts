@@ -298,6 +298,8 @@ export class MqClient implements MqConnection {
           failures: this.#failuresOf(id),
           sendDeadlineMs,
           telemetry,
+          clocks: clusters.clocks.of(epoch.cluster),
+          onWrongClock: (ahead) => clusters.clocks.isWrong(epoch.cluster, ahead),
           onThrottled: (throttleMs) => clusters.quotas.throttled(epoch.cluster, 'writes', throttleMs),
           onSealed: (writer) => void outlet.sealed(writer),
         })

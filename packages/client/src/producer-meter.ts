@@ -28,6 +28,8 @@ export interface ProducerMeterOptions {
   bufferBytes(): number
   /** Under which brokers know the producer, newest last. */
   producerIds?(): readonly bigint[]
+  /** How far the clock of this process is ahead of the brokers', while its times are corrected. */
+  clockAheadMs?(): number | undefined
 }
 
 export class ProducerMeter {
@@ -88,7 +90,7 @@ export class ProducerMeter {
 
   /** The window's reports, one for each set of settings under which something happened. */
   take(): ProducerTelemetry[] {
-    const { mqId, epoch, clock, shadow, producerIds } = this.#options
+    const { mqId, epoch, clock, shadow, producerIds, clockAheadMs } = this.#options
     const nowMs = clock.monotonicMs()
     const busy = this.#stretches.filter((stretch) => !stretch.isEmpty)
     for (const stretch of this.#stretches) if (stretch.isEmpty) stretch.skip(nowMs)
@@ -102,6 +104,8 @@ export class ProducerMeter {
     // What a client knows of its records as such goes with the settings that are in force longest of all: the last.
     const last = reports.at(-1)!
     Object.assign(last, this.#sampler.take())
+    const aheadMs = clockAheadMs?.()
+    if (aheadMs !== undefined) last.clockAheadMs = Math.round(aheadMs)
     const samples = shadow?.take() ?? []
     if (samples.length > 0) last.shadow = samples
     return reports

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { MqError } from '@mq/contract'
+import { systemDeps } from '@mq/kafka'
 import type { Message, Mq } from '../src/index.ts'
 import { Stack } from './support/stack.ts'
 import { until } from './support/time.ts'
@@ -67,6 +68,34 @@ describe('the client on real Kafka', { timeout: 300_000 }, () => {
     await subscription.done
     assert.deepEqual(mq.logger.lines, [])
   })
+
+  for (const aheadMs of [61 * 60_000, -30 * 86_400_000]) {
+    it(`sends from a host whose clock is ${aheadMs / 60_000} min ahead, with the time of the brokers, and says so once`, {
+      timeout: 300_000,
+    }, async () => {
+      const deps = { ...systemDeps, clock: { ...systemDeps.clock, nowMs: () => Date.now() + aheadMs } }
+      const mq = await stack.connect({ deps })
+      const id = `wrong.clock${aheadMs < 0 ? '-slow' : ''}`
+      const tooOld = { timestampMs: Date.now() - 90 * 86_400_000 }
+      const sends = Array.from({ length: 400 }, (_, n) => mq.send(id, { n }, { key: 'k', ...(n === 20 ? tooOld : {}) }))
+      const results = await Promise.allSettled(sends)
+      const failed = results.flatMap((result, n) => (result.status === 'rejected' ? [[n, result.reason.code]] : []))
+      assert.deepEqual(failed, [[20, 'MQ_TIMESTAMP_REFUSED']])
+      await Promise.all(Array.from({ length: 100 }, (_, n) => mq.send(id, { n: 400 + n }, { key: 'k' })))
+      const seen: number[] = []
+      for await (const message of await mq.read(id, { from: 'earliest', untilEnd: true })) {
+        seen.push((message.value as Event).n)
+        assert.ok(Math.abs(message.timestampMs - Date.now()) < 60_000, String(message.timestampMs))
+      }
+      assert.deepEqual(
+        seen,
+        Array.from({ length: 500 }, (_, n) => n).filter((n) => n !== 20),
+      )
+      assert.equal(mq.logger.codes().filter((code) => code === 'MQ_CLOCK_WRONG').length, 1)
+      // By now it is refused at the call.
+      await assert.rejects(mq.send(id, {}, tooOld), hasCode('MQ_TIMESTAMP_REFUSED'))
+    })
+  }
 
   it('keeps the order of every key at concurrency 16 with handlers of any duration', { timeout: 300_000 }, async () => {
     const mq = await stack.connect()

@@ -80,6 +80,13 @@ export const ProducerSettings = z.object({
 })
 export type ProducerSettings = z.output<typeof ProducerSettings>
 
+/** Which times of records a topic takes, seen from the clock of its brokers; null: any. */
+export const TimestampLimits = z.object({
+  beforeMaxMs: z.number().min(0).nullable().describe('How far back, milliseconds'),
+  afterMaxMs: z.number().min(0).nullable().describe('How far ahead, milliseconds'),
+})
+export type TimestampLimits = z.output<typeof TimestampLimits>
+
 export const ConsumerSettings = z.object({
   fetchMinBytes: z.number().int().min(1),
   fetchMaxWaitMs: z.number().int().min(1).max(60_000),
@@ -110,6 +117,7 @@ export const Binding = z
       .boolean()
       .optional()
       .describe('Kafka refuses messages without a key: the latest message of every key is kept'),
+    timestamps: TimestampLimits.optional().describe('Left out where nobody knows what the topic takes'),
     epochs: z.array(Epoch),
     clusters: z.array(ClusterAddress),
     producer: ProducerSettings,

@@ -132,6 +132,18 @@ export const catalogue = {
     false,
     499,
   ),
+  MQ_TIMESTAMP_REFUSED: entry(
+    'The time of the message is further from now than its mQ ID takes; it is not stored',
+    'Pass timestampMs in milliseconds since 1970 and within what the text names, or leave it out for the time of sending. If the clock of this host is named, set it right',
+    false,
+    422,
+  ),
+  MQ_CLOCK_WRONG: entry(
+    'The clock of this host is so wrong that Kafka refuses its times',
+    'Set the clock right. Until then messages without a time of their own carry that of the brokers, and nothing is lost',
+    false,
+    500,
+  ),
   MQ_MESSAGE_REFUSED: entry('Kafka refused the message; it is not stored', 'Change what the text names', false, 422),
   MQ_BUFFER_FULL: entry('Too many sends wait for room in the buffer', 'Await sends, or slow down', true, 503),
   MQ_PRODUCER_FENCED: entry('Another producer took over this producer id', 'Create a new connection', false, 409),

@@ -16,6 +16,7 @@ export {
   SecurityProtocol,
   sealedEnds,
   settingsFor,
+  TimestampLimits,
   Trial,
 } from './binding.ts'
 export { ClusterEconomics } from './cluster-economics.ts'

@@ -109,6 +109,12 @@ export const ProducerTelemetry = z.object({
     .max(128)
     .optional()
     .describe('What other codecs, levels and depths would make of these records, from the last round; told once'),
+  clockAheadMs: z
+    .number()
+    .optional()
+    .describe(
+      'How far the clock of the process is ahead of the brokers, milliseconds, negative when behind; only while it is so wrong that Kafka refuses its times, and records without one carry that of the brokers',
+    ),
   producerIds: z.array(OffsetText).max(16).optional().describe('Under which Kafka knows this producer, newest last'),
 })
 

@@ -11,7 +11,12 @@ import type { EncodedHeaders } from './record-headers.ts'
 import type { SendPromise } from './send-promise.ts'
 import { ByteCursor, sizeOfVarint, writeVarint } from './varint.ts'
 
+/** How much longer the time of a record may get. */
+const MOST_TIME_BYTES = 10
 const PADDING_NAME = Buffer.from(PADDING_HEADER)
+
+/** By the place of a record in its batch, and its promise. */
+export type IsGone = (index: number, sent: SendPromise) => boolean
 
 export interface HeldRecord {
   readonly key: Buffer | null
@@ -104,38 +109,51 @@ export function splitBatch(whole: PendingBatch, release: () => void): PendingBat
 }
 
 /**
- * The same batch without some of its records, in the same buffer, not sealed. Only for a batch that is certainly not stored.
+ * The same batch without some of its records, not sealed; in the same buffer, or in one of its own when times are changed. Only for a batch
+ * that is certainly not stored.
+ * @param times others for some of those that are left, by their places in the batch
  * @returns undefined when none is left
  */
 export function withoutRecords(
   batch: PendingBatch,
-  isGone: (index: number, sent: SendPromise) => boolean,
+  isGone: IsGone,
+  times?: ReadonlyMap<number, number>,
 ): PendingBatch | undefined {
+  const { pooled } = batch
+  const old = batch.encoder.bytes
   const records = recordsOf(batch)
-  const rest = batchLike(batch, Buffer.allocUnsafe(batch.encoder.bytes.length), batch.pooled)
+  const base = times?.values().next().value
+  // Times that are corrected differently take more bytes.
+  const room = old.length + (times?.size ?? 0) * MOST_TIME_BYTES
+  const rest = batchLike(batch, Buffer.allocUnsafe(room), pooled && times === undefined, base)
   let index = 0
   for (const { sent, count } of batch.slices) {
     let kept = 0
     for (const end = index + count; index < end; index++) {
       if (isGone(index, sent)) continue
-      append(rest, records[index]!)
+      const timestampMs = times?.get(index)
+      append(rest, timestampMs === undefined ? records[index]! : { ...records[index]!, timestampMs })
       kept++
     }
     if (kept > 0) rest.add(sent, kept)
   }
   if (rest.encoder.count === 0) return undefined
-  rest.encoder.moveTo(batch.encoder.bytes)
-  rest.onReleased = batch.onReleased
+  if (times === undefined) {
+    rest.encoder.moveTo(old)
+    rest.onReleased = batch.onReleased
+  } else rest.corrections = batch.corrections + 1
   return rest
 }
 
 function batchLike(
-  { openedAtMs, encoder, attempts, lastTrouble }: PendingBatch,
+  { openedAtMs, encoder, attempts, corrections, lastTrouble }: PendingBatch,
   buffer: Buffer,
   pooled: boolean,
+  baseTimestampMs = encoder.baseTimestampMs,
 ): PendingBatch {
-  const batch = new PendingBatch(buffer, openedAtMs, pooled, encoder.baseTimestampMs)
+  const batch = new PendingBatch(buffer, openedAtMs, pooled, baseTimestampMs)
   batch.attempts = attempts
+  batch.corrections = corrections
   batch.lastTrouble = lastTrouble
   return batch
 }

@@ -33,6 +33,18 @@ export function giveUpRecords(
   batch.settledSome()
 }
 
+/** Those fail, each with its own error, by their places in the batch. Each has a promise of its own. */
+export function failRecords(batch: PendingBatch, failed: ReadonlyMap<number, MqError>, told: Told): void {
+  let at = 0
+  for (const { sent, count } of batch.slices) {
+    const error = failed.get(at)
+    at += count
+    if (error === undefined) continue
+    if (!sent.settled) told(1, error)
+    sent.refused(1, error, true)
+  }
+}
+
 /** Kafka refused those, by their places in the batch. */
 export function refuseRecords(
   batch: PendingBatch,

@@ -19,6 +19,8 @@ export interface HeldPart {
   readonly deadlineMs: number
   /** Its sender gave it up: its deadline counts as over. */
   readonly isCancelled: boolean
+  /** The application gave the time of its record. */
+  readonly hasOwnTime: boolean
   readonly settled: boolean
   resolve(receipt: Receipt): void
   reject(error: MqError): void
@@ -90,6 +92,7 @@ export function heldBatch(batch: PendingBatch, from: HeldFrom): HeldBatch {
       get isCancelled() {
         return sent.cancelled !== undefined
       },
+      hasOwnTime: sent.hasOwnTime,
       get settled() {
         return sent.settled
       },
@@ -120,6 +123,7 @@ export function heldSend(send: WaitingSend): HeldBatch {
   const part: HeldPart = {
     count: 1,
     deadlineMs,
+    hasOwnTime: limits?.hasOwnTime === true,
     get isCancelled() {
       return limits?.signal?.aborted === true
     },

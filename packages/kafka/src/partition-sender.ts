@@ -23,21 +23,24 @@
  *     Taken over by its owner before that end, the batch is ambiguous, and an answer that still comes is ignored.
  * P10. A refusal that names records rejects those alone; the others are sent again in order, under the same sequence. After an ambiguous
  *     attempt all of it is uncertain. Where no record is named, halves of the batch are sent, down to the record that is meant.
+ * P11. A refusal for the times of records fails no record whose time nobody gave: those get a time that the brokers take, and the batch is
+ *     sent again where it stood, under the same sequence (refused-times.ts).
  */
-import { BATCH_OVERHEAD_BYTES, MqError } from '@mq/contract'
+import { BATCH_OVERHEAD_BYTES, type MqError } from '@mq/contract'
 import { Accumulator } from './accumulator.ts'
 import { backoffMs } from './backoff.ts'
 import type { Bytes } from './batch-encoder.ts'
-import { splitBatch, withoutRecords } from './batch-parts.ts'
+import { type IsGone, splitBatch, withoutRecords } from './batch-parts.ts'
 import { giveUpRecords, refuseRecords } from './failed-records.ts'
 import { type HeldBatch, type HeldFrom, heldBatch } from './held-batch.ts'
-import { toMqError } from './kafka-errors.ts'
+import { KafkaCode, toMqError } from './kafka-errors.ts'
 import { PartitionSequence } from './partition-sequence.ts'
 import type { PendingBatch, Slice } from './pending-batch.ts'
 import type { Outcome } from './produce-outcome.ts'
 import type { RecordError } from './produce-request.ts'
 import type { EncodedHeaders } from './record-headers.ts'
-import { messages, refusal, type SentTo, uncertain, withoutTopic } from './send-errors.ts'
+import { sortTimes } from './refused-times.ts'
+import { messages, refusal, type SentTo, tooLarge, uncertain, withoutTopic } from './send-errors.ts'
 import { type Receipt, StoredReceipt } from './send-promise.ts'
 import type { SenderShared } from './sender-shared.ts'
 import { IDLE, type Slot } from './sender-slot.ts'
@@ -50,8 +53,6 @@ export class PartitionSender {
   readonly #accumulator: Accumulator
   readonly #sequence: PartitionSequence
   #isOnHold = false
-  /** Whether records are to have a promise each: Kafka has refused some by name. */
-  isCautious = false
   /** Behind the last batch of ours that is stored. */
   #storedUpTo: bigint | undefined
   /** Whether the sender stands in the producer's list of those to look at. */
@@ -145,6 +146,7 @@ export class PartitionSender {
     this.#slot = { kind: 'in-flight', batch }
     if (batch.identity === null) batch.stamp(this.#sequence.give(batch.encoder.count))
     batch.attempts++
+    batch.takenAtMs = this.#shared.deps.clock.monotonicMs()
     batch.isWritten = false
     return batch
   }
@@ -236,8 +238,9 @@ export class PartitionSender {
   }
 
   /** A batch that is certainly not stored leaves the slot; what is left of it stands first again. */
-  #sendRest(batch: PendingBatch, isGone: Parameters<typeof withoutRecords>[1]): void {
-    const rest = withoutRecords(batch, isGone)
+  #sendRest(batch: PendingBatch, isGone: IsGone, times?: ReadonlyMap<number, number>): void {
+    const rest = withoutRecords(batch, isGone, times)
+    if (rest !== undefined && times !== undefined) rest.onReleased = () => this.#release(batch)
     if (batch.identity !== null) this.#sequence.giveBack(batch.identity)
     if (rest === undefined) this.#release(batch)
     else this.#accumulator.putBack([rest])
@@ -417,14 +420,7 @@ export class PartitionSender {
     } else if (batch.encoder.count > 1 && !batch.ambiguous) {
       this.#split(batch)
     } else {
-      this.#giveUp(
-        batch,
-        new MqError(
-          'MQ_MESSAGE_TOO_LARGE',
-          `Kafka takes no batch of ${batch.wireBytes} bytes for ${this.#to.label}, although maxMessageBytes is ${settings.maxMessageBytes}`,
-          { details: { bytes: batch.wireBytes, maxMessageBytes: settings.maxMessageBytes } },
-        ),
-      )
+      this.#giveUp(batch, tooLarge(this.#to, batch.wireBytes, settings.maxMessageBytes))
     }
   }
 
@@ -444,9 +440,13 @@ export class PartitionSender {
     else if (batch.ambiguous) {
       const why = `they were refused when they were sent again, and an earlier attempt was not answered: ${batch.lastTrouble}`
       this.#giveUp(batch, uncertain(this.#to, batch.unsettledCount, why))
-    } else if (named.size === 0 && count > 1) this.#split(batch)
+      return
+    }
+    const sorted = code === KafkaCode.INVALID_TIMESTAMP ? sortTimes(batch, this.#shared, named, reason) : undefined
+    if (sorted !== undefined) this.#sendRest(batch, (index) => sorted.failed.has(index), sorted.times)
+    else if (named.size === 0 && count > 1) this.#split(batch)
     else {
-      this.isCautious = true
+      this.#shared.isCautious = true
       if (named.size === 0) named.set(0, { index: 0, message: reason })
       refuseRecords(batch, this.#to, code, reason, named, (count, error) =>
         this.#shared.observer.onFailure?.(count, error),

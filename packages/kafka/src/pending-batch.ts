@@ -67,6 +67,10 @@ export class PendingBatch {
   /** Identities it was sent under before, while it may still be stored under one of them. */
   formerIdentities: readonly ProducerIdentity[] = []
   attempts = 0
+  /** When the last attempt began, on the monotonic clock. */
+  takenAtMs = 0
+  /** How often times of its records were corrected. */
+  corrections = 0
   /** Whether the attempt that is under way has been given to a connection. */
   isWritten = false
   ambiguous = false

@@ -1,5 +1,6 @@
 /** What a producer tells about itself: sizes and times of batches; their contents only for a look, within the process. */
 import type { MqError, ProducerSettings } from '@mq/contract'
+import type { Ahead } from './broker-clock.ts'
 
 /** The records of a stored batch, uncompressed: valid during the call that brings them, and never to be changed. */
 export interface EncodedRecords {
@@ -46,6 +47,8 @@ export interface ProducerObserver {
   onRequest?(throttledMs: number): void
   /** Something that was got around and that somebody may want to know. */
   onTrouble?(topic: string, partition: number, error: MqError): void
+  /** The clock of this process is so wrong that records without a time carry that of the brokers from now on. */
+  onWrongClock?(ahead: Ahead): void
   /** The leader of a partition could not be connected to; what it was to get waits and is tried again. */
   onUnreachable?(error: MqError): void
 }

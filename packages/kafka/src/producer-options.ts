@@ -1,8 +1,9 @@
 /**
  * What a producer is made from: the cluster as it needs it, settings, memory, and what it tells.
  */
-import type { ProducerSettings } from '@mq/contract'
+import type { ProducerSettings, TimestampLimits } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
+import type { BrokerClock } from './broker-clock.ts'
 import type { Deps } from './deps.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { ProducerObserver } from './producer-observer.ts'
@@ -28,6 +29,10 @@ export interface ProducerOptions {
   /** What applications call it that is sent to, for messages; the topic when left out. */
   readonly label?: string
   readonly observer?: ProducerObserver
+  /** Which times of records the topic takes, where that is known. */
+  readonly timestamps?: TimestampLimits | undefined
+  /** The clock of the brokers, shared by all producers of the cluster, and that of the control plane. */
+  readonly clocks?: { readonly brokers: BrokerClock; readonly reference: BrokerClock }
   /** A partition refuses batches within our own limit: it is sealed and keeps what it holds (see `ProducerTopic.senders`). */
   readonly onSealed?: (topic: string, partition: number) => void
   /** Finds out in the log whether a batch is stored whose answer never came. */

@@ -10,10 +10,11 @@
  * R5. Settings change between batches: the open batch keeps the size it was opened for and is compressed as settings then say.
  * R6. On hold nothing new is sent; what is held can be taken over, in order, by the producer of another topic.
  */
-import { MqError, type ProducerSettings } from '@mq/contract'
+import { MqError, type ProducerSettings, type TimestampLimits } from '@mq/contract'
 import { Alarm } from './alarm.ts'
 import type { Bytes } from './batch-encoder.ts'
 import type { HeldRecord } from './batch-parts.ts'
+import type { Ahead } from './broker-clock.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { compress } from './compression.ts'
 import { type Deps, systemDeps, type TimerHandle } from './deps.ts'
@@ -27,8 +28,10 @@ import { type Parcel, ProduceDispatcher } from './produce-dispatcher.ts'
 import { ProducerIds } from './producer-ids.ts'
 import type { ProduceCluster, ProducerOptions } from './producer-options.ts'
 import { ProducerTopic } from './producer-topic.ts'
-import { type EncodedHeaders, encodeHeaders, type Headers, kindOf } from './record-headers.ts'
-import { neverSent } from './send-errors.ts'
+import { type EncodedHeaders, encodeHeaders, type Headers } from './record-headers.ts'
+import { RecordTime } from './record-time.ts'
+import { neverSent, notClosed } from './send-errors.ts'
+import { isBytes, onAbort, timed, wrong } from './send-input.ts'
 import type { Receipt, SendLimits, SendPromise } from './send-promise.ts'
 import { SendQueue } from './send-queue.ts'
 import type { SenderShared } from './sender-shared.ts'
@@ -56,6 +59,7 @@ export class Producer {
   readonly #stop = new AbortController()
   readonly #alarm: Alarm
   readonly #turn: TurnClock
+  readonly #time: RecordTime
   readonly #deadlineMs: number
   readonly #toleranceMs: number
   #candidates: PartitionSender[] = []
@@ -72,7 +76,14 @@ export class Producer {
     this.#deps = deps
     this.#budget = budget
     this.#alarm = new Alarm(deps, () => this.#tick())
-    this.#turn = new TurnClock(deps.clock)
+    this.#time = new RecordTime({
+      deps,
+      label: options.label ?? 'the topic',
+      limits: options.timestamps,
+      ...options.clocks,
+      onWrong: (ahead) => observer.onWrongClock?.(ahead),
+    })
+    this.#turn = new TurnClock(deps.clock, this.#time)
     this.#deadlineMs = options.sendDeadlineMs ?? DEFAULT_DEADLINE_MS
     this.#toleranceMs = Math.ceil(Math.min(TOLERANCE.mostMs, this.#deadlineMs * TOLERANCE.share))
     this.#pool = new BufferPool(budget, Math.min(IDLE_BUFFER_BYTES, budget.limitBytes))
@@ -86,6 +97,8 @@ export class Producer {
       sendDeadlineMs: this.#deadlineMs,
       label: options.label,
       compress,
+      time: this.#time,
+      isCautious: false,
       observer,
       onSealed: options.onSealed,
       resolveAmbiguous: options.resolveAmbiguous,
@@ -133,25 +146,21 @@ export class Producer {
     topic: ProducerTopic,
     key: Bytes | null,
     value: Bytes | null,
-    given: Headers | EncodedHeaders | undefined,
+    givenHeaders: Headers | EncodedHeaders | undefined,
     timestampMs: number | undefined,
-    limits: SendLimits | undefined,
+    given: SendLimits | undefined,
     isLimited: boolean,
   ): Promise<Receipt> {
     try {
-      if (typeof value !== 'string' && value !== null && !(value instanceof Uint8Array)) throw wrong('value', value)
-      if (typeof key !== 'string' && key !== null && !(key instanceof Uint8Array)) throw wrong('key', key)
-      const headers = given === undefined || given instanceof Uint8Array ? given : encodeHeaders(given)
+      if (!isBytes(value)) throw wrong('value', value)
+      if (!isBytes(key)) throw wrong('key', key)
+      const headers =
+        givenHeaders === undefined || givenHeaders instanceof Uint8Array ? givenHeaders : encodeHeaders(givenHeaders)
       const sender = key === null ? topic.sticky() : topic.senders[partitionOf(key, topic.partitions)]!
       const turn = this.#turn
       turn.read()
       const atMs = timestampMs === undefined ? turn.nowMs : timestampMs
-      if (timestampMs !== undefined && !(Number.isSafeInteger(timestampMs) && timestampMs >= 0)) {
-        throw new MqError(
-          'MQ_MESSAGE_INVALID',
-          `timestampMs is ${String(timestampMs)}, not whole milliseconds since 1970`,
-        )
-      }
+      const limits = timestampMs === undefined || !isLimited ? given : timed(timestampMs, given, this.#time)
       if (this.#closing !== undefined) throw new MqError('MQ_CLOSED', `The producer of ${topic.name} was closed`)
       if (this.#waiting.size === 0) {
         const batch = sender.append(key, value, headers, atMs)
@@ -159,7 +168,7 @@ export class Producer {
           if (limits !== undefined)
             return this.#joinWith(batch, sender, limits, limits.deadlineMs ?? turn.monotonicMs + this.#deadlineMs)
               .promise
-          return batch.join(turn.monotonicMs, this.#deadlineMs, this.#toleranceMs, sender.isCautious)
+          return batch.join(turn.monotonicMs, this.#deadlineMs, this.#toleranceMs, this.#shared.isCautious)
         }
       }
       return this.#wait(sender, key, value, headers, atMs, limits, isLimited)
@@ -175,25 +184,28 @@ export class Producer {
     deadlineMs: number,
   ): SendPromise {
     const signal = limits?.signal
-    const isOwn = limits?.isAlone === true || signal !== undefined || sender.isCautious
+    const hasOwnTime = limits?.hasOwnTime === true
+    const isOwn = limits?.isAlone === true || hasOwnTime || signal !== undefined || this.#shared.isCautious
     const sent = batch.joinUntil(deadlineMs, this.#toleranceMs, isOwn)
+    if (hasOwnTime) sent.hasOwnTime = true
     if (limits?.deadlineMs !== undefined) {
       sent.hasOwnLimit = true
       sender.expiresBy(deadlineMs)
       this.#alarm.wakeAt(deadlineMs)
     }
     if (signal !== undefined) {
-      const onAbort = (): void => {
+      onAbort(signal, sent.promise, () => {
         sent.cancelled = { reason: signal.reason }
         sent.deadlineMs = Number.NEGATIVE_INFINITY
         sender.cancel(this.#deps.clock.monotonicMs())
-      }
-      const onSettled = (): void => signal.removeEventListener('abort', onAbort)
-      signal.addEventListener('abort', onAbort, { once: true })
-      sent.promise.then(onSettled, onSettled)
-      if (signal.aborted) onAbort()
+      })
     }
     return sent
+  }
+
+  /** How far the clock of this process is ahead of the brokers', while that is too far for them. */
+  get wrongClock(): Ahead | undefined {
+    return this.#time.wrong
   }
 
   /** Under which brokers know this producer, newest last. */
@@ -243,6 +255,11 @@ export class Producer {
     }
   }
 
+  /** Which times of records the topic takes; as before where nobody says. */
+  limit(timestamps: TimestampLimits | undefined): void {
+    this.#time.limit(timestamps)
+  }
+
   /** Applies from the next batch on (R5). */
   update(settings: ProducerSettings): void {
     this.#shared.settings = settings
@@ -277,25 +294,17 @@ export class Producer {
     if (timer !== undefined) this.#deps.timers.clearTimeout(timer)
     this.#stop.abort(new MqError('MQ_CLOSED', 'The producer was closed'))
     this.#ids.close()
-    const error = (records: number): MqError =>
-      new MqError(
-        'MQ_CLOSE_INCOMPLETE',
-        `${records} ${records === 1 ? 'record was' : 'records were'} not acknowledged before close() had to end`,
-        {
-          details: { records },
-        },
-      )
     let records = 0
     for (let send = this.#waiting.shift(); send !== undefined; send = this.#waiting.shift()) {
-      send.reject(error(1))
+      send.reject(notClosed(1))
       records++
     }
     for (const sender of this.#active) {
       const open = sender.unsettledRecords
-      if (open > 0) records += sender.abort(error(open))
+      if (open > 0) records += sender.abort(notClosed(open))
     }
     this.#alarm.close()
-    if (records > 0) throw error(records)
+    if (records > 0) throw notClosed(records)
   }
 
   #refuse(error: unknown): Promise<Receipt> {
@@ -323,12 +332,7 @@ export class Producer {
     if (!this.#isPumping) void this.#pump()
     this.#alarm.wakeAt(deadlineMs)
     const signal = limits?.signal
-    if (signal !== undefined) {
-      const onAbort = (): void => this.#alarm.wakeAt(nowMs)
-      const onSettled = (): void => signal.removeEventListener('abort', onAbort)
-      signal.addEventListener('abort', onAbort, { once: true })
-      promise.then(onSettled, onSettled)
-    }
+    if (signal !== undefined) onAbort(signal, promise, () => this.#alarm.wakeAt(nowMs))
     return promise
   }
 
@@ -490,8 +494,4 @@ export class Producer {
     }
     if (nextMs !== Number.POSITIVE_INFINITY) this.#alarm.wakeAt(nextMs)
   }
-}
-
-function wrong(what: string, value: unknown): MqError {
-  return new MqError('MQ_MESSAGE_INVALID', `The ${what} is ${kindOf(value)}, which cannot be sent`)
 }

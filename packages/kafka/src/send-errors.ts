@@ -6,7 +6,7 @@
  * N2. No text names a topic: applications know the mQ ID alone.
  */
 import { MqError, type MqErrorCode } from '@mq/contract'
-import { protocolError } from './kafka-errors.ts'
+import { KafkaCode, protocolError } from './kafka-errors.ts'
 import type { WaitingSend } from './send-queue.ts'
 
 /** Of whose records an error speaks. */
@@ -83,9 +83,27 @@ export function uncertain({ label, partition }: SentTo, count: number, why: stri
 export function refusal(to: SentTo, count: number, code: number, reason: string | null): MqError {
   const { name } = protocolError(code)
   const why = reason === null || reason === '' ? name : `${withoutTopic(to, reason)} (${name})`
-  return new MqError('MQ_MESSAGE_REFUSED', `Kafka refused ${messages(count, to.label)}: ${why}`, {
-    details: { partition: to.partition, records: count, kafkaError: name, kafkaCode: code, maybeStored: false },
-  })
+  const details = { partition: to.partition, records: count, kafkaError: name, kafkaCode: code, maybeStored: false }
+  if (code !== KafkaCode.INVALID_TIMESTAMP) {
+    return new MqError('MQ_MESSAGE_REFUSED', `Kafka refused ${messages(count, to.label)}: ${why}`, { details })
+  }
+  const what = `${messages(count, to.label)} not stored: Kafka refuses ${count === 1 ? 'its time' : 'their times'}`
+  return new MqError('MQ_TIMESTAMP_REFUSED', `${what}: ${why}`, { details })
+}
+
+/** A topic that takes less than its settings say. */
+export function tooLarge({ label }: SentTo, bytes: number, maxMessageBytes: number): MqError {
+  return new MqError(
+    'MQ_MESSAGE_TOO_LARGE',
+    `Kafka takes no batch of ${bytes} bytes for ${label}, although maxMessageBytes is ${maxMessageBytes}`,
+    { details: { bytes, maxMessageBytes } },
+  )
+}
+
+/** A producer had to close before everything was acknowledged. */
+export function notClosed(records: number): MqError {
+  const what = `${records} ${records === 1 ? 'record was' : 'records were'} not acknowledged before close() had to end`
+  return new MqError('MQ_CLOSE_INCOMPLETE', what, { details: { records } })
 }
 
 /** N2 */

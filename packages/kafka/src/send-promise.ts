@@ -4,7 +4,8 @@
  * S1. It settles once: resolved when all of its records are stored, with the receipt of the first; otherwise rejected.
  * S2. Records share one only when their deadlines are within the tolerance of the producer. None is given up early, and none more
  *     than the tolerance late. A record that may fail alone has one of its own.
- * S3. When Kafka refuses some of the records that share one, the others are sent all the same; then it rejects and says so.
+ * S3. When Kafka refuses some of the records that share one, the others are sent all the same. Nobody can tell then which of the callers
+ *     had the refused one: it rejects as uncertain, and says how many were refused.
  * S4. Nobody may be listening, and that must not end the process; whoever listens still gets the rejection.
  */
 import { MqError } from '@mq/contract'
@@ -41,6 +42,8 @@ export interface SendLimits {
   readonly signal?: AbortSignal | undefined
   /** A promise for this record alone. */
   readonly isAlone?: boolean
+  /** The application said when it happened; a time that nobody gave may be corrected. */
+  readonly hasOwnTime?: boolean
 }
 
 function ignore(): void {}
@@ -53,6 +56,8 @@ export class SendPromise {
   readonly isOwn: boolean
   /** Whether the deadline is not that of the producer. */
   hasOwnLimit = false
+  /** Whether the application gave the time of the record; then it takes one record only. */
+  hasOwnTime = false
   /** Why its sender gave it up before the deadline. */
   cancelled: { readonly reason: unknown } | undefined
   settled = false
@@ -123,15 +128,15 @@ export class SendPromise {
   }
 
   #outcome(): MqError | undefined {
-    if (this.#refusal === undefined || this.isOwn) return this.#refusal ?? this.#error
-    const others =
-      this.#error === undefined
-        ? this.#receipt === undefined
-          ? ''
-          : '; the others that share this promise are stored'
-        : `; of the others that share this promise: ${this.#error.message}`
-    const { code, message, details } = this.#refusal
-    const refused = { ...details, refused: this.#refused, othersStored: this.#receipt !== undefined }
-    return new MqError(code, `${message}${others}`, { details: refused })
+    const refusal = this.#refusal
+    if (refusal === undefined || this.isOwn) return refusal ?? this.#error
+    // All that share it are refused, or not stored for another reason: that holds for every one of them.
+    if (this.#receipt === undefined) return this.#error ?? refusal
+    const { message, details } = refusal
+    return new MqError(
+      'MQ_SEND_UNCERTAIN',
+      `${message}; others that were sent in the same moment are stored, and which of them the refused one is cannot be told`,
+      { cause: refusal, details: { ...details, refused: this.#refused, othersStored: true, maybeStored: true } },
+    )
   }
 }

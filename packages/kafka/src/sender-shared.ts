@@ -7,6 +7,7 @@ import type { PartitionSender } from './partition-sender.ts'
 import type { Compress } from './pending-batch.ts'
 import type { ProducerIds } from './producer-ids.ts'
 import type { ProducerObserver } from './producer-observer.ts'
+import type { RecordTime } from './record-time.ts'
 
 /** A batch of which nobody said whether it is stored. */
 export interface AmbiguousBatch extends ProducerIdentity {
@@ -29,9 +30,12 @@ export interface SenderShared {
   /** What applications call the topic, for messages. */
   readonly label: string | undefined
   readonly compress: Compress
+  readonly time: RecordTime
   readonly observer: ProducerObserver
   readonly onSealed: ((topic: string, partition: number) => void) | undefined
   readonly resolveAmbiguous: ((batch: AmbiguousBatch) => Promise<Resolution>) | undefined
+  /** Whether records are to have a promise each: Kafka has refused some by name. */
+  isCautious: boolean
   /** The capacity that the last refused record asked for. */
   wantedBytes: number
   /** Linger does not count: somebody waits for a flush or for memory. */

@@ -105,7 +105,7 @@ test('partitions of one request are refused each by itself', TIMEOUT, () =>
 )
 
 test(
-  'records that share a promise with a refused one are stored, it says so, and from then on each fails alone (S3)',
+  'records that share a promise with a refused one are stored, all of them are uncertain, and from then on each fails alone (S3)',
   TIMEOUT,
   () =>
     onStage(
@@ -122,9 +122,12 @@ test(
           numbered(22, 8).map((_, n) => n + 8),
         )
         for (const error of first.values()) {
-          assert.ok(code('MQ_MESSAGE_REFUSED')(error))
-          assert.deepEqual([error.details.refused, error.details.othersStored], [1, true])
-          assert.match(error.message, /refused 1 message .* the others that share this promise are stored/)
+          assert.ok(code('MQ_SEND_UNCERTAIN')(error))
+          assert.deepEqual(
+            [error.details.refused, error.details.othersStored, error.details.maybeStored],
+            [1, true, true],
+          )
+          assert.match(error.message, /refused 1 message .* others that were sent in the same moment are stored/)
         }
         assert.deepEqual([...(await sendAll(30)).keys()], [20])
         assert.equal(values(broker).length, 58)

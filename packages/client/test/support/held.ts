@@ -39,6 +39,7 @@ export class TestHeld implements HeldBatch {
       count: records.length,
       deadlineMs,
       isCancelled: false,
+      hasOwnTime: false,
       get settled() {
         return isSettled()
       },

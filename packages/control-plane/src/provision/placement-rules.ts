@@ -10,7 +10,7 @@
  */
 import { BATCH_OVERHEAD_BYTES, type Choice, formatDurationMs, type Intent, type ProducerSettings } from '@mq/contract'
 import { type ClusterTraits, requiredCopies } from './requirements.ts'
-import { TIME_LIMIT_PROMISE, TIME_LIMIT_SETTING } from './time-limit.ts'
+import { TIME_LIMIT_PROMISE, timeLimitConfigs } from './time-limit.ts'
 
 export const MAX_REPLICATION = 3
 export const MIN_PARTITIONS = 4
@@ -201,7 +201,7 @@ export function place(
     setting: 'topic message.timestamp.type',
     value: 'CreateTime',
     reason:
-      'records keep the time the application gave them, so end-to-end latency and reading from a time mean what they say',
+      'records keep the time the application gave them, so end-to-end latency and reading from a time mean what they say; Kafka 3.6 and newer refuses one that is over an hour ahead',
   })
   return {
     partitions,
@@ -234,7 +234,7 @@ function retentionConfigs(intent: Intent): { value: string; reason: string; conf
           'retention.ms': String(durationMs),
           'retention.bytes': '-1',
           'segment.ms': String(segmentMs),
-          [TIME_LIMIT_SETTING]: String(durationMs),
+          ...timeLimitConfigs(durationMs),
         },
       }
     }
@@ -247,7 +247,7 @@ function retentionConfigs(intent: Intent): { value: string; reason: string; conf
           'retention.ms': '-1',
           'retention.bytes': '-1',
           'segment.ms': String(7 * DAY_MS),
-          [TIME_LIMIT_SETTING]: '9223372036854775807',
+          ...timeLimitConfigs(null),
         },
       }
     case 'latest-per-key':
@@ -262,7 +262,7 @@ function retentionConfigs(intent: Intent): { value: string; reason: string; conf
           'segment.ms': String(DAY_MS),
           'min.compaction.lag.ms': String(HOUR_MS),
           'delete.retention.ms': String(7 * DAY_MS),
-          [TIME_LIMIT_SETTING]: '9223372036854775807',
+          ...timeLimitConfigs(null),
         },
       }
   }

@@ -24,7 +24,7 @@ import { chooseHome, refusedAtHome, refusedHome } from './home.ts'
 import { deletedBy, dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
 import { sameInMetrics, topicName } from './placement-rules.ts'
 import { type StartingSettings, startingSettings } from './starting-settings.ts'
-import { promisesLimit, type TimeLimit, withTimeLimit } from './time-limit.ts'
+import { type TimeLimit, withTimeLimit } from './time-limit.ts'
 import { alterTopic, awaitLeaders, createTopic, isOurs, timeLimitOf } from './topic.ts'
 
 export interface ProvisionerOptions {
@@ -371,17 +371,15 @@ export class Provisioner {
   async #finishUpdate(record: ActiveId, pending: UpdatePending): Promise<void> {
     const { registry, clusters } = this.#options
     const { cluster, topic } = record.epochs.at(-1)!
-    let limit: TimeLimit = 'before'
+    let limit: TimeLimit
     try {
       if (Object.keys(pending.alter).length > 0) {
         await clusters.reach(cluster)
         await clusters.use(cluster, `changing topic ${topic}`, (admin) => alterTopic(admin, topic, pending.alter))
       }
-      if (promisesLimit(pending.spec)) {
-        limit = await clusters
-          .use(cluster, `looking at topic ${topic}`, (admin) => timeLimitOf(admin, topic))
-          .catch(() => 'unknown' as const)
-      }
+      limit = await clusters
+        .use(cluster, `looking at topic ${topic}`, (admin) => timeLimitOf(admin, topic))
+        .catch(() => 'unknown' as const)
     } catch (error) {
       if (error instanceof MqError && !error.retryable) await registry.keep({ ...withoutStamp(record), pending: null })
       throw error

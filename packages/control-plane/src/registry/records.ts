@@ -12,6 +12,7 @@ import {
   Intent,
   Name,
   ProducerSettings,
+  TimestampLimits,
   Trial,
 } from '@mq/contract'
 import { z } from 'zod'
@@ -24,6 +25,8 @@ export const IdSpec = z.object({
   replication: z.number().int().min(1),
   minInsyncReplicas: z.number().int().min(1),
   topicConfigs: z.record(z.string(), z.string()),
+  /** Which times of records the topic takes, as its cluster keeps it. */
+  timestamps: TimestampLimits.optional(),
   choices: z.array(Choice),
   warnings: z.array(z.string()),
   /** Other settings that some instances try; whoever makes a new spec ends it. */

@@ -366,6 +366,7 @@ export class Registry {
       format: record.spec.intent.format,
       ordering: record.spec.intent.ordering,
       ...(record.spec.intent.retention.policy === 'latest-per-key' ? { keyRequired: true } : {}),
+      ...(record.spec.timestamps === undefined ? {} : { timestamps: record.spec.timestamps }),
       epochs: record.epochs,
       clusters: names.flatMap((name) => clusters.get(name)?.address ?? []),
       producer: record.spec.producer,
