@@ -34,7 +34,7 @@ export interface Message<T = unknown> {
   readonly headers: Readonly<Record<string, string>>
   /** Headers as they were written. */
   readonly rawHeaders: readonly RecordHeader[]
-  /** 1 when the handler sees it for the first time in this process. */
+  /** 1 when the handler sees it for the first time, also over restarts (docs/reference/positions.md says how exactly). */
   readonly attempt: number
   toJSON(): Record<string, unknown>
 }

@@ -8,17 +8,23 @@
  *     what handlers are done with is garbage at once.
  * Y4. A batch that is done, or whose partition is gone, lets go of its bytes: what the offset tracker keeps of it is a number,
  *     and what the scheduler has not come to is empty.
+ * Y6. How often a record failed is counted over processes (failing-records.ts): the handler is told the number of this attempt.
  * Y5. What was finished before this process came is not handed out: it counts as finished when its turn comes, so that order per
  *     key holds for what is left.
  */
 import type { FetchedBatch, FetchedRecord } from '@mq/kafka'
 import type { ReceivedMessage } from './api.ts'
+import { FailingRecords, type FailureCount } from './failing-records.ts'
 import { FREE, type RecordPlace, type WorkBatch } from './key-scheduler.ts'
 import { type MessageOrigin, RecordMessage } from './message.ts'
 import type { ConsumerMeter } from './meters.ts'
 import { type FinishedBeyond, OffsetTracker, type Span, type SpanOffsets } from './offset-tracker.ts'
 
-export type MessageHandler = (message: ReceivedMessage) => unknown
+/** @param before its failures so far, undefined when it did not fail yet */
+export type MessageHandler = (message: ReceivedMessage, before?: FailureCount) => unknown
+
+/** An error that is not the handler's, and is no attempt: the message could not be put where it goes instead. */
+export class NotAnAttempt extends Error {}
 
 /** What all deliveries of one epoch share. */
 export interface DeliveryContext {
@@ -28,8 +34,19 @@ export interface DeliveryContext {
   readonly handler: MessageHandler
   readonly meter: ConsumerMeter
   nowMs(): number
-  /** @returns milliseconds until the record is handed out again */
+  /**
+   * @param attempt counted over processes; of an error that is no attempt, how often this process tried
+   * @returns milliseconds until the record is handed out again
+   */
   onFailed(record: FetchedRecord, attempt: number, error: unknown): number
+}
+
+/** What is to be put on record of one partition. */
+export interface ToCommit {
+  readonly offset: bigint
+  readonly beyond: FinishedBeyond
+  /** Of the failures that are in it. */
+  readonly version: number
 }
 
 /** One partition while it is ours. */
@@ -38,12 +55,14 @@ export class PartitionWork {
   /** Which topic its offsets belong to; undefined where the cluster has no topic ids. */
   readonly topicId: string | undefined
   readonly tracker: OffsetTracker
+  readonly failing: FailingRecords
   phase: 'live' | 'draining' | 'gone' = 'live'
   running = 0
   /** What the group has on record; undefined while it has nothing. */
   committed: bigint | undefined
   /** What it has on record as finished beyond that. */
   #noted: FinishedBeyond['ranges'] = []
+  #notedFailures = 0
   /** Its position rose. */
   onAdvance: (() => void) | undefined
   /** With what to do when they are dropped. */
@@ -60,21 +79,30 @@ export class PartitionWork {
     this.partition = partition
     this.topicId = topicId
     this.tracker = new OffsetTracker(start, inherited)
+    this.failing = new FailingRecords(inherited?.failing, inherited?.leaderEpoch)
     this.committed = committed
     this.#noted = inherited?.ranges ?? []
   }
 
   /** What is to be put on record; undefined when it is there already. */
-  toCommit(): { readonly offset: bigint; readonly beyond: FinishedBeyond } | undefined {
-    const beyond = this.tracker.finishedBeyond()
+  toCommit(): ToCommit | undefined {
+    const finished = this.tracker.finishedBeyond()
     const offset = this.tracker.position()
-    return offset === this.committed && sameRanges(beyond.ranges, this.#noted) ? undefined : { offset, beyond }
+    const { version } = this.failing
+    if (offset === this.committed && version === this.#notedFailures && sameRanges(finished.ranges, this.#noted)) {
+      return undefined
+    }
+    const failing = this.failing.from(offset)
+    const leaderEpoch = failing.reduce((newest, one) => Math.max(newest, one.leaderEpoch), finished.leaderEpoch ?? -1)
+    const beyond = failing.length === 0 ? finished : { ranges: finished.ranges, leaderEpoch, failing }
+    return { offset, beyond, version }
   }
 
   /** It is on record. */
-  wasCommitted(offset: bigint, beyond: FinishedBeyond): void {
+  wasCommitted({ offset, beyond, version }: ToCommit): void {
     this.committed = offset
     this.#noted = beyond.ranges
+    this.#notedFailures = version
   }
 
   hold(batch: FetchedBatch, onDrop: () => void): void {
@@ -175,14 +203,18 @@ export class Delivery implements WorkBatch, SpanOffsets {
     const { origin, handler, meter } = this.#context
     const record = this.#record(index)
     this.#work.started()
-    const { tracker } = this.#work
+    const { tracker, failing } = this.#work
     if (tracker.isInheriting && tracker.wasFinished(record.offset)) return undefined
     if (attempt > 1) meter.redelivered()
     else if (meter.delivered(record.payloadBytes)) meter.latency(this.#context.nowMs() - record.timestampMs)
-    return handler(new RecordMessage(origin, record, attempt))
+    if (failing.isEmpty) return handler(new RecordMessage(origin, record, 1))
+    const before = failing.of(record.offset)
+    return handler(new RecordMessage(origin, record, (before?.attempts ?? 0) + 1), before)
   }
 
   finished(index: number): void {
+    const { failing } = this.#work
+    if (!failing.isEmpty) failing.finished(this.#record(index).offset)
     this.#span.finish(index)
     if (index === this.#at) this.#currentFinished = true
     else this.#kept?.delete(index)
@@ -191,7 +223,13 @@ export class Delivery implements WorkBatch, SpanOffsets {
   }
 
   failed(index: number, attempt: number, error: unknown): number {
-    const delayMs = this.#context.onFailed(this.#record(index), attempt, error)
+    const record = this.#record(index)
+    const { failing } = this.#work
+    const nth =
+      error instanceof NotAnAttempt
+        ? attempt
+        : failing.failed(record.offset, this.#context.nowMs(), this.leaderEpoch).attempts
+    const delayMs = this.#context.onFailed(record, nth, error)
     this.#work.ended()
     return delayMs
   }

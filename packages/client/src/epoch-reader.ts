@@ -261,12 +261,14 @@ export class EpochReader {
    * What was noted as finished beyond a position, as far as the log still holds those very records: after an unclean election
    * others may stand at their offsets. Where that cannot be found out, they are handed out again.
    */
-  async #stillFinished(partition: number, { finished, leaderEpoch }: Position): Promise<FinishedBeyond | undefined> {
-    if (finished.length === 0 || leaderEpoch === undefined) return undefined
+  async #stillFinished(partition: number, position: Position): Promise<FinishedBeyond | undefined> {
+    const { finished, failing = [], leaderEpoch } = position
+    if (finished.length + failing.length === 0 || leaderEpoch === undefined) return undefined
     try {
       const end = await this.#options.ports.endOfLeaderEpoch(this.#topic, partition, leaderEpoch)
       if (end === undefined || end.leaderEpoch !== leaderEpoch) return undefined
-      return { ranges: finished.filter((range) => range.end <= end.endOffset), leaderEpoch }
+      const ranges = finished.filter((range) => range.end <= end.endOffset)
+      return { ranges, leaderEpoch, failing: failing.filter(({ offset }) => offset < end.endOffset) }
     } catch (error) {
       const problem = toMq(error)
       this.#log.warn(problem, ` hands out again what was finished beyond its position: ${problem.message}`)
@@ -452,18 +454,19 @@ export class EpochReader {
         // Nothing of one that is gone can be committed, or read to find out where it stands.
         if (work.phase === 'gone') return []
         const next = work.toCommit()
-        return next === undefined ? [] : [{ work, ...next }]
+        return next === undefined ? [] : [{ work, next }]
       })
       if (moved.length === 0) return
       try {
         await this.#member.commit(
-          moved.map(({ work: { partition, topicId }, offset, beyond: { ranges, leaderEpoch } }) => {
-            return { topic: this.#topic, partition, offset, topicId, finished: ranges, leaderEpoch }
+          moved.map(({ work: { partition, topicId }, next: { offset, beyond } }) => {
+            const { ranges: finished, failing = [], leaderEpoch } = beyond
+            return { topic: this.#topic, partition, offset, topicId, finished, failing, leaderEpoch }
           }),
         )
-        for (const { work, offset, beyond } of moved) {
-          work.wasCommitted(offset, beyond)
-          this.#options.onPosition?.(work.partition, offset)
+        for (const { work, next } of moved) {
+          work.wasCommitted(next)
+          this.#options.onPosition?.(work.partition, next.offset)
         }
         this.#options.meter.committed()
       } catch (error) {

@@ -9,7 +9,7 @@
  * O6. What is finished beyond the position is known as ranges: that which finished here, and that which finished before this process
  *     came (`inherited`). No record that is not finished is in one; at most `MAX_RANGES` of them are told, the lowest.
  */
-import type { FinishedRange } from '@mq/kafka'
+import type { FailingRecord, FinishedRange } from '@mq/kafka'
 
 /** More than a note beside a position can hold. */
 export const MAX_RANGES = 700
@@ -33,6 +33,8 @@ export interface FinishedBeyond {
   readonly ranges: readonly FinishedRange[]
   /** Under which leader the highest of it was written; undefined without any. */
   readonly leaderEpoch: number | undefined
+  /** What failed and is not finished (failing-records.ts). */
+  readonly failing?: readonly FailingRecord[]
 }
 
 const NOTHING: FinishedBeyond = { ranges: [], leaderEpoch: undefined }

@@ -112,7 +112,8 @@ export class GroupOffsets {
         const note = decodeNote(offset, metadata)
         const topicId = ids.get(name)
         if (topicId !== undefined && note?.topicId !== undefined && note.topicId !== topicId) continue
-        found.set(name, { offset, finished: note?.finished ?? [], leaderEpoch: note?.leaderEpoch })
+        const { finished = [], leaderEpoch, failing } = note ?? {}
+        found.set(name, { offset, finished, leaderEpoch, ...(failing === undefined ? {} : { failing }) })
       }
       return undefined
     })
@@ -127,12 +128,15 @@ export class GroupOffsets {
   ): Promise<Map<string, number>> {
     const { groupId, instanceId = null } = this.#options
     const as = { groupId, memberId: identity.memberId, epoch: identity.epoch, instanceId }
-    const noted = offsets.map(({ topic, partition, offset, topicId, finished = [], leaderEpoch }) => ({
+    const noted = offsets.map(({ topic, partition, offset, topicId, finished = [], failing, leaderEpoch }) => ({
       topic,
       partition,
       topicId,
       offset,
-      metadata: encodeNote(offset, { topicId, finished: isBrief ? [] : finished, leaderEpoch }),
+      metadata: encodeNote(
+        offset,
+        isBrief ? { topicId, finished: [], leaderEpoch } : { topicId, finished, leaderEpoch, failing },
+      ),
     }))
     return await this.#request('commit offsets', (connection) => sendOffsetCommit(connection, as, noted))
   }

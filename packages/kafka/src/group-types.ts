@@ -4,7 +4,7 @@
 import type { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
 import type { Deps } from './deps.ts'
-import type { FinishedRange } from './position-note.ts'
+import type { FailingRecord, FinishedRange } from './position-note.ts'
 
 export interface TopicPartition {
   readonly topic: string
@@ -22,8 +22,9 @@ export interface CommitOffset extends TopicPartition {
   readonly offset: bigint
   /** The topic that the position belongs to; left out where the cluster has no topic ids. */
   readonly topicId?: string | undefined
-  /** What is finished beyond the position, and under which leader the highest of it was written. */
+  /** What is finished beyond the position, what failed, and under which leader the newest of it was written. */
   readonly finished?: readonly FinishedRange[]
+  readonly failing?: readonly FailingRecord[]
   readonly leaderEpoch?: number | undefined
 }
 
@@ -32,6 +33,8 @@ export interface Position {
   readonly offset: bigint
   readonly finished: readonly FinishedRange[]
   readonly leaderEpoch: number | undefined
+  /** Records that failed and were not finished. */
+  readonly failing?: readonly FailingRecord[] | undefined
 }
 
 /** What a group needs of a cluster; `Cluster` has it. */

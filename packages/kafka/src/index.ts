@@ -50,7 +50,14 @@ export type { Broker, PartitionMetadata, TopicMetadata } from './metadata-cache.
 export type { IdentifiedPartition } from './offset-requests.ts'
 export { partitionOf } from './partitioner.ts'
 export type { PendingBatch } from './pending-batch.ts'
-export { decodeNote, encodeNote, type FinishedRange, type PositionNote, topicIdOf } from './position-note.ts'
+export {
+  decodeNote,
+  encodeNote,
+  type FailingRecord,
+  type FinishedRange,
+  type PositionNote,
+  topicIdOf,
+} from './position-note.ts'
 export { Producer } from './producer.ts'
 export type { BatchReport, CompressionWork, EncodedRecords, ProducerObserver } from './producer-observer.ts'
 export type { ProduceCluster, ProducerOptions } from './producer-options.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { decodeNote, encodeNote, type FinishedRange, MAX_NOTE_BYTES } from '../src/position-note.ts'
+import { decodeNote, encodeNote, type FailingRecord, type FinishedRange, MAX_NOTE_BYTES } from '../src/position-note.ts'
 
 const ID = '01234567-89ab-cdef-0123-456789abcdef'
 const OFFSETS = fc.bigInt({ min: 0n, max: 9_000_000_000_000_000_000n })
@@ -80,6 +80,48 @@ describe('the note beside a position', () => {
     assert.equal(decodeNote(5n, 'mq1 - 0 1.zzzzzzzzzzzzz'), undefined)
   })
 
+  it('tells how often records failed, beside what is finished or alone; of many those nearest are kept (N2, N4)', () => {
+    const failures = fc.array(
+      fc.tuple(
+        fc.bigInt({ min: 0n, max: 5_000n }),
+        fc.integer({ min: 1, max: 5_000 }),
+        fc.integer({ min: 1, max: 4e12 }),
+      ),
+      { maxLength: 90, size: 'max' },
+    )
+    const longest = { kept: Number.POSITIVE_INFINITY }
+    fc.assert(
+      fc.property(CASES, failures, fc.nat({ max: 0x7fff_ffff }), ([offset, finished], shapes, leaderEpoch) => {
+        let at = offset
+        const failing = shapes.map(([gap, attempts, firstFailedAtMs], index): FailingRecord => {
+          at += index === 0 ? gap : gap + 1n
+          return { offset: at, attempts, firstFailedAtMs }
+        })
+        const text = encodeNote(offset, { topicId: ID, finished, leaderEpoch, failing })
+        assert.ok(text.length <= MAX_NOTE_BYTES)
+        const note = decodeNote(offset, text)
+        assert.ok(note !== undefined)
+        assert.deepEqual(note.finished, finished.slice(0, note.finished.length))
+        const kept = note.failing ?? []
+        assert.deepEqual(kept, failing.slice(0, kept.length))
+        if (kept.length < failing.length) longest.kept = Math.min(longest.kept, kept.length)
+        if (failing.length > 0) assert.equal(note.leaderEpoch, leaderEpoch)
+      }),
+      { numRuns: 300 },
+    )
+    assert.ok(longest.kept >= 40, `only ${longest.kept} failures fit`)
+    for (const text of [
+      'mq1 - 0 -',
+      'mq1 - 0 - ',
+      'mq1 - 0 - 1.1',
+      'mq1 - 0 - 0.0.1',
+      'mq1 - 0 - 1.1.1.0.1.1',
+      'mq1 - 0 - 1.1.1 ',
+    ]) {
+      assert.equal(decodeNote(5n, text), undefined, text)
+    }
+  })
+
   it('is as the reference says', () => {
     const finished = [
       { first: 101n, end: 501n },
@@ -88,6 +130,17 @@ describe('the note beside a position', () => {
     const text = encodeNote(100n, { topicId: ID, finished, leaderEpoch: 40 })
     assert.equal(text, 'mq1 ASNFZ4mrze8BI0VniavN7w 14 1.b4.2.7')
     assert.deepEqual(decodeNote(100n, text), { topicId: ID, finished, leaderEpoch: 40 })
+    const failing = [
+      { offset: 100n, attempts: 3, firstFailedAtMs: 1_796_000_000_000 },
+      { offset: 502n, attempts: 1, firstFailedAtMs: 1_796_000_060_000 },
+    ]
+    const withFailures = 'mq1 ASNFZ4mrze8BI0VniavN7w 14 1.b4.2.7 0.3.mx2k114w.b6.1.mx2k2bfk'
+    assert.equal(encodeNote(100n, { topicId: ID, finished, leaderEpoch: 40, failing }), withFailures)
+    assert.deepEqual(decodeNote(100n, withFailures), { topicId: ID, finished, leaderEpoch: 40, failing })
+    assert.equal(
+      encodeNote(100n, { topicId: ID, finished: [], leaderEpoch: 40, failing: failing.slice(0, 1) }),
+      'mq1 ASNFZ4mrze8BI0VniavN7w 14 - 0.3.mx2k114w',
+    )
     assert.equal(encodeNote(1n, { topicId: undefined, finished: [], leaderEpoch: undefined }), 'mq1 -')
     assert.equal(
       encodeNote(1n, { topicId: '00000000-0000-0000-0000-000000000000', finished: [], leaderEpoch: 3 }),
