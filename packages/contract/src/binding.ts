@@ -12,6 +12,7 @@
  */
 import { z } from 'zod'
 import { GroupHold } from './group-hold.ts'
+import { GroupRule } from './group-rules.ts'
 import { Format, Ordering } from './intent.ts'
 import { MqId, Name } from './mq-id.ts'
 
@@ -105,6 +106,13 @@ export const Trial = z.object({
 })
 export type Trial = z.output<typeof Trial>
 
+/** What concerns one group only. */
+export const BindingGroup = z.object({
+  ...GroupRule.shape,
+  redrive: MqId.optional().describe('The mQ ID through which dead letters come back to this group'),
+})
+export type BindingGroup = z.output<typeof BindingGroup>
+
 export const Binding = z
   .object({
     mqId: MqId,
@@ -129,6 +137,11 @@ export const Binding = z
       .optional()
       .catch([])
       .describe('Groups whose members leave for a change of positions'),
+    groups: z
+      .record(Name, BindingGroup)
+      .optional()
+      .catch(undefined)
+      .describe('By group: rules of the intent, and where messages come from that are handed to it again'),
   })
   .superRefine((binding, context) => {
     const fail = (message: string): void => {

@@ -1,6 +1,7 @@
 /** The whole public surface of `@mq/contract`. */
 export {
   Binding,
+  BindingGroup,
   bindingVersion,
   ClusterAddress,
   Codec,
@@ -22,6 +23,21 @@ export {
 export { ClusterEconomics } from './cluster-economics.ts'
 export { ClusterSite, Labels, Region } from './cluster-site.ts'
 export { Budget, BudgetRequest, BudgetState, CostBy, CostLine, CostParts, CostQuery, CostReport } from './cost.ts'
+export {
+  DEAD_LETTER_HEADER,
+  DEAD_LETTER_HEADER_BYTES,
+  DEAD_LETTER_RETENTION_MS,
+  DeadLetterAction,
+  DeadLetterFacts,
+  DeadLetterQueue,
+  FailureReason,
+  letterOf,
+  MAX_REDRIVES,
+  REDRIVEN_HEADER,
+  ReasonKind,
+  SETTLED_HEADER,
+  SettledMarker,
+} from './dead-letters.ts'
 export type { DecisionEvent, DecisionTransition } from './decision.ts'
 export {
   Alternative,
@@ -56,6 +72,15 @@ export {
 } from './group-change.ts'
 export { GroupHold } from './group-hold.ts'
 export { GroupDetail, GroupMember, GroupPartition, GroupState, GroupSummary } from './groups.ts'
+export {
+  DEFAULT_ATTEMPTS,
+  DEFAULT_BACKOFF,
+  GroupRule,
+  groupRuleProblem,
+  MAX_ATTEMPTS,
+  mergedRule,
+  RetryRule,
+} from './group-rules.ts'
 export type { IntentInput } from './intent.ts'
 export {
   BATCH_OVERHEAD_BYTES,
@@ -93,7 +118,7 @@ export {
   VerdictCheck,
 } from './migration.ts'
 export { MqError, type MqErrorOptions } from './mq-error.ts'
-export { groupIdOf, groupOfId, MqId, mqIdProblem, Name } from './mq-id.ts'
+export { groupIdOf, groupOfId, MqId, mqIdProblem, Name, OwnMqId } from './mq-id.ts'
 export { didYouMean, nearest } from './nearest.ts'
 export { nodeProblem, OLDEST_NODE } from './node-version.ts'
 export { OwnerRule, OwnerRules, ownerOf } from './owners.ts'
@@ -120,6 +145,7 @@ export {
 } from './registry.ts'
 export type { RouteName, RouteResponse, RouteShape } from './routes.ts'
 export { HEARTBEAT_MS, Problem, routes, TELEMETRY_MS } from './routes.ts'
+export { isSideId, MAX_SIDE_ID, SideOf, SideRole, sideIdOf } from './side-id.ts'
 export { formatSizeBytes, parseSizeBytes, SizeBytes } from './size.ts'
 export { parseStrict, type StrictProblem, type StrictResult } from './strict.ts'
 export {

@@ -9,7 +9,8 @@
 import { z } from 'zod'
 import { Labels, Region } from './cluster-site.ts'
 import { DurationMs } from './duration.ts'
-import { MqId } from './mq-id.ts'
+import { GroupRules, groupRuleProblem } from './group-rules.ts'
+import { OwnMqId } from './mq-id.ts'
 import { sizeBetween } from './size.ts'
 
 export const Durability = z.enum(['standard', 'replay', 'mirror', 'dual'])
@@ -100,6 +101,9 @@ export const Intent = z
     budgetUsdPerMonth: z.number().positive().optional().describe('Most this mQ ID may cost (USD a month)'),
     peaks: z.array(Peak).max(100).prefault([]).describe('Peaks known in advance'),
     owner: Owner.optional().describe('Who pays and who is asked'),
+    groups: GroupRules.optional().describe(
+      'By group: what it does with messages its handler fails on; an application may say otherwise in its code',
+    ),
   })
   .superRefine((intent, context) => {
     const collide = (path: string, message: string): void => {
@@ -120,6 +124,10 @@ export const Intent = z
     if (intent.minCopies !== undefined && intent.minZones !== undefined && intent.minCopies < intent.minZones) {
       collide('minCopies', `${intent.minCopies} copies cannot stand in minZones: ${intent.minZones} zones`)
     }
+    for (const [group, rule] of Object.entries(intent.groups ?? {})) {
+      const problem = groupRuleProblem(rule)
+      if (problem !== undefined) collide(`groups.${group}`, problem)
+    }
     if (intent.expectedMessageBytes !== undefined && intent.expectedMessageBytes > intent.maxMessageBytes) {
       collide(
         'expectedMessageBytes',
@@ -133,7 +141,7 @@ export type Intent = z.output<typeof Intent>
 export type IntentInput = z.input<typeof Intent>
 
 /** One declared mQ ID, as in `mq.yaml`. */
-export const Declaration = z.strictObject({ id: MqId, intent: Intent.prefault({}) })
+export const Declaration = z.strictObject({ id: OwnMqId, intent: Intent.prefault({}) })
 export type Declaration = z.output<typeof Declaration>
 
 const CHOSEN: Readonly<Record<string, string>> = {

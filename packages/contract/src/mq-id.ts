@@ -6,8 +6,11 @@
  * N3. The alphabet is a subset of what Kafka allows in a topic name, so a topic can carry its mQ ID readably.
  * N4. The Kafka group id of a group is `group@mqId`: groups of one name on several mQ IDs never rebalance one another, and
  *     as `@` is in neither alphabet the two parts can be told apart again.
+ * N5. mQ IDs of mQ's own hold what a group gave up or is to be handed again (side-id.ts). They can be looked at, moved and deleted like
+ *     any other, and neither declared nor sent to nor consumed by an application.
  */
 import { z } from 'zod'
+import { isSideId } from './side-id.ts'
 
 const WORD = /^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/
 
@@ -26,14 +29,22 @@ export function mqIdProblem(text: unknown): string | undefined {
   return undefined
 }
 
-/** An mQ ID such as `orders.placed`. */
+/** An mQ ID such as `orders.placed`, or one of mQ's own (N5). */
 export const MqId: z.ZodType<string> = z
   .string()
   .superRefine((text, context) => {
-    const problem = mqIdProblem(text)
+    const problem = isSideId(text) ? undefined : mqIdProblem(text)
     if (problem !== undefined) context.addIssue({ code: 'custom', message: `'${text}' is not an mQ ID: ${problem}` })
   })
   .describe('The name an application uses: lower-case words joined by dots, such as orders.placed')
+
+/** An mQ ID that can be declared. */
+export const OwnMqId: z.ZodType<string> = MqId.superRefine((text, context) => {
+  const problem = mqIdProblem(text)
+  if (problem !== undefined && isSideId(text)) {
+    context.addIssue({ code: 'custom', message: `'${text}' cannot be declared: ${problem}` })
+  }
+})
 
 /** A consumer group, application or cluster name: like one to eight words of an mQ ID, but free in length up to 200. */
 export const Name: z.ZodType<string> = z

@@ -9,6 +9,7 @@ import { Difference } from './drift.ts'
 import { Intent } from './intent.ts'
 import { GroupLag } from './lag.ts'
 import { MqId, Name } from './mq-id.ts'
+import { SideOf } from './side-id.ts'
 
 export const ClusterStatus = z.enum(['unknown', 'up', 'unreachable'])
 
@@ -84,6 +85,11 @@ export const MqIdDetail = MqIdSummary.extend({
   minInsyncReplicas: z.number().int(),
   choices: z.array(Choice),
   warnings: z.array(z.string()),
+  deadLetters: z
+    .array(z.object({ group: Name, id: MqId }))
+    .default([])
+    .describe('Groups that have a place for dead letters, and the mQ ID that is it'),
+  side: SideOf.nullable().default(null).describe('Set on an mQ ID of mQ’s own: whose dead letters it is for'),
   drift: z.array(Difference).default([]).describe('What somebody else changed about its topic'),
   traffic: z
     .object({

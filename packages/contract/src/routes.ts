@@ -12,13 +12,14 @@ import { Binding, ClusterAddress } from './binding.ts'
 import { ClusterEconomics } from './cluster-economics.ts'
 import { Labels, Region } from './cluster-site.ts'
 import { Budget, BudgetRequest, CostQuery, CostReport } from './cost.ts'
+import { deadLetterRoutes } from './dead-letter-routes.ts'
 import { Decision, DecisionState, Outlook } from './decision.ts'
 import { Explanation, WhatIf, WhatIfAnswer } from './explain.ts'
 import { groupRoutes } from './group-routes.ts'
 import { Declaration, Intent } from './intent.ts'
 import { GroupLagDetail } from './lag.ts'
 import { Migration, MigrationPlan, MigrationRequest } from './migration.ts'
-import { MqId, Name } from './mq-id.ts'
+import { MqId, Name, OwnMqId } from './mq-id.ts'
 import { OwnerRules } from './owners.ts'
 import { EffectivePolicy, PolicyRule, PolicyScope } from './policy.ts'
 import { ClusterView, JournalEntry, MqIdDetail, MqIdSummary, Plan } from './registry.ts'
@@ -43,6 +44,7 @@ const TelemetryMs = z
   .describe('How often this control plane wants reports; every 10 seconds when left out')
 
 const IdParams = z.object({ id: MqId })
+const OwnIdParams = z.object({ id: OwnMqId })
 const NameParams = z.object({ name: Name })
 const NumberParams = z.object({ number: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) })
 
@@ -143,7 +145,7 @@ export const routes = {
     method: 'PUT',
     path: '/v1/ids/:id',
     summary: 'Declare one mQ ID',
-    params: IdParams,
+    params: OwnIdParams,
     body: z.object({ intent: Intent }),
     response: MqIdDetail,
   },
@@ -199,6 +201,7 @@ export const routes = {
     response: Plan,
   },
   ...groupRoutes,
+  ...deadLetterRoutes,
   migrate: {
     method: 'POST',
     path: '/v1/ids/:id/migrations',

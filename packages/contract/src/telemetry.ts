@@ -127,6 +127,8 @@ export const ConsumerTelemetry = z.object({
   wireBytes: count.describe('Bytes of fetched batches as they came'),
   handlerErrors: count.describe('Handlers that failed'),
   redeliveries: count.describe('Records handed out again'),
+  deadLetters: count.optional().describe('Messages that were put aside as dead letters'),
+  failingRecords: count.optional().describe('Records that failed and are not finished, now'),
   commits: count.describe('Commits of positions'),
   rebalances: count.describe('Changes of the assignment'),
   lagRecords: count.nullable().describe('Records behind the end now; null while that is unknown'),

@@ -33,6 +33,7 @@ import type { OpenAdmin } from './provision/cluster-admin.ts'
 import { Clusters } from './provision/clusters.ts'
 import { kafkaAdminOpener, kafkaClusterOpener } from './provision/kafka-admin.ts'
 import { Provisioner } from './provision/provisioner.ts'
+import { SideQueues } from './provision/side-queues.ts'
 import type { StartingSettings } from './provision/starting-settings.ts'
 import { PushHub } from './push/hub.ts'
 import { CopyWriter } from './recovery/copy-writer.ts'
@@ -41,6 +42,7 @@ import type { ActiveId } from './registry/records.ts'
 import { Registry } from './registry/registry.ts'
 import { Store } from './store/store.ts'
 import { EpochUse } from './telemetry/epoch-use.ts'
+import { HandlerTrouble } from './telemetry/handler-trouble.ts'
 import { saveRollups } from './telemetry/rollups.ts'
 import { Traffic } from './telemetry/traffic.ts'
 import { workloadOf } from './telemetry/workload.ts'
@@ -308,7 +310,9 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
         return policies.autopilot.on && policy.mode === 'auto' && ledger.handingOver(id) === undefined
       },
     })
+    const trouble = new HandlerTrouble(deps)
     const metrics = new Metrics({
+      trouble: () => trouble.all(),
       clients: () => hub.size,
       instances: () => traffic.instances(),
       published: () => hub.published,
@@ -337,6 +341,8 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
         ),
     })
     const handlers = createHandlers({
+      sides: new SideQueues(registry, provisioner),
+      trouble,
       version,
       createOnFirstUse: options.createOnFirstUse ?? false,
       store,

@@ -1,7 +1,9 @@
 /**
  * What `/metrics` shows, read when it is asked for.
  */
+
 import { Counter, Gauge, Histogram, Registry as PromRegistry } from 'prom-client'
+import type { GroupTrouble } from './telemetry/handler-trouble.ts'
 
 /** Where the numbers come from. */
 export interface MetricsSource {
@@ -20,6 +22,7 @@ export interface MetricsSource {
   drift(): { readonly alarms: number; readonly others: number }
   /** Only groups of mQ; what is null is not shown. */
   groups(): MeasuredGroup[]
+  trouble(): GroupTrouble[]
 }
 
 export interface MeasuredGroup {
@@ -127,6 +130,38 @@ export class Metrics {
     )
     groupGauge('mq_group_lag_seconds', 'How long ago the record a group stands at came in', (one) =>
       one.lagMs === null ? null : one.lagMs / 1_000,
+    )
+    const troubleGauge = (name: string, help: string, read: (one: GroupTrouble) => number): void => {
+      new Gauge({
+        name,
+        help,
+        labelNames: ['mq_id', 'group'],
+        registers,
+        collect() {
+          this.reset()
+          for (const one of source.trouble()) this.set({ mq_id: one.id, group: one.group }, read(one))
+        },
+      })
+    }
+    troubleGauge(
+      'mq_group_dead_letters_total',
+      'Messages that a group put aside as dead letters, since this control plane started',
+      (one) => one.deadLetters,
+    )
+    troubleGauge(
+      'mq_group_handler_failures_total',
+      'Handlers of a group that failed, since this control plane started',
+      (one) => one.handlerFailures,
+    )
+    troubleGauge(
+      'mq_group_retries_total',
+      'Messages handed out again to a group, since this control plane started',
+      (one) => one.retries,
+    )
+    troubleGauge(
+      'mq_group_failing_records',
+      'Messages that failed in a group and are not finished, now',
+      (one) => one.failingRecords,
     )
     groupGauge('mq_group_members', 'Clients in a group', (one) => one.members)
   }

@@ -185,7 +185,11 @@ function ownersOf(records: readonly IdRecord[], cluster: string, rules: readonly
     const owner = record.spec.intent.owner ?? ownerOf(rules, 'topics', record.id)
     for (const epoch of record.epochs) {
       if (epoch.cluster !== cluster) continue
-      owners.set(epoch.topic, { id: record.id, team: owner?.team ?? '', service: owner?.service ?? null })
+      owners.set(epoch.topic, {
+        id: record.spec.side?.mqId ?? record.id,
+        team: owner?.team ?? '',
+        service: owner?.service ?? null,
+      })
     }
   }
   return owners

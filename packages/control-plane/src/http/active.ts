@@ -1,5 +1,5 @@
 /** The mQ ID that a request is about. */
-import { deletedError, unknownError } from '../provision/provisioner.ts'
+import { deletedError, unknownError } from '../provision/provision-errors.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 

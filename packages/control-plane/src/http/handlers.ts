@@ -6,6 +6,7 @@ import {
   type Declaration,
   type GroupLag,
   Intent,
+  isSideId,
   isUnderWay,
   MqError,
   type MqIdDetail,
@@ -33,7 +34,9 @@ import { viewOf } from '../migration/view.ts'
 import { checkEconomics } from '../observe/cluster-model.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { homeWarning } from '../provision/home.ts'
-import { deletedError, type Provisioner, unknownError } from '../provision/provisioner.ts'
+import { deletedError, unknownError } from '../provision/provision-errors.ts'
+import type { Provisioner } from '../provision/provisioner.ts'
+import type { SideQueues } from '../provision/side-queues.ts'
 import type { PushHub } from '../push/hub.ts'
 import type { Recovery } from '../recovery/recovery.ts'
 import { listJournal } from '../registry/journal.ts'
@@ -41,11 +44,13 @@ import type { ActiveId } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
 import type { EpochUse } from '../telemetry/epoch-use.ts'
+import type { HandlerTrouble } from '../telemetry/handler-trouble.ts'
 import { emptySlice } from '../telemetry/slice.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
 import type { Twins } from '../twin/twins.ts'
 import { activeOf } from './active.ts'
 import { costHandlers } from './cost-handlers.ts'
+import { deadLetterHandlers } from './dead-letter-handlers.ts'
 import { type ExplainServices, explainHandlers } from './explain-handlers.ts'
 import { groupHandlers } from './group-handlers.ts'
 
@@ -80,6 +85,8 @@ export interface Services {
   readonly lagBook: LagBook
   readonly groupChanges: GroupChanges
   readonly deps: Deps
+  readonly sides: SideQueues
+  readonly trouble: HandlerTrouble
   /** How long the records of a deleted mQ ID are kept. */
   readonly deleteGraceMs: number
 }
@@ -104,6 +111,7 @@ export function createHandlers(services: Services): Handlers {
     ...costHandlers(services),
     ...explainHandlers(services),
     ...groupHandlers(services),
+    ...deadLetterHandlers(services),
     health: async () => ({ status: 'ok' }),
     ready: async () => {
       const failure = await store.check().then(
@@ -160,7 +168,11 @@ export function createHandlers(services: Services): Handlers {
     },
 
     listIds: async () => ({
-      ids: registry.all().flatMap((record) => (record.state === 'active' ? [summary(services, record)] : [])),
+      ids: registry
+        .all()
+        .flatMap((record) =>
+          record.state === 'active' && record.spec.side === undefined ? [summary(services, record)] : [],
+        ),
       warnings: [
         ...(await services.costs.warnings()).flatMap(({ warning }) => warning ?? []),
         ...registry.all().flatMap((record) => (record.state === 'active' ? (homeWarning(clusters, record) ?? []) : [])),
@@ -173,6 +185,7 @@ export function createHandlers(services: Services): Handlers {
     getLag: async ({ params }) => ({ groups: services.lagBook.details(activeOf(services, params.id)) }),
     putId: async ({ params, body }) => {
       await provisioner.declare(params.id, body.intent, 'apply', 'api')
+      await services.sides.follow(params.id, 'api')
       return detail(services, params.id)
     },
     settleId: async ({ params, body }) => {
@@ -181,17 +194,20 @@ export function createHandlers(services: Services): Handlers {
     },
     deleteId: async ({ params, query }) => {
       const graceMs = query.now ? 0 : services.deleteGraceMs
-      return { deleted: true, ...(await provisioner.remove(params.id, 'api', { graceMs, force: query.force })) }
+      const removed = await provisioner.remove(params.id, 'api', { graceMs, force: query.force })
+      const topics = [...removed.topics, ...(await services.sides.remove(params.id, 'api', { graceMs }))]
+      return { deleted: true, ...removed, topics }
     },
     undeleteId: async ({ params }) => {
       await provisioner.undelete(params.id, 'api')
+      await services.sides.undelete(params.id, 'api')
       return detail(services, params.id)
     },
     listDeleted: async () => ({
       ids: registry
         .all()
-        .flatMap(({ id, state, pending, updatedAtMs }) =>
-          state === 'deleted' && pending?.kind === 'delete' && pending.notBeforeMs > 0
+        .flatMap(({ id, state, spec, pending, updatedAtMs }) =>
+          state === 'deleted' && spec.side === undefined && pending?.kind === 'delete' && pending.notBeforeMs > 0
             ? [{ id, deletedAtMs: updatedAtMs, keptUntilMs: pending.notBeforeMs }]
             : [],
         ),
@@ -226,7 +242,7 @@ export function createHandlers(services: Services): Handlers {
       const record = registry.get(id)
       if (record?.state === 'deleted') throw deletedError(id)
       if (record?.state !== 'active') {
-        if (!services.createOnFirstUse) throw unknownError(id)
+        if (!services.createOnFirstUse || isSideId(id)) throw unknownError(id)
         await provisioner.firstUse(id, Intent.parse({}), `first use by ${query.app ?? 'an unnamed application'}`)
       }
       const binding = registry.binding(id)
@@ -278,6 +294,7 @@ export function createHandlers(services: Services): Handlers {
 
     telemetry: async ({ body }) => {
       traffic.take(body)
+      services.trouble.take(body)
       services.epochUse.take(body)
       migrator.heard(body)
       await recovery.seen(body.bindings)
@@ -325,7 +342,9 @@ async function apply(services: Services, declarations: readonly Declaration[], p
   if (plans.some((plan) => plan.action === 'create')) await services.clusters.reachable()
   const entries = await inParallel(declarations, async ({ id, intent }, index): Promise<PlanEntry> => {
     try {
-      return await services.provisioner.declare(id, intent, 'apply', 'api')
+      const entry = await services.provisioner.declare(id, intent, 'apply', 'api')
+      if (entry.action === 'update') await services.sides.follow(id, 'api')
+      return entry
     } catch (error) {
       if (!(error instanceof MqError)) throw error
       // A store that cannot be written fails the request as a whole: nothing after it can succeed either.
@@ -401,6 +420,11 @@ async function detail(services: Services, id: string): Promise<MqIdDetail> {
         ? []
         : [`a change (${record.pending.kind}) was begun and is finished as soon as it can be`]),
     ],
+    deadLetters: services.sides.of(id).flatMap((kept) => {
+      const side = kept.state === 'active' ? kept.spec.side : undefined
+      return side?.role === 'dead-letters' ? [{ group: side.group, id: kept.id }] : []
+    }),
+    side: spec.side ?? null,
     drift: [...services.drift.of(id)],
     traffic: trafficOf(services, id, groups),
     groups,

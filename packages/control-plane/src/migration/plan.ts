@@ -18,10 +18,10 @@ import {
   type OnLostSource,
 } from '@mq/contract'
 import type { Clusters } from '../provision/clusters.ts'
-import { decide, settingsOf } from '../provision/decide.ts'
+import { decide, lastingOf, settingsOf } from '../provision/decide.ts'
 import type { Refusal } from '../provision/intent-changes.ts'
 import { copiesOn, topicName } from '../provision/placement-rules.ts'
-import { deletedError, foreignTopic, unknownError } from '../provision/provisioner.ts'
+import { deletedError, foreignTopic, unknownError } from '../provision/provision-errors.ts'
 import { lacking, lackingText, requiredCopies } from '../provision/requirements.ts'
 import { validateTopic } from '../provision/topic.ts'
 import { differences } from '../provision/topic-drift.ts'
@@ -263,7 +263,7 @@ function specAt(record: ActiveId, place: MigrationPlace, brokers: number): IdSpe
   const choices = spec.choices.map((choice) =>
     choice.setting === 'partitions' || choice.setting === 'replication' ? { ...choice, reason } : choice,
   )
-  return { ...spec, choices }
+  return { ...spec, ...lastingOf(record.spec), choices }
 }
 
 function noRoom(cluster: string): (error: unknown) => never {

@@ -7,7 +7,7 @@
  */
 import { groupOfId, MqError } from '@mq/contract'
 import type { TopicGroup } from '../provision/cluster-admin.ts'
-import { foreignTopic } from '../provision/provisioner.ts'
+import { foreignTopic } from '../provision/provision-errors.ts'
 import { withTimeLimit } from '../provision/time-limit.ts'
 import { awaitLeaders, createTopic, isOurs, timeLimitOf } from '../provision/topic.ts'
 import { findForeign } from './foreign.ts'

@@ -39,6 +39,11 @@ export function decide(
   }
 }
 
+/** What belongs to the mQ ID and follows from no rule. */
+export function lastingOf({ side, redrive }: IdSpec): Pick<IdSpec, 'side' | 'redrive'> {
+  return { ...(side === undefined ? {} : { side }), ...(redrive === undefined ? {} : { redrive }) }
+}
+
 /** What the last epoch has and a change cannot alter. */
 export function standingOf(record: ActiveId): Standing {
   return {
@@ -60,6 +65,7 @@ export function intentKey(intent: Intent): string {
     budgetUsdPerMonth: _budget,
     peaks: _peaks,
     movable: _movable,
+    groups: _groups,
     minCopies: _copies,
     minZones: _zones,
     regions: _regions,

@@ -8,10 +8,11 @@
  *     exact shape asked for and no record ever written, after it was seen to be absent before the row was written.
  * P4. Declaring what is already true changes nothing: no revision, no decision, no push.
  * P5. A deletion is told to clients before the topic goes, and its tombstone stays.
+ * P7. mQ IDs of mQ's own (side-queues.ts) are made, changed and deleted through here like any other.
  * P6. An mQ ID that is in use is deleted only by force. The topics of a deleted one stay for a grace time: until then an undelete
  *     brings everything back, and the mQ ID cannot be declared anew, because that would let go of what it held.
  */
-import { type Intent, isMqErrorCode, MqError, type PlanEntry } from '@mq/contract'
+import { type Intent, MqError, type PlanEntry, type SideOf } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { errorFacts, type Logger } from '../logger.ts'
 import { KeyedMutex } from '../mutex.ts'
@@ -19,10 +20,21 @@ import type { ActiveId, CreatedBy, IdRecord, IdSpec, Pending } from '../registry
 import { type IdChange, type Registry, withoutStamp } from '../registry/registry.ts'
 import type { TopicFacts } from './cluster-admin.ts'
 import type { Clusters } from './clusters.ts'
-import { clusterChoice, decide, standingOf, tunedOf } from './decide.ts'
+import { clusterChoice, decide, lastingOf, standingOf, tunedOf } from './decide.ts'
 import { chooseHome, refusedAtHome, refusedHome } from './home.ts'
 import { deletedBy, dependsOnRecords, diffIntents, type Refusal, refusedChange, unmetWish } from './intent-changes.ts'
 import { sameInMetrics, topicName } from './placement-rules.ts'
+import {
+  deletedError,
+  foreignTopic,
+  keptError,
+  movingError,
+  type Removed,
+  refusalError,
+  removedOf,
+  unknownError,
+} from './provision-errors.ts'
+import { asSide } from './side-intent.ts'
 import { type StartingSettings, startingSettings } from './starting-settings.ts'
 import { type TimeLimit, withTimeLimit } from './time-limit.ts'
 import { alterTopic, awaitLeaders, createTopic, isOurs, timeLimitOf } from './topic.ts'
@@ -112,6 +124,22 @@ export class Provisioner {
       if (state === 'active') return
       if (state === 'deleted') throw deletedError(id)
       await this.#create(id, intent, 'first-use', actor)
+    })
+  }
+
+  /** Makes an mQ ID of mQ's own, or lets one that is there follow a changed intent of the mQ ID it belongs to (P7). */
+  async ensureSide(id: string, side: SideOf, intent: Intent, actor: string): Promise<void> {
+    await this.#locks.run(id, async () => {
+      await this.#finish(id)
+      const record = this.#options.registry.get(id)
+      const entry = await this.plan(id, intent)
+      if (entry.refusal !== null) throw refusalError(id, entry.refusal)
+      if (record?.state !== 'active') return this.#create(id, intent, 'first-use', actor, side)
+      const { side: known } = record.spec
+      if (known?.mqId !== side.mqId || known.group !== side.group) {
+        throw new MqError('MQ_INTERNAL', `${id} belongs to group ${known?.group} of ${known?.mqId}`)
+      }
+      if (entry.action === 'update') await this.#update(id, intent, actor, entry)
     })
   }
 
@@ -246,7 +274,7 @@ export class Provisioner {
     }
   }
 
-  async #create(id: string, intent: Intent, createdBy: CreatedBy, actor: string): Promise<void> {
+  async #create(id: string, intent: Intent, createdBy: CreatedBy, actor: string, side?: SideOf): Promise<void> {
     const { registry, clusters, deps, startWith = {} } = this.#options
     const before = registry.get(id)
     const epoch = (before?.lastEpoch ?? 0) + 1
@@ -254,7 +282,8 @@ export class Provisioner {
     if (refusal !== undefined) throw refusalError(id, refusal)
     const chosen = await chooseHome(clusters, intent)
     const start = Object.hasOwn(startWith, id) ? startingSettings(intent, startWith[id]!) : undefined
-    const { spec, partitions } = decide(intent, chosen.cluster, chosen.choice, undefined, start)
+    const decided = decide(intent, chosen.cluster, chosen.choice, undefined, start)
+    const { spec, partitions } = side === undefined ? decided : asSide(decided.spec, side)
     const topic = topicName(id, epoch)
     const { name: cluster } = chosen.cluster
     const existing = await clusters.use(cluster, `looking for topic ${topic}`, (admin) => admin.findTopics([topic]))
@@ -279,13 +308,14 @@ export class Provisioner {
     const { registry, clusters } = this.#options
     const record = registry.get(id) as ActiveId
     const { name, brokers } = await clusters.reach(record.epochs.at(-1)!.cluster)
-    const { spec } = decide(
+    const decided = decide(
       intent,
       { name, brokers },
       clusterChoice(record.spec),
       standingOf(record),
       tunedOf(record, intent),
     )
+    const spec = { ...decided.spec, ...lastingOf(record.spec) }
     const alter = Object.fromEntries(
       Object.entries(spec.topicConfigs).filter(([key, value]) => record.spec.topicConfigs[key] !== value),
     )
@@ -447,50 +477,4 @@ export class Provisioner {
     }
     return undefined
   }
-}
-
-export function foreignTopic(topic: string, cluster: string): MqError {
-  return new MqError('MQ_TOPIC_EXISTS', `cluster '${cluster}' already has a topic '${topic}' that mQ did not make`, {
-    details: { topic, cluster },
-  })
-}
-
-function refusalError(id: string, refusal: { code: string; message: string }): MqError {
-  return new MqError(isMqErrorCode(refusal.code) ? refusal.code : 'MQ_INTERNAL', refusal.message, {
-    details: { mqId: id },
-  })
-}
-
-export function unknownError(id: string): MqError {
-  return new MqError('MQ_ID_UNKNOWN', `'${id}' is not declared`, { details: { mqId: id } })
-}
-
-export interface Removed {
-  readonly topics: string[]
-  /** Until when an undelete brings everything back; null when the records are gone. */
-  readonly keptUntilMs: number | null
-}
-
-function removedOf(pending: Pending | null, topics: readonly { readonly topic: string }[]): Removed {
-  const keptUntilMs = pending?.kind === 'delete' && pending.notBeforeMs > 0 ? pending.notBeforeMs : null
-  return { topics: topics.map(({ topic }) => topic), keptUntilMs }
-}
-
-function keptError(id: string, { notBeforeMs }: DeletePending): MqError {
-  const until = new Date(notBeforeMs).toISOString()
-  return new MqError(
-    'MQ_ID_DELETED',
-    `'${id}' was deleted, and its records are kept until ${until}: bring it back with undelete, or delete it for good with now=true (mq delete ID --now) before it is declared anew`,
-    { details: { mqId: id, keptUntilMs: notBeforeMs } },
-  )
-}
-
-export function deletedError(id: string): MqError {
-  return new MqError('MQ_ID_DELETED', `'${id}' was deleted`, { details: { mqId: id } })
-}
-
-function movingError(id: string, migration: number): MqError {
-  return new MqError('MQ_MIGRATION_RUNNING', `'${id}' is being moved (migration ${migration})`, {
-    details: { mqId: id, migration },
-  })
 }

@@ -13,6 +13,7 @@ import {
   Name,
   ProducerSettings,
   TimestampLimits,
+  SideOf,
   Trial,
 } from '@mq/contract'
 import { z } from 'zod'
@@ -33,6 +34,10 @@ export const IdSpec = z.object({
   trial: Trial.nullable().default(null),
   /** Groups whose members are asked to leave for a change of their positions (groups/changes.ts). */
   holds: z.array(GroupHold).optional(),
+  /** Set on an mQ ID of mQ's own: whose dead letters it is for. */
+  side: SideOf.optional(),
+  /** By group: the mQ ID through which dead letters come back to it. */
+  redrive: z.record(Name, z.string()).optional(),
 })
 export type IdSpec = z.output<typeof IdSpec>
 

@@ -8,14 +8,21 @@
  * R4. A binding that does not match the contract is never published.
  * R5. While an mQ ID is unsettled (recovery/recovery.ts) it has no binding and gets no revision.
  */
-import { type ClusterAddress as Address, Binding, type ClusterEconomics, type ClusterSite, MqError } from '@mq/contract'
+import {
+  type ClusterAddress as Address,
+  Binding,
+  type BindingGroup,
+  type ClusterEconomics,
+  type ClusterSite,
+  MqError,
+} from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { Transaction } from 'kysely'
 import { Mutex } from '../mutex.ts'
 import type { Store } from '../store/store.ts'
 import type { Tables } from '../store/tables.ts'
 import { appendEntry, type NewEntry } from './journal.ts'
-import type { ClusterRecord, IdRecord } from './records.ts'
+import type { ClusterRecord, IdRecord, IdSpec } from './records.ts'
 import { loadRows, saveCluster, saveId, UNKNOWN_SITE } from './rows.ts'
 
 /** A record without what the registry fills in, to be changed and written again. */
@@ -231,6 +238,15 @@ export class Registry {
     })
   }
 
+  /** Writes into the journal what changed nothing of the registry. */
+  async note(entry: NewEntry): Promise<void> {
+    await this.#writes.run(() =>
+      this.#store.write(`noting ${entry.kind} of ${entry.subject}`, (tx) =>
+        appendEntry(tx, entry, this.#deps.clock.nowMs(), this.#store.revision),
+      ),
+    )
+  }
+
   /** Remembers which Kafka cluster stands behind a name. */
   async setKafkaId(name: string, kafkaId: string): Promise<void> {
     await this.#writes.run(async () => {
@@ -373,6 +389,7 @@ export class Registry {
       consumer: record.spec.consumer,
       trial: record.spec.trial,
       ...(record.spec.holds === undefined || record.spec.holds.length === 0 ? {} : { holds: record.spec.holds }),
+      ...groupsOf(record.spec),
     })
     if (!parsed.success) {
       throw new MqError('MQ_INTERNAL', `the binding of ${record.id} would break the contract`, {
@@ -381,6 +398,17 @@ export class Registry {
     }
     return parsed.data
   }
+}
+
+/** What the binding says of single groups. */
+function groupsOf({ intent, redrive = {} }: IdSpec): { groups?: Record<string, BindingGroup> } {
+  const names = new Set([...Object.keys(intent.groups ?? {}), ...Object.keys(redrive)])
+  if (names.size === 0) return {}
+  const of = (group: string): BindingGroup => ({
+    ...intent.groups?.[group],
+    ...(redrive[group] === undefined ? {} : { redrive: redrive[group] }),
+  })
+  return { groups: Object.fromEntries([...names].map((group) => [group, of(group)])) }
 }
 
 function placesOf(record: IdRecord): string[] {

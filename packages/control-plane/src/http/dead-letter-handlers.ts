@@ -1,0 +1,43 @@
+/**
+ * The routes about dead letters.
+ */
+import type { RouteResponse } from '@mq/contract'
+import type { SideQueues } from '../provision/side-queues.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { HandlerTrouble } from '../telemetry/handler-trouble.ts'
+import { activeOf } from './active.ts'
+import type { Handlers } from './handlers.ts'
+
+type DeadLetterRoutes = 'ensureSide' | 'listDeadLetters' | 'noteDeadLetters'
+
+export interface DeadLetterServices {
+  readonly registry: Registry
+  readonly sides: SideQueues
+  readonly trouble: HandlerTrouble
+}
+
+export function deadLetterHandlers(services: DeadLetterServices): Pick<Handlers, DeadLetterRoutes> {
+  const { registry, sides, trouble } = services
+  return {
+    ensureSide: async ({ params, body }) => {
+      const actor = body.app === undefined ? 'api' : `application ${body.app}`
+      return { id: await sides.ensure(activeOf(services, params.id), params.group, body.role, actor) }
+    },
+    listDeadLetters: async ({ query }) => ({
+      queues: sides.list((id, group) => trouble.deadLetters(id, group), query.id),
+    }),
+    noteDeadLetters: async ({ params, body }): Promise<RouteResponse<'noteDeadLetters'>> => {
+      activeOf(services, params.id)
+      const { action, letters, filter, by, state } = body
+      await registry.note({
+        kind: action === 'redrive' ? 'dead-letters-redrive' : 'dead-letters-discard',
+        subject: params.id,
+        actor: by,
+        why: `asked for: ${action} of ${filter}, group ${params.group}, ${state}`,
+        before: null,
+        after: { group: params.group, letters, state },
+      })
+      return { noted: true }
+    },
+  }
+}
