@@ -13,6 +13,7 @@ import type { HandlerContext } from './handler-limit.ts'
 import type { PlannedPartition } from './log-plan.ts'
 import type { ReadOptions } from './log-reading.ts'
 import type { SendOptions } from './outlet.ts'
+import type { RetryOptions } from './retry-policy.ts'
 import type { Schema } from './schema.ts'
 
 /** One record of an mQ ID. */
@@ -63,9 +64,13 @@ export interface ConsumeOptions<T = unknown> {
   readonly handlerTimeoutMs?: number
   /**
    * Takes messages whose value cannot be decoded or does not match the schema; once it ended without an error they count as
-   * handled. Without it such a message is tried again for ever and holds back its key.
+   * handled. `dead-letter`: they become dead letters at once (it needs `deadLetter`). Without it such a message fails like any other.
    */
-  readonly onPoison?: (message: ReceivedMessage<T>, error: MqError) => unknown
+  readonly onPoison?: ((message: ReceivedMessage<T>, error: MqError) => unknown) | 'dead-letter'
+  /** How often a failed message is handed out, and how long between; for ever when left out. Stands above the intent. */
+  readonly retry?: RetryOptions
+  /** What failed `retry.attempts` times is put aside as a dead letter, and its key goes on; never when left out. */
+  readonly deadLetter?: boolean
 }
 
 export interface CloseOptions {

@@ -9,6 +9,8 @@ import { isUtf8 } from 'node:buffer'
 import { type Format, MqError } from '@mq/contract'
 import { type FetchedRecord, kindOf } from '@mq/kafka'
 
+type StoredValue = Pick<FetchedRecord, 'partition' | 'offset' | 'value' | 'valueString'>
+
 /** What the producer takes: text is written as UTF-8. */
 export type Encoded = string | Uint8Array | null
 
@@ -40,7 +42,7 @@ function encodeJson(mqId: string, value: unknown): string {
   return text
 }
 
-export function decodeValue(mqId: string, format: Format, record: FetchedRecord): unknown {
+export function decodeValue(mqId: string, format: Format, record: StoredValue): unknown {
   if (format === 'bytes') return record.value
   const text = record.valueString()
   if (text === null) return null
@@ -59,7 +61,7 @@ function isWrittenEmpty(value: unknown): boolean {
   return [Map, Set, Promise, RegExp, Error].some((kind) => value instanceof kind)
 }
 
-function undecodable(mqId: string, record: FetchedRecord, wanted: string): MqError {
+function undecodable(mqId: string, record: StoredValue, wanted: string): MqError {
   const where = `${mqId} partition ${record.partition} offset ${record.offset}`
   return new MqError('MQ_DECODE_FAILED', `The value at ${where} is not ${wanted}`, {
     details: { mqId, partition: record.partition, offset: String(record.offset) },

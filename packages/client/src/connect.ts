@@ -132,6 +132,7 @@ export async function connect(options: ConnectOptions): Promise<MqConnection> {
     logger,
     sendDeadlineMs,
     source: new BindingSource({ client, store, cache, deps, logger }),
+    controlPlane: client,
     clusters,
     budget: new MemoryBudget(maxBufferBytes),
     telemetry: new Telemetry({

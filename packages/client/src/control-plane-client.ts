@@ -14,12 +14,15 @@ import {
   Problem,
   type RouteResponse,
   routes,
+  type SideRole,
   type TelemetryReport,
 } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 
 const MAX_ANSWER_BYTES = 8 * 1_048_576
 const REQUEST_MS = 10_000
+/** A topic may have to be made. */
+const SIDE_MS = 30_000
 
 export type Fetch = typeof fetch
 
@@ -75,6 +78,15 @@ export class ControlPlaneClient {
       options.version === undefined ? {} : { 'if-none-match': `"${options.version}"` }
     const body = await this.#json('GET', path, { headers }, options.limitMs ?? REQUEST_MS, options.signal)
     return body === undefined ? { kind: 'unchanged' } : { kind: 'binding', candidate: body as Binding }
+  }
+
+  /** Makes sure that a group has a place for its dead letters, or a way back for them. */
+  async ensureSide(mqId: string, group: string, role: SideRole, signal?: AbortSignal): Promise<void> {
+    const path = routes.ensureSide.path
+      .replace(':id', encodeURIComponent(mqId))
+      .replace(':group', encodeURIComponent(group))
+    const body = JSON.stringify({ role, app: this.#options.app })
+    await this.#json('POST', path, { body }, SIDE_MS, signal)
   }
 
   /** @returns how often reports are wanted, when the answer says so */

@@ -191,9 +191,21 @@ export class EpochReader {
 
   /** Records that were fetched and are not finished: not come to yet, running, failed, or waiting behind one that failed. */
   unfinishedRecords(): number {
-    let count = 0
-    for (const { tracker } of this.#works.values()) count += tracker.unfinished()
-    return count
+    return [...this.#works.values()].reduce((sum, { tracker }) => sum + tracker.unfinished(), 0)
+  }
+
+  /** Records that failed and are not finished. */
+  failingRecords(): number {
+    return [...this.#works.values()].reduce((sum, { failing }) => sum + failing.size, 0)
+  }
+
+  /** Whether the log of a partition that may be read holds more than was fetched. */
+  get isBehind(): boolean {
+    return [...this.#works.keys()].some((partition) => {
+      const position = this.#fetcher.position(this.#topic, partition)
+      const end = this.#fetcher.highWatermark(this.#topic, partition)
+      return position !== undefined && end !== undefined && end > position
+    })
   }
 
   /** Handles what runs, commits, leaves the group. */

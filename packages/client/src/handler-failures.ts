@@ -1,45 +1,73 @@
 /**
  * What happens when a handler fails: it is said, counted, and the message is handed out again later.
  *
- * H1. The pause before the next attempt doubles up to 30 s, with jitter, and holds back that key only.
+ * H1. The pause before the next attempt doubles up to a limit, with jitter, and holds back that key only (retry-policy.ts).
  * H2. The first failures of a window are logged one by one; beyond that their number, so that a dead dependency does not
  *     drown the log.
  * H3. A message that cannot be used at all (its value does not decode, or does not match the schema) blocks its key like any
  *     failure, unless the application takes it with `onPoison`.
+ * H4. That a dead letter cannot be written is said at once and then every 30 seconds, not with every message.
  */
 import { MqError } from '@mq/contract'
 import type { Deps, FetchedRecord } from '@mq/kafka'
+import { NotAnAttempt } from './delivery.ts'
 import { LogWindow } from './log-window.ts'
 import type { Logger } from './logger.ts'
+import { Notices } from './notices.ts'
 import { halfJitterMs } from './pause.ts'
+import { FOREVER, type RetryPolicy } from './retry-policy.ts'
 
-const RETRY = { baseMs: 200, capMs: 30_000 }
+const WRITE_RETRY = { baseMs: 1_000, capMs: 30_000 }
 
 export interface HandlerFailuresOptions {
   readonly mqId: string
   readonly group: string
   readonly deps: Deps
   readonly logger: Logger
+  policy?(): RetryPolicy
 }
 
 export class HandlerFailures {
   readonly #options: HandlerFailuresOptions
   readonly #window: LogWindow
+  readonly #notices: Notices
 
   constructor(options: HandlerFailuresOptions) {
     this.#options = options
     this.#window = new LogWindow(options.deps.clock)
+    this.#notices = new Notices(options.deps.clock)
   }
 
   /** @returns milliseconds until the next attempt (H1) */
   failed(record: FetchedRecord, attempt: number, error: unknown): number {
     const { deps } = this.#options
-    const delayMs = halfJitterMs(attempt, RETRY, deps)
-    this.#log(record, attempt, error, delayMs)
+    if (error instanceof NotAnAttempt) {
+      this.#notWritten(error)
+      return halfJitterMs(attempt, WRITE_RETRY, deps)
+    }
+    const delayMs = halfJitterMs(attempt, (this.#options.policy?.() ?? FOREVER).backoff, deps)
+    this.#log(record, attempt, error, `again in ${Math.round(delayMs)} ms`)
     return delayMs
   }
 
-  #log(record: FetchedRecord, attempt: number, error: unknown, delayMs: number): void {
+  /** It failed for the last time, and goes to the dead letters. */
+  gaveUp(record: Pick<FetchedRecord, 'partition' | 'offset'>, attempt: number, error: unknown): void {
+    this.#log(record, attempt, error, 'it becomes a dead letter')
+  }
+
+  /** H4 */
+  #notWritten({ cause }: NotAnAttempt): void {
+    const { mqId, group, logger } = this.#options
+    const code = cause instanceof MqError ? cause.code : 'MQ_INTERNAL'
+    if (!this.#notices.isDue(code)) return
+    const action = cause instanceof MqError ? ` ${cause.action}.` : ''
+    logger.error(
+      `Dead letters of group ${group} of ${mqId} cannot be written: ${reasonOf(cause)}.${action} Their messages wait, and it is tried again`,
+      { code, mqId, group, cause },
+    )
+  }
+
+  #log(record: Pick<FetchedRecord, 'partition' | 'offset'>, attempt: number, error: unknown, then: string): void {
     const { mqId, group, logger } = this.#options
     const { isDue, leftOut } = this.#window.take()
     if (leftOut > 0) {
@@ -50,7 +78,7 @@ export class HandlerFailures {
     const code = error instanceof MqError ? error.code : 'MQ_HANDLER_FAILED'
     const where = `partition ${record.partition} offset ${record.offset}`
     logger.error(
-      `The handler of group ${group} failed on ${mqId} ${where}, attempt ${attempt}: ${reasonOf(error)}; again in ${Math.round(delayMs)} ms`,
+      `The handler of group ${group} failed on ${mqId} ${where}, attempt ${attempt}: ${reasonOf(error)}; ${then}`,
       { code, mqId, group, partition: record.partition, offset: String(record.offset), attempt, cause: error },
     )
   }

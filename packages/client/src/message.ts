@@ -17,16 +17,25 @@ export interface MessageOrigin {
   readonly format: Format
 }
 
+/** What a message is made of. */
+export type MessageRecord = Pick<
+  FetchedRecord,
+  'topic' | 'partition' | 'offset' | 'timestampMs' | 'key' | 'value' | 'headers' | 'keyString' | 'valueString'
+> & {
+  /** How often it came back as a dead letter. */
+  readonly redrives?: number
+}
+
 export class RecordMessage<T = unknown> implements ReceivedMessage<T> {
   readonly #origin: MessageOrigin
-  readonly #record: FetchedRecord
+  readonly #record: MessageRecord
   #value: unknown
   #key: string | null = null
   #state = 0
   #poison: MqError | undefined
   readonly attempt: number
 
-  constructor(origin: MessageOrigin, record: FetchedRecord, attempt: number) {
+  constructor(origin: MessageOrigin, record: MessageRecord, attempt: number) {
     this.#origin = origin
     this.#record = record
     this.attempt = attempt
@@ -105,6 +114,10 @@ export class RecordMessage<T = unknown> implements ReceivedMessage<T> {
 
   static setPoison(message: ReceivedMessage, error: MqError): void {
     ownOf(message).#poison = error
+  }
+
+  static recordOf(message: ReceivedMessage): MessageRecord {
+    return ownOf(message).#record
   }
 
   /** Why its value cannot be used, once somebody tried. */

@@ -18,6 +18,8 @@ export interface ConsumerMeterOptions {
   readonly settings: ConsumerSettings
   readonly trial?: number | null
   lagRecords(): number | null
+  /** Records that failed and are not finished. */
+  failingRecords?(): number
 }
 
 /** Settings told apart in one window; of more, the counts of the oldest are lost. */
@@ -87,6 +89,10 @@ export class ConsumerMeter {
     this.#current.counts.handlerErrors++
   }
 
+  deadLettered(): void {
+    this.#current.counts.deadLetters++
+  }
+
   redelivered(): void {
     this.#current.counts.redeliveries++
   }
@@ -108,7 +114,8 @@ export class ConsumerMeter {
     const reports = told.map((stretch) => {
       // How far behind it is now says nothing of settings that are not in force any more.
       const lagRecords = stretch === current ? this.#options.lagRecords() : null
-      return { mqId, group, epoch, ...stretch.report(nowMs), lagRecords }
+      const failingRecords = stretch === current ? (this.#options.failingRecords?.() ?? 0) : 0
+      return { mqId, group, epoch, ...stretch.report(nowMs), lagRecords, failingRecords }
     })
     current.clear(nowMs)
     this.#stretches = [current]

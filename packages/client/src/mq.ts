@@ -6,7 +6,7 @@
  * A2. Memory is bounded for all mQ IDs together; a full buffer makes sends wait, then refuses them, and never drops one.
  * A3. `close` settles every send or says how many it could not, ends every subscription, and leaves nothing running.
  */
-import { type Binding, type Epoch, MqError, mqIdProblem, Name } from '@mq/contract'
+import { type Binding, DEAD_LETTER_HEADER_BYTES, type Epoch, isSideId, MqError, mqIdProblem, Name } from '@mq/contract'
 import type { Deps, MemoryBudget, Receipt } from '@mq/kafka'
 import type {
   CloseOptions,
@@ -24,6 +24,8 @@ import type { BindingSource } from './binding-source.ts'
 import type { BindingStore } from './binding-store.ts'
 import { closeInTurn } from './closing.ts'
 import type { ClusterPool } from './cluster-pool.ts'
+import type { ControlPlaneClient } from './control-plane-client.ts'
+import { DeadLetterWriter } from './dead-letter-writer.ts'
 import { EpochWriter } from './epoch-writer.ts'
 import { type GroupState, groupState } from './group-state.ts'
 import type { ContextHandler } from './handler-limit.ts'
@@ -35,12 +37,14 @@ import { checkOptions, type OptionNames } from './options.ts'
 import { Outlet, type SendOptions } from './outlet.ts'
 import { within } from './pause.ts'
 import { MqQueue } from './queue.ts'
+import { asRedriven, RedriveLane } from './redrive-lane.ts'
 import { refused } from './refused.ts'
+import { checkRule, policyOf, ruleOf } from './retry-policy.ts'
 import type { Schema } from './schema.ts'
 import { SendFailures } from './send-failures.ts'
 import { sendMany } from './send-many.ts'
 import type { Shadow } from './shadow.ts'
-import { GroupSubscription } from './subscription.ts'
+import { GroupSubscription, type SubscriptionOptions } from './subscription.ts'
 import type { Telemetry } from './telemetry.ts'
 
 /** Shorter than the 30 s that a container usually gets. */
@@ -55,6 +59,8 @@ const CONSUME_OPTIONS: OptionNames<ConsumeOptions> = {
   signal: true,
   handlerTimeoutMs: true,
   onPoison: true,
+  retry: true,
+  deadLetter: true,
 }
 
 export interface MqParts {
@@ -65,6 +71,7 @@ export interface MqParts {
   readonly shadow: Shadow | undefined
   readonly store: BindingStore
   readonly source: BindingSource
+  readonly controlPlane: Pick<ControlPlaneClient, 'ensureSide'>
   readonly cache: BindingCache | undefined
   readonly clusters: ClusterPool
   readonly telemetry: Telemetry
@@ -77,6 +84,8 @@ export interface MqParts {
 export class MqClient implements MqConnection {
   readonly #parts: MqParts
   readonly #outlets = new Map<string, Outlet>()
+  /** Of mQ IDs of mQ's own, which an application cannot send to. */
+  readonly #sideOutlets = new Map<string, Outlet>()
   readonly #subscriptions = new Set<GroupSubscription>()
   readonly #readings = new Set<OpenReading>()
   readonly #failures = new Map<string, SendFailures>()
@@ -110,15 +119,59 @@ export class MqClient implements MqConnection {
     const problem = this.#refusal(id) ?? consumeProblem(group, handler, options)
     if (problem !== undefined) throw problem
     options.signal?.throwIfAborted()
-    const { store, clusters, telemetry, deps, logger, instance } = this.#parts
+    const rule = ruleOf(options.retry, options.deadLetter, options.onPoison)
+    const { store } = this.#parts
     const binding = await this.#bindingOf(id)
+    checkRule(binding.groups?.[group], rule)
     // It may have fired while the binding was looked up, and fires only once.
     options.signal?.throwIfAborted()
-    const subscription = new GroupSubscription({
-      mqId: id,
+    const policy = () => policyOf((store.get(id) ?? binding).groups?.[group], rule)
+    const letters = this.#lettersOf(id, group)
+    if (policy().attempts !== Number.POSITIVE_INFINITY) void letters.prepare()
+    const givingUp = { app: this.#parts.app, letters, policy }
+    const onPoison = typeof options.onPoison === 'function' ? (options.onPoison as PoisonHandler) : undefined
+    const handed = { handler: guarded(handler as ContextHandler, onPoison), givingUp }
+    const lane = new RedriveLane({
+      group,
+      deps: this.#parts.deps,
+      logger: this.#parts.logger,
+      open: (laneId, onMade) => this.#subscribeLane(laneId, { id, group, binding, onMade }, options, handed),
+    })
+    const subscription = this.#subscribe(id, group, options, { ...handed, beside: lane })
+    const stopListening = store.listen(id, (newer) => {
+      subscription.update(newer)
+      lane.follow(newer)
+    })
+    const onAbort = (): void => void subscription.close()
+    options.signal?.addEventListener('abort', onAbort, { once: true })
+    const stop = (): void => {
+      stopListening()
+      options.signal?.removeEventListener('abort', onAbort)
+    }
+    subscription.done.then(stop, stop)
+    this.#subscriptions.add(subscription)
+    const current = store.get(id) ?? binding
+    lane.follow(current)
+    try {
+      await subscription.start(current)
+    } catch (error) {
+      await subscription.close()
+      throw error
+    }
+    return subscription
+  }
+
+  #subscribe(
+    mqId: string,
+    group: string,
+    options: ConsumeOptions<never>,
+    more: Pick<SubscriptionOptions, 'handler' | 'givingUp' | 'beside' | 'through'>,
+  ): GroupSubscription {
+    const { clusters, telemetry, deps, logger, instance } = this.#parts
+    return new GroupSubscription({
+      mqId,
       group,
       instance,
-      handler: guarded(handler as ContextHandler, options.onPoison as PoisonHandler | undefined),
       handlerTimeoutMs: options.handlerTimeoutMs,
       concurrency: options.concurrency ?? 1,
       from: options.from ?? 'earliest',
@@ -126,23 +179,60 @@ export class MqClient implements MqConnection {
       telemetry,
       deps,
       logger,
-      onClosed: (closed) => {
-        this.#subscriptions.delete(closed)
-        stopListening()
-        options.signal?.removeEventListener('abort', onAbort)
-      },
+      ...more,
+      onClosed: (closed) => void this.#subscriptions.delete(closed),
     })
-    const stopListening = store.listen(id, (newer) => subscription.update(newer))
-    const onAbort = (): void => void subscription.close()
-    options.signal?.addEventListener('abort', onAbort, { once: true })
-    this.#subscriptions.add(subscription)
+  }
+
+  /** The way on which dead letters come back to a group. */
+  async #subscribeLane(
+    laneId: string,
+    source: { id: string; group: string; binding: Binding; onMade(lane: Subscription): void },
+    options: ConsumeOptions<never>,
+    handed: Pick<SubscriptionOptions, 'handler' | 'givingUp'>,
+  ): Promise<void> {
+    const { store, logger } = this.#parts
+    const { group } = source
+    const binding = await this.#parts.source.resolve(laneId)
+    const through: SubscriptionOptions['through'] = (next) =>
+      asRedriven({ id: source.id, format: source.binding.format }, next, ({ partition, offset }) =>
+        logger.error(`${laneId} partition ${partition} offset ${offset} is no dead letter and was passed over`, {
+          code: 'MQ_DECODE_FAILED',
+          mqId: laneId,
+          group,
+        }),
+      )
+    const lane = this.#subscribe(
+      laneId,
+      group,
+      { ...options, concurrency: 1, from: 'earliest' },
+      { ...handed, through },
+    )
+    const stopListening = store.listen(laneId, (newer) => lane.update(newer))
+    lane.done.then(stopListening, stopListening)
+    source.onMade(lane)
     try {
-      await subscription.start(store.get(id) ?? binding)
+      await lane.start(store.get(laneId) ?? binding)
     } catch (error) {
-      await subscription.close()
+      await lane.close()
       throw error
     }
-    return subscription
+  }
+
+  #lettersOf(mqId: string, group: string): DeadLetterWriter {
+    const { store, source, controlPlane } = this.#parts
+    return new DeadLetterWriter({
+      mqId,
+      group,
+      ensure: () => controlPlane.ensureSide(mqId, group, 'dead-letters'),
+      isBound: (id) => store.get(id) !== undefined,
+      resolve: (id) => source.resolve(id),
+      send: (id, value, options) => this.#sideOutlet(id).send(value, options),
+    })
+  }
+
+  #sideOutlet(id: string): Outlet {
+    return this.#sideOutlets.get(id) ?? this.#open(id)
   }
 
   async read(id: string, options: ReadOptions = {}): Promise<LogReading> {
@@ -192,7 +282,7 @@ export class MqClient implements MqConnection {
   }
 
   async flush(): Promise<void> {
-    await Promise.all([...this.#outlets.values()].map((outlet) => outlet.flush()))
+    await Promise.all([...this.#outlets.values(), ...this.#sideOutlets.values()].map((outlet) => outlet.flush()))
   }
 
   close(options: CloseOptions = {}): Promise<void> {
@@ -215,7 +305,7 @@ export class MqClient implements MqConnection {
       (handlersMs) => Promise.all([...this.#subscriptions].map((one) => one.close({ deadlineMs: handlersMs }))),
       (limitMs) => {
         // Handlers may have been the first to send somewhere.
-        outlets = [...this.#outlets.entries()]
+        outlets = [...this.#outlets.entries(), ...this.#sideOutlets.entries()]
         return Promise.all(outlets.map(([, outlet]) => outlet.close(limitMs, wait)))
       },
     )
@@ -272,9 +362,12 @@ export class MqClient implements MqConnection {
   /** The first send to an mQ ID: sends wait in its outlet until the binding is there. */
   #open(id: string): Outlet {
     const { source, store, budget, deps, sendDeadlineMs, clusters, telemetry, logger, instance } = this.#parts
-    const shadow = this.#parts.shadow?.collector(id)
+    const isSide = isSideId(id)
+    const outlets = isSide ? this.#sideOutlets : this.#outlets
+    const shadow = isSide ? undefined : this.#parts.shadow?.collector(id)
     const outlet = new Outlet({
       mqId: id,
+      ...(isSide ? { extraHeaderBytes: DEAD_LETTER_HEADER_BYTES } : {}),
       budget,
       deps,
       deadlineMs: sendDeadlineMs,
@@ -305,7 +398,7 @@ export class MqClient implements MqConnection {
         })
       },
     })
-    this.#outlets.set(id, outlet)
+    outlets.set(id, outlet)
     const apply = (binding: Binding): void => {
       try {
         outlet.apply(binding)
@@ -323,7 +416,7 @@ export class MqClient implements MqConnection {
     source.resolve(id).catch((error: unknown) => {
       outlet.refuse(asMq(error))
       if (this.#closing !== undefined) return
-      this.#outlets.delete(id)
+      outlets.delete(id)
       stopListening()
     })
     return outlet

@@ -51,6 +51,8 @@ export interface OutletOptions {
   readonly budget: MemoryBudget
   readonly deps: Deps
   readonly deadlineMs: number
+  /** Headers may take so much more than those of an application. */
+  readonly extraHeaderBytes?: number
   writerFor(binding: Binding, epoch: Epoch): EpochWriter
   /** Asks the control plane for the binding; what it says comes by `apply`. Never rejects. */
   refetch(): Promise<void>
@@ -140,7 +142,7 @@ export class Outlet {
     let headers: EncodedHeaders | undefined
     if (options.headers !== undefined) {
       try {
-        headers = encodeHeaders(options.headers)
+        headers = encodeHeaders(options.headers, this.#options.extraHeaderBytes)
       } catch (error) {
         return this.#refuseMessage(messageOf(error), codeOf(error))
       }

@@ -65,7 +65,7 @@ export class ReadStretch {
   }
 }
 
-export type ReadReport = Omit<ConsumerTelemetry, 'mqId' | 'group' | 'epoch' | 'lagRecords'>
+export type ReadReport = Omit<ConsumerTelemetry, 'mqId' | 'group' | 'epoch' | 'lagRecords' | 'failingRecords'>
 
 function noConsumerCounts() {
   return {
@@ -74,6 +74,7 @@ function noConsumerCounts() {
     wireBytes: 0,
     handlerErrors: 0,
     redeliveries: 0,
+    deadLetters: 0,
     commits: 0,
     rebalances: 0,
     batches: 0,

@@ -18,9 +18,10 @@ import { type Deps, fateOf, isFinal } from '@mq/kafka'
 import type { CloseOptions, Subscription } from './api.ts'
 import { Arrivals } from './arrivals.ts'
 import type { ClusterPool } from './cluster-pool.ts'
-import type { MessageHandler } from './delivery.ts'
+import { type MessageHandler, NotAnAttempt } from './delivery.ts'
 import { EpochReader, type StartAt } from './epoch-reader.ts'
 import { Gates } from './gates.ts'
+import { type GivingUpParts, givingUp } from './giving-up.ts'
 import { HandlerFailures } from './handler-failures.ts'
 import { type ContextHandler, limited } from './handler-limit.ts'
 import { HandlerWatch } from './handler-watch.ts'
@@ -29,6 +30,7 @@ import type { Logger } from './logger.ts'
 import { ConsumerMeter } from './meters.ts'
 import { fullJitterMs, sleep, within } from './pause.ts'
 import { kafkaPorts, kafkaPositions, type PositionPort } from './reader-ports.ts'
+import { StallWatch } from './stall-watch.ts'
 import type { Telemetry } from './telemetry.ts'
 
 const CLOSE_MS = 20_000
@@ -52,6 +54,12 @@ export interface SubscriptionOptions {
   readonly telemetry: Telemetry
   readonly deps: Deps
   readonly logger: Logger
+  /** What becomes of messages that fail; they are handed out for ever when left out. */
+  readonly givingUp?: Pick<GivingUpParts, 'app' | 'letters' | 'policy'>
+  /** Makes of each record what the handler is given; the record itself when left out. */
+  readonly through?: (next: MessageHandler) => MessageHandler
+  /** Closed together with this one. */
+  readonly beside?: { close(deadlineMs: number): Promise<void> }
   onClosed(subscription: GroupSubscription): void
 }
 
@@ -64,6 +72,7 @@ export class GroupSubscription implements Subscription {
   readonly #scheduler: KeyScheduler
   readonly #failures: HandlerFailures
   readonly #watch: HandlerWatch
+  readonly #stalls: StallWatch
   readonly #handler: MessageHandler
   /** Fires when running handlers were waited for long enough (U2). */
   readonly #over = new AbortController()
@@ -93,9 +102,20 @@ export class GroupSubscription implements Subscription {
         if (stoodMs > STANDSTILL_MS) for (const reader of this.#readers.values()) reader.check()
       },
     })
-    this.#failures = new HandlerFailures({ mqId, group, deps, logger })
+    const policy = options.givingUp?.policy
+    this.#failures = new HandlerFailures({ mqId, group, deps, logger, ...(policy === undefined ? {} : { policy }) })
     this.#watch = new HandlerWatch({ mqId, group, scheduler: this.#scheduler, deps, logger })
-    this.#handler = limited(options.handler, this.#over.signal, options.handlerTimeoutMs, deps)
+    this.#stalls = new StallWatch({
+      mqId,
+      group,
+      deps,
+      logger,
+      running: () => this.#scheduler.running,
+      parked: () => this.#scheduler.parked,
+      unfinished: () => this.unfinished(),
+      isBehind: () => [...this.#readers.values()].some((reader) => reader.isBehind),
+    })
+    this.#handler = this.#composed()
     this.#gates = new Gates({
       mqId,
       group,
@@ -112,6 +132,29 @@ export class GroupSubscription implements Subscription {
     })
     // Nobody has to listen: the log says it too.
     this.done.catch(() => {})
+  }
+
+  /** The handler with its limits and with what becomes of messages that fail. */
+  #composed(): MessageHandler {
+    const { group, deps, through, givingUp: given, handler, handlerTimeoutMs } = this.#options
+    const own = limited(handler, this.#over.signal, handlerTimeoutMs, deps)
+    if (given === undefined) return through === undefined ? own : through(own)
+    const careful = givingUp(own, {
+      ...given,
+      group,
+      deps,
+      onLastFailure: (message, error) => {
+        this.#anyMeter(message.epoch)?.handlerFailed()
+        this.#failures.gaveUp({ partition: message.partition, offset: BigInt(message.offset) }, message.attempt, error)
+      },
+      onGivenUp: (message) => this.#anyMeter(message.epoch)?.deadLettered(),
+    })
+    return through === undefined ? careful : through(careful)
+  }
+
+  /** Of the epoch; of a message that came back as a dead letter, that of the way it came. */
+  #anyMeter(epoch: number): ConsumerMeter | undefined {
+    return this.#meters.get(epoch) ?? [...this.#meters.values()].at(-1)
   }
 
   lag(): number | null {
@@ -182,12 +225,16 @@ export class GroupSubscription implements Subscription {
     const timer = timers.setTimeout(() => this.#over.abort(new MqError('MQ_CLOSED', what)), limitMs)
     try {
       await this.#gates.close()
-      await Promise.all([...this.#readers.values()].map((reader) => reader.close(limitMs)))
+      await Promise.all([
+        ...[...this.#readers.values()].map((reader) => reader.close(limitMs)),
+        this.#options.beside?.close(limitMs),
+      ])
     } finally {
       timers.clearTimeout(timer)
       // Whoever runs still was waited for until the end.
       if (this.#scheduler.running > 0) this.#over.abort(new MqError('MQ_CLOSED', what))
       this.#watch.close()
+      this.#stalls.close()
       this.#scheduler.stop()
       for (const meter of this.#meters.values()) this.#options.telemetry.removeConsumer(meter)
       this.#options.onClosed(this)
@@ -295,7 +342,9 @@ export class GroupSubscription implements Subscription {
       const from = epoch.epoch === binding.epochs[0]!.epoch ? this.#options.from : 'earliest'
       const lagRecords = (): number | null => this.#readers.get(epoch.epoch)?.lagRecords() ?? null
       const { clock } = deps
-      const meter = new ConsumerMeter({ mqId, group, epoch: epoch.epoch, clock, settings, trial, lagRecords })
+      const failingRecords = (): number => this.#readers.get(epoch.epoch)?.failingRecords() ?? 0
+      const of = { mqId, group, epoch: epoch.epoch }
+      const meter = new ConsumerMeter({ ...of, clock, settings, trial, lagRecords, failingRecords })
       const reader = new EpochReader({
         mqId,
         group,
@@ -315,7 +364,7 @@ export class GroupSubscription implements Subscription {
           meter,
           nowMs: () => deps.clock.nowMs(),
           onFailed: (record, attempt, error) => {
-            meter.handlerFailed()
+            if (!(error instanceof NotAnAttempt)) meter.handlerFailed()
             return this.#failures.failed(record, attempt, error)
           },
         },

@@ -24,34 +24,38 @@ async function declared(t: Parameters<typeof startHarness>[0], intent: object = 
 const ensure = (plane: Harness, role: string, group = 'billing') =>
   plane.call('POST', `/v1/ids/${ID}/groups/${group}/dead-letters`, { role, app: 'billing-service' })
 
-test('dead letters of a group have an mQ ID of their own, made once, with one partition and room (SQ1, SQ2)', TIMEOUT, async (t) => {
-  const plane = await declared(t, { retention: '30d', priority: 'high', maxMessageBytes: '2MiB' })
-  assert.deepEqual([(await ensure(plane, 'dead-letters')).body, (await ensure(plane, 'dead-letters')).body], [
-    { id: LETTERS },
-    { id: LETTERS },
-  ])
-  const { intent, epochs, side } = (await plane.call('GET', `/v1/ids/${LETTERS}`)).body
-  assert.deepEqual(side, { mqId: ID, group: 'billing', role: 'dead-letters' })
-  assert.deepEqual(
-    [intent.format, intent.retention, intent.priority, intent.maxMessageBytes, intent.owner, epochs[0].partitions],
-    ['bytes', { policy: 'time', durationMs: 30 * DAY_MS }, 'high', 2_097_152, { team: 'shop' }, 1],
-  )
-  const source = plane.kafka.topics.get(`${ID}.e1`)!
-  const topic = plane.kafka.topics.get(`${LETTERS}.e1`)!
-  const limitOf = ({ configs }: typeof topic): number => Number(configs['max.message.bytes'])
-  assert.equal(topic.partitions, 1)
-  assert.ok(limitOf(topic) >= limitOf(source) + 4_096, `${limitOf(topic)} after ${limitOf(source)}`)
-  const detail = (await plane.call('GET', `/v1/ids/${ID}`)).body
-  assert.deepEqual([detail.deadLetters, detail.side], [[{ group: 'billing', id: LETTERS }], null])
-  assert.deepEqual(
-    (await plane.call('GET', '/v1/ids')).body.ids.map(({ id }: { id: string }) => id),
-    [ID],
-  )
-  const { queues } = (await plane.call('GET', `/v1/dead-letters?id=${ID}`)).body
-  assert.deepEqual(queues, [
-    { mqId: ID, group: 'billing', deadLetters: LETTERS, redrive: null, retentionMs: 30 * DAY_MS, written: 0 },
-  ])
-})
+test(
+  'dead letters of a group have an mQ ID of their own, made once, with one partition and room (SQ1, SQ2)',
+  TIMEOUT,
+  async (t) => {
+    const plane = await declared(t, { retention: '30d', priority: 'high', maxMessageBytes: '2MiB' })
+    assert.deepEqual(
+      [(await ensure(plane, 'dead-letters')).body, (await ensure(plane, 'dead-letters')).body],
+      [{ id: LETTERS }, { id: LETTERS }],
+    )
+    const { intent, epochs, side } = (await plane.call('GET', `/v1/ids/${LETTERS}`)).body
+    assert.deepEqual(side, { mqId: ID, group: 'billing', role: 'dead-letters' })
+    assert.deepEqual(
+      [intent.format, intent.retention, intent.priority, intent.maxMessageBytes, intent.owner, epochs[0].partitions],
+      ['bytes', { policy: 'time', durationMs: 30 * DAY_MS }, 'high', 2_097_152, { team: 'shop' }, 1],
+    )
+    const source = plane.kafka.topics.get(`${ID}.e1`)!
+    const topic = plane.kafka.topics.get(`${LETTERS}.e1`)!
+    const limitOf = ({ configs }: typeof topic): number => Number(configs['max.message.bytes'])
+    assert.equal(topic.partitions, 1)
+    assert.ok(limitOf(topic) >= limitOf(source) + 4_096, `${limitOf(topic)} after ${limitOf(source)}`)
+    const detail = (await plane.call('GET', `/v1/ids/${ID}`)).body
+    assert.deepEqual([detail.deadLetters, detail.side], [[{ group: 'billing', id: LETTERS }], null])
+    assert.deepEqual(
+      (await plane.call('GET', '/v1/ids')).body.ids.map(({ id }: { id: string }) => id),
+      [ID],
+    )
+    const { queues } = (await plane.call('GET', `/v1/dead-letters?id=${ID}`)).body
+    assert.deepEqual(queues, [
+      { mqId: ID, group: 'billing', deadLetters: LETTERS, redrive: null, retentionMs: 30 * DAY_MS, written: 0 },
+    ])
+  },
+)
 
 test('dead letters are kept two weeks at least, and follow a changed intent (SQ1)', TIMEOUT, async (t) => {
   const plane = await declared(t, { retention: '1h' })
@@ -62,7 +66,9 @@ test('dead letters are kept two weeks at least, and follow a changed intent (SQ1
   assert.equal((await plane.call('PUT', `/v1/ids/${ID}`, { intent })).status, 200)
   assert.deepEqual([(await kept()).retention.durationMs, (await kept()).owner.team], [60 * DAY_MS, 'money'])
   assert.equal(plane.kafka.topics.get(`${LETTERS}.e1`)!.configs['retention.ms'], String(60 * DAY_MS))
-  const applied = await plane.call('POST', '/v1/apply', { declarations: [{ id: ID, intent: { retention: 'forever' } }] })
+  const applied = await plane.call('POST', '/v1/apply', {
+    declarations: [{ id: ID, intent: { retention: 'forever' } }],
+  })
   assert.equal(applied.body.applied, true)
   assert.deepEqual((await kept()).retention, { policy: 'forever' })
   assert.equal((await plane.call('GET', `/v1/ids/${LETTERS}`)).body.side.group, 'billing')
@@ -77,7 +83,10 @@ test('the way back to a group is made with the first redrive and stands in the b
   assert.deepEqual(before.groups, { billing: asNumbers })
   assert.deepEqual((await ensure(plane, 'redrive')).body, { id: BACK })
   const after = await binding()
-  assert.deepEqual([after.groups, after.revision > before.revision], [{ billing: { ...asNumbers, redrive: BACK } }, true])
+  assert.deepEqual(
+    [after.groups, after.revision > before.revision],
+    [{ billing: { ...asNumbers, redrive: BACK } }, true],
+  )
   await ensure(plane, 'redrive')
   assert.equal((await binding()).revision, after.revision)
   const intent = { retention: '9d', groups: { billing: rule } }
@@ -97,7 +106,10 @@ test('they go and come back with the mQ ID they belong to (SQ3)', TIMEOUT, async
   assert.equal((await plane.call('GET', `/v1/ids/${LETTERS}`)).body.side.mqId, ID)
   await plane.call('DELETE', `/v1/ids/${ID}`)
   assert.equal((await plane.call('DELETE', `/v1/ids/${ID}?now=true`)).status, 200)
-  assert.deepEqual([...plane.kafka.topics.keys()].filter((topic) => topic.includes('orders')), [])
+  assert.deepEqual(
+    [...plane.kafka.topics.keys()].filter((topic) => topic.includes('orders')),
+    [],
+  )
   assert.equal((await plane.call('PUT', `/v1/ids/${ID}`, { intent: {} })).status, 200)
   assert.equal((await ensure(plane, 'dead-letters')).status, 200, 'a new life has dead letters of its own')
 })
@@ -105,9 +117,9 @@ test('they go and come back with the mQ ID they belong to (SQ3)', TIMEOUT, async
 test('nobody declares, makes by first use, or nests an mQ ID of mQ’s own', TIMEOUT, async (t) => {
   const plane = await declared(t)
   await ensure(plane, 'dead-letters')
-  assertProblem(await plane.call('PUT', `/v1/ids/${LETTERS}`, { intent: {} }), 'MQ_REQUEST_INVALID')
+  assertProblem(await plane.call('PUT', `/v1/ids/${LETTERS}`, { intent: {} }), 'MQ_ID_INVALID')
   const declarations = [{ id: BACK, intent: {} }]
-  assertProblem(await plane.call('POST', '/v1/apply', { declarations }), 'MQ_REQUEST_INVALID')
+  assertProblem(await plane.call('POST', '/v1/apply', { declarations }), 'MQ_ID_INVALID')
   assertProblem(await plane.call('GET', `/v1/bindings/${BACK}`), 'MQ_ID_UNKNOWN')
   const nested = await plane.call('POST', `/v1/ids/${LETTERS}/groups/g/dead-letters`, { role: 'dead-letters' })
   assertProblem(nested, 'MQ_REQUEST_INVALID')

@@ -20,8 +20,8 @@ export type EncodedHeaders = Uint8Array
 /** Names, values and their lengths together. */
 export const MAX_HEADERS_BYTES = BATCH_OVERHEAD_BYTES - 1_024
 
-/** H1, H2. @returns undefined when there are none. Throws MqError. */
-export function encodeHeaders(headers: Headers): EncodedHeaders | undefined {
+/** H1, H2. @param extraBytes room for what mQ adds itself @returns undefined when there are none. Throws MqError. */
+export function encodeHeaders(headers: Headers, extraBytes = 0): EncodedHeaders | undefined {
   const list: (string | Uint8Array | null)[] = []
   if (isIterable(headers)) {
     for (const pair of headers as Iterable<unknown>) {
@@ -38,7 +38,7 @@ export function encodeHeaders(headers: Headers): EncodedHeaders | undefined {
     const bytes = bytesOf(list[at]!)
     size += sizeOfVarint(bytes) + Math.max(0, bytes)
   }
-  if (size > MAX_HEADERS_BYTES) {
+  if (size > MAX_HEADERS_BYTES + extraBytes) {
     throw new MqError('MQ_MESSAGE_TOO_LARGE', `headers take ${size} bytes, and ${MAX_HEADERS_BYTES} are the most`, {
       details: { headersBytes: size, maxHeadersBytes: MAX_HEADERS_BYTES },
     })

@@ -66,7 +66,7 @@ export class TestKafka {
   readonly committed = new Map<string, bigint>()
   readonly commits: string[] = []
   /** What was committed beside the positions. */
-  readonly notes = new Map<number, Pick<Position, 'finished' | 'leaderEpoch'>>()
+  readonly notes = new Map<number, Pick<Position, 'finished' | 'leaderEpoch' | 'failing'>>()
   readonly askedEpochs: string[] = []
   epochEnd: EpochEnd | undefined = { leaderEpoch: 0, endOffset: 1_000n }
   failEpochEnds: MqError | undefined
@@ -102,8 +102,8 @@ export class TestKafka {
         await this.onCommit()
         if (this.failCommits !== undefined) throw this.failCommits
         if (offsets.some(({ topicId }) => topicId !== this.id)) throw new MqError('MQ_TOPIC_RECREATED', 'another topic')
-        for (const { partition, offset, finished = [], leaderEpoch } of offsets) {
-          this.notes.set(partition, { finished, leaderEpoch })
+        for (const { partition, offset, finished = [], leaderEpoch, failing = [] } of offsets) {
+          this.notes.set(partition, { finished, leaderEpoch, ...(failing.length === 0 ? {} : { failing }) })
           this.commits.push(`${partition}@${offset}`)
           this.committed.set(`${TOPIC}:${partition}`, offset)
         }
