@@ -122,7 +122,7 @@ test('nobody declares, makes by first use, or nests an mQ ID of mQ’s own', TIM
   assertProblem(await plane.call('POST', '/v1/apply', { declarations }), 'MQ_ID_INVALID')
   assertProblem(await plane.call('GET', `/v1/bindings/${BACK}`), 'MQ_ID_UNKNOWN')
   const nested = await plane.call('POST', `/v1/ids/${LETTERS}/groups/g/dead-letters`, { role: 'dead-letters' })
-  assertProblem(nested, 'MQ_REQUEST_INVALID')
+  assertProblem(nested, 'MQ_ID_INVALID')
   assertProblem(
     await plane.call('POST', '/v1/ids/no.such.id/groups/g/dead-letters', { role: 'dead-letters' }),
     'MQ_ID_UNKNOWN',
