@@ -81,7 +81,6 @@ export {
   mergedRule,
   RetryRule,
 } from './group-rules.ts'
-export { GroupDetail, GroupMember, GroupPartition, GroupState, GroupSummary } from './groups.ts'
 export type { IntentInput } from './intent.ts'
 export {
   BATCH_OVERHEAD_BYTES,
