@@ -71,7 +71,6 @@ export {
   TimeRange,
 } from './group-change.ts'
 export { GroupHold } from './group-hold.ts'
-export { GroupDetail, GroupMember, GroupPartition, GroupState, GroupSummary } from './groups.ts'
 export {
   DEFAULT_ATTEMPTS,
   DEFAULT_BACKOFF,
@@ -81,6 +80,7 @@ export {
   mergedRule,
   RetryRule,
 } from './group-rules.ts'
+export { GroupDetail, GroupMember, GroupPartition, GroupState, GroupSummary } from './groups.ts'
 export type { IntentInput } from './intent.ts'
 export {
   BATCH_OVERHEAD_BYTES,

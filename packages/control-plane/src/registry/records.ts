@@ -12,8 +12,8 @@ import {
   Intent,
   Name,
   ProducerSettings,
-  TimestampLimits,
   SideOf,
+  TimestampLimits,
   Trial,
 } from '@mq/contract'
 import { z } from 'zod'
