@@ -1,5 +1,6 @@
 /** One mQ ID for people: what was asked, what mQ chose and why, and what it measures. */
 import { formatDurationMs, type GroupLag, type Intent, type MqIdDetail } from '@mq/contract'
+import { failingText } from './group-view.ts'
 import type { Colors } from './io.ts'
 import { fields, table } from './output.ts'
 import { formatAge, formatBytes, formatCount, formatMs, formatRate } from './units.ts'
@@ -146,6 +147,7 @@ function groupsText(detail: MqIdDetail, colors: Colors, nowMs: number): string {
     ...(lostRecords === 0 ? [] : [`${group}: retention removed ${formatCount(lostRecords)} records it had not read`]),
     ...(seenAtMs === null || nowMs - seenAtMs < 60_000 ? [] : [`${group}: seen ${formatAge(nowMs - seenAtMs)} ago`]),
   ])
+  notes.push(...detail.failing.flatMap((one) => failingText(one.group, one)))
   const view = table(
     [
       { head: 'GROUP' },

@@ -45,7 +45,11 @@ export function groupText(group: GroupDetail, colors: Colors, nowMs: number): st
     ['lag', `${countText(group.lagRecords, 'unknown')} records, ${lagTimeText(group)} behind`],
     ['trend', group.trend ?? 'not known yet'],
     ['unfinished', countText(group.unfinishedRecords, 'not reported')],
-    ['failed handlers', countText(group.handlerErrors, 'not reported')],
+    [
+      'failed handlers',
+      `${countText(group.handlerErrors, 'not reported')}${group.handlerErrors === null ? '' : ' in the last minute'}`,
+    ],
+    ['failing messages', countText(group.failingRecords, 'not reported')],
     ['last commit', commitText(group, nowMs)],
     ['Kafka group', group.groupId],
   ]
@@ -76,6 +80,25 @@ export function groupText(group: GroupDetail, colors: Colors, nowMs: number): st
   return [`${colors.bold(nameOf(group))} of ${group.mqId}`, fields(rows, colors), '', places, ...notes].join('\n')
 }
 
+const MOST_FAILING = 3
+
+/** Which messages a group does not get done with. */
+export function failingText(
+  name: string,
+  { failingRecords, failing }: Pick<GroupSummary, 'failingRecords' | 'failing'>,
+): string[] {
+  if (failingRecords === null || failingRecords === 0) return []
+  const each = failing.slice(0, MOST_FAILING).map(({ partition, offset, keyHash, attempts, error, failingMs, app }) => {
+    const key = keyHash === null ? '' : `, key hash ${keyHash}`
+    return `partition ${partition} offset ${offset}${key}: ${error}, ${plural(attempts, 'attempt')} in ${formatAge(failingMs)} (${app})`
+  })
+  const more = failingRecords > each.length ? [`and ${formatCount(failingRecords - each.length)} more`] : []
+  return [
+    `${name}: ${plural(failingRecords, 'message')} fail${failingRecords === 1 ? 's' : ''} again and again; the log of the application says where`,
+    ...[...each, ...more].map((line) => `  ${line}`),
+  ]
+}
+
 export function nameOf({ group, foreign }: Pick<GroupSummary, 'group' | 'foreign'>): string {
   return foreign ? `${group} (not of mQ)` : group
 }
@@ -85,6 +108,7 @@ function notesOf(group: GroupSummary): string[] {
   const name = `${group.mqId} ${group.group}`
   return [
     ...(problem === null ? [] : [`${name}: ${problem}`]),
+    ...failingText(name, group),
     ...(lostRecords === 0 ? [] : [`${name}: retention removed ${formatCount(lostRecords)} records it had not read`]),
   ]
 }

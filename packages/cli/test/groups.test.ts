@@ -148,3 +148,24 @@ test('what is to be done is understood as people write it', async () => {
     },
   )
 })
+
+test('messages that fail again and again are shown with place, hash and class of the error', async () => {
+  const failing = [
+    {
+      ...{ partition: 2, offset: '4711', keyHash: '0000beef', attempts: 12, error: 'OutOfStock', failingMs: 185_000 },
+      ...{ epoch: 1, app: 'billing-service', instance: 'i-1' },
+    },
+  ]
+  await withPlane(
+    () => ({ body: { groups: [{ ...summary, failingRecords: 5, failing }] } }),
+    async (url) => {
+      const { stdout } = await run(['groups', '--url', url])
+      assert.match(stdout, /orders\.placed billing: 5 messages fail again and again/)
+      assert.match(
+        stdout,
+        /partition 2 offset 4711, key hash 0000beef: OutOfStock, 12 attempts in .* \(billing-service\)/,
+      )
+      assert.match(stdout, /and 4 more/)
+    },
+  )
+})

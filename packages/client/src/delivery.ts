@@ -38,7 +38,7 @@ export interface DeliveryContext {
    * @param attempt counted over processes; of an error that is no attempt, how often this process tried
    * @returns milliseconds until the record is handed out again
    */
-  onFailed(record: FetchedRecord, attempt: number, error: unknown): number
+  onFailed(record: FetchedRecord, keyHash: number, attempt: number, error: unknown): number
 }
 
 /** What is to be put on record of one partition. */
@@ -157,6 +157,8 @@ export class Delivery implements WorkBatch, SpanOffsets {
   #currentFinished = true
   /** Records before the current one that are not finished. */
   #kept: Map<number, FetchedRecord> | undefined
+  /** Offsets of those whose handler failed and that are not finished, by index. */
+  #failed: Map<number, bigint> | undefined
 
   constructor(context: DeliveryContext, work: PartitionWork, batch: FetchedBatch) {
     this.#context = context
@@ -215,6 +217,7 @@ export class Delivery implements WorkBatch, SpanOffsets {
   finished(index: number): void {
     const { failing } = this.#work
     if (!failing.isEmpty) failing.finished(this.#record(index).offset)
+    if (this.#failed !== undefined) this.#failedNoMore(index)
     this.#span.finish(index)
     if (index === this.#at) this.#currentFinished = true
     else this.#kept?.delete(index)
@@ -229,9 +232,20 @@ export class Delivery implements WorkBatch, SpanOffsets {
       error instanceof NotAnAttempt
         ? attempt
         : failing.failed(record.offset, this.#context.nowMs(), this.leaderEpoch).attempts
-    const delayMs = this.#context.onFailed(record, nth, error)
+    const delayMs = this.#context.onFailed(record, this.keyHash(index), nth, error)
+    this.#failed ??= new Map()
+    this.#failed.set(index, record.offset)
     this.#work.ended()
+    // Taken away while its handler ran: it is for somebody else to hand it out again.
+    if (this.#work.phase === 'gone') this.#failedNoMore(index)
     return delayMs
+  }
+
+  #failedNoMore(index: number): void {
+    const offset = this.#failed?.get(index)
+    if (offset === undefined) return
+    this.#failed!.delete(index)
+    this.#context.meter.failedNoMore(this.#work.partition, offset)
   }
 
   #done(): void {
@@ -246,6 +260,7 @@ export class Delivery implements WorkBatch, SpanOffsets {
 
   /** What was read may still run, fail or finish; nothing more is read. */
   #dropped(): void {
+    for (const index of [...(this.#failed?.keys() ?? [])]) this.#failedNoMore(index)
     this.#batch = undefined
     this.#walk = undefined
   }

@@ -39,20 +39,20 @@ export class HandlerFailures {
   }
 
   /** @returns milliseconds until the next attempt (H1) */
-  failed(record: FetchedRecord, attempt: number, error: unknown): number {
+  failed(record: FetchedRecord, keyHash: string | null, attempt: number, error: unknown): number {
     const { deps } = this.#options
     if (error instanceof NotAnAttempt) {
       this.#notWritten(error)
       return halfJitterMs(attempt, WRITE_RETRY, deps)
     }
     const delayMs = halfJitterMs(attempt, (this.#options.policy?.() ?? FOREVER).backoff, deps)
-    this.#log(record, attempt, error, `again in ${Math.round(delayMs)} ms`)
+    this.#log(record, keyHash, attempt, error, `again in ${Math.round(delayMs)} ms`)
     return delayMs
   }
 
   /** It failed for the last time, and goes to the dead letters. */
   gaveUp(record: Pick<FetchedRecord, 'partition' | 'offset'>, attempt: number, error: unknown): void {
-    this.#log(record, attempt, error, 'it becomes a dead letter')
+    this.#log(record, undefined, attempt, error, 'it becomes a dead letter')
   }
 
   /** H4 */
@@ -67,7 +67,13 @@ export class HandlerFailures {
     )
   }
 
-  #log(record: Pick<FetchedRecord, 'partition' | 'offset'>, attempt: number, error: unknown, then: string): void {
+  #log(
+    record: Pick<FetchedRecord, 'partition' | 'offset'>,
+    keyHash: string | null | undefined,
+    attempt: number,
+    error: unknown,
+    then: string,
+  ): void {
     const { mqId, group, logger } = this.#options
     const { isDue, leftOut } = this.#window.take()
     if (leftOut > 0) {
@@ -79,7 +85,16 @@ export class HandlerFailures {
     const where = `partition ${record.partition} offset ${record.offset}`
     logger.error(
       `The handler of group ${group} failed on ${mqId} ${where}, attempt ${attempt}: ${reasonOf(error)}; ${then}`,
-      { code, mqId, group, partition: record.partition, offset: String(record.offset), attempt, cause: error },
+      {
+        code,
+        mqId,
+        group,
+        partition: record.partition,
+        offset: String(record.offset),
+        ...(keyHash === undefined ? {} : { keyHash }),
+        attempt,
+        cause: error,
+      },
     )
   }
 }

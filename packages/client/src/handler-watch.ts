@@ -5,7 +5,7 @@
  * H2. Ages are counted in ticks: a handler that ends in time costs no look at a clock and no timer.
  */
 import type { Deps, TimerHandle } from '@mq/kafka'
-import { FREE, type KeyScheduler } from './key-scheduler.ts'
+import { FREE, type KeyScheduler, keyHashText } from './key-scheduler.ts'
 import type { Logger } from './logger.ts'
 
 const TICK_MS = 5_000
@@ -49,7 +49,7 @@ export class HandlerWatch {
     const due = scheduler.tick().filter(({ ticks }) => isDue(ticks))
     for (const { batch, index, attempt, ticks } of due.slice(0, LINES)) {
       const { partition, offset, keyHash } = batch.describe(index)
-      const key = keyHash === FREE ? null : keyHash.toString(16).padStart(8, '0')
+      const key = keyHash === FREE ? null : keyHashText(keyHash)
       const ageMs = ticks * TICK_MS
       const what = key === null ? '' : `; messages of its key (hash ${key}) wait for it`
       logger.warn(

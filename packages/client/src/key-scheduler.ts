@@ -351,6 +351,11 @@ export class KeyScheduler {
   }
 }
 
+/** As it is told: tells keys apart, names none. */
+export function keyHashText(keyHash: number): string {
+  return keyHash.toString(16).padStart(8, '0')
+}
+
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

@@ -25,14 +25,23 @@ export interface LogFields {
   readonly [name: string]: unknown
 }
 
-/** Problems to standard error, one line each. */
+const MOST_FRAMES = 10
+
+/** Problems to standard error, one line each; below that of a failed handler where it failed. */
 export const consoleLogger: Logger = {
   warn: (message, fields) => console.warn(line(message, fields)),
   error: (message, fields) => console.error(line(message, fields)),
 }
 
 const line = (message: string, fields: LogFields | undefined): string =>
-  `mQ ${fields?.code ?? 'MQ_INTERNAL'}: ${message}`
+  `mQ ${fields?.code ?? 'MQ_INTERNAL'}: ${message}${stackOf(fields)}`
+
+/** Where a handler failed: who reads the log of an application looks for that. Problems of mQ itself are told by their text. */
+function stackOf(fields: LogFields | undefined): string {
+  const cause = fields?.code === 'MQ_HANDLER_FAILED' ? fields.cause : undefined
+  const frames = cause instanceof Error ? cause.stack?.split('\n').slice(1, 1 + MOST_FRAMES) : undefined
+  return frames === undefined || frames.length === 0 ? '' : `\n${frames.join('\n')}`
+}
 
 /** L2. Throws MqError for what cannot log. */
 export function loggerOf(given: Logger | FieldsFirstLogger | undefined): Logger {

@@ -7,7 +7,8 @@
  *     the one in force is always reported, also when nothing was read: that is how one knows that somebody reads.
  */
 import type { ConsumerSettings, ConsumerTelemetry } from '@mq/contract'
-import type { Clock } from '@mq/kafka'
+import type { Clock, FetchedRecord } from '@mq/kafka'
+import { FailingMessages } from './failing-messages.ts'
 import { ReadStretch } from './read-stretch.ts'
 
 export interface ConsumerMeterOptions {
@@ -20,6 +21,7 @@ export interface ConsumerMeterOptions {
   lagRecords(): number | null
   /** Records that failed and are not finished. */
   failingRecords?(): number
+  unfinishedRecords?(): number
 }
 
 /** Settings told apart in one window; of more, the counts of the oldest are lost. */
@@ -33,6 +35,7 @@ export class ConsumerMeter {
   /** Those of this window, the one in force among them. */
   #stretches: ReadStretch[]
   #current: ReadStretch
+  readonly #failing: FailingMessages
   /** In this window, on whatever settings. */
   #records = 0
 
@@ -40,6 +43,7 @@ export class ConsumerMeter {
     this.#options = options
     this.#current = new ReadStretch({ ...options.settings }, options.trial ?? null, options.clock.monotonicMs())
     this.#stretches = [this.#current]
+    this.#failing = new FailingMessages(options.clock)
   }
 
   /** Other settings from now on. */
@@ -89,6 +93,17 @@ export class ConsumerMeter {
     this.#current.counts.handlerErrors++
   }
 
+  /** A handler failed, and its record is to be handed out again. @param keyHash null for one that is ordered with no other */
+  recordFailed(record: FetchedRecord, keyHash: string | null, attempt: number, error: unknown): void {
+    this.handlerFailed()
+    this.#failing.failed(record, keyHash, attempt, error)
+  }
+
+  /** A record that failed is finished, or belongs to another process now. */
+  failedNoMore(partition: number, offset: bigint): void {
+    this.#failing.over(partition, offset)
+  }
+
   deadLettered(): void {
     this.#current.counts.deadLetters++
   }
@@ -107,7 +122,7 @@ export class ConsumerMeter {
 
   /** The window's reports, the settings in force last (T3). */
   take(): ConsumerTelemetry[] {
-    const { mqId, group, epoch, clock } = this.#options
+    const { mqId, group, epoch, clock, unfinishedRecords } = this.#options
     const nowMs = clock.monotonicMs()
     const current = this.#current
     const told = [...this.#stretches.filter((stretch) => stretch !== current && !stretch.isEmpty), current]
@@ -115,7 +130,10 @@ export class ConsumerMeter {
       // How far behind it is now says nothing of settings that are not in force any more.
       const lagRecords = stretch === current ? this.#options.lagRecords() : null
       const failingRecords = stretch === current ? (this.#options.failingRecords?.() ?? 0) : 0
-      return { mqId, group, epoch, ...stretch.report(nowMs), lagRecords, failingRecords }
+      const report = { mqId, group, epoch, ...stretch.report(nowMs), lagRecords, failingRecords }
+      if (stretch !== current || unfinishedRecords === undefined) return report
+      const failing = this.#failing.told()
+      return { ...report, unfinishedRecords: unfinishedRecords(), ...(failing.length === 0 ? {} : { failing }) }
     })
     current.clear(nowMs)
     this.#stretches = [current]

@@ -25,7 +25,7 @@ import { type GivingUpParts, givingUp } from './giving-up.ts'
 import { HandlerFailures } from './handler-failures.ts'
 import { type ContextHandler, limited } from './handler-limit.ts'
 import { HandlerWatch } from './handler-watch.ts'
-import { KeyScheduler } from './key-scheduler.ts'
+import { FREE, KeyScheduler, keyHashText } from './key-scheduler.ts'
 import type { Logger } from './logger.ts'
 import { ConsumerMeter } from './meters.ts'
 import { fullJitterMs, sleep, within } from './pause.ts'
@@ -343,8 +343,10 @@ export class GroupSubscription implements Subscription {
       const lagRecords = (): number | null => this.#readers.get(epoch.epoch)?.lagRecords() ?? null
       const { clock } = deps
       const failingRecords = (): number => this.#readers.get(epoch.epoch)?.failingRecords() ?? 0
+      const unfinishedRecords = (): number => this.#readers.get(epoch.epoch)?.unfinishedRecords() ?? 0
       const of = { mqId, group, epoch: epoch.epoch }
-      const meter = new ConsumerMeter({ ...of, clock, settings, trial, lagRecords, failingRecords })
+      const levels = { lagRecords, failingRecords, unfinishedRecords }
+      const meter = new ConsumerMeter({ ...of, clock, settings, trial, ...levels })
       const reader = new EpochReader({
         mqId,
         group,
@@ -363,9 +365,10 @@ export class GroupSubscription implements Subscription {
           handler: this.#handler,
           meter,
           nowMs: () => deps.clock.nowMs(),
-          onFailed: (record, attempt, error) => {
-            if (!(error instanceof NotAnAttempt)) meter.handlerFailed()
-            return this.#failures.failed(record, attempt, error)
+          onFailed: (record, hash, attempt, error) => {
+            const keyHash = hash === FREE ? null : keyHashText(hash)
+            if (!(error instanceof NotAnAttempt)) meter.recordFailed(record, keyHash, attempt, error)
+            return this.#failures.failed(record, keyHash, attempt, error)
           },
         },
         onThrottled: (throttleMs) => clusters.quotas.throttled(epoch.cluster, 'reads', throttleMs),

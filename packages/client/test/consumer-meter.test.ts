@@ -1,7 +1,8 @@
 /** What is counted about reading (meters T1-T3, read-stretch R1). */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ConsumerTelemetry } from '@mq/contract'
+import { ConsumerTelemetry, MqError } from '@mq/contract'
+import type { FetchedRecord } from '@mq/kafka'
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js'
 import { ConsumerMeter } from '../src/meters.ts'
 import { bindingOf } from './support/bindings.ts'
@@ -20,6 +21,7 @@ function open(lagRecords: () => number | null = () => 7) {
     clock,
     settings: USUAL,
     lagRecords,
+    unfinishedRecords: () => 12,
   })
   const take = (): ConsumerTelemetry[] => meter.take().map((report) => ConsumerTelemetry.parse(report))
   const read = (records: number): void => {
@@ -101,5 +103,36 @@ describe('ConsumerMeter', () => {
       if (meter.delivered(1)) timed++
     }
     assert.ok(timed >= 10_000 && timed < 12_000, `${timed} of 100,000`)
+  })
+
+  it('tells which messages fail, by place, hash and class of the error, until they are finished, and nothing of what they hold', async () => {
+    const { time, meter, take } = open()
+    const record = (partition: number, offset: bigint) => ({ partition, offset }) as FetchedRecord
+    class OutOfStock extends Error {}
+    meter.recordFailed(record(1, 7n), '0000beef', 1, new TypeError('card 4111 1111'))
+    await time.advance(3_000)
+    meter.recordFailed(record(1, 7n), '0000beef', 2, new OutOfStock('card 4111 1111'))
+    meter.recordFailed(record(0, 3n), null, 1, new MqError('MQ_DECODE_FAILED', 'of card 4111 1111'))
+    const [first] = take()
+    assert.deepEqual([first!.handlerErrors, first!.unfinishedRecords], [3, 12])
+    assert.deepEqual(first!.failing, [
+      { partition: 1, offset: '7', keyHash: '0000beef', attempts: 2, error: 'OutOfStock', failingMs: 3_000 },
+      { partition: 0, offset: '3', keyHash: null, attempts: 1, error: 'MQ_DECODE_FAILED', failingMs: 0 },
+    ])
+    assert.doesNotMatch(JSON.stringify(first), /4111/)
+    meter.failedNoMore(1, 7n)
+    const [second] = take()
+    assert.deepEqual([second!.handlerErrors, second!.failing?.length], [0, 1])
+    meter.failedNoMore(0, 3n)
+    assert.equal(take()[0]!.failing, undefined)
+  })
+
+  it('keeps a bounded number of them', () => {
+    const { meter, take } = open()
+    for (let n = 0n; n < 3_000n; n++) {
+      meter.recordFailed({ partition: 0, offset: n } as FetchedRecord, null, 1, new Error('no'))
+    }
+    const [report] = take()
+    assert.deepEqual([report!.failing!.length, report!.handlerErrors], [10, 3_000])
   })
 })

@@ -22,17 +22,22 @@ function batchOf(count: number) {
 
 function deliveryOf(count: number) {
   const handed: bigint[] = []
+  const over: bigint[] = []
   const context: DeliveryContext = {
     origin: { id: 'orders.placed', epoch: 1, format: 'json' },
     ordered: true,
     handler: (message) => void handed.push(BigInt(message.offset)),
-    meter: { delivered: () => false, redelivered: () => {} } as unknown as ConsumerMeter,
+    meter: {
+      delivered: () => false,
+      redelivered: () => {},
+      failedNoMore: (_: number, offset: bigint) => over.push(offset),
+    } as unknown as ConsumerMeter,
     nowMs: () => 0,
     onFailed: () => 5,
   }
   const { batch, seen } = batchOf(count)
   const work = new PartitionWork(0, 0n, undefined)
-  return { delivery: new Delivery(context, work, batch), work, seen, handed, batch }
+  return { delivery: new Delivery(context, work, batch), work, seen, handed, over, batch }
 }
 
 describe('Delivery', () => {
@@ -62,6 +67,22 @@ describe('Delivery', () => {
     delivery.run(4, 1)
     delivery.finished(4)
     assert.deepEqual([seen.read, seen.released], [5, 1])
+  })
+
+  it('says of a record that failed when it is finished, or no longer ours', () => {
+    const { delivery, work, over } = deliveryOf(4)
+    for (const index of [0, 1, 2, 3]) delivery.run(index, 1)
+    delivery.finished(3)
+    for (const index of [0, 1, 2]) delivery.failed(index, 1, new Error('not now'))
+    assert.deepEqual(over, [])
+    delivery.run(1, 2)
+    delivery.finished(1)
+    assert.deepEqual(over, [1n])
+    delivery.run(2, 2)
+    work.drop()
+    assert.deepEqual(over, [1n, 0n, 2n])
+    delivery.failed(2, 2, new Error('late'))
+    assert.deepEqual(over, [1n, 0n, 2n, 2n], 'it failed where it is not ours any more')
   })
 
   it('tells the position of its lowest unfinished record, read or not', () => {

@@ -59,7 +59,7 @@ class Life {
       origin: { id: 'orders.placed', epoch: 1, format: 'json' },
       ordered: true,
       handler: (message) => void this.handed.push(Number(message.offset)),
-      meter: { delivered: () => false, redelivered: () => {} } as unknown as ConsumerMeter,
+      meter: { delivered: () => false, redelivered: () => {}, failedNoMore: () => {} } as unknown as ConsumerMeter,
       nowMs: () => 0,
       onFailed: () => 1,
     }

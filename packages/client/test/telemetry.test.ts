@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { TelemetryReport } from '@mq/contract'
+import type { FetchedRecord } from '@mq/kafka'
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js'
 import { BindingStore } from '../src/binding-store.ts'
 import { ConsumerMeter } from '../src/meters.ts'
@@ -71,7 +72,7 @@ describe('Telemetry', () => {
     producer.failed(3)
     for (let n = 0; n < 5; n++) if (consumer.delivered(200)) consumer.latency(30 + n)
     consumer.fetched(900)
-    consumer.handlerFailed()
+    consumer.recordFailed({ partition: 0, offset: 3n } as FetchedRecord, null, 1, new Error('no'))
     await time.advance(10_000)
     await time.advance(10_000)
     await telemetry.close()

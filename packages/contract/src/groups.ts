@@ -7,6 +7,7 @@
 import { z } from 'zod'
 import { GroupLag, PartitionLag } from './lag.ts'
 import { MqId } from './mq-id.ts'
+import { FailingMessage } from './telemetry.ts'
 
 const count = z.number().int().min(0)
 
@@ -14,6 +15,13 @@ export const GroupState = z
   .enum(['running', 'rebalancing', 'stopped', 'unknown'])
   .describe('running: it has members that hold their partitions; stopped: it has none')
 export type GroupState = z.output<typeof GroupState>
+
+export const FailingView = FailingMessage.extend({
+  epoch: z.number().int().min(1),
+  app: z.string().describe('The application whose handler it is'),
+  instance: z.string(),
+})
+export type FailingView = z.output<typeof FailingView>
 
 export const GroupSummary = GroupLag.extend({
   mqId: MqId,
@@ -24,6 +32,14 @@ export const GroupSummary = GroupLag.extend({
   handlerErrors: count
     .nullable()
     .describe('Handlers that failed in the last minute; null when no client of it reported'),
+  failingRecords: count
+    .nullable()
+    .default(null)
+    .describe('Records whose handler failed and that are not finished; null when no client of it reports that'),
+  failing: z
+    .array(FailingView)
+    .default([])
+    .describe('Of these the ones that failed most often: where they stand, and the class of their last error'),
   lastCommitAtMs: z
     .number()
     .int()

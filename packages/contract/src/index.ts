@@ -80,7 +80,7 @@ export {
   mergedRule,
   RetryRule,
 } from './group-rules.ts'
-export { GroupDetail, GroupMember, GroupPartition, GroupState, GroupSummary } from './groups.ts'
+export { FailingView, GroupDetail, GroupMember, GroupPartition, GroupState, GroupSummary } from './groups.ts'
 export type { IntentInput } from './intent.ts'
 export {
   BATCH_OVERHEAD_BYTES,
@@ -152,6 +152,7 @@ export {
   ConsumerMove,
   ConsumerTelemetry,
   EncodedHistogram,
+  FailingMessage,
   KeySketch,
   ProducerMove,
   ProducerTelemetry,

@@ -6,6 +6,7 @@ import { ClusterAddress, ConsumerSettings, Epoch, ProducerSettings } from './bin
 import { ClusterEconomics } from './cluster-economics.ts'
 import { Labels } from './cluster-site.ts'
 import { Difference } from './drift.ts'
+import { FailingView } from './groups.ts'
 import { Intent } from './intent.ts'
 import { GroupLag } from './lag.ts'
 import { MqId, Name } from './mq-id.ts'
@@ -113,6 +114,10 @@ export const MqIdDetail = MqIdSummary.extend({
     .nullable()
     .describe('The last minute; null when nothing reported and no group is known'),
   groups: z.array(GroupLag).default([]).describe('Every group with a place in a live epoch, whether or not it runs'),
+  failing: z
+    .array(z.object({ group: Name, failingRecords: z.number().int(), failing: z.array(FailingView) }))
+    .default([])
+    .describe('Groups with records whose handler failed and that are not finished'),
 })
 export type MqIdDetail = z.output<typeof MqIdDetail>
 

@@ -118,6 +118,21 @@ export const ProducerTelemetry = z.object({
   producerIds: z.array(OffsetText).max(16).optional().describe('Under which Kafka knows this producer, newest last'),
 })
 
+/** A message whose handler failed and that is not finished: it holds back its key and the committed position. */
+export const FailingMessage = z.object({
+  partition: z.number().int().min(0).max(99_999),
+  offset: OffsetText,
+  keyHash: z
+    .string()
+    .regex(/^[0-9a-f]{8}$/)
+    .nullable()
+    .describe('Tells keys apart without naming one; null where records are not ordered'),
+  attempts: z.number().int().min(1).describe('How often its handler failed'),
+  error: z.string().max(100).describe('Class of the last error, or its code; never its text'),
+  failingMs: count.describe('Since its handler failed first, milliseconds'),
+})
+export type FailingMessage = z.output<typeof FailingMessage>
+
 export const ConsumerTelemetry = z.object({
   mqId: MqId,
   group: Name,
@@ -135,6 +150,10 @@ export const ConsumerTelemetry = z.object({
   endToEndLatencyUs: EncodedHistogram.describe(
     'From the timestamp of a record to its handler; sampled above 10,000 records; microseconds',
   ),
+  unfinishedRecords: count
+    .optional()
+    .describe('Fetched and not finished now: waiting, running, failed, or behind one of their key that failed'),
+  failing: z.array(FailingMessage).max(10).optional().describe('Of these the ones that failed most often'),
   batches: count.optional().describe('Batches that were handed out'),
   uncompressedBytes: count.optional().describe('Bytes of those batches once decompressed'),
   fetchRequests: count.optional().describe('Fetch requests that were sent'),

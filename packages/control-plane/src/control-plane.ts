@@ -42,6 +42,7 @@ import type { ActiveId } from './registry/records.ts'
 import { Registry } from './registry/registry.ts'
 import { Store } from './store/store.ts'
 import { EpochUse } from './telemetry/epoch-use.ts'
+import { FailingReaders } from './telemetry/failing-readers.ts'
 import { HandlerTrouble } from './telemetry/handler-trouble.ts'
 import { saveRollups } from './telemetry/rollups.ts'
 import { Traffic } from './telemetry/traffic.ts'
@@ -175,7 +176,9 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     })
     const ledger = await Ledger.load(store)
     const epochUse = new EpochUse(deps, (mqId) => ledger.active().some((record) => record.mqId === mqId))
-    const traffic = new Traffic({ deps, isKnown: (id) => registry.get(id)?.state === 'active' })
+    const isActive = (id: string): boolean => registry.get(id)?.state === 'active'
+    const traffic = new Traffic({ deps, isKnown: isActive })
+    const failing = new FailingReaders(deps.clock, isActive)
     const clusters: Clusters = new Clusters({
       registry,
       openAdmin: options.openAdmin ?? kafkaAdminOpener(options.credentials ?? {}, deps),
@@ -351,6 +354,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       provisioner,
       hub,
       traffic,
+      failing,
       recovery,
       migrator,
       ledger,

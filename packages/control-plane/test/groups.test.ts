@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CommitTimes } from '../src/lag/commit-times.ts'
 import type { ClusterPositions } from '../src/lag/positions.ts'
-import { assertProblem, type Harness, startHarness } from './harness.ts'
+import { assertProblem, type Harness, movableClock, startHarness, telemetryReport } from './harness.ts'
 
 const TIMEOUT = { timeout: 30_000 }
 const ID = 'orders.placed'
@@ -100,3 +100,71 @@ test('the time of a commit is that of the look that found it, and not known befo
   times.forget(() => false)
   assert.equal(times.lastCommitAtMs('a.b', 'g'), null)
 })
+
+test(
+  'what clients say of unfinished and failing messages is told for a minute, and null where none says it',
+  TIMEOUT,
+  async (t) => {
+    const time = movableClock()
+    const read = async (): Promise<ClusterPositions> => ({
+      groups: new Map([[`billing@${ID}`, { members: 2, committed: new Map([[TOPIC, new Map([[0, 10]])]]) }]]),
+      logs: new Map([[TOPIC, new Map([[0, { start: 0, end: 50 }]])]]),
+      problems: new Map(),
+    })
+    const plane = await startHarness(t, { readPositions: read, deps: time })
+    await declared(plane)
+    await plane.lagWatch.look()
+    const told = async (): Promise<unknown[]> => {
+      const [group] = (await plane.call('GET', `/v1/groups?id=${ID}`)).body.groups
+      const { failing } = (await plane.call('GET', `/v1/ids/${ID}`)).body
+      const list = group.failing.map((one: { offset: string; instance: string }) => [one.offset, one.instance])
+      return [group.unfinishedRecords, group.handlerErrors, group.failingRecords, list, failing.length]
+    }
+    assert.deepEqual(await told(), [null, null, null, [], 0])
+    const message = {
+      partition: 0,
+      offset: '10',
+      keyHash: '0000beef',
+      attempts: 3,
+      error: 'TypeError',
+      failingMs: 9_000,
+    }
+    const consumer = {
+      ...{ mqId: ID, group: 'billing', epoch: 1, records: 5, recordBytes: 500, wireBytes: 400, handlerErrors: 3 },
+      ...{ redeliveries: 2, commits: 1, rebalances: 0, lagRecords: 40, endToEndLatencyUs: '' },
+    }
+    const report = async (instance: string, more: object): Promise<void> => {
+      const { status, text } = await plane.call(
+        'POST',
+        '/v1/telemetry',
+        telemetryReport({ app: 'billing-service', instance, consumers: [{ ...consumer, ...more }] }),
+      )
+      assert.equal(status, 200, text)
+    }
+    await report('old', {})
+    assert.deepEqual(await told(), [null, 3, null, [], 0], 'an older client tells of failures only')
+    await report('one', { unfinishedRecords: 4, failingRecords: 1, failing: [message] })
+    await report('two', {
+      unfinishedRecords: 6,
+      failingRecords: 2,
+      failing: [{ ...message, offset: '11', attempts: 9 }],
+    })
+    assert.deepEqual(await told(), [
+      10,
+      9,
+      3,
+      [
+        ['11', 'two'],
+        ['10', 'one'],
+      ],
+      1,
+    ])
+    await report('two', { unfinishedRecords: 0, failingRecords: 0, handlerErrors: 0 })
+    assert.deepEqual(await told(), [4, 9, 1, [['10', 'one']], 1])
+    const { body } = await plane.call('GET', `/v1/ids/${ID}`)
+    const { app, epoch, error } = body.failing[0].failing[0]
+    assert.deepEqual([body.failing[0].group, app, epoch, error], ['billing', 'billing-service', 1, 'TypeError'])
+    time.advance(61_000)
+    assert.deepEqual((await told()).slice(0, 1), [null], 'who says nothing for a minute is gone')
+  },
+)

@@ -20,9 +20,13 @@ import type { GroupStanding } from '../provision/group-admin.ts'
 import type { ActiveId, EpochRecord } from '../registry/records.ts'
 
 /** What clients tell of a group. */
-export interface ToldByClients {
-  readonly unfinishedRecords: number | null
-  readonly handlerErrors: number | null
+export type ToldByClients = Pick<GroupSummary, 'unfinishedRecords' | 'handlerErrors' | 'failingRecords' | 'failing'>
+
+const NOTHING_TOLD: ToldByClients = {
+  unfinishedRecords: null,
+  handlerErrors: null,
+  failingRecords: null,
+  failing: [],
 }
 
 export interface GroupSight {
@@ -41,7 +45,7 @@ export function groupSummaries(
     ...lag,
     mqId: active.id,
     ...book.condition(active, lag),
-    ...(lag.foreign ? { unfinishedRecords: null, handlerErrors: null } : told(lag.group)),
+    ...(lag.foreign ? NOTHING_TOLD : told(lag.group)),
   }))
 }
 
@@ -131,7 +135,7 @@ export async function groupDetail(
     seenAtMs: nowMs,
     problem: null,
     lastCommitAtMs,
-    ...(foreign ? { unfinishedRecords: null, handlerErrors: null } : told(group)),
+    ...(foreign ? NOTHING_TOLD : told(group)),
     memberList: membersOf(sights),
     partitions: sum.partitions.map((one): GroupPartition => {
       const sight = sights.find(({ epoch }) => epoch.epoch === one.epoch)

@@ -7,6 +7,8 @@ import { groupDetail, groupSummaries, type ToldByClients } from '../groups/group
 import type { LagBook } from '../lag/lag-book.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import type { Registry } from '../registry/registry.ts'
+import type { FailingReaders } from '../telemetry/failing-readers.ts'
+import type { Traffic } from '../telemetry/traffic.ts'
 import { activeOf } from './active.ts'
 import type { Handlers } from './handlers.ts'
 
@@ -15,22 +17,29 @@ export interface GroupServices {
   readonly clusters: Clusters
   readonly lagBook: LagBook
   readonly groupChanges: GroupChanges
+  readonly traffic: Traffic
+  readonly failing: FailingReaders
   readonly deps: Deps
 }
-
-const nothingTold = (): ToldByClients => ({ unfinishedRecords: null, handlerErrors: null })
 
 export function groupHandlers(
   services: GroupServices,
 ): Pick<Handlers, 'listGroups' | 'getGroup' | 'changeGroup' | 'getGroupChange'> {
-  const { registry, clusters, lagBook, groupChanges, deps } = services
+  const { registry, clusters, lagBook, groupChanges, traffic, failing, deps } = services
+  const toldOf = (mqId: string): ((group: string) => ToldByClients) => {
+    const groups = traffic.lastMinute(mqId)?.slice.groups
+    return (group) => ({
+      ...failing.of(mqId, group),
+      handlerErrors: countOf(groups?.get(group)?.counts.handlerErrors),
+    })
+  }
   return {
     listGroups: async ({ query }) => {
       const active =
         query.id === undefined
           ? registry.all().flatMap((record) => (record.state === 'active' ? [record] : []))
           : [activeOf(services, query.id)]
-      return { groups: active.flatMap((record) => groupSummaries(lagBook, record, nothingTold)) }
+      return { groups: active.flatMap((record) => groupSummaries(lagBook, record, toldOf(record.id))) }
     },
     changeGroup: async ({ params, body }) => {
       activeOf(services, params.id)
@@ -38,6 +47,11 @@ export function groupHandlers(
     },
     getGroupChange: async ({ params }) => groupChanges.find(params.number),
     getGroup: async ({ params, query }) =>
-      groupDetail(clusters, lagBook, activeOf(services, params.id), query.group, nothingTold, deps.clock.nowMs()),
+      groupDetail(clusters, lagBook, activeOf(services, params.id), query.group, toldOf(params.id), deps.clock.nowMs()),
   }
+}
+
+/** Windows of reports are spread over windows of ten seconds, in parts. */
+function countOf(sum: number | undefined): number | null {
+  return sum === undefined ? null : Math.ceil(sum - 0.001)
 }

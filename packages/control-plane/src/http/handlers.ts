@@ -44,6 +44,7 @@ import type { ActiveId } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
 import type { EpochUse } from '../telemetry/epoch-use.ts'
+import type { FailingReaders } from '../telemetry/failing-readers.ts'
 import type { HandlerTrouble } from '../telemetry/handler-trouble.ts'
 import { emptySlice } from '../telemetry/slice.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
@@ -68,6 +69,7 @@ export interface Services {
   readonly provisioner: Provisioner
   readonly hub: PushHub
   readonly traffic: Traffic
+  readonly failing: FailingReaders
   readonly recovery: Recovery
   readonly migrator: Migrator
   readonly ledger: Ledger
@@ -295,6 +297,7 @@ export function createHandlers(services: Services): Handlers {
     telemetry: async ({ body }) => {
       traffic.take(body)
       services.trouble.take(body)
+      services.failing.take(body)
       services.epochUse.take(body)
       migrator.heard(body)
       await recovery.seen(body.bindings)
@@ -428,6 +431,9 @@ async function detail(services: Services, id: string): Promise<MqIdDetail> {
     drift: [...services.drift.of(id)],
     traffic: trafficOf(services, id, groups),
     groups,
+    failing: services.failing
+      .groupsOf(id)
+      .map(({ group, failingRecords, failing }) => ({ group, failingRecords, failing })),
   }
 }
 
