@@ -45,5 +45,6 @@ export async function writeLine(stream: Output, text: string): Promise<void> {
 
 /** What a person types to run this command again. */
 export function commandName(env: Io['env']): string {
-  return env.MQ_COMMAND || 'mq'
+  // npx puts the command of a project on the PATH for this process only.
+  return env.MQ_COMMAND || (env.npm_command === 'exec' ? 'npx mq' : 'mq')
 }

@@ -27,7 +27,7 @@ import { listCommand } from './commands/list.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { migrationsCommand } from './commands/migrations.ts'
 import { autopilotCommand, policyCommand } from './commands/policy.ts'
-import { docsCommand, measureCommand, runCommand, testCommand } from './commands/run-script.ts'
+import { docsCommand, measureCommand, packCommand, runCommand, testCommand } from './commands/run-script.ts'
 import { scanCommand } from './commands/scan.ts'
 import { sendCommand } from './commands/send.ts'
 import { settleCommand } from './commands/settle.ts'
@@ -36,6 +36,7 @@ import { type ExitCode, exitCodeMeanings, exitCodes } from './exit-codes.ts'
 import { reportFailure } from './failures.ts'
 import { commandName, type Io, write } from './io.ts'
 import { type OutputFormat, outputFormats } from './output.ts'
+import { hasSourceTree } from './source-tree.ts'
 import { VERSION } from './version.ts'
 
 type Register = (program: Command, io: Io) => void
@@ -61,11 +62,23 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
     heading: 'Surroundings:',
     commands: [clusterCommand, contextCommand, doctorCommand, backupCommand, restoreCommand, completionCommand],
   },
-  { heading: 'For work on mQ itself:', commands: [runCommand, testCommand, measureCommand, docsCommand] },
+  { heading: 'For work on mQ itself:', commands: [runCommand, testCommand, measureCommand, docsCommand, packCommand] },
 ]
+
+/** They run programs of the source tree. */
+const ofSourceTree: ReadonlySet<Register> = new Set([
+  demoCommand,
+  runCommand,
+  testCommand,
+  measureCommand,
+  docsCommand,
+  packCommand,
+])
+const ofSourceTreeNames = ['demo', 'run', 'test', 'measure', 'docs', 'pack']
 
 export function buildProgram(io: Io): Command {
   const mq = commandName(io.env)
+  const inTree = hasSourceTree()
   const program = new Command('mq')
     .usage('<command> [options]')
     .description('Send and receive by mQ ID; mQ chooses and keeps choosing everything below it.')
@@ -82,21 +95,32 @@ export function buildProgram(io: Io): Command {
       getOutHasColors: () => false,
     })
   for (const { heading, commands } of groups) {
+    const here = commands.filter((register) => inTree || !ofSourceTree.has(register))
+    if (here.length === 0) continue
     program.commandsGroup(heading)
-    for (const register of commands) register(program, io)
+    for (const register of here) register(program, io)
   }
   program.commandsGroup('Help:').helpCommand('help [command]', 'show help for a command')
-  program.addHelpText('after', () => helpEnd(mq))
+  program.addHelpText('after', () => helpEnd(mq, inTree))
   return program
 }
 
-function helpEnd(mq: string): string {
+function helpEnd(mq: string, inTree: boolean): string {
   const codes = exitCodeMeanings.map(({ code, meaning }) => `  ${String(code).padStart(3)}  ${meaning}`)
+  const start: readonly (readonly [words: string, what: string])[] = inTree
+    ? [
+        ['demo', 'everything once, on real events, with a report'],
+        ['dev', 'a stack that stays up until Ctrl-C'],
+        ['apply -f examples/shop/mq.yaml', 'declare mQ IDs'],
+      ]
+    : [
+        ['dev', 'Kafka and a control plane that stay up until Ctrl-C'],
+        ['send orders.placed --value \'{"id":"o-1"}\'', 'a first message'],
+        ['tail orders.placed --from earliest', 'and there it is'],
+      ]
   return `
 Start here:
-  ${mq} demo                                # everything once, on real events, with a report
-  ${mq} dev                                 # a stack that stays up until Ctrl-C
-  ${mq} apply -f examples/shop/mq.yaml      # declare mQ IDs
+${start.map(([words, what]) => `  ${mq} ${words.padEnd(37)} # ${what}`).join('\n')}
 
 Environment:
   MQ_URL, MQ_TOKEN   control plane and its token     MQ_CONTEXT   a context of \`mq context list\`
@@ -135,6 +159,10 @@ function helpOf(program: Command): string {
 function usageError(error: CommanderError, program: Command, mq: string, words: string): MqError {
   if (error.code === 'commander.unknownCommand') {
     const typed = /'([^']*)'/.exec(error.message)?.[1] ?? words
+    if (ofSourceTreeNames.includes(typed) && !hasSourceTree()) {
+      const what = `${mq} ${typed} runs programs of the source tree of mQ, and this is an installed package`
+      return new MqError('MQ_COMMAND_UNKNOWN', `${what}: run ./mq ${typed} in a clone of mQ`)
+    }
     const group = program.commands.find((command) => command.name() === words && command.name() !== typed)
     const known = (group ?? program).commands.flatMap((command) => [command.name(), ...command.aliases()])
     const where = group === undefined ? '' : ` of ${mq} ${words}`

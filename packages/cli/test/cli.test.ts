@@ -64,6 +64,7 @@ test('every command has a help with an example, and the help of all names every 
     'test',
     'measure',
     'docs',
+    'pack',
   ]) {
     assert.ok(names.includes(name), name)
     const subcommands =

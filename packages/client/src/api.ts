@@ -5,15 +5,10 @@
  * I1. All of them are interfaces, so that the tests of an application can hand in objects of their own, without a cast.
  * I2. `Mq`, `Queue`, `Subscription` and `Message` hold what a service needs of mQ. A new member that a service can do without is put into
  *     `MqConnection` or `ReceivedMessage`, so that the fakes of an application compile with a newer mQ, too.
+ * I3. Nothing that is exported leads to the types of a Kafka library: an application may compile it with `skipLibCheck: false`.
  */
 import type { MqError } from '@mq/contract'
-import type { Receipt, RecordHeader } from '@mq/kafka'
-import type { GroupState } from './group-state.ts'
-import type { HandlerContext } from './handler-limit.ts'
-import type { PlannedPartition } from './log-plan.ts'
-import type { ReadOptions } from './log-reading.ts'
-import type { SendOptions } from './outlet.ts'
-import type { RetryOptions } from './retry-policy.ts'
+import type { Headers, Receipt, RecordHeader } from '@mq/kafka/types'
 import type { Schema } from './schema.ts'
 
 /** One record of an mQ ID. */
@@ -46,11 +41,42 @@ export interface ReceivedMessage<T = unknown> extends Message<T> {
   readonly valueBytes: Uint8Array | null
 }
 
+/** What a handler is given beside its message. */
+export interface HandlerContext {
+  /** Fires when the handler should give up; its reason is an `MqError`. */
+  readonly signal: AbortSignal
+}
+
 export type Handler<T = unknown> = (message: ReceivedMessage<T>, context: HandlerContext) => unknown
+
+export interface SendOptions {
+  /** Records of one key are handled in the order they were sent. */
+  readonly key?: string | Uint8Array | null
+  readonly headers?: Headers
+  /** When it happened, milliseconds since 1970; now when left out. */
+  readonly timestampMs?: number
+  /** Until when it must be acknowledged, milliseconds from now; `sendDeadlineMs` of the connection when left out. */
+  readonly deadlineMs?: number
+  /** Gives the message up when it fires: certainly not stored while it was not under way, else `MQ_SEND_UNCERTAIN`. */
+  readonly signal?: AbortSignal
+}
 
 /** One of several messages to send. */
 export interface OutgoingMessage<T = unknown> extends SendOptions {
   readonly value: T
+}
+
+export interface BackoffOptions {
+  /** Pause before the second attempt, 200 when left out; it doubles with every attempt, with jitter. */
+  readonly baseMs?: number
+  /** Longest pause between two attempts, 30,000 when left out. */
+  readonly maxMs?: number
+}
+
+export interface RetryOptions {
+  /** After so many failures the message becomes a dead letter, 5 when left out; it needs `deadLetter`. */
+  readonly attempts?: number
+  readonly backoff?: BackoffOptions
 }
 
 export interface ConsumeOptions<T = unknown> {
@@ -72,6 +98,50 @@ export interface ConsumeOptions<T = unknown> {
   /** What failed `retry.attempts` times is put aside as a dead letter, and its key goes on; never when left out. */
   readonly deadLetter?: boolean
 }
+
+export type LogStart =
+  | 'earliest'
+  | 'latest'
+  | { readonly timestampMs: number }
+  /** An offset of the one partition that is read. */
+  | { readonly offset: bigint }
+  /** Where the group stands; `otherwise` when it stands nowhere. */
+  | { readonly group: string; readonly otherwise: 'earliest' | 'latest' }
+
+export interface PlannedPartition {
+  readonly epoch: number
+  readonly partition: number
+  readonly start: bigint
+  readonly end: bigint | undefined
+  /** Records after the end that an open transaction holds back. */
+  readonly behindTransaction: bigint
+}
+
+export interface ReadOptions {
+  /** Where to begin: `latest` when left out. */
+  readonly from?: LogStart
+  /** Only this partition, of the epoch that is open unless `epoch` names another. */
+  readonly partition?: number
+  readonly epoch?: number
+  /** End where the log ends now (L3) instead of waiting for more. */
+  readonly untilEnd?: boolean
+  readonly signal?: AbortSignal
+}
+
+export interface GroupPlace {
+  readonly epoch: number
+  readonly partition: number
+  /** The next record the group has not confirmed. */
+  readonly position: bigint
+}
+
+export interface GroupState {
+  readonly members: number
+  /** Only partitions for which the group committed a position. */
+  readonly places: readonly GroupPlace[]
+}
+
+export type Fetch = typeof fetch
 
 export interface CloseOptions {
   /** How long running handlers and unacknowledged messages are waited for: 20 seconds when left out. */

@@ -18,13 +18,12 @@ import {
   type TelemetryReport,
 } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
+import type { Fetch } from './api.ts'
 
 const MAX_ANSWER_BYTES = 8 * 1_048_576
 const REQUEST_MS = 10_000
 /** A topic may have to be made. */
 const SIDE_MS = 30_000
-
-export type Fetch = typeof fetch
 
 export interface ControlPlaneOptions {
   readonly url: string

@@ -6,9 +6,9 @@
  * DW2. A letter is written like any message of mQ: acknowledged by all replicas in sync, stored once, carried over a move.
  */
 import { DEAD_LETTER_HEADER, MqError, sideIdOf } from '@mq/contract'
+import type { SendOptions } from './api.ts'
 import { type DeadLetter, headersWith } from './dead-letter.ts'
 import type { LetterPort } from './giving-up.ts'
-import type { SendOptions } from './outlet.ts'
 
 /** A handler's place is taken meanwhile; after it the letter waits without one. */
 const WRITE_MS = 5_000

@@ -2,20 +2,8 @@
  * Who is in a group and where it stands, asked of the brokers without joining it.
  */
 import { type Binding, type Epoch, groupIdOf } from '@mq/contract'
+import type { GroupPlace, GroupState } from './api.ts'
 import type { LogPorts } from './log-ports.ts'
-
-export interface GroupPlace {
-  readonly epoch: number
-  readonly partition: number
-  /** The next record the group has not confirmed. */
-  readonly position: bigint
-}
-
-export interface GroupState {
-  readonly members: number
-  /** Only partitions for which the group committed a position. */
-  readonly places: readonly GroupPlace[]
-}
 
 export async function groupState(
   binding: Binding,

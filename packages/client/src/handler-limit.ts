@@ -9,13 +9,8 @@
  */
 import { MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import type { ReceivedMessage } from './api.ts'
+import type { HandlerContext, ReceivedMessage } from './api.ts'
 import { isThenable } from './key-scheduler.ts'
-
-export interface HandlerContext {
-  /** Fires when the handler should give up; its reason is an `MqError`. */
-  readonly signal: AbortSignal
-}
 
 export type ContextHandler = (message: ReceivedMessage, context: HandlerContext) => unknown
 

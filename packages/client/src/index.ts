@@ -11,26 +11,29 @@ export type {
   Receipt,
   RecordHeader,
   Secret,
-} from '@mq/kafka'
+} from '@mq/kafka/types'
 export type {
+  BackoffOptions,
   CloseOptions,
   ConsumeOptions,
+  GroupPlace,
+  GroupState,
   Handler,
+  HandlerContext,
   LogReading,
+  LogStart,
   Message,
   Mq,
   MqConnection,
   OutgoingMessage,
+  PlannedPartition,
   Queue,
+  ReadOptions,
   ReceivedMessage,
+  RetryOptions,
+  SendOptions,
   Subscription,
 } from './api.ts'
 export { type ConnectOptions, connect } from './connect.ts'
-export type { GroupPlace, GroupState } from './group-state.ts'
-export type { HandlerContext } from './handler-limit.ts'
-export type { LogStart, PlannedPartition } from './log-plan.ts'
-export type { ReadOptions } from './log-reading.ts'
 export type { FieldsFirstLogger, LogFields, Logger } from './logger.ts'
-export type { SendOptions } from './outlet.ts'
-export type { BackoffOptions, RetryOptions } from './retry-policy.ts'
 export type { Schema } from './schema.ts'

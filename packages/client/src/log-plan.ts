@@ -6,26 +6,8 @@
  * P3. The end is what readers of committed records can see now; `behindTransaction` counts what stands after it.
  */
 import { type Binding, type Epoch, groupIdOf, MqError } from '@mq/contract'
+import type { LogStart, PlannedPartition, ReadOptions } from './api.ts'
 import type { LogPorts } from './log-ports.ts'
-import type { ReadOptions } from './log-reading.ts'
-
-export type LogStart =
-  | 'earliest'
-  | 'latest'
-  | { readonly timestampMs: number }
-  /** An offset of the one partition that is read. */
-  | { readonly offset: bigint }
-  /** Where the group stands; `otherwise` when it stands nowhere. */
-  | { readonly group: string; readonly otherwise: 'earliest' | 'latest' }
-
-export interface PlannedPartition {
-  readonly epoch: number
-  readonly partition: number
-  readonly start: bigint
-  readonly end: bigint | undefined
-  /** Records after the end that an open transaction holds back. */
-  readonly behindTransaction: bigint
-}
 
 export interface LogPlanParts {
   readonly mqId: string

@@ -9,25 +9,14 @@
  */
 import { type Binding, type ConsumerSettings, type Epoch, MqError } from '@mq/contract'
 import type { Deps, FetchedBatch, TimerHandle } from '@mq/kafka'
-import type { LogReading, ReceivedMessage } from './api.ts'
-import { LogPlan, type LogStart, type PlannedPartition, sealedEnd } from './log-plan.ts'
+import type { LogReading, PlannedPartition, ReadOptions, ReceivedMessage } from './api.ts'
+import { LogPlan, sealedEnd } from './log-plan.ts'
 import type { LogPorts } from './log-ports.ts'
 import type { Logger } from './logger.ts'
 import { RecordMessage } from './message.ts'
 
 /** L4: how long a reading with an end waits for one more batch. */
 export const STALLED_MS = 30_000
-
-export interface ReadOptions {
-  /** Where to begin: `latest` when left out. */
-  readonly from?: LogStart
-  /** Only this partition, of the epoch that is open unless `epoch` names another. */
-  readonly partition?: number
-  readonly epoch?: number
-  /** End where the log ends now (L3) instead of waiting for more. */
-  readonly untilEnd?: boolean
-  readonly signal?: AbortSignal
-}
 
 export interface LogReadingParts {
   readonly mqId: string

@@ -11,12 +11,15 @@ import type { Deps, MemoryBudget, Receipt } from '@mq/kafka'
 import type {
   CloseOptions,
   ConsumeOptions,
+  GroupState,
   Handler,
   LogReading,
   MqConnection,
   OutgoingMessage,
   Queue,
+  ReadOptions,
   ReceivedMessage,
+  SendOptions,
   Subscription,
 } from './api.ts'
 import type { BindingCache } from './binding-cache.ts'
@@ -27,14 +30,14 @@ import type { ClusterPool } from './cluster-pool.ts'
 import type { ControlPlaneClient } from './control-plane-client.ts'
 import { DeadLetterWriter } from './dead-letter-writer.ts'
 import { EpochWriter } from './epoch-writer.ts'
-import { type GroupState, groupState } from './group-state.ts'
+import { groupState } from './group-state.ts'
 import type { ContextHandler } from './handler-limit.ts'
 import { kafkaLogPorts, type LogPorts } from './log-ports.ts'
-import { OpenReading, type ReadOptions } from './log-reading.ts'
+import { OpenReading } from './log-reading.ts'
 import type { Logger } from './logger.ts'
 import { RecordMessage } from './message.ts'
 import { checkOptions, type OptionNames } from './options.ts'
-import { Outlet, type SendOptions } from './outlet.ts'
+import { Outlet } from './outlet.ts'
 import { within } from './pause.ts'
 import { MqQueue } from './queue.ts'
 import { asRedriven, RedriveLane } from './redrive-lane.ts'

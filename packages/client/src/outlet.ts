@@ -17,13 +17,13 @@ import {
   type Deps,
   type EncodedHeaders,
   encodeHeaders,
-  type Headers,
   kindOf,
   type MemoryBudget,
   type ProducerTopic,
   type Receipt,
   type SendLimits,
 } from '@mq/kafka'
+import type { SendOptions } from './api.ts'
 import { type Encoded, encodeValue } from './codecs.ts'
 import type { EpochWriter } from './epoch-writer.ts'
 import { type Handed, Handover } from './handover.ts'
@@ -31,18 +31,6 @@ import { cancelled, HeldSends, type Outgoing } from './held-sends.ts'
 import { type OptionNames, unknownOption } from './options.ts'
 import { sleep, within } from './pause.ts'
 import { refused } from './refused.ts'
-
-export interface SendOptions {
-  /** Records of one key are handled in the order they were sent. */
-  readonly key?: string | Uint8Array | null
-  readonly headers?: Headers
-  /** When it happened, milliseconds since 1970; now when left out. */
-  readonly timestampMs?: number
-  /** Until when it must be acknowledged, milliseconds from now; `sendDeadlineMs` of the connection when left out. */
-  readonly deadlineMs?: number
-  /** Gives the message up when it fires: certainly not stored while it was not under way, else `MQ_SEND_UNCERTAIN`. */
-  readonly signal?: AbortSignal
-}
 
 const KNOWN: OptionNames<SendOptions> = { key: true, headers: true, timestampMs: true, deadlineMs: true, signal: true }
 

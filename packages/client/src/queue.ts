@@ -6,10 +6,18 @@
  */
 import { MqError } from '@mq/contract'
 import type { Receipt } from '@mq/kafka'
-import type { ConsumeOptions, Handler, Mq, OutgoingMessage, Queue, ReceivedMessage, Subscription } from './api.ts'
-import type { HandlerContext } from './handler-limit.ts'
+import type {
+  ConsumeOptions,
+  Handler,
+  HandlerContext,
+  Mq,
+  OutgoingMessage,
+  Queue,
+  ReceivedMessage,
+  SendOptions,
+  Subscription,
+} from './api.ts'
 import { RecordMessage } from './message.ts'
-import type { SendOptions } from './outlet.ts'
 import { leftAlone, refused } from './refused.ts'
 import { type Schema, validate } from './schema.ts'
 import { sendMany } from './send-many.ts'

@@ -13,21 +13,9 @@ import {
   MqError,
   mergedRule,
 } from '@mq/contract'
+import type { BackoffOptions, RetryOptions } from './api.ts'
 import { checkOptions, type OptionNames } from './options.ts'
 import type { PauseLimits } from './pause.ts'
-
-export interface BackoffOptions {
-  /** Pause before the second attempt, 200 when left out; it doubles with every attempt, with jitter. */
-  readonly baseMs?: number
-  /** Longest pause between two attempts, 30,000 when left out. */
-  readonly maxMs?: number
-}
-
-export interface RetryOptions {
-  /** After so many failures the message becomes a dead letter, 5 when left out; it needs `deadLetter`. */
-  readonly attempts?: number
-  readonly backoff?: BackoffOptions
-}
 
 export interface RetryPolicy {
   /** Infinite without dead letters (RP1). */

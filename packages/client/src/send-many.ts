@@ -7,8 +7,7 @@
  */
 import { MqError } from '@mq/contract'
 import type { Receipt } from '@mq/kafka'
-import type { OutgoingMessage } from './api.ts'
-import type { SendOptions } from './outlet.ts'
+import type { OutgoingMessage, SendOptions } from './api.ts'
 import { leftAlone, refused } from './refused.ts'
 
 const MOST_ERRORS = 10

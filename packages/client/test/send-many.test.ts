@@ -3,8 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import type { Receipt } from '@mq/kafka'
-import type { OutgoingMessage } from '../src/api.ts'
-import type { SendOptions } from '../src/outlet.ts'
+import type { OutgoingMessage, SendOptions } from '../src/api.ts'
 import { sendMany } from '../src/send-many.ts'
 
 const receipt = (baseOffset: bigint): Receipt => ({ topic: 't', partition: 0, baseOffset })

@@ -24,7 +24,8 @@ import { ConnectionPool } from './connection-pool.ts'
 import type { Deps } from './deps.ts'
 import { kafkaCodeOf, toMqError } from './kafka-errors.ts'
 import { type Broker, type MetadataAnswer, requestMetadata } from './metadata-cache.ts'
-import { checkSecurity, type Security } from './security.ts'
+import { checkSecurity } from './security.ts'
+import type { Security } from './security-types.ts'
 
 /** Of many brokers these suffice to see that advertised addresses hold here. */
 const MOST_TRIED = 4

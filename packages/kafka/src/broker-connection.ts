@@ -17,7 +17,8 @@ import { type BrokerIdentity, checkIdentity, isStranger } from './broker-identit
 import type { Deps } from './deps.ts'
 import { guardSocket } from './frame-guard.ts'
 import { toMqError } from './kafka-errors.ts'
-import { type Security, securityOptions } from './security.ts'
+import { securityOptions } from './security.ts'
+import type { Security } from './security-types.ts'
 import { SessionConnection } from './session-connection.ts'
 
 /** What a connection is for: a fetch that waits for records must not stand before a produce request. */

@@ -15,7 +15,7 @@ import { addressText, dropConnection, type Purpose } from './broker-connection.t
 import { type Deps, systemDeps, type TimerHandle } from './deps.ts'
 import { toMqError } from './kafka-errors.ts'
 import { type Broker, MetadataCache, requestMetadata, type TopicMetadata } from './metadata-cache.ts'
-import type { Security } from './security.ts'
+import type { Security } from './security-types.ts'
 
 export interface ClusterOptions {
   /** mQ's name of the cluster, for messages. */

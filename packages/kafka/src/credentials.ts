@@ -7,7 +7,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { type ClusterAddress, MqError } from '@mq/contract'
-import type { Sasl, Secret, Security, TlsOptions, TlsSource } from './security.ts'
+import type { Sasl, Secret, Security, TlsOptions, TlsSource } from './security-types.ts'
 
 export interface ClusterCredentials {
   readonly username?: string

@@ -7,33 +7,9 @@
  * S4. A broker refuses a bearer token inside an answer that looks like success; it is read as the refusal it is.
  */
 import { isIP } from 'node:net'
-import type { ConnectionOptions as TlsOptions } from 'node:tls'
-import { MqError, type SaslMechanism } from '@mq/contract'
+import { MqError } from '@mq/contract'
 import type { ConnectionOptions } from '@platformatic/kafka'
-
-export type { TlsOptions }
-
-export type Secret = string | (() => string | Promise<string>)
-
-/** By value, or by reference (S2). */
-export type TlsSource = TlsOptions | (() => TlsOptions | Promise<TlsOptions>)
-
-export type Sasl =
-  | {
-      readonly mechanism: Exclude<SaslMechanism, 'OAUTHBEARER'>
-      readonly username: string
-      readonly password: Secret
-    }
-  | {
-      readonly mechanism: 'OAUTHBEARER'
-      readonly token: Secret
-      readonly extensions?: Readonly<Record<string, string>>
-    }
-
-export type Security =
-  | { readonly protocol: 'plaintext' }
-  | { readonly protocol: 'tls'; readonly tls?: TlsSource }
-  | { readonly protocol: 'sasl-plaintext' | 'sasl-tls'; readonly tls?: TlsSource; readonly sasl: Sasl }
+import type { Sasl, Security, TlsOptions, TlsSource } from './security-types.ts'
 
 /** Refuses what could never work, before the first connection. */
 export function checkSecurity(security: Security, cluster: string): void {

@@ -18,7 +18,7 @@ import { Cluster } from '../src/cluster.ts'
 import { ConnectionPool } from '../src/connection-pool.ts'
 import { systemDeps } from '../src/deps.ts'
 import { requestMetadata } from '../src/metadata-cache.ts'
-import type { Sasl, Security } from '../src/security.ts'
+import type { Sasl, Security } from '../src/security-types.ts'
 
 const PASSWORD = 'correct-horse'
 const STORE_PASSWORD = 'not-a-secret'

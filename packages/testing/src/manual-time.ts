@@ -4,7 +4,7 @@
  * T1. Nothing happens by itself: no timer of the process is used, so that none is left behind.
  * T2. `advance` runs what comes due, in the order of time and then of setting, and lets promises settle in between.
  */
-import type { Deps, TimerHandle } from '@mq/kafka'
+import type { Deps, TimerHandle } from '@mq/kafka/types'
 
 /** 2026-01-01T00:00:00Z, where time begins when no start is given. */
 const START_MS = 1_767_225_600_000

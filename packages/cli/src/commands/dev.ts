@@ -10,6 +10,7 @@ import { addressList, type OutputFlags, wholeNumber, withExamples, withOutput } 
 import { fields, print } from '../output.ts'
 import { pause } from '../pause.ts'
 import { startProgress } from '../progress.ts'
+import { hasSourceTree } from '../source-tree.ts'
 import { formatMs } from '../units.ts'
 
 /** How long it is waited to see whether Kafka answers. */
@@ -116,7 +117,7 @@ function upText(
   const standard = stack.url === 'http://127.0.0.1:7070'
   const prefix = standard ? mq : `MQ_URL=${stack.url} ${mq}`
   const next = [
-    `${prefix} apply -f examples/shop/mq.yaml`,
+    ...(hasSourceTree() ? [`${prefix} apply -f examples/shop/mq.yaml`] : []),
     `echo '{"id":"o-1","customer":"c-7","totalCents":1200}' | ${prefix} send orders.placed --key-field customer`,
     `${prefix} tail orders.placed --from earliest`,
   ]

@@ -1,4 +1,4 @@
-/** `mq run`, `mq measure`, `mq test` and `mq docs`: programs of the source tree, run by the same Node with the same flags. */
+/** `mq run`, `mq measure`, `mq test`, `mq docs` and `mq pack`: programs of the source tree, run by the same Node with the same flags. */
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -97,6 +97,22 @@ export function docsCommand(program: Command, io: Io): void {
     ['mq docs', 'after a change of commands, errors, schemas or files'],
     ['mq docs --check', 'as the tests do'],
   ]).action((rest: readonly string[]) => runScript(io, join(sourceTree(), 'scripts', 'generated-docs.ts'), rest))
+}
+
+export function packCommand(program: Command, io: Io): void {
+  const command = program
+    .command('pack')
+    .summary('write the packages as tarballs that npm installs')
+    .description(
+      'Builds the packages and packs each as npm publishes it; --check has publint and arethetypeswrong look at them.',
+    )
+    .argument('[flags...]', '--out DIR, --check, --build')
+    .allowUnknownOption()
+    .passThroughOptions()
+  withExamples(command, [
+    ['mq pack', 'into dist/ of the source tree'],
+    ['mq pack --out /tmp/packages --check', 'as before they are published'],
+  ]).action((rest: readonly string[]) => runScript(io, join(sourceTree(), 'scripts', 'pack.ts'), rest))
 }
 
 /** Files of `bench/` that say in their header that they are one. */
