@@ -9,7 +9,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { commandDocs, exitCodeDocs } from '@mq/cli'
+import { commandDocs, exitCodeDocs, settingDocs } from '@mq/cli'
 import {
   Binding,
   ConsumerSettings,
@@ -25,6 +25,7 @@ import {
   TelemetryReport,
   Trial,
 } from '@mq/contract'
+import { metricDocs } from '@mq/control-plane'
 import { allRequests } from '@mq/kafka'
 import { z } from 'zod'
 import { fileMap, filesWithoutHeader } from './file-map.ts'
@@ -96,6 +97,8 @@ const blocks: Readonly<Record<string, () => string>> = {
   'file-map': () => fileMap(root),
   commands: commandDocs,
   'exit-codes': exitCodeDocs,
+  'serve-settings': settingDocs,
+  metrics: metricDocs,
   intent: () => fieldTable(Intent),
   binding: () => fieldTable(Binding),
   'producer-settings': () => fieldTable(ProducerSettings),

@@ -22,7 +22,7 @@ export class Exit extends Error {
   }
 }
 
-/** One place in a file that is wrong, as in the details of MQ_FILE_INVALID. */
+/** One place in a file that is wrong, as in the details of MQ_FILE_INVALID and MQ_CONFIG_INVALID. */
 export interface FileProblem {
   readonly file: string
   readonly line: number
@@ -78,5 +78,6 @@ function caret(problem: FileProblem): string {
 
 function fileProblems(error: MqError): readonly FileProblem[] {
   const { problems } = error.details
-  return error.code === 'MQ_FILE_INVALID' && Array.isArray(problems) ? (problems as FileProblem[]) : []
+  const isOfFile = error.code === 'MQ_FILE_INVALID' || error.code === 'MQ_CONFIG_INVALID'
+  return isOfFile && Array.isArray(problems) ? (problems as FileProblem[]) : []
 }

@@ -3,6 +3,7 @@
  *
  * O1. A write waits for its stream when that is full: memory stays bounded however slow the reader is.
  * O2. When the reader of stdout goes away (`mq tail x | head`), `interrupt` fires, and nothing is printed about it.
+ * O4. A hang-up (SIGHUP) ends a command like SIGTERM, unless the command takes it for something else.
  * O3. Colour only on a terminal, and never with NO_COLOR set or TERM=dumb.
  */
 import { once } from 'node:events'
@@ -20,6 +21,8 @@ export interface Io {
   readonly cwd: string
   /** Ctrl-C, SIGTERM or a reader that went away; the reason is an `Interruption`. */
   readonly interrupt: AbortSignal
+  /** From now on a hang-up calls this instead of ending the command (O4). */
+  readonly onHangUp?: (listener: () => void) => void
 }
 
 export type Interruption = 'ctrl-c' | 'terminated' | 'reader-gone'

@@ -2,7 +2,7 @@
 /**
  * The entry of the `mq` command: hands the process to `runCli` and ends it with the exit code.
  *
- * E1. The first Ctrl-C or SIGTERM asks the command to end, the second Ctrl-C ends the process at once.
+ * E1. The first Ctrl-C or SIGTERM asks the command to end, the second one ends the process at once.
  * E2. A reader of stdout that goes away ends the command in silence (`mq tail x | head`).
  */
 import './check-node.ts'
@@ -11,12 +11,19 @@ import type { Interruption, Io } from './io.ts'
 
 const interrupting = new AbortController()
 const interrupt = (reason: Interruption): void => {
-  if (interrupting.signal.aborted && reason === 'ctrl-c') process.exit(exitCodes.interrupted)
   interrupting.abort(reason)
 }
-process.on('SIGINT', () => interrupt('ctrl-c'))
-process.on('SIGTERM', () => interrupt('terminated'))
-process.on('SIGHUP', () => interrupt('terminated'))
+let asked = false
+/** E1. */
+const stop = (reason: 'ctrl-c' | 'terminated'): void => {
+  if (asked) process.exit(reason === 'ctrl-c' ? exitCodes.interrupted : exitCodes.terminated)
+  asked = true
+  interrupt(reason)
+}
+let hangUp = (): void => interrupt('terminated')
+process.on('SIGINT', () => stop('ctrl-c'))
+process.on('SIGTERM', () => stop('terminated'))
+process.on('SIGHUP', () => hangUp())
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
   interrupt('reader-gone')
@@ -30,6 +37,9 @@ const io: Io = {
   env: process.env,
   cwd: process.cwd(),
   interrupt: interrupting.signal,
+  onHangUp: (listener) => {
+    hangUp = listener
+  },
 }
 
 // Loaded after the check of Node: what it loads an older one does not have.

@@ -30,6 +30,7 @@ import { autopilotCommand, policyCommand } from './commands/policy.ts'
 import { docsCommand, measureCommand, packCommand, runCommand, testCommand } from './commands/run-script.ts'
 import { scanCommand } from './commands/scan.ts'
 import { sendCommand } from './commands/send.ts'
+import { serveCommand } from './commands/serve.ts'
 import { settleCommand } from './commands/settle.ts'
 import { tailCommand } from './commands/tail.ts'
 import { type ExitCode, exitCodeMeanings, exitCodes } from './exit-codes.ts'
@@ -42,7 +43,7 @@ import { VERSION } from './version.ts'
 type Register = (program: Command, io: Io) => void
 
 const groups: readonly { readonly heading: string; readonly commands: readonly Register[] }[] = [
-  { heading: 'Try and run:', commands: [demoCommand, devCommand] },
+  { heading: 'Try and run:', commands: [demoCommand, devCommand, serveCommand] },
   {
     heading: 'mQ IDs:',
     commands: [applyCommand, listCommand, describeCommand, deleteCommand, undeleteCommand, settleCommand],

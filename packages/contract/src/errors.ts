@@ -74,6 +74,12 @@ export const catalogue = {
     false,
     400,
   ),
+  MQ_CONFIG_INVALID: entry(
+    'The configuration of the control plane cannot be used',
+    'Change what the message names; `mq serve --print-config` shows every value and where it comes from',
+    false,
+    400,
+  ),
   MQ_CONFIRMATION_NEEDED: entry(
     'What was asked for deletes or resets something, and nobody said yes',
     'See what it does (`--plan` where there is one), then pass --yes',

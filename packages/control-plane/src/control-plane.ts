@@ -3,27 +3,32 @@
  *
  * C1. It starts without Kafka: what needs a cluster says so, everything else works.
  * C2. What was begun before a crash is finished after the start, from the store alone.
- * C3. `close` ends within CLOSE_DEADLINE_MS and leaves no handle open.
+ * C3. `close` ends within CLOSE_DEADLINE_MS and leaves no handle open; `stop` lets what is under way end first (stopping.ts).
  */
 import { type ClusterAddress as Address, ClusterAddress, MqError, type PolicyMode } from '@mq/contract'
 import type { ClusterModel } from '@mq/economics'
 import { type Cluster, type ClusterCredentials, type Deps, systemDeps, within } from '@mq/kafka'
 import type { FastifyInstance } from 'fastify'
 import { assembleCosting, type Costing } from './cost/assemble.ts'
-import { every } from './deadline.ts'
+import { every, measured, type OnRound } from './deadline.ts'
 import { assembleDeciding, type Deciding } from './decisions/assemble.ts'
 import { configurationOf, logBytesOf, type SeenLog } from './decisions/world-view.ts'
 import { DriftWatch } from './drift/drift-watch.ts'
 import { ChangeBook } from './groups/change-book.ts'
 import { type ChangeTimes, GroupChanges } from './groups/changes.ts'
-import { checkExposure } from './http/guard.ts'
+import { checkExposure, createGuard, type Tokens } from './http/guard.ts'
 import { createHandlers } from './http/handlers.ts'
-import { createServer } from './http/server.ts'
+import { listen, urlOf, useTls } from './http/listening.ts'
+import { createMonitoringServer } from './http/monitoring.ts'
+import { type Readiness, readinessOf } from './http/readiness.ts'
+import { createServer, type TlsPair } from './http/server.ts'
 import { LAG_EVERY_DEV_MS, LAG_EVERY_MS, LagWatch } from './lag/lag-watch.ts'
 import type { readPositions } from './lag/positions.ts'
 import { createLogger, errorFacts, type Logger } from './logger.ts'
 import { devTimes, type LoopTimes, usualTimes } from './loops/times.ts'
-import { Metrics } from './metrics.ts'
+import { Metrics } from './metrics/metrics.ts'
+import { ProcessFigures } from './metrics/process.ts'
+import { metricsSource } from './metrics/source.ts'
 import { Ledger } from './migration/ledger.ts'
 import { Migrator } from './migration/migrator.ts'
 import type { MigrationTimes } from './migration/work.ts'
@@ -40,6 +45,7 @@ import { CopyWriter } from './recovery/copy-writer.ts'
 import { Recovery } from './recovery/recovery.ts'
 import type { ActiveId } from './registry/records.ts'
 import { Registry } from './registry/registry.ts'
+import { finishWork } from './stopping.ts'
 import { Store } from './store/store.ts'
 import { EpochUse } from './telemetry/epoch-use.ts'
 import { FailingReaders } from './telemetry/failing-readers.ts'
@@ -57,8 +63,6 @@ const CLOSE_DEADLINE_MS = 10_000
 const OBSERVE_EVERY_DEV_MS = 10_000
 const ROLLUP_EVERY_MS = 15_000
 const DELETE_GRACE_MS = 24 * 3_600_000
-/** Clients that may knock at once after a restart; with Node's 511 the rest would knock again a second later. */
-const LISTEN_BACKLOG = 4_096
 
 export interface ControlPlaneOptions {
   /** Where the API listens; beyond loopback only with a token. Default 127.0.0.1. */
@@ -67,8 +71,14 @@ export interface ControlPlaneOptions {
   readonly port: number
   /** Folder of the store; made when missing, owned by one process. */
   readonly dataDir: string
-  /** What clients must show as a bearer token; at least 16 characters. */
-  readonly token?: string
+  /** What clients must show as a bearer token; at least 16 characters. A function is asked with every request. */
+  readonly token?: Tokens
+  /** Opens probes and metrics and nothing else, beside `token`. */
+  readonly monitoringToken?: Tokens
+  /** Where probes and metrics stand besides the API, without TLS; nowhere else when left out. */
+  readonly monitoring?: { readonly host: string; readonly port: number }
+  /** The API speaks TLS with this certificate. */
+  readonly tls?: TlsPair
   /** Whether an unknown mQ ID is declared with default wishes when a client first uses it. Default false. */
   readonly createOnFirstUse?: boolean
   /** Registered at the start; the registry keeps others it knows. */
@@ -114,8 +124,15 @@ export interface ControlPlaneOptions {
 export interface ControlPlane {
   /** Base address of the API, such as `http://127.0.0.1:7070`. */
   readonly url: string
+  /** Base address of the port for probes and metrics, where there is one. */
+  readonly monitoringUrl: string | undefined
   readonly incarnation: number
+  /** Another certificate for connections that begin from now on. @throws Error where it does not fit its key */
+  useTls(pair: TlsPair): void
+  /** Ends at once; what is under way is cut off. */
   close(): Promise<void>
+  /** Lets requests and the steps of migrations that producers wait for end, within `graceMs` altogether. */
+  stop(graceMs: number): Promise<void>
 }
 
 /** Parts a test may look into. */
@@ -136,28 +153,40 @@ export interface Assembled {
   readonly groupChanges: GroupChanges
   readonly recovery: Recovery
   readonly copies: CopyWriter
-  close(): Promise<void>
+  /** Probes and metrics on a port of their own, where that was asked for. */
+  readonly monitoringApp: FastifyInstance | undefined
+  /** @param limitMs for what can hang */
+  close(limitMs?: number): Promise<void>
+  stop(graceMs: number): Promise<void>
 }
 
 /** Starts a control plane and its API. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const host = options.host ?? DEFAULT_HOST
   checkExposure(host, options.token)
+  const { monitoring } = options
+  if (monitoring !== undefined) {
+    checkExposure(monitoring.host, options.monitoringToken ?? options.token, 'the port of probes and metrics')
+  }
   const parts = await assemble(options)
+  const { app, monitoringApp } = parts
   try {
-    await listen(parts.app, host, options.port)
+    await listen(app, host, options.port)
+    if (monitoring !== undefined) await listen(monitoringApp!, monitoring.host, monitoring.port)
   } catch (error) {
     await parts.close()
     throw error
   }
-  const address = parts.app.server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : options.port
   return {
-    url: `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`,
+    url: urlOf(app, options.tls === undefined ? 'http' : 'https', host, options.port),
+    monitoringUrl:
+      monitoring === undefined ? undefined : urlOf(monitoringApp!, 'http', monitoring.host, monitoring.port),
     get incarnation() {
       return parts.store.incarnation
     },
+    useTls: (pair) => useTls(app, pair),
     close: () => parts.close(),
+    stop: (graceMs) => parts.stop(graceMs),
   }
 }
 
@@ -170,6 +199,8 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
   const store = await Store.open(options.dataDir, deps)
   try {
     const hub = new PushHub(deps)
+    // Loops begin after everything is assembled.
+    const onLoop: OnRound = (loop, ms, result) => metrics.loop(loop, ms, result)
     const registry = await Registry.load(store, deps, (binding) => {
       hub.publish(binding)
       copies.changed(binding.mqId)
@@ -184,6 +215,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       openAdmin: options.openAdmin ?? kafkaAdminOpener(options.credentials ?? {}, deps),
       deps,
       logger,
+      onLoop,
       onRound: async () => {
         await recovery.look()
         await provisioner.resume()
@@ -251,6 +283,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       deps,
       logger,
       constants: (name) => calibrations.constants(name),
+      onLoop,
       observeEveryMs: options.observeEveryMs ?? (options.timing === 'dev' ? OBSERVE_EVERY_DEV_MS : OBSERVE_EVERY_MS),
     })
     const lagWatch = await LagWatch.load({
@@ -259,6 +292,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       openCluster,
       deps,
       logger,
+      onLoop,
       everyMs: options.lagEveryMs ?? (options.timing === 'dev' ? LAG_EVERY_DEV_MS : LAG_EVERY_MS),
       ...(options.readPositions === undefined ? {} : { read: options.readPositions }),
     })
@@ -286,6 +320,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       times,
       clusterModels,
       seenLog,
+      onLoop,
       ...(options.newInstallationMode === undefined ? {} : { newInstallationMode: options.newInstallationMode }),
       seenRetentionMs: (cluster, topic) => costing.watcher.topic(cluster, topic)?.configs?.retentionMs ?? null,
     })
@@ -299,6 +334,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       deps,
       logger,
       times: usualTwinTimes,
+      onLoop,
       active: activeOf,
       ids: () => registry.all().flatMap((record) => (record.state === 'active' ? [record.id] : [])),
       profile: (id) => traffic.profile(id),
@@ -314,35 +350,19 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       },
     })
     const trouble = new HandlerTrouble(deps)
-    const metrics = new Metrics({
-      trouble: () => trouble.all(),
-      clients: () => hub.size,
-      instances: () => traffic.instances(),
-      published: () => hub.published,
-      dropped: () => hub.dropped,
-      reports: () => traffic.reports,
-      outliers: () => traffic.outliers,
-      incarnation: () => store.incarnation,
-      revision: () => store.revision,
-      clusters: () =>
-        clusters.views().map((view) => ({ name: view.name, up: view.status === 'up', brokers: view.brokers })),
-      ids: () =>
-        registry
-          .all()
-          .filter((record) => record.state === 'active')
-          .map(({ id }) => ({ id, messagesPerSecond: traffic.messagesPerSecond(id) })),
-      storeFailing: () => store.lastFailure !== undefined,
-      drift: () => drift.counts,
-      groups: () =>
-        registry.all().flatMap((record) =>
-          record.state !== 'active'
-            ? []
-            : lagWatch.book
-                .groups(record)
-                .filter(({ foreign }) => !foreign)
-                .map((group) => ({ id: record.id, ...group })),
-        ),
-    })
+    const processFigures = new ProcessFigures()
+    const metrics: Metrics = new Metrics(
+      metricsSource({
+        ...{ version, hub, traffic, store, clusters, registry, drift, lagWatch, ledger, deciding, costing, recovery },
+        trouble,
+        process: processFigures,
+        deps,
+      }),
+    )
+    store.onWrite = (ms, result) => metrics.storeWrite(ms, result)
+    let stopping = false
+    const isStopping = (): boolean => stopping
+    const readiness = (): Promise<Readiness> => readinessOf({ store, clusters, recovery, isStopping })
     const handlers = createHandlers({
       sides: new SideQueues(registry, provisioner),
       trouble,
@@ -372,24 +392,25 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       deps,
       drift,
       deleteGraceMs: options.deleteGraceMs ?? DELETE_GRACE_MS,
+      readiness,
     })
+    const { token, monitoringToken, tls } = options
     const app = await createServer({
-      token: options.token,
-      handlers,
-      registry,
-      hub,
-      recovery,
-      metrics,
+      ...{ token, monitoringToken, tls, handlers, registry, hub, recovery, metrics, readiness, isStopping },
       deps,
       logger,
     })
     await app.ready()
+    const monitoringApp =
+      options.monitoring === undefined
+        ? undefined
+        : createMonitoringServer({ metrics, readiness, guard: createGuard(token, monitoringToken) })
     const flush = async (all: boolean): Promise<void> =>
       saveRollups(store, traffic.takeFinished(all), deps.clock.nowMs())
     const stopRollups = every(
       deps,
       () => ROLLUP_EVERY_MS,
-      () => flush(false),
+      measured(deps, 'roll-ups', onLoop, () => flush(false)),
       (error) => logger.warn(errorFacts(error), 'roll-ups were lost'),
     )
     clusters.start()
@@ -403,6 +424,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     if (options.openAdmin === undefined || options.openCluster !== undefined) lagWatch.start()
     let closing: Promise<void> | undefined
     const shutDown = async (): Promise<void> => {
+      stopping = true
       recovery.close()
       copies.close()
       await costing.watcher.close()
@@ -413,14 +435,16 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       await migrator.close()
       await hub.close()
       await app.close()
+      await monitoringApp?.close()
       await stopRollups()
       await clusters.close()
+      processFigures.close()
       await flush(true).catch((error: unknown) => logger.warn(errorFacts(error), 'roll-ups were lost'))
     }
-    const close = async (): Promise<void> => {
-      const late = (): MqError => new MqError('MQ_INTERNAL', `closing took longer than ${CLOSE_DEADLINE_MS} ms`)
+    const close = async (limitMs: number): Promise<void> => {
+      const late = (): MqError => new MqError('MQ_INTERNAL', `closing took longer than ${limitMs} ms`)
       try {
-        await within(deps, CLOSE_DEADLINE_MS, late, shutDown())
+        await within(deps, limitMs, late, shutDown())
       } catch (error) {
         logger.error(errorFacts(error), 'closing was not clean')
       }
@@ -443,30 +467,21 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       groupChanges,
       recovery,
       copies,
-      close: () => {
-        closing ??= close()
+      monitoringApp,
+      close: (limitMs = CLOSE_DEADLINE_MS) => {
+        closing ??= close(limitMs)
         return closing
+      },
+      stop: async (graceMs) => {
+        stopping = true
+        const leftMs = await finishWork({ app, hub, migrator, deps, logger }, graceMs)
+        closing ??= close(leftMs)
+        await closing
       },
     }
   } catch (error) {
     await store.close().catch(() => undefined)
     throw error
-  }
-}
-
-async function listen(app: FastifyInstance, host: string, port: number): Promise<void> {
-  try {
-    await app.listen({ host: host.replace(/^\[|\]$/g, ''), port, backlog: LISTEN_BACKLOG })
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EADDRINUSE') {
-      throw new MqError('MQ_PORT_IN_USE', `port ${port} on ${host} is taken by another program`, {
-        details: { host, port },
-      })
-    }
-    throw new MqError('MQ_OPTION_INVALID', `the API cannot listen on ${host}:${port} (${code ?? 'unknown reason'})`, {
-      cause: error,
-    })
   }
 }
 

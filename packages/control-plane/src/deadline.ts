@@ -9,6 +9,29 @@ export function sleep(deps: Deps, ms: number): Promise<void> {
   })
 }
 
+/** Hears how long one round of a loop took, and whether it failed. */
+export type OnRound = (loop: string, ms: number, result: 'ok' | 'failed') => void
+
+/** `work` that tells `onRound` about every round of it. */
+export function measured(
+  deps: Deps,
+  loop: string,
+  onRound: OnRound | undefined,
+  work: () => Promise<void>,
+): () => Promise<void> {
+  if (onRound === undefined) return work
+  return async () => {
+    const startedMs = deps.clock.monotonicMs()
+    let result: 'ok' | 'failed' = 'failed'
+    try {
+      await work()
+      result = 'ok'
+    } finally {
+      onRound(loop, deps.clock.monotonicMs() - startedMs, result)
+    }
+  }
+}
+
 /** Runs `work` again and again, `ms` after the last run ended, until stopped. Errors go to `onError`. */
 export function every(
   deps: Deps,

@@ -4,6 +4,7 @@
 import type { ClusterAddress } from '@mq/contract'
 import type { ClusterModel, ModelConstants } from '@mq/economics'
 import type { Cluster, Deps } from '@mq/kafka'
+import type { OnRound } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import { clusterModelOf } from '../observe/cluster-model.ts'
 import type { ClusterObservation } from '../observe/observation.ts'
@@ -32,6 +33,7 @@ export interface CostingOptions {
   /** Measured on a cluster; undefined for the usual ones. */
   readonly constants: (cluster: string) => ModelConstants | undefined
   readonly observeEveryMs?: number
+  readonly onLoop?: OnRound
 }
 
 export async function assembleCosting(options: CostingOptions): Promise<Costing> {
@@ -55,6 +57,7 @@ export async function assembleCosting(options: CostingOptions): Promise<Costing>
     openCluster,
     deps,
     logger,
+    onLoop: options.onLoop,
     ...(observeEveryMs === undefined ? {} : { observeEveryMs }),
     onLook: (name, look, before) => costs.take(name, look, before),
   })

@@ -4,6 +4,7 @@
 import type { PolicyMode } from '@mq/contract'
 import type { ClusterModel } from '@mq/economics'
 import type { Deps } from '@mq/kafka'
+import type { OnRound } from '../deadline.ts'
 import type { Logger } from '../logger.ts'
 import type { LoopTimes } from '../loops/times.ts'
 import type { Ledger } from '../migration/ledger.ts'
@@ -35,6 +36,7 @@ export interface DecidingOptions {
   readonly times: LoopTimes
   readonly clusterModels: () => readonly ClusterModel[]
   readonly seenLog: SeenLog
+  readonly onLoop?: OnRound
   /** What holds where nobody sets a policy, when the store is new. */
   readonly newInstallationMode?: PolicyMode
   readonly seenRetentionMs: (cluster: string, topic: string) => number | null

@@ -11,7 +11,7 @@
 import { type Decision, decisionTransition, isUnderWay, MqError, type Outlook } from '@mq/contract'
 import type { ClusterModel } from '@mq/economics'
 import type { Deps } from '@mq/kafka'
-import { every, sleep } from '../deadline.ts'
+import { every, measured, type OnRound, sleep } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import { worstOf } from '../loops/lateness.ts'
 import { assessPartitions } from '../loops/partitions.ts'
@@ -33,6 +33,7 @@ const IDS_AT_A_TIME = 20
 const MAX_OUTLOOKS = 50_000
 
 export interface EngineOptions extends Work {
+  readonly onLoop?: OnRound | undefined
   /** What clusters cost, as far as it is known now. */
   readonly clusterModels: () => readonly ClusterModel[]
   /** `retention.ms` of a topic as it was last seen; null when it was not, or has no limit. */
@@ -61,13 +62,13 @@ export class Engine {
   }
 
   start(): void {
-    const { times } = this.#options
+    const { times, onLoop } = this.#options
     const failed = (error: unknown): void => this.#logger.warn(errorFacts(error), 'a look at decisions failed')
     this.#stops.push(
       every(
         this.#deps,
         () => times.tickMs,
-        () => this.tick(),
+        measured(this.#deps, 'decisions', onLoop, () => this.tick()),
         failed,
       ),
     )
@@ -75,7 +76,7 @@ export class Engine {
       every(
         this.#deps,
         () => times.proposeMs,
-        () => this.propose(),
+        measured(this.#deps, 'proposals', onLoop, () => this.propose()),
         failed,
       ),
     )

@@ -54,6 +54,7 @@ import { costHandlers } from './cost-handlers.ts'
 import { deadLetterHandlers } from './dead-letter-handlers.ts'
 import { type ExplainServices, explainHandlers } from './explain-handlers.ts'
 import { groupHandlers } from './group-handlers.ts'
+import type { Readiness } from './readiness.ts'
 
 /** Declarations made true at the same time. */
 const APPLY_WIDTH = 8
@@ -91,6 +92,7 @@ export interface Services {
   readonly trouble: HandlerTrouble
   /** How long the records of a deleted mQ ID are kept. */
   readonly deleteGraceMs: number
+  readonly readiness: () => Promise<Readiness>
 }
 
 type Parsed<N extends RouteName, K extends string> =
@@ -116,23 +118,8 @@ export function createHandlers(services: Services): Handlers {
     ...deadLetterHandlers(services),
     health: async () => ({ status: 'ok' }),
     ready: async () => {
-      const failure = await store.check().then(
-        () => undefined,
-        (error: MqError) => error,
-      )
-      const views = clusters.views()
-      const checks = Object.fromEntries([
-        ['store', failure === undefined ? 'ok' : `${failure.code}: ${failure.message}`],
-        ...views.map((view) => [`cluster ${view.name}`, view.problem ?? view.status]),
-      ])
-      const unsettled = services.recovery.unsettled()
-      if (services.recovery.isRunning) {
-        checks.recovery = `restored from a backup: ${unsettled.length} mQ ID${unsettled.length === 1 ? ' is' : 's are'} unsettled`
-      }
-      // Whether all of them can be settled is up to clusters; that none was looked at is up to this process.
-      const looked = unsettled.every(({ why }) => why !== null)
-      const ready = failure === undefined && looked && views.some((view) => view.status === 'up')
-      return { status: ready ? 'ready' : 'not-ready', checks }
+      const { serves, reachesKafka, checks } = await services.readiness()
+      return { status: serves && reachesKafka ? 'ready' : 'not-ready', checks: { ...checks } }
     },
     info: async () => ({
       version: services.version,

@@ -3,6 +3,8 @@
  *
  * H3. Routes come from the contract only; the document is made from the same schemas that check the requests.
  * H4. A response is checked against its schema before it leaves; one that does not fit is a defect, not an answer.
+ * H6. With a certificate it speaks TLS 1.2 and newer, and nothing else.
+ * H7. While it stops, answers close their connection: whoever asks again finds out that nobody listens any more.
  * H5. A log record of a request holds the route, status and time; never its address, headers or body.
  */
 import {
@@ -15,17 +17,24 @@ import {
   routes,
 } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+} from 'fastify'
 import { z } from 'zod'
 import { errorFacts, type Logger } from '../logger.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { type PushHub, parsePosition } from '../push/hub.ts'
 import type { Recovery } from '../recovery/recovery.ts'
 import type { Registry } from '../registry/registry.ts'
-import { createGuard } from './guard.ts'
+import { createGuard, type Tokens } from './guard.ts'
 import type { Handlers } from './handlers.ts'
+import { monitoringPaths, registerMonitoring, shownBy } from './monitoring.ts'
 import { registerOpenApi, routeNames, routeSchema } from './openapi.ts'
 import { invalidRequest, problemOf } from './problems.ts'
+import type { Readiness } from './readiness.ts'
 import { streamBindings } from './stream.ts'
 
 const KIB = 1_024
@@ -41,8 +50,18 @@ const sdkPaths = new Set<string>(
   routeNames.flatMap((name) => ((routes[name] as RouteShape).speaksToSdk === true ? [routes[name].path] : [])),
 )
 
+/** A certificate and its key, PEM. */
+export interface TlsPair {
+  readonly cert: string
+  readonly key: string
+}
+
 export interface ServerOptions {
-  readonly token: string | undefined
+  readonly token: Tokens | undefined
+  readonly monitoringToken: Tokens | undefined
+  readonly tls: TlsPair | undefined
+  readonly readiness: () => Promise<Readiness>
+  readonly isStopping: () => boolean
   readonly handlers: Handlers
   readonly registry: Registry
   readonly hub: PushHub
@@ -60,9 +79,11 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     forceCloseConnections: true,
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: 300 },
-    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    ...(options.tls === undefined
+      ? { http: { maxHeaderSize: MAX_HEADER_BYTES } }
+      : { https: { ...options.tls, minVersion: 'TLSv1.2', maxHeaderSize: MAX_HEADER_BYTES } }),
     exposeHeadRoutes: false,
-  })
+  } as FastifyServerOptions)
   const guard = createGuard(options.token)
 
   app.setValidatorCompiler(({ schema, httpPart, url }) => (data: unknown) => {
@@ -94,9 +115,12 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   })
   app.addHook('onRequest', async (request) => {
     startedAt.set(request, deps.clock.monotonicMs())
-    if (request.routeOptions.url === routes.health.path) return
-    const { authorization, host, origin } = request.headers
-    guard({ authorization, host, origin: Array.isArray(origin) ? origin[0] : origin })
+    const { url } = request.routeOptions
+    if (url === routes.health.path || (url !== undefined && monitoringPaths.has(url))) return
+    guard.check(shownBy(request))
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    if (options.isStopping()) reply.header('connection', 'close')
   })
   app.addHook('onResponse', async (request, reply) => {
     const ms = deps.clock.monotonicMs() - (startedAt.get(request) ?? 0)
@@ -109,8 +133,10 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   await app.register(async (scope) => {
     for (const name of routeNames) registerRoute(scope, name, handlers, options)
     scope.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
-    scope.get('/metrics', { schema: { hide: true } }, async (_request, reply) => {
-      await reply.header('content-type', metrics.contentType).send(await metrics.text())
+    registerMonitoring(scope, {
+      metrics,
+      readiness: options.readiness,
+      guard: createGuard(options.token, options.monitoringToken),
     })
   })
   return app

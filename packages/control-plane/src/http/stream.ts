@@ -41,6 +41,7 @@ export async function streamBindings(
   }
   const parsed = parseStrict(z.array(routes.getBinding.params.shape.id), names)
   if (!parsed.success) throw new MqError('MQ_ID_INVALID', invalidRequest('query', parsed.problems).message)
+  if (hub.isEnded) throw new MqError('MQ_CONTROL_PLANE_AWAY', 'the control plane is stopping')
   if (hub.size >= MAX_LISTENERS) {
     throw new MqError('MQ_CONTROL_PLANE_AWAY', `${hub.size} clients are connected, and no more are taken`)
   }
@@ -50,6 +51,10 @@ export async function streamBindings(
   const { raw } = reply
   // It left while we waited: its end was told already, and nobody would ever take the listener away.
   if (raw.destroyed) return
+  if (hub.isEnded) {
+    raw.destroy()
+    return
+  }
   raw.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache, no-transform',

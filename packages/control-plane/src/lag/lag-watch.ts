@@ -7,7 +7,7 @@
  */
 import { type ClusterAddress, MqError } from '@mq/contract'
 import { type Cluster, type Deps, within } from '@mq/kafka'
-import { every } from '../deadline.ts'
+import { every, measured, type OnRound } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
@@ -29,6 +29,7 @@ export interface LagWatchOptions {
   readonly deps: Deps
   readonly logger: Logger
   readonly everyMs: number
+  readonly onLoop?: OnRound
   /** Tests bring their own. */
   readonly read?: typeof readPositions
 }
@@ -70,7 +71,7 @@ export class LagWatch {
     this.#stop = every(
       deps,
       pauseMs,
-      () => this.look(),
+      measured(deps, 'lag', this.#options.onLoop, () => this.look()),
       (error) => logger.warn(errorFacts(error), 'lag was not looked at'),
     )
   }

@@ -4,6 +4,7 @@
  * X1. A driver knows nothing but the row: after a restart another one goes on from it.
  * X2. What may pass is tried again; what will fail again undoes the move as long as that is possible.
  * X3. A cancel is answered when it is decided: undone, or too late.
+ * X5. A process that stops begins no step at which producers would wait, and ends the one they wait at.
  * X4. One move of an mQ ID at a time, until its new epoch is open; older ones may still drain.
  */
 import {
@@ -70,6 +71,15 @@ interface Driver {
   running: Promise<void>
 }
 
+/** Between its epochs: producers may hold what they send until it goes on. */
+const PRODUCERS_WAIT: ReadonlySet<MigrationState> = new Set<MigrationState>([
+  'sealing',
+  'refusing',
+  'sealed',
+  'undoing',
+])
+const SETTLE_POLL_MS = 20
+
 const stepInState: Record<MigrationState, MigrationStepName> = {
   planned: 'prepare',
   prepared: 'warm',
@@ -106,6 +116,7 @@ export class Migrator {
   readonly #heard: Heard
   readonly #drivers = new Map<number, Driver>()
   #closed = false
+  #stopping = false
 
   constructor(options: MigratorOptions) {
     this.#options = options
@@ -132,6 +143,7 @@ export class Migrator {
       listeningSinceMs: deps.clock.monotonicMs(),
       checkpoint: (number) => {
         this.#checkClosed()
+        if (this.#mayNotGoOn(ledger.current(number)?.state)) throw closing()
         if (this.#drivers.get(number)?.cancelAsked === true) throw new CancelAsked()
       },
       checkClosed: () => this.#checkClosed(),
@@ -270,6 +282,17 @@ export class Migrator {
     return record.number
   }
 
+  /** Before `close`: lets moves whose producers may wait come out of that, within `waitMs` (X5). @returns whether all did */
+  async settle(waitMs: number): Promise<boolean> {
+    const { deps, ledger } = this.#options
+    this.#stopping = true
+    const untilMs = deps.clock.monotonicMs() + waitMs
+    const waiting = (): boolean =>
+      [...this.#drivers.keys()].some((number) => !this.#mayNotGoOn(ledger.current(number)?.state))
+    while (waiting() && deps.clock.monotonicMs() < untilMs) await sleep(deps, SETTLE_POLL_MS)
+    return !waiting()
+  }
+
   /** Ends the drivers where they stand; one that hangs in a request is not waited for longer than `waitMs`. */
   async close(waitMs = 2_000): Promise<void> {
     const { deps, ledger } = this.#options
@@ -300,7 +323,7 @@ export class Migrator {
   }
 
   #drive(number: number): void {
-    if (this.#drivers.has(number) || this.#closed) return
+    if (this.#drivers.has(number) || this.#closed || this.#stopping) return
     const driver: Driver = { cancelAsked: false, wake: undefined, running: Promise.resolve() }
     this.#drivers.set(number, driver)
     driver.running = this.#run(number, driver).finally(() => this.#drivers.delete(number))
@@ -312,6 +335,7 @@ export class Migrator {
     for (;;) {
       const row = ledger.current(number)
       if (row === undefined || this.#closed) return
+      if (this.#mayNotGoOn(row.state)) return
       try {
         // Also a step that fails before its first checkpoint can be cancelled.
         if (driver.cancelAsked && isCancellable(row.state)) throw new CancelAsked()
@@ -323,7 +347,7 @@ export class Migrator {
           logger.info({ migration: number, mqId: row.mqId, from: row.state, to: after.state }, 'migration goes on')
         }
       } catch (error) {
-        if (this.#closed) return
+        if (this.#closed || this.#mayNotGoOn(ledger.current(number)?.state)) return
         failures++
         await this.#failed(number, error).catch((worse: unknown) => {
           logger.error({ migration: number, ...errorFacts(worse) }, 'the state of a migration cannot be written')
@@ -390,7 +414,16 @@ export class Migrator {
     if (driver !== undefined) driver.wake = undefined
   }
 
-  #checkClosed(): void {
-    if (this.#closed) throw new MqError('MQ_CLOSED', 'the control plane is closing')
+  /** X5 */
+  #mayNotGoOn(state: MigrationState | undefined): boolean {
+    return this.#stopping && (state === undefined || !PRODUCERS_WAIT.has(state))
   }
+
+  #checkClosed(): void {
+    if (this.#closed) throw closing()
+  }
+}
+
+function closing(): MqError {
+  return new MqError('MQ_CLOSED', 'the control plane is closing')
 }

@@ -7,7 +7,7 @@
  */
 import { type ClusterAddress, MqError } from '@mq/contract'
 import { type Cluster, type Deps, within } from '@mq/kafka'
-import { every } from '../deadline.ts'
+import { every, measured, type OnRound } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Registry } from '../registry/registry.ts'
 import { type BrokerMetrics, type MetricsScrape, metricsBetween, scrapeMetrics } from './broker-metrics.ts'
@@ -28,6 +28,7 @@ export interface WatcherOptions {
   readonly deps: Deps
   readonly logger: Logger
   readonly observeEveryMs?: number
+  readonly onLoop?: OnRound | undefined
   /** Called with every look, and with the one before it. */
   readonly onLook: (name: string, look: ClusterObservation, before: ClusterObservation | null) => Promise<void>
 }
@@ -62,7 +63,7 @@ export class Watcher {
         first = false
         return pauseMs
       },
-      () => this.lookAtAll(),
+      measured(deps, 'costs', this.#options.onLoop, () => this.lookAtAll()),
       (error) => logger.warn(errorFacts(error), 'clusters were not looked at'),
     )
   }

@@ -10,7 +10,7 @@
  */
 import { type AdvertisedBroker, type ClusterAddress, type ClusterView, MqError } from '@mq/contract'
 import { type Deps, within } from '@mq/kafka'
-import { every, sleep } from '../deadline.ts'
+import { every, measured, type OnRound, sleep } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import { regionOf } from '../observe/cluster-model.ts'
 import type { Registry } from '../registry/registry.ts'
@@ -57,6 +57,7 @@ export interface ClustersOptions {
   readonly deps: Deps
   readonly logger: Logger
   readonly checkEveryMs?: number
+  readonly onLoop?: OnRound | undefined
   /** Called after every round of checks. */
   readonly onRound?: () => Promise<void>
 }
@@ -76,10 +77,10 @@ export class Clusters {
   /** Begins to watch; the first round is under way when this returns. */
   start(): void {
     const { deps, logger, onRound, checkEveryMs = CHECK_EVERY_MS } = this.#options
-    const round = async (): Promise<void> => {
+    const round = measured(deps, 'clusters', this.#options.onLoop, async () => {
       await this.checkAll()
       if (!this.#closed) await onRound?.()
-    }
+    })
     const first = round().catch((error: unknown) => logger.error(errorFacts(error), 'cluster check failed'))
     const stop = every(
       deps,

@@ -4,6 +4,7 @@
  * X1. A binding is serialised once, however many listen.
  * X2. Frames of one stream rise in revision, so the last event id a client saw says exactly what it has.
  * X3. A listener that does not read is dropped once MAX_BACKLOG_BYTES wait for it; it reconnects and resumes.
+ * X5. Once it ends its streams it takes no new one.
  * X4. A heartbeat comment goes to every stream each HEARTBEAT_MS.
  */
 import { type Binding, bindingVersion, HEARTBEAT_MS } from '@mq/contract'
@@ -47,6 +48,7 @@ export class PushHub {
   readonly #stopHeartbeat: () => Promise<void>
   #published = 0
   #dropped = 0
+  #ended = false
 
   constructor(deps: Deps) {
     this.#stopHeartbeat = every(
@@ -57,6 +59,11 @@ export class PushHub {
       },
       () => {},
     )
+  }
+
+  /** X5 */
+  get isEnded(): boolean {
+    return this.#ended
   }
 
   get size(): number {
@@ -123,6 +130,7 @@ export class PushHub {
   }
 
   async close(): Promise<void> {
+    this.#ended = true
     await this.#stopHeartbeat()
     for (const listener of [...this.#listeners]) {
       this.#forget(listener)

@@ -35,6 +35,8 @@ interface Mark {
 export class Store {
   readonly db: Kysely<Tables>
   readonly dataDir: string
+  /** Hears how long every transaction took. */
+  onWrite: ((ms: number, result: 'ok' | 'failed') => void) | undefined
   readonly #database: DatabaseSync
   readonly #lock: FolderLock
   readonly #deps: Deps
@@ -118,11 +120,15 @@ export class Store {
 
   /** Runs `work` in one transaction (S4). Inside, use only the transaction it is given. */
   async write<T>(doing: string, work: (tx: Transaction<Tables>) => Promise<T>): Promise<T> {
+    const startedMs = this.#deps.clock.monotonicMs()
+    const told = (result: 'ok' | 'failed'): void => this.onWrite?.(this.#deps.clock.monotonicMs() - startedMs, result)
     try {
       const result = await this.db.transaction().execute(work)
       this.#lastFailure = undefined
+      told('ok')
       return result
     } catch (error) {
+      told('failed')
       const failure = storeError(error, doing)
       if (failure.code === 'MQ_STORE_FAILED' || failure.code === 'MQ_STORE_DAMAGED') this.#lastFailure = failure
       throw failure

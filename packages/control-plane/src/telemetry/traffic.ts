@@ -16,6 +16,7 @@ import { type InstanceWindow, profileOf, type TrafficProfile } from './profile.t
 import { type ReaderWindow, readerKey, readerWindowOf } from './reader-window.ts'
 import { Sketch } from './sketch.ts'
 import { emptySlice, mergeSlice, type Slice } from './slice.ts'
+import { Totals } from './totals.ts'
 
 export { FIVE_MINUTES_MS, WINDOW_MS } from './id-traffic.ts'
 
@@ -47,6 +48,8 @@ export interface TrafficOptions {
 }
 
 export class Traffic {
+  /** What was reported since the start. */
+  readonly totals = new Totals()
   readonly #options: TrafficOptions
   readonly #ids = new Map<string, IdTraffic>()
   readonly #instances = new Map<string, { app: string; atMs: number }>()
@@ -111,6 +114,7 @@ export class Traffic {
         told.set(one.mqId, coveredMs)
         traffic.sent(part, instance, report.zone, now, { windowMs: spread, activeMs, coveredMs })
         this.#sent.add(one.mqId, report.instance, windowOf(report, part.one, now), now)
+        this.totals.sent(one)
         traffic.outliers += part.dropped
       }
       this.#outliers += traffic.outliers - outliers
@@ -124,6 +128,7 @@ export class Traffic {
         continue
       }
       traffic.read(one, latency, instance, now, windows)
+      this.totals.handled(one)
       const window = readerWindowOf(report, one, now)
       if (window !== undefined) this.#read.add(one.mqId, readerKey(window), window, now)
     }
@@ -179,6 +184,7 @@ export class Traffic {
         this.#finish(mqId, traffic, now, all)
       }
     }
+    this.totals.forget(this.#options.isKnown)
     this.#sent.prune(now, this.#options.isKnown)
     this.#read.prune(now, this.#options.isKnown)
     const finished = this.#finished

@@ -10,7 +10,7 @@
 import { type ClusterAddress, MqError, type Twin, type TwinRequest } from '@mq/contract'
 import { type ClusterModel, type Configuration, candidateOf, optimise, type Workload } from '@mq/economics'
 import { Admin, type Cluster, type Deps, sleep } from '@mq/kafka'
-import { every } from '../deadline.ts'
+import { every, measured, type OnRound } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { TrafficProfile } from '../telemetry/profile.ts'
@@ -39,6 +39,7 @@ export interface TwinsOptions {
   readonly deps: Deps
   readonly logger: Logger
   readonly times: TwinTimes
+  readonly onLoop?: OnRound
   readonly active: (mqId: string) => ActiveId | undefined
   readonly ids: () => readonly string[]
   readonly profile: (mqId: string) => TrafficProfile | null
@@ -97,10 +98,10 @@ export class Twins {
     this.#stopLooking = every(
       deps,
       () => times.lookMs,
-      async () => {
+      measured(deps, 'twins', this.#options.onLoop, async () => {
         await this.sweep()
         await this.look()
-      },
+      }),
       (error) => logger.warn(errorFacts(error), 'looking for drifted workloads failed'),
     )
   }

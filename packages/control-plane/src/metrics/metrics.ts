@@ -1,0 +1,118 @@
+/**
+ * What `/metrics` shows: figures that are read when somebody looks, and those that are counted when something happens.
+ *
+ * M2. Series with names of mQ IDs, groups or teams are bounded (definitions.ts).
+ * M3. A figure that cannot be had is left out; it never fails the others.
+ */
+import { Counter, Gauge, Histogram, Registry as PromRegistry } from 'prom-client'
+import { eventDefinitions, MAX_SERIES, type MetricDefinition, type ReadMetric, readDefinitions } from './definitions.ts'
+
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
+/** Where the figures come from: a single one has no labels. */
+export type MetricsSource = {
+  readonly [N in Exclude<ReadMetric, 'mq_series_left_out'>]: () => readonly Sample[] | Promise<readonly Sample[]>
+}
+
+/** How one round of something ended. */
+export type Ended = 'ok' | 'failed'
+
+export class Metrics {
+  readonly #registry = new PromRegistry()
+  readonly #leftOut = new Map<string, number>()
+  readonly #requests: Counter<'route' | 'method' | 'status'>
+  readonly #seconds: Histogram<'route'>
+  readonly #writes: Histogram<'result'>
+  readonly #loops: Histogram<'loop' | 'result'>
+
+  constructor(source: MetricsSource) {
+    const registers = [this.#registry]
+    for (const [name, definition] of Object.entries(readDefinitions)) {
+      if (name === 'mq_series_left_out') continue
+      this.#read(name, definition, source[name as keyof MetricsSource])
+    }
+    // Last, so that it tells of this look.
+    this.#read('mq_series_left_out', readDefinitions.mq_series_left_out, () =>
+      [...this.#leftOut].map(([metric, value]) => ({ labels: { metric }, value })),
+    )
+    const event = <N extends keyof typeof eventDefinitions>(name: N) => ({
+      name,
+      help: eventDefinitions[name].help,
+      labelNames: [...eventDefinitions[name].labels],
+      registers,
+    })
+    this.#requests = new Counter(event('mq_http_requests_total'))
+    this.#seconds = new Histogram({
+      ...event('mq_http_request_seconds'),
+      buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
+    })
+    this.#writes = new Histogram({ ...event('mq_store_write_seconds'), buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10] })
+    this.#loops = new Histogram({ ...event('mq_loop_seconds'), buckets: [0.01, 0.1, 0.5, 2, 10, 60] })
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  request(route: string, method: string, status: number, ms: number): void {
+    this.#requests.inc({ route, method, status: String(status) })
+    this.#seconds.observe({ route }, ms / 1_000)
+  }
+
+  storeWrite(ms: number, result: Ended): void {
+    this.#writes.observe({ result }, ms / 1_000)
+  }
+
+  loop(loop: string, ms: number, result: Ended): void {
+    this.#loops.observe({ loop, result }, ms / 1_000)
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics()
+  }
+
+  #read(name: string, definition: MetricDefinition, read: () => readonly Sample[] | Promise<readonly Sample[]>): void {
+    const { kind, help, labels, bounded } = definition
+    const leftOut = this.#leftOut
+    const options = { name, help, labelNames: [...labels], registers: [this.#registry] }
+    const collect = async (set: (labels: Sample['labels'], value: number) => void): Promise<void> => {
+      let samples: readonly Sample[]
+      try {
+        samples = await read()
+      } catch {
+        // M3
+        return
+      }
+      if (bounded !== undefined) {
+        if (samples.length > MAX_SERIES) leftOut.set(name, samples.length - MAX_SERIES)
+        else leftOut.delete(name)
+        // Sources give the oldest first by themselves.
+        if (samples.length > MAX_SERIES && bounded === 'largest first') {
+          samples = samples.toSorted((a, b) => b.value - a.value)
+        }
+        samples = samples.slice(0, MAX_SERIES)
+      }
+      for (const { labels: own, value } of samples) set(own, value)
+    }
+    if (kind === 'counter') {
+      new Counter({
+        ...options,
+        async collect() {
+          this.reset()
+          await collect((own, value) => this.inc(own, value))
+        },
+      })
+    } else {
+      new Gauge({
+        ...options,
+        async collect() {
+          this.reset()
+          await collect((own, value) => this.set(own, value))
+        },
+      })
+    }
+  }
+}
