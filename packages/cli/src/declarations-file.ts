@@ -13,7 +13,6 @@ import {
   type OwnerRule,
   OwnerRules,
   parseStrict,
-  type StrictProblem,
 } from '@mq/contract'
 import { isMap, isScalar, isSeq, type Node, type Pair } from 'yaml'
 import type { z } from 'zod'

@@ -22,19 +22,24 @@ export type Ended = 'ok' | 'failed'
 
 export class Metrics {
   readonly #registry = new PromRegistry()
+  /** What is told about the others, once they were read. */
+  readonly #after = new PromRegistry()
   readonly #leftOut = new Map<string, number>()
   readonly #requests: Counter<'route' | 'method' | 'status'>
   readonly #seconds: Histogram<'route'>
   readonly #writes: Histogram<'result'>
   readonly #loops: Histogram<'loop' | 'result'>
 
-  constructor(source: MetricsSource) {
+  readonly #begin: () => void
+
+  /** @param source `begin` is called before the figures of one look are read */
+  constructor(source: { readonly read: MetricsSource; readonly begin: () => void }) {
+    this.#begin = source.begin
     const registers = [this.#registry]
     for (const [name, definition] of Object.entries(readDefinitions)) {
       if (name === 'mq_series_left_out') continue
-      this.#read(name, definition, source[name as keyof MetricsSource])
+      this.#read(name, definition, source.read[name as keyof MetricsSource])
     }
-    // Last, so that it tells of this look.
     this.#read('mq_series_left_out', readDefinitions.mq_series_left_out, () =>
       [...this.#leftOut].map(([metric, value]) => ({ labels: { metric }, value })),
     )
@@ -70,14 +75,17 @@ export class Metrics {
     this.#loops.observe({ loop, result }, ms / 1_000)
   }
 
-  text(): Promise<string> {
-    return this.#registry.metrics()
+  async text(): Promise<string> {
+    this.#begin()
+    const figures = await this.#registry.metrics()
+    return `${figures.trimEnd()}\n\n${await this.#after.metrics()}`
   }
 
   #read(name: string, definition: MetricDefinition, read: () => readonly Sample[] | Promise<readonly Sample[]>): void {
     const { kind, help, labels, bounded } = definition
     const leftOut = this.#leftOut
-    const options = { name, help, labelNames: [...labels], registers: [this.#registry] }
+    const registers = [name === 'mq_series_left_out' ? this.#after : this.#registry]
+    const options = { name, help, labelNames: [...labels], registers }
     const collect = async (set: (labels: Sample['labels'], value: number) => void): Promise<void> => {
       let samples: readonly Sample[]
       try {

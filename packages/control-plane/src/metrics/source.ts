@@ -45,20 +45,29 @@ export interface MeasuredParts {
   readonly deps: Deps
 }
 
-export function metricsSource(parts: MeasuredParts): MetricsSource {
+export function metricsSource(parts: MeasuredParts): { readonly read: MetricsSource; readonly begin: () => void } {
   const { hub, traffic, store, clusters, registry, drift, lagWatch, ledger, deciding, recovery, deps } = parts
+  let look = 0
+  /** Metrics of one look share what was worked out for it (O1). */
+  const once = <T>(work: () => T): (() => T) => {
+    let kept: { readonly of: number; readonly value: T } | undefined
+    return () => {
+      if (kept?.of !== look) kept = { of: look, value: work() }
+      return kept.value
+    }
+  }
   const active = (): ActiveId[] =>
     registry
       .all()
       .flatMap((record) => (record.state === 'active' ? [record] : []))
       .toSorted((a, b) => a.createdAtMs - b.createdAtMs)
-  const minutes = once(deps, () =>
+  const minutes = once(() =>
     active().flatMap(({ id }) => {
       const minute = traffic.lastMinute(id)
       return minute === null ? [] : [{ id, slice: minute.slice, windowMs: minute.windowMs }]
     }),
   )
-  const groups = once(deps, () =>
+  const groups = once(() =>
     active().flatMap((record) =>
       lagWatch.book
         .groups(record)
@@ -86,7 +95,7 @@ export function metricsSource(parts: MeasuredParts): MetricsSource {
   const decisions = (): { state: string; sinceMs: number }[] =>
     deciding.book.live().map(({ state, updatedAtMs }) => ({ state, sinceMs: updatedAtMs }))
   const single = (value: number): Sample[] => [{ labels: {}, value }]
-  return {
+  const read: MetricsSource = {
     mq_build_info: () => [{ labels: { version: parts.version }, value: 1 }],
     mq_event_loop_delay_seconds: () => parts.process.eventLoopDelay(),
     process_cpu_seconds_total: () => single(parts.process.cpuSeconds()),
@@ -154,6 +163,12 @@ export function metricsSource(parts: MeasuredParts): MetricsSource {
     mq_budget_spent_usd: budgets(({ spentUsd }) => spentUsd),
     mq_budget_forecast_usd: budgets(({ forecastUsd }) => forecastUsd),
   }
+  return {
+    read,
+    begin: () => {
+      look++
+    },
+  }
 }
 
 /** O2 */
@@ -183,18 +198,6 @@ function oldest(deps: Deps, all: readonly { readonly state: string; readonly sin
 function costSample(label: string): (line: CostLine) => Sample[] {
   return ({ key, usd }) => [{ labels: { [label]: key }, value: usd }]
 }
-
-/** Metrics of one look share what was worked out for it (O1). */
-function once<T>(deps: Deps, work: () => T): () => T {
-  let kept: { readonly atMs: number; readonly value: T } | undefined
-  return () => {
-    const atMs = deps.clock.monotonicMs()
-    if (kept === undefined || atMs - kept.atMs > SAME_LOOK_MS) kept = { atMs, value: work() }
-    return kept.value
-  }
-}
-
-const SAME_LOOK_MS = 500
 
 function keptCosts({ costing, deps }: MeasuredParts): {
   lastHour: (by: CostBy) => Promise<readonly CostLine[]>
