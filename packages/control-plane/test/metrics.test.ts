@@ -56,7 +56,7 @@ async function busy(...args: Parameters<typeof startHarness>): Promise<Harness> 
     '/v1/telemetry',
     telemetryReport({
       producers: [producer({ errors: 3 })],
-      consumers: [consumer({ handlerErrors: 7, redeliveries: 2 })],
+      consumers: [consumer({ handlerErrors: 7, redeliveries: 2, deadLetters: 1, failingRecords: 4 })],
     }),
   )
   assert.equal(reported.status, 200, reported.text)
@@ -89,8 +89,10 @@ test(
           .at(-1),
       )
     assert.equal(value('mq_send_errors_total{mq_id="orders.placed"}'), 3)
-    assert.equal(value('mq_handler_failures_total{mq_id="orders.placed",group="billing"}'), 7)
-    assert.equal(value('mq_redelivered_records_total{mq_id="orders.placed",group="billing"}'), 2)
+    assert.equal(value('mq_group_handler_failures_total{mq_id="orders.placed",group="billing"}'), 7)
+    assert.equal(value('mq_group_retries_total{mq_id="orders.placed",group="billing"}'), 2)
+    assert.equal(value('mq_group_dead_letters_total{mq_id="orders.placed",group="billing"}'), 1)
+    assert.equal(value('mq_group_failing_records{mq_id="orders.placed",group="billing"}'), 4)
     assert.equal(value('mq_id_latency_objective_seconds{mq_id="orders.placed"}'), 0.05)
     assert.ok(value('mq_id_send_latency_seconds{mq_id="orders.placed",quantile="0.99"}') > 0)
     assert.equal(value('mq_budget_usd{scope="id=orders.placed"}'), 10)
@@ -123,7 +125,7 @@ test('series are bounded, the largest come first, and what is cut is told; what 
     () => Sample[] | Promise<Sample[]>
   >
   read.mq_group_lag_seconds = () => groups
-  read.mq_handler_failures_total = () => groups
+  read.mq_group_handler_failures_total = () => groups
   read.mq_ids = () => Promise.reject(new Error('cannot be had'))
   read.mq_store_failing = () => [{ labels: {}, value: 0 }]
   const text = await new Metrics({ read, begin: () => {} }).text()
@@ -131,10 +133,11 @@ test('series are bounded, the largest come first, and what is cut is told; what 
   assert.equal(count('mq_group_lag_seconds'), MAX_SERIES)
   assert.match(text, /^mq_group_lag_seconds\{mq_id="id1006",group="g"\} 1006$/m)
   assert.doesNotMatch(text, /^mq_group_lag_seconds\{mq_id="id0",/m)
-  assert.match(text, /^mq_handler_failures_total\{mq_id="id0",group="g"\} 0$/m)
-  assert.doesNotMatch(text, /^mq_handler_failures_total\{mq_id="id1006",/m)
+  assert.match(text, /^mq_group_handler_failures_total\{mq_id="id0",group="g"\} 0$/m)
+  assert.doesNotMatch(text, /^mq_group_handler_failures_total\{mq_id="id1006",/m)
   assert.match(text, /^mq_series_left_out\{metric="mq_group_lag_seconds"\} 7$/m)
   assert.match(text, /^mq_store_failing 0$/m)
+  assert.doesNotMatch(text, /^(?:mq_ids|mq_push_clients|process_cpu_seconds_total) /m)
 })
 
 test('the extraction from PromQL fails on what it does not know', () => {

@@ -82,30 +82,32 @@ test(
     const world = makeWorld(t)
     const plane = await start(t, world, { sealMs: 60_000 })
     await declare(plane, world)
-    // The first leader refuses, the others take their time: producers hold what they send.
-    let allowed = 1
-    Object.defineProperty(world.a, 'leadersPerProbe', { get: () => (allowed > 0 ? allowed-- : 0), configurable: true })
-    await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 12 })
-    await until(plane, ['refusing'])
-    const settled = plane.migrator.settle(60_000)
-    allowed = 1_000
-    assert.equal(await settled, true)
+    world.a.leadersPerProbe = 0
+  await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 12 })
+  await until(plane, ['sealing'], 1, 60_000)
+  // The first leader refuses, the others take their time: producers hold what they send.
+  let moves = 1
+  Object.defineProperty(world.a, 'leadersPerProbe', { get: () => moves--, configurable: true })
+  await until(plane, ['refusing'], 1, 60_000)
+  const settled = plane.migrator.settle(60_000)
+  Object.defineProperty(world.a, 'leadersPerProbe', { value: 4 })
+  assert.equal(await settled, true)
     assert.equal(states(bindingOf(plane)), '1 sealed, 2 open')
     const before = plane.ledger.current(1)?.state
-    assert.ok(before === "open" || before === "draining", String(before))
+    assert.ok(before === 'open' || before === 'draining', String(before))
     await plane.stop(10_000)
 
     const other = makeWorld(t)
     const preparing = await start(t, other, { warmMs: 600_000 })
     await declare(preparing, other)
     await preparing.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 12 })
-    await until(preparing, ['prepared'])
+    await until(preparing, ['prepared'], 1, 60_000)
     assert.equal(await preparing.migrator.settle(60_000), true, 'nothing is waited for')
     assert.equal(preparing.ledger.current(1)?.state, 'prepared')
     await preparing.stop(10_000)
     // It goes on from there at the next start.
     const again = await start(t, other)
-    await until(again, ['draining'])
+    await until(again, ['draining'], 1, 60_000)
   },
 )
 

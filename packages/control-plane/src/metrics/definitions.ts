@@ -92,8 +92,18 @@ export const readDefinitions = {
     'largest first',
   ),
   mq_handled_records_total: counter('Records handed to handlers', ['mq_id', 'group'], 'oldest first'),
-  mq_handler_failures_total: counter('Handlers that failed', ['mq_id', 'group'], 'oldest first'),
-  mq_redelivered_records_total: counter('Records handed out again', ['mq_id', 'group'], 'oldest first'),
+  mq_group_handler_failures_total: counter('Handlers of a group that failed', ['mq_id', 'group'], 'oldest first'),
+  mq_group_retries_total: counter('Records handed out again to a group', ['mq_id', 'group'], 'oldest first'),
+  mq_group_dead_letters_total: counter(
+    'Records that a group put aside as dead letters',
+    ['mq_id', 'group'],
+    'oldest first',
+  ),
+  mq_group_failing_records: gauge(
+    'Records that failed in a group and are not finished, now',
+    ['mq_id', 'group'],
+    'largest first',
+  ),
   // Clusters
   mq_cluster_up: gauge('1 when the cluster answers the control plane', ['cluster']),
   mq_cluster_brokers: gauge('Brokers of the cluster when it last answered', ['cluster']),

@@ -105,11 +105,14 @@ export class Metrics {
       }
       for (const { labels: own, value } of samples) set(own, value)
     }
+    // The library begins a metric without labels at 0, and what cannot be had is not 0 (M3).
+    const isSingle = labels.length === 0
     if (kind === 'counter') {
       new Counter({
         ...options,
         async collect() {
           this.reset()
+          if (isSingle) this.remove()
           await collect((own, value) => this.inc(own, value))
         },
       })
@@ -118,6 +121,7 @@ export class Metrics {
         ...options,
         async collect() {
           this.reset()
+          if (isSingle) this.remove()
           await collect((own, value) => this.set(own, value))
         },
       })

@@ -17,6 +17,7 @@ import type { Recovery } from '../recovery/recovery.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
+import type { GroupTrouble, HandlerTrouble } from '../telemetry/handler-trouble.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
 import type { MetricsSource, Sample } from './metrics.ts'
 import type { ProcessFigures } from './process.ts'
@@ -33,6 +34,7 @@ export interface MeasuredParts {
   readonly process: ProcessFigures
   readonly hub: PushHub
   readonly traffic: Traffic
+  readonly trouble: HandlerTrouble
   readonly store: Store
   readonly clusters: Clusters
   readonly registry: Registry
@@ -79,8 +81,8 @@ export function metricsSource(parts: MeasuredParts): { readonly read: MetricsSou
     groups().flatMap((group) => sampleOf({ mq_id: group.mq_id, group: group.group }, read(group)))
   const ofClusters = (read: (view: ReturnType<Clusters['views']>[number]) => number | null): Sample[] =>
     clusters.views().flatMap((view) => sampleOf({ cluster: view.name }, read(view)))
-  const handled = (read: (one: ReturnType<Traffic['totals']['allHandled']>[number]) => number): Sample[] =>
-    traffic.totals.allHandled().map((one) => ({ labels: { mq_id: one.mqId, group: one.group }, value: read(one) }))
+  const troubles = (read: (one: GroupTrouble) => number): Sample[] =>
+    parts.trouble.all().map((one) => ({ labels: { mq_id: one.id, group: one.group }, value: read(one) }))
   const costs = keptCosts(parts)
   const budgets =
     (read: (budget: Awaited<ReturnType<typeof costs.budgets>>[number]) => number | null) =>
@@ -144,9 +146,14 @@ export function metricsSource(parts: MeasuredParts): { readonly read: MetricsSou
           ),
         ),
       ),
-    mq_handled_records_total: () => handled(({ records }) => records),
-    mq_handler_failures_total: () => handled(({ handlerErrors }) => handlerErrors),
-    mq_redelivered_records_total: () => handled(({ redeliveries }) => redeliveries),
+    mq_handled_records_total: () =>
+      traffic.totals
+        .allHandled()
+        .map(({ mqId, group, records }) => ({ labels: { mq_id: mqId, group }, value: records })),
+    mq_group_handler_failures_total: () => troubles(({ handlerFailures }) => handlerFailures),
+    mq_group_retries_total: () => troubles(({ retries }) => retries),
+    mq_group_dead_letters_total: () => troubles(({ deadLetters }) => deadLetters),
+    mq_group_failing_records: () => troubles(({ failingRecords }) => failingRecords),
     mq_cluster_up: () => ofClusters(({ status }) => (status === 'up' ? 1 : 0)),
     mq_cluster_brokers: () => ofClusters(({ brokers }) => brokers),
     mq_cluster_unreachable_brokers: () =>

@@ -17,8 +17,6 @@ export interface HandledTotals {
   readonly mqId: string
   readonly group: string
   records: number
-  handlerErrors: number
-  redeliveries: number
 }
 
 export class Totals {
@@ -35,17 +33,15 @@ export class Totals {
     totals.errors += errors
   }
 
-  handled({ mqId, group, records, handlerErrors, redeliveries }: ConsumerTelemetry): void {
+  handled({ mqId, group, records }: ConsumerTelemetry): void {
     const key = `${group}@${mqId}`
     let totals = this.#handled.get(key)
     if (totals === undefined) {
       if (this.#handled.size >= MAX_TOTALS) return
-      totals = { mqId, group, records: 0, handlerErrors: 0, redeliveries: 0 }
+      totals = { mqId, group, records: 0 }
       this.#handled.set(key, totals)
     }
     totals.records += records
-    totals.handlerErrors += handlerErrors
-    totals.redeliveries += redeliveries
   }
 
   allSent(): SentTotals[] {
