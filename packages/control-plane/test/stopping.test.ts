@@ -83,15 +83,15 @@ test(
     const plane = await start(t, world, { sealMs: 60_000 })
     await declare(plane, world)
     world.a.leadersPerProbe = 0
-  await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 12 })
-  await until(plane, ['sealing'], 1, 60_000)
-  // The first leader refuses, the others take their time: producers hold what they send.
-  let moves = 1
-  Object.defineProperty(world.a, 'leadersPerProbe', { get: () => moves--, configurable: true })
-  await until(plane, ['refusing'], 1, 60_000)
-  const settled = plane.migrator.settle(60_000)
-  Object.defineProperty(world.a, 'leadersPerProbe', { value: 4 })
-  assert.equal(await settled, true)
+    await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 12 })
+    await until(plane, ['sealing'], 1, 60_000)
+    // The first leader refuses, the others take their time: producers hold what they send.
+    let moves = 1
+    Object.defineProperty(world.a, 'leadersPerProbe', { get: () => moves--, configurable: true })
+    await until(plane, ['refusing'], 1, 60_000)
+    const settled = plane.migrator.settle(60_000)
+    Object.defineProperty(world.a, 'leadersPerProbe', { value: 4 })
+    assert.equal(await settled, true)
     assert.equal(states(bindingOf(plane)), '1 sealed, 2 open')
     const before = plane.ledger.current(1)?.state
     assert.ok(before === 'open' || before === 'draining', String(before))
