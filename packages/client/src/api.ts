@@ -82,8 +82,8 @@ export interface RetryOptions {
 export interface ConsumeOptions<T = unknown> {
   /** Handlers that may run at a time, 1 when left out; records of one key never run beside each other. */
   readonly concurrency?: number
-  /** Where a group begins that has no position yet: `earliest` when left out. */
-  readonly from?: 'earliest' | 'latest'
+  /** Where a group begins that has no position yet: `earliest` when left out; a time: the first record that is not older. */
+  readonly from?: 'earliest' | 'latest' | Date
   /** Closes the subscription when it fires. */
   readonly signal?: AbortSignal
   /** After this long the signal that a handler is given fires; without it only when a close has waited long enough. */

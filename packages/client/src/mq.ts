@@ -455,8 +455,9 @@ function consumeProblem<T>(group: unknown, handler: unknown, options: ConsumeOpt
   if (!Number.isSafeInteger(concurrency) || concurrency < 1 || concurrency > 10_000) {
     return new MqError('MQ_OPTION_INVALID', `concurrency is ${String(concurrency)}, not a whole number from 1 to 10000`)
   }
-  if (from !== 'earliest' && from !== 'latest') {
-    return new MqError('MQ_OPTION_INVALID', `from is '${String(from)}', not 'earliest' or 'latest'`)
+  const isTime = from instanceof Date && from.getTime() >= 0
+  if (from !== 'earliest' && from !== 'latest' && !isTime) {
+    return new MqError('MQ_OPTION_INVALID', `from is '${String(from)}', not 'earliest', 'latest' or a Date`)
   }
   const { handlerTimeoutMs = 1 } = options
   if (!Number.isFinite(handlerTimeoutMs) || handlerTimeoutMs <= 0 || handlerTimeoutMs > 0x7fff_ffff) {

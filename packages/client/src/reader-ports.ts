@@ -43,8 +43,13 @@ export interface ReaderPorts {
 export interface PositionPort {
   /** By partition. */
   positions(groupId: string, topic: string): Promise<Map<number, bigint>>
-  /** Sets every partition to its end. Nothing happens to a group that has members. */
-  seedAtEnd(groupId: string, topic: string, partitions: number): Promise<void>
+  /** Sets every partition to its end, or to the first record that is not older. Nothing happens to a group that has members. */
+  seedAt(
+    groupId: string,
+    topic: string,
+    partitions: number,
+    point: 'latest' | { readonly timestampMs: number },
+  ): Promise<void>
 }
 
 export function kafkaPositions(cluster: Cluster): PositionPort {
@@ -56,10 +61,17 @@ export function kafkaPositions(cluster: Cluster): PositionPort {
         [...committed].map(([place, offset]) => [Number(place.slice(place.lastIndexOf(':') + 1)), offset] as const),
       )
     },
-    seedAtEnd: async (groupId, topic, partitions) => {
+    seedAt: async (groupId, topic, partitions, point) => {
       const all = Array.from({ length: partitions }, (_, partition) => partition)
-      const ends = await admin.listOffsets(topic, all, 'latest')
-      const offsets = all.map((partition) => ({ topic, partition, offset: ends.get(partition) ?? 0n }))
+      const found = await admin.listOffsets(topic, all, point)
+      // Asked after that: what comes in between is not passed over.
+      const rest = all.filter((partition) => !found.has(partition))
+      const ends = point === 'latest' ? found : await admin.listOffsets(topic, rest, 'latest')
+      const newer = point === 'latest' ? found : await admin.listOffsets(topic, rest, point)
+      const offsets = all.map((partition) => ({
+        ...{ topic, partition },
+        offset: found.get(partition) ?? newer.get(partition) ?? ends.get(partition) ?? 0n,
+      }))
       try {
         await admin.commitOffsets(groupId, offsets)
       } catch (error) {

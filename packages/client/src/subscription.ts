@@ -11,9 +11,11 @@
  *     newer epoch wait at their gates (gates.ts), and a reader leaves when its epoch is read to the end or gone.
  * U5. A group that is new begins at the oldest live epoch, or, with `latest`, at the end of the newest and never in between;
  *     a group that has a position anywhere begins newer epochs at their start.
+ * U7. While the binding holds its group (hold-follower.ts) it is not in it: it leaves as a close does, and joins as a new subscription does.
+ *     A handler that has not ended by then counts for nothing: its message is handed out again where the group then stands.
  * U6. A trial that names this process reaches its readers with their next fetch, and leaves them likewise: no rejoining, no gap.
  */
-import { type Binding, type Epoch, groupIdOf, MqError, settingsFor } from '@mq/contract'
+import { type Binding, type Epoch, type GroupHold, groupIdOf, MqError, settingsFor } from '@mq/contract'
 import { type Deps, fateOf, isFinal } from '@mq/kafka'
 import type { CloseOptions, Subscription } from './api.ts'
 import { Arrivals } from './arrivals.ts'
@@ -25,6 +27,7 @@ import { type GivingUpParts, givingUp } from './giving-up.ts'
 import { HandlerFailures } from './handler-failures.ts'
 import { type ContextHandler, limited } from './handler-limit.ts'
 import { HandlerWatch } from './handler-watch.ts'
+import { HoldFollower } from './hold-follower.ts'
 import { FREE, KeyScheduler, keyHashText } from './key-scheduler.ts'
 import type { Logger } from './logger.ts'
 import { ConsumerMeter } from './meters.ts'
@@ -36,6 +39,8 @@ import type { Telemetry } from './telemetry.ts'
 const CLOSE_MS = 20_000
 /** How long `consume` waits for the first assignment before it goes on in the background. */
 const FIRST_ASSIGNMENT_MS = 15_000
+/** How long handlers have to end when the group is held (U7); the control plane waits longer. */
+const LEAVE_MS = 15_000
 const RETRY = { baseMs: 200, capMs: 5_000 }
 /** A process that did nothing for longer may have slept. */
 const STANDSTILL_MS = 20
@@ -49,7 +54,8 @@ export interface SubscriptionOptions {
   /** After this long a handler gets a signal; never when left out. */
   readonly handlerTimeoutMs?: number | undefined
   readonly concurrency: number
-  readonly from: StartAt
+  /** Where a group begins that has no position yet. */
+  readonly from: StartAt | Date
   readonly clusters: ClusterPool
   readonly telemetry: Telemetry
   readonly deps: Deps
@@ -80,8 +86,10 @@ export class GroupSubscription implements Subscription {
   readonly #meters = new Map<number, ConsumerMeter>()
   readonly #gates: Gates
   readonly #arrivals: Arrivals
+  readonly #hold: HoldFollower
   #binding: Binding | undefined
   #isBegun = false
+  #hasSaidKept = false
   #lastTurnMs = Number.NEGATIVE_INFINITY
   #closing: Promise<void> | undefined
   #settle!: (error: MqError | undefined) => void
@@ -127,6 +135,12 @@ export class GroupSubscription implements Subscription {
       onChange: () => queueMicrotask(() => this.#onGates()),
     })
     this.#arrivals = new Arrivals(deps.clock, (gap) => options.telemetry.consumerMoved({ mqId, group, ...gap }))
+    this.#hold = new HoldFollower({
+      ...{ group, deps },
+      leave: (hold) => this.#leaveGroup(hold),
+      comeBack: () => this.#begin(),
+      onError: (error) => this.fail(toMq(error)),
+    })
     this.done = new Promise((resolve, reject) => {
       this.#settle = (error) => (error === undefined ? resolve() : reject(error))
     })
@@ -170,9 +184,10 @@ export class GroupSubscription implements Subscription {
   /** Joins the group on every epoch that can be read. */
   async start(binding: Binding): Promise<void> {
     this.#binding = binding
-    const started = this.#begin().then(() => true)
-    // A failure after the limit must not be an unhandled rejection: it reaches the log and `done` this way.
-    started.catch((error: unknown) => this.fail(toMq(error)))
+    this.#hold.update(binding.holds)
+    // A failure after the limit reaches the log and `done`.
+    const started = this.#hold.join().then(() => true)
+    started.catch(() => {})
     if ((await within(this.#options.deps, FIRST_ASSIGNMENT_MS, started)) === true || this.#closing !== undefined) return
     const message = `Group ${this.group} of ${this.id} is not joined after ${FIRST_ASSIGNMENT_MS} ms and goes on trying`
     this.#options.logger.warn(message, { code: 'MQ_GROUP_FAILED', mqId: this.id, group: this.group })
@@ -187,6 +202,7 @@ export class GroupSubscription implements Subscription {
     }
     this.#binding = binding
     this.#arrivals.apply(binding)
+    this.#hold.update(binding.holds)
     if (!this.#isBegun) return
     for (const reader of this.#follow(binding)) reader.start().catch((error: unknown) => this.fail(toMq(error)))
   }
@@ -224,6 +240,7 @@ export class GroupSubscription implements Subscription {
     const what = `The subscription of group ${this.group} to ${this.id} was closed, and waits no longer for handlers`
     const timer = timers.setTimeout(() => this.#over.abort(new MqError('MQ_CLOSED', what)), limitMs)
     try {
+      await within(this.#options.deps, limitMs, this.#hold.close())
       await this.#gates.close()
       await Promise.all([
         ...[...this.#readers.values()].map((reader) => reader.close(limitMs)),
@@ -244,7 +261,9 @@ export class GroupSubscription implements Subscription {
   /** Joins what can be read, once it is known where the group stands. */
   async #begin(): Promise<void> {
     const { deps, logger } = this.#options
-    for (let failures = 1; this.#closing === undefined && isMoving(this.#binding!); failures++) {
+    const { from } = this.#options
+    const isAsked = (): boolean => isMoving(this.#binding!) || from instanceof Date
+    for (let failures = 1; this.#closing === undefined && !this.#hold.isHeld && isAsked(); failures++) {
       try {
         await this.#findPlace(this.#binding!)
         break
@@ -258,7 +277,7 @@ export class GroupSubscription implements Subscription {
         await sleep(deps, fullJitterMs(failures, RETRY, deps))
       }
     }
-    if (this.#closing !== undefined) return
+    if (this.#closing !== undefined || this.#hold.isHeld) return
     this.#isBegun = true
     await Promise.all(this.#follow(this.#binding!).map((reader) => reader.start()))
   }
@@ -267,13 +286,38 @@ export class GroupSubscription implements Subscription {
   async #findPlace(binding: Binding): Promise<void> {
     this.#gates.apply(binding.epochs, binding.ordering)
     const hasPlace = await this.#gates.load()
-    if (hasPlace || this.#options.from === 'earliest') return
+    const { from } = this.#options
+    if (hasPlace && from instanceof Date) this.#sayKept(from)
+    if (hasPlace || from === 'earliest') return
+    const point = from === 'latest' ? from : { timestampMs: from.getTime() }
     // Oldest first: whoever stops in between has a position in the oldest, and reads on from there.
     for (const epoch of binding.epochs) {
       if (epoch.state === 'lost') continue
-      await this.#positionsOf(epoch).seedAtEnd(groupIdOf(this.id, this.group), epoch.topic, epoch.partitions)
+      await this.#positionsOf(epoch).seedAt(groupIdOf(this.id, this.group), epoch.topic, epoch.partitions, point)
     }
     await this.#gates.load()
+  }
+
+  #sayKept(from: Date): void {
+    if (this.#hasSaidKept) return
+    this.#hasSaidKept = true
+    const message = `Group ${this.group} of ${this.id} has positions and goes on from them; from (${from.toISOString()}) counts for a new group only. mq group reset moves it`
+    this.#options.logger.warn(message, { code: 'MQ_GROUP_KEPT', mqId: this.id, group: this.group })
+  }
+
+  /** U7 */
+  async #leaveGroup(hold: GroupHold): Promise<void> {
+    const { telemetry, logger, mqId, group } = this.#options
+    const message = `Group ${group} of ${mqId} is left for a moment: change ${hold.change} moves its positions`
+    logger.warn(message, { code: 'MQ_GROUP_HELD', mqId, group })
+    this.#isBegun = false
+    // What is known of positions is worth nothing after it, and nobody follows them meanwhile.
+    this.#gates.apply([], this.#binding!.ordering)
+    const [readers, meters] = [[...this.#readers.values()], [...this.#meters.values()]]
+    await Promise.all(readers.map((reader) => reader.close(LEAVE_MS)))
+    this.#readers.clear()
+    this.#meters.clear()
+    for (const meter of meters) telemetry.removeConsumer(meter)
   }
 
   #positionsOf(epoch: Epoch): PositionPort {
@@ -339,7 +383,8 @@ export class GroupSubscription implements Subscription {
       if (this.#readers.has(epoch.epoch) || this.#gates.isDone(epoch.epoch)) continue
       const address = binding.clusters.find((cluster) => cluster.name === epoch.cluster)!
       const { mqId, group, clusters, telemetry, deps, logger } = this.#options
-      const from = epoch.epoch === binding.epochs[0]!.epoch ? this.#options.from : 'earliest'
+      // Where a time was asked for, positions have been set.
+      const from = epoch.epoch === binding.epochs[0]!.epoch && this.#options.from === 'latest' ? 'latest' : 'earliest'
       const lagRecords = (): number | null => this.#readers.get(epoch.epoch)?.lagRecords() ?? null
       const { clock } = deps
       const failingRecords = (): number => this.#readers.get(epoch.epoch)?.failingRecords() ?? 0

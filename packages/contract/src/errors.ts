@@ -286,6 +286,18 @@ export const catalogue = {
     false,
     409,
   ),
+  MQ_GROUP_HELD: entry(
+    'The group is left for a moment, because a person moves its positions',
+    'Nothing: it is joined again by itself, at the new positions',
+    true,
+    409,
+  ),
+  MQ_GROUP_KEPT: entry(
+    'The group has positions, and the place to begin that was given does not count',
+    'Use another group, or move this one with `mq group reset`',
+    false,
+    409,
+  ),
   MQ_GROUP_CHANGE_REFUSED: entry(
     'The positions of the group cannot be changed as things stand',
     'Do what the message says, and ask again; `mq group show ID GROUP` shows where the group stands',

@@ -2,7 +2,7 @@
  * A Kafka cluster as the control plane sees one, in memory, with faults to order.
  */
 import { type AdvertisedBroker, groupOfId, MqError } from '@mq/contract'
-import type { ActiveProducer, FinishedRange, WriteQuota } from '@mq/kafka'
+import type { ActiveProducer, FailingRecord, FinishedRange, WriteQuota } from '@mq/kafka'
 import type { ClusterAdmin, OpenAdmin, TopicFacts, TopicGroup, TopicSpec } from '../src/provision/cluster-admin.ts'
 
 interface FakeTopic extends TopicSpec {
@@ -23,6 +23,8 @@ interface FakeGroup {
   readonly assigned: Map<string, Set<number>>
   /** Finished beyond the positions, by `topic/partition`. */
   readonly finished: Map<string, readonly FinishedRange[]>
+  /** Records that failed, by `topic/partition`. */
+  readonly failing: Map<string, readonly FailingRecord[]>
 }
 
 export class FakeKafka {
@@ -125,7 +127,7 @@ export class FakeKafka {
 
   group(groupId: string): FakeGroup {
     const group = this.groups.get(groupId) ?? {
-      ...{ members: 0, commits: new Map(), assigned: new Map(), finished: new Map() },
+      ...{ members: 0, commits: new Map(), assigned: new Map(), finished: new Map(), failing: new Map() },
     }
     this.groups.set(groupId, group)
     return group
@@ -343,7 +345,9 @@ export class FakeKafka {
             positions: new Map(
               [...(group?.commits.get(topic) ?? [])].map(([partition, offset]) => {
                 const finished = group?.finished.get(`${topic}/${partition}`) ?? []
-                return [partition, { offset, finished, leaderEpoch: finished.length === 0 ? undefined : 0 }]
+                const failing = group?.failing.get(`${topic}/${partition}`) ?? []
+                const leaderEpoch = finished.length + failing.length === 0 ? undefined : 0
+                return [partition, { offset, finished, leaderEpoch, failing }]
               }),
             ),
           }
@@ -368,9 +372,10 @@ export class FakeKafka {
         call('setPositions', () => {
           const group = this.group(groupId)
           if (group.members > 0) throw new MqError('MQ_GROUP_FENCED', `UNKNOWN_MEMBER_ID: ${groupId} has members`)
-          for (const [partition, { offset, finished }] of positions) {
+          for (const [partition, { offset, finished, failing = [] }] of positions) {
             this.commit(groupId, topic, partition, offset)
             group.finished.set(`${topic}/${partition}`, finished)
+            group.failing.set(`${topic}/${partition}`, failing)
           }
         }),
       groupOn: (groupId, topic) => call('groupOn', () => this.#groupOn(groupId, topic)),

@@ -144,6 +144,36 @@ describe('positions of a group that nobody runs', () => {
     },
   )
 
+  test('a skip and a replay keep how often others failed; a reset begins anew (T4)', TIMEOUT, async (t) => {
+    const { plane, change } = await stage(t)
+    const group = plane.kafka.group(BILLING)
+    const failed = (offset: bigint) => ({ offset, attempts: 3, firstFailedAtMs: T0 })
+    group.failing.set(`${TOPIC}/0`, [failed(60n), failed(62n)])
+    await change({ kind: 'skip', offset: '60' }, { partition: 0 })
+    assert.deepEqual(group.failing.get(`${TOPIC}/0`), [failed(62n)])
+    await change({ kind: 'replay', sinceMs: T0 + 50_000, untilMs: T0 + 55_000 }, { partition: 0 })
+    assert.deepEqual(group.failing.get(`${TOPIC}/0`), [failed(62n)])
+    await change({ kind: 'shift', records: 1 }, { partition: 0 })
+    assert.deepEqual(group.failing.get(`${TOPIC}/0`), [])
+  })
+
+  test('a partition without a position counts as one at the earliest record', TIMEOUT, async (t) => {
+    const { plane, change, positions } = await stage(t)
+    plane.kafka.group(BILLING).commits.get(TOPIC)!.delete(0)
+    const skipped = await change({ kind: 'skip', offset: '0' }, { partition: 0 })
+    assert.deepEqual(
+      [skipped.body.skipped, skipped.body.moves[0]!.before, skipped.body.moves[0]!.after],
+      [1, null, '1'],
+    )
+    plane.kafka.group(BILLING).commits.get(TOPIC)!.delete(0)
+    assert.equal((await change({ kind: 'to-latest' }, { partition: 0, plan: true })).body.skipped, 100)
+    assert.equal((await change({ kind: 'to-earliest' }, { partition: 0 })).body.readAgain, 0)
+    assert.deepEqual(
+      positions().find(([offset]) => offset === 0),
+      [0, []],
+    )
+  })
+
   test('targets outside the log are refused or told (T6)', TIMEOUT, async (t) => {
     const { plane, change } = await stage(t)
     const topic = plane.kafka.topics.get(TOPIC)!

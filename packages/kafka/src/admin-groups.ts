@@ -11,7 +11,7 @@ import type { consumerGroupDescribeV0, describeGroupsV5 } from '@platformatic/ka
 import type { AdminCalls } from './admin-calls.ts'
 import { type AssignedPartition, parseAssignment } from './classic-assignment.ts'
 import { KafkaCode, kafkaCodeOf, responseOf, toMqError } from './kafka-errors.ts'
-import { decodeNote, type FinishedRange, topicIdOf } from './position-note.ts'
+import { decodeNote, type FailingRecord, type FinishedRange, topicIdOf } from './position-note.ts'
 import * as requests from './requests.ts'
 
 export interface GroupOffset {
@@ -66,7 +66,9 @@ export interface CommittedPosition {
   readonly isOfFormerTopic: boolean
   /** Records beyond the offset that are finished, too. */
   readonly finished: readonly FinishedRange[]
-  /** Under which leader the highest of them was written. */
+  /** Records that failed and are not finished. */
+  readonly failing: readonly FailingRecord[]
+  /** Under which leader the newest of all this was written. */
   readonly leaderEpoch: number | undefined
 }
 
@@ -112,8 +114,8 @@ export async function committedPositions(
     for (const { partitionIndex: partition, committedOffset: offset, metadata } of topic.partitions) {
       if (offset < 0n) continue
       const note = decodeNote(offset, metadata)
-      const { topicId, finished = [], leaderEpoch } = note ?? {}
-      positions.push({ topic: topic.name, partition, offset, topicId, finished, leaderEpoch })
+      const { topicId, finished = [], failing = [], leaderEpoch } = note ?? {}
+      positions.push({ topic: topic.name, partition, offset, topicId, finished, failing, leaderEpoch })
     }
   }
   const ids = await idsNow(calls, what, positions)

@@ -15,7 +15,13 @@ export interface StoredTarget {
   readonly epoch: number
   readonly partition: number
   readonly before: string | null
-  readonly after: { readonly offset: string; readonly finished: readonly string[]; readonly leaderEpoch: number | null }
+  readonly after: {
+    readonly offset: string
+    readonly finished: readonly string[]
+    readonly leaderEpoch: number | null
+    /** Offset, attempts, when it failed first. */
+    readonly failing: readonly (readonly [string, number, number])[]
+  }
 }
 
 export interface GroupChangeRow {
@@ -100,15 +106,19 @@ export class ChangeBook {
   }
 }
 
-export function storedPosition({ offset, finished, leaderEpoch }: StandingPosition): StoredTarget['after'] {
+export function storedPosition(position: StandingPosition): StoredTarget['after'] {
+  const { offset, finished, leaderEpoch, failing = [] } = position
   return {
     offset: String(offset),
     finished: finished.map(({ first, end }) => `${first}-${end}`),
     leaderEpoch: leaderEpoch ?? null,
+    failing: failing.map(
+      ({ offset: at, attempts, firstFailedAtMs }) => [String(at), attempts, firstFailedAtMs] as const,
+    ),
   }
 }
 
-export function positionOf({ offset, finished, leaderEpoch }: StoredTarget['after']): StandingPosition {
+export function positionOf({ offset, finished, leaderEpoch, failing }: StoredTarget['after']): StandingPosition {
   return {
     offset: BigInt(offset),
     finished: finished.map((range) => {
@@ -116,6 +126,7 @@ export function positionOf({ offset, finished, leaderEpoch }: StoredTarget['afte
       return { first: BigInt(first!), end: BigInt(end!) }
     }),
     leaderEpoch: leaderEpoch ?? undefined,
+    failing: failing.map(([at, attempts, firstFailedAtMs]) => ({ offset: BigInt(at), attempts, firstFailedAtMs })),
   }
 }
 

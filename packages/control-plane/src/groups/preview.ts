@@ -62,10 +62,10 @@ export async function preview(
   }
 }
 
-/** A partition without a position begins where the reset puts it: nothing is read again, and nothing is passed that it knew of. */
+/** Without a position a group would begin at the earliest record. */
 function rangesOf(target: Target): Ranges {
   const { start, end, after } = target
-  const before = target.before ?? upTo(after.offset)
+  const before = target.before ?? upTo(start)
   return {
     target,
     readAgain: difference(before, after, start, end),

@@ -5,12 +5,13 @@
  *     follows from that time alone. Later epochs wait at their gates, which follow from positions.
  * T2. A partition is one of the epoch that is named, of the open one where none is: partitions of other epochs hold other keys.
  * T3. A shift goes from where the group reads: for each partition number, in the oldest epoch in which it is not at the end.
- * T4. A reset means "from here on, all of it": what was finished beyond the old position is forgotten. A skip and a replay keep it.
+ * T4. A reset means "from here on, all of it": what was finished beyond the old position, and how often records failed, is forgotten. A skip
+ *     and a replay keep it.
  * T5. A replay never moves forward: what the group has not read yet stays unread.
  * T6. Targets outside the log are refused where a person named an offset, and moved to its edge and told elsewhere.
  */
 import { type GroupAction, MqError } from '@mq/contract'
-import { decodeNote, encodeNote } from '@mq/kafka'
+import { decodeNote, encodeNote, type FailingRecord } from '@mq/kafka'
 import type { ClusterAdmin } from '../provision/cluster-admin.ts'
 import type { StandingPosition } from '../provision/group-admin.ts'
 import { type Finished, isFinished, isSame, max, min, upTo, withOne, without } from './finished-set.ts'
@@ -71,9 +72,12 @@ export async function resolveTargets(
         `the group is not of mQ: it cannot pass a record beyond its position, which is ${before?.offset ?? 0n} in partition ${partition}`,
       )
     }
-    const leaderEpoch = await leaderEpochOf(use, sight, partition, before, after)
-    const finished = leaderEpoch === undefined ? [] : after.finished
-    const target = { ...edges, before, after: { offset: after.offset, finished, leaderEpoch } }
+    const highestEpoch = await leaderEpochOf(use, sight, partition, before, after)
+    const finished = highestEpoch === undefined ? [] : after.finished
+    const failing = stillFailing(action, before, after)
+    const epochs = [highestEpoch, failing.length === 0 ? undefined : before?.leaderEpoch]
+    const leaderEpoch = epochs.reduce((one, other) => (one === undefined || (other ?? one) > one ? other : one))
+    const target = { ...edges, before, after: { offset: after.offset, finished, leaderEpoch, failing } }
     checkNote(action, target)
     targets.push(target)
   }
@@ -114,7 +118,8 @@ function afterOf(
       return upTo(offset)
     }
     case 'skip':
-      return afterSkip(BigInt(action.offset), where, before, end)
+      // A group without a position begins at the earliest record: those that begin elsewhere commit where they do.
+      return afterSkip(BigInt(action.offset), where, before ?? upTo(start), end)
     case 'replay': {
       // T5
       if (before === undefined) return undefined
@@ -128,9 +133,8 @@ function afterOf(
   }
 }
 
-function afterSkip(offset: bigint, where: string, before: Finished | undefined, end: bigint): Finished {
+function afterSkip(offset: bigint, where: string, before: Finished, end: bigint): Finished {
   const fail = (what: string): MqError => new MqError('MQ_OPTION_INVALID', what)
-  if (before === undefined) throw fail(`the group has no position in ${where}`)
   if (offset >= end) throw fail(`${where} ends at ${end}: there is no record at ${offset} yet`)
   if (isFinished(before, offset)) throw fail(`the group has finished offset ${offset} of ${where} already`)
   return withOne(before, offset)
@@ -201,6 +205,16 @@ async function timesOf(use: UseAdmin, places: readonly Place[], action: GroupAct
   return found
 }
 
+/** T4 */
+function stillFailing(
+  { kind }: GroupAction,
+  before: StandingPosition | undefined,
+  after: Finished,
+): readonly FailingRecord[] {
+  if (kind !== 'skip' && kind !== 'replay') return []
+  return (before?.failing ?? []).filter(({ offset }) => !isFinished(after, offset))
+}
+
 /** Under which leader the highest finished record was written; undefined without one. */
 async function leaderEpochOf(
   use: UseAdmin,
@@ -221,8 +235,8 @@ async function leaderEpochOf(
 /** A note holds so many ranges: a skip that would not be in it would not be one. */
 function checkNote(action: GroupAction, { after, partition, epoch }: Target): void {
   if (action.kind !== 'skip') return
-  const { offset, finished, leaderEpoch } = after
-  const kept = decodeNote(offset, encodeNote(offset, { topicId: undefined, finished, leaderEpoch }))
+  const { offset, finished } = after
+  const kept = decodeNote(offset, encodeNote(offset, { ...after, topicId: undefined }))
   if (isFinished({ offset, finished: kept?.finished ?? [] }, BigInt(action.offset))) return
   throw new MqError(
     'MQ_GROUP_CHANGE_REFUSED',

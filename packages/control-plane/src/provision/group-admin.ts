@@ -5,15 +5,17 @@
  *     positions rest on (groups/changes.ts).
  * K2. A position of a topic that is not there any more is none.
  */
-import { Admin, type Cluster, encodeNote, type FinishedRange, recordAt, topicIdOf } from '@mq/kafka'
+import { Admin, type Cluster, encodeNote, type FailingRecord, type FinishedRange, recordAt, topicIdOf } from '@mq/kafka'
 
 export interface StandingPosition {
   /** The next record the group has not confirmed. */
   readonly offset: bigint
   /** Finished beyond it. */
   readonly finished: readonly FinishedRange[]
-  /** Under which leader the highest of them was written. */
+  /** Under which leader the newest of what is told here was written. */
   readonly leaderEpoch: number | undefined
+  /** Records that failed and are not finished. */
+  readonly failing?: readonly FailingRecord[] | undefined
 }
 
 export interface StandingMember {
@@ -73,7 +75,10 @@ export function groupAdmin(cluster: Cluster): GroupAdmin {
         positions: new Map(
           positions
             .filter(({ isOfFormerTopic }) => !isOfFormerTopic)
-            .map(({ partition, offset, finished, leaderEpoch }) => [partition, { offset, finished, leaderEpoch }]),
+            .map(({ partition, offset, finished, leaderEpoch, failing }) => [
+              partition,
+              { offset, finished, leaderEpoch, failing },
+            ]),
         ),
       }
     },
@@ -88,9 +93,9 @@ export function groupAdmin(cluster: Cluster): GroupAdmin {
       const topicId = topicIdOf(found?.id)
       await admin.commitOffsets(
         groupId,
-        [...positions].map(([partition, { offset, finished, leaderEpoch }]) => ({
+        [...positions].map(([partition, { offset, finished, leaderEpoch, failing }]) => ({
           ...{ topic, partition, offset },
-          ...(isOwn ? { metadata: encodeNote(offset, { topicId, finished, leaderEpoch }) } : {}),
+          ...(isOwn ? { metadata: encodeNote(offset, { topicId, finished, leaderEpoch, failing }) } : {}),
         })),
       )
     },
