@@ -6,7 +6,7 @@
  * A2. Memory is bounded for all mQ IDs together; a full buffer makes sends wait, then refuses them, and never drops one.
  * A3. `close` settles every send or says how many it could not, ends every subscription, and leaves nothing running.
  */
-import { type Binding, DEAD_LETTER_HEADER_BYTES, type Epoch, isSideId, MqError, mqIdProblem, Name } from '@mq/contract'
+import { type Binding, DEAD_LETTER_HEADER_BYTES, type Epoch, isSideId, MqError, Name } from '@mq/contract'
 import type { Deps, MemoryBudget, Receipt } from '@mq/kafka'
 import type {
   CloseOptions,
@@ -39,7 +39,7 @@ import { RecordMessage } from './message.ts'
 import { checkOptions, type OptionNames } from './options.ts'
 import { Outlet } from './outlet.ts'
 import { within } from './pause.ts'
-import { MqQueue } from './queue.ts'
+import { idProblem, queueOf } from './queue.ts'
 import { asRedriven, RedriveLane } from './redrive-lane.ts'
 import { refused } from './refused.ts'
 import { checkRule, policyOf, ruleOf } from './retry-policy.ts'
@@ -56,7 +56,7 @@ const MOST_FAILURE_LOGS = 1_000
 /** How long `consume` waits for a first binding before it says that the control plane is away. */
 const FIRST_BINDING_MS = 5_000
 
-const CONSUME_OPTIONS: OptionNames<ConsumeOptions> = {
+export const CONSUME_OPTIONS: OptionNames<ConsumeOptions> = {
   concurrency: true,
   from: true,
   signal: true,
@@ -273,15 +273,7 @@ export class MqClient implements MqConnection {
   queue<T = unknown>(id: string): Queue<T, T>
   queue<Input, Output>(id: string, schema: Schema<Input, Output>): Queue<Input, Output>
   queue<Input, Output>(id: string, schema?: Schema<Input, Output>): Queue<Input, Output> {
-    const problem = mqIdProblem(id)
-    if (problem !== undefined)
-      throw new MqError('MQ_ID_INVALID', `'${String(id).slice(0, 130)}' is not an mQ ID: ${problem}`)
-    const isSchema = typeof schema?.['~standard']?.validate === 'function'
-    if (schema !== undefined && !isSchema) {
-      const what = `The schema of ${id} is no Standard Schema, such as those of zod, valibot and arktype`
-      throw new MqError('MQ_OPTION_INVALID', what)
-    }
-    return new MqQueue(this, id, schema)
+    return queueOf(this, id, schema)
   }
 
   async flush(): Promise<void> {
@@ -355,11 +347,7 @@ export class MqClient implements MqConnection {
   }
 
   #refusal(id: unknown): MqError | undefined {
-    if (this.#closing !== undefined) return closedError()
-    const problem = mqIdProblem(id)
-    return problem === undefined
-      ? undefined
-      : new MqError('MQ_ID_INVALID', `'${String(id).slice(0, 130)}' is not an mQ ID: ${problem}`)
+    return this.#closing !== undefined ? closedError() : idProblem(id)
   }
 
   /** The first send to an mQ ID: sends wait in its outlet until the binding is there. */
@@ -426,10 +414,10 @@ export class MqClient implements MqConnection {
   }
 }
 
-type PoisonHandler = (message: ReceivedMessage, error: MqError) => unknown
+export type PoisonHandler = (message: ReceivedMessage, error: MqError) => unknown
 
 /** The handler, with unusable messages led to the application's own hands. */
-function guarded(handler: ContextHandler, onPoison: PoisonHandler | undefined): ContextHandler {
+export function guarded(handler: ContextHandler, onPoison: PoisonHandler | undefined): ContextHandler {
   if (onPoison === undefined) return handler
   const rescue = (message: ReceivedMessage, error: unknown): unknown => {
     const poison = RecordMessage.poisonOf(message)
@@ -446,7 +434,7 @@ function guarded(handler: ContextHandler, onPoison: PoisonHandler | undefined): 
   }
 }
 
-function consumeProblem<T>(group: unknown, handler: unknown, options: ConsumeOptions<T>): MqError | undefined {
+export function consumeProblem<T>(group: unknown, handler: unknown, options: ConsumeOptions<T>): MqError | undefined {
   const problem = groupProblem(group)
   if (problem !== undefined) return problem
   if (typeof handler !== 'function')
@@ -478,7 +466,7 @@ function noBinding(id: string, problem: MqError | undefined, when: string): MqEr
   return new MqError(problem.code, `${what}: ${problem.message}`, { cause: problem, details: problem.details })
 }
 
-function closedError(): MqError {
+export function closedError(): MqError {
   return new MqError('MQ_CLOSED', 'The connection to mQ was closed')
 }
 

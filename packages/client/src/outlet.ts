@@ -17,7 +17,6 @@ import {
   type Deps,
   type EncodedHeaders,
   encodeHeaders,
-  kindOf,
   type MemoryBudget,
   type ProducerTopic,
   type Receipt,
@@ -28,11 +27,20 @@ import { type Encoded, encodeValue } from './codecs.ts'
 import type { EpochWriter } from './epoch-writer.ts'
 import { type Handed, Handover } from './handover.ts'
 import { cancelled, HeldSends, type Outgoing } from './held-sends.ts'
-import { type OptionNames, unknownOption } from './options.ts'
+import { unknownOption } from './options.ts'
 import { sleep, within } from './pause.ts'
 import { refused } from './refused.ts'
-
-const KNOWN: OptionNames<SendOptions> = { key: true, headers: true, timestampMs: true, deadlineMs: true, signal: true }
+import {
+  codeOf,
+  invalidMessage,
+  isText,
+  keyMissing,
+  limitsProblem,
+  messageOf,
+  notOptions,
+  recordProblem,
+  SEND_OPTIONS,
+} from './send-checks.ts'
 
 export interface OutletOptions {
   readonly mqId: string
@@ -71,7 +79,6 @@ const LOST_LOG_MS = 5_000
 /** How long the answers of an epoch that ended are waited for. */
 const LAST_ANSWERS_MS = 500
 const ASK_AGAIN = { firstMs: 50, capMs: 1_000 }
-const MOST_DEADLINE_MS = 24 * 3_600_000
 /** Answers that nothing is new before a refusing topic is tried again. */
 const TRY_AGAIN_AFTER = 3
 
@@ -113,18 +120,16 @@ export class Outlet {
   send(value: unknown, options: SendOptions = NO_OPTIONS): Promise<Receipt> {
     const phase = this.#phase
     if (typeof options !== 'object' || options === null) {
-      return this.#refuseMessage(
-        `options are ${options === null ? 'null' : `of type ${typeof options}`}, not an object`,
-      )
+      return this.#refuseMessage(notOptions(options))
     }
     const key = options.key ?? null
     const { timestampMs, deadlineMs, signal } = options
     if (options !== NO_OPTIONS) {
-      const unknown = unknownOption('send', options, KNOWN)
+      const unknown = unknownOption('send', options, SEND_OPTIONS)
       if (unknown !== undefined) return this.#refuseMessage(unknown, 'MQ_OPTION_INVALID')
     }
     if (!isText(key) || timestampMs !== undefined) {
-      const problem = problemOf(key, timestampMs)
+      const problem = recordProblem(key, timestampMs)
       if (problem !== undefined) return this.#refuseMessage(problem)
     }
     let headers: EncodedHeaders | undefined
@@ -259,7 +264,7 @@ export class Outlet {
   }
 
   #refuseMessage(problem: string, code: MqErrorCode = 'MQ_MESSAGE_INVALID'): Promise<never> {
-    return this.#refuse(new MqError(code, `A message for ${this.#options.mqId}: ${problem}`))
+    return this.#refuse(invalidMessage(this.#options.mqId, problem, code))
   }
 
   #hold(what: string): void {
@@ -375,34 +380,3 @@ export class Outlet {
     await found
   }
 }
-
-function isText(key: unknown): boolean {
-  return key === null || typeof key === 'string'
-}
-
-function problemOf(key: unknown, timestampMs: unknown): string | undefined {
-  if (!isText(key) && !(key instanceof Uint8Array)) return `the key is ${kindOf(key)}, not a string or Uint8Array`
-  if (timestampMs !== undefined && !(Number.isSafeInteger(timestampMs) && (timestampMs as number) >= 0)) {
-    return `timestampMs is ${typeof timestampMs === 'number' ? timestampMs : kindOf(timestampMs)}, not whole milliseconds since 1970`
-  }
-  return undefined
-}
-
-function keyMissing(mqId: string): MqError {
-  const what = `A message for ${mqId} has no key: it keeps the latest message of every key, and Kafka refuses one without`
-  return new MqError('MQ_MESSAGE_INVALID', what)
-}
-
-function limitsProblem(deadlineMs: unknown, signal: unknown): string | undefined {
-  if (
-    deadlineMs !== undefined &&
-    !(typeof deadlineMs === 'number' && deadlineMs >= 1 && deadlineMs <= MOST_DEADLINE_MS)
-  ) {
-    return `deadlineMs is ${typeof deadlineMs === 'number' ? deadlineMs : kindOf(deadlineMs)}, not milliseconds from 1 to ${MOST_DEADLINE_MS}`
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) return `signal is ${kindOf(signal)}, not an AbortSignal`
-  return undefined
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-const codeOf = (error: unknown): MqErrorCode => (error instanceof MqError ? error.code : 'MQ_MESSAGE_INVALID')

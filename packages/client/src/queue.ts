@@ -4,7 +4,7 @@
  * X1. With a schema nothing that does not match it is sent, and no handler sees a value that does not match it.
  * X2. Sends of a handle whose schema answers asynchronously keep their order.
  */
-import { MqError } from '@mq/contract'
+import { MqError, mqIdProblem } from '@mq/contract'
 import type { Receipt } from '@mq/kafka'
 import type {
   ConsumeOptions,
@@ -21,6 +21,27 @@ import { RecordMessage } from './message.ts'
 import { leftAlone, refused } from './refused.ts'
 import { type Schema, validate } from './schema.ts'
 import { sendMany } from './send-many.ts'
+
+export function idProblem(id: unknown): MqError | undefined {
+  const problem = mqIdProblem(id)
+  if (problem === undefined) return undefined
+  return new MqError('MQ_ID_INVALID', `'${String(id).slice(0, 130)}' is not an mQ ID: ${problem}`)
+}
+
+/** @throws MqError for what is no mQ ID or no schema */
+export function queueOf<Input, Output>(
+  mq: Mq,
+  id: string,
+  schema: Schema<Input, Output> | undefined,
+): Queue<Input, Output> {
+  const problem = idProblem(id)
+  if (problem !== undefined) throw problem
+  if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') {
+    const what = `The schema of ${id} is no Standard Schema, such as those of zod, valibot and arktype`
+    throw new MqError('MQ_OPTION_INVALID', what)
+  }
+  return new MqQueue(mq, id, schema)
+}
 
 export class MqQueue<Input, Output = Input> implements Queue<Input, Output> {
   readonly id: string

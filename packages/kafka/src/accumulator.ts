@@ -230,7 +230,7 @@ export class Accumulator {
   }
 }
 
-function tooLarge(bytes: number, maxMessageBytes: number): MqError {
+export function tooLarge(bytes: number, maxMessageBytes: number): MqError {
   return new MqError(
     'MQ_MESSAGE_TOO_LARGE',
     `Key and value take ${bytes} bytes, and maxMessageBytes is ${maxMessageBytes}`,

@@ -1,5 +1,6 @@
 /** The whole public surface of `@mq/kafka`. */
 
+export { tooLarge } from './accumulator.ts'
 export { Admin, type ClusterDescription } from './admin.ts'
 export type { AdminCluster, AdminOptions } from './admin-calls.ts'
 export type {
@@ -74,14 +75,14 @@ export {
 } from './record-headers.ts'
 export { lookAtRecords, recordsWithin } from './record-look.ts'
 export { aheadOf } from './record-time.ts'
-export type { FetchedRecord, RecordHeader } from './record-view.ts'
+export { FetchedRecord, type RecordHeader } from './record-view.ts'
 export { allRequests } from './requests.ts'
 export { type LeaderProof, type SealedEnd, type SealProbe, TopicSeal } from './seal.ts'
 export { checkSealing } from './seal-check.ts'
 export { scanTail, searchTail, type TailOptions, type TailQuestion, type TailScan } from './sealed-tail.ts'
 export type { Sasl, Secret, Security, TlsOptions, TlsSource } from './security-types.ts'
 export { messages } from './send-errors.ts'
-export type { Receipt, SendLimits } from './send-promise.ts'
+export { type Receipt, type SendLimits, StoredReceipt } from './send-promise.ts'
 export type { AmbiguousBatch, Resolution } from './sender-shared.ts'
 export { Survey, type SurveyedTopics } from './survey.ts'
 export type { Surveyed } from './survey-answers.ts'
