@@ -1,5 +1,6 @@
 /** One mQ ID for people: what was asked, what mQ chose and why, and what it measures. */
 import { formatDurationMs, type GroupLag, type Intent, type MqIdDetail } from '@mq/contract'
+import { appRows } from './apps-view.ts'
 import { failingText } from './group-view.ts'
 import type { Colors } from './io.ts'
 import { fields, table } from './output.ts'
@@ -23,6 +24,7 @@ export function describeText(
     section('What mQ chose, and why', choicesText(detail, colors, width - 2), colors),
     section('Epochs', epochsText(detail, colors), colors),
     section('Traffic', trafficText(detail, colors), colors),
+    ...(detail.applications.length === 0 ? [] : [section('Applications', usersText(detail, colors, nowMs), colors)]),
     ...(detail.groups.length === 0 ? [] : [section('Groups', groupsText(detail, colors, nowMs), colors)]),
   ]
   return parts.join('\n')
@@ -125,6 +127,24 @@ function trafficText(detail: MqIdDetail, colors: Colors): string {
     ['send latency', percentiles(traffic.sendP50Ms, traffic.sendP99Ms)],
   ]
   return fields(rows, colors)
+}
+
+function usersText(detail: MqIdDetail, colors: Colors, nowMs: number): string {
+  return indent(
+    table(
+      [
+        { head: 'APP' },
+        { head: 'DOES' },
+        { head: 'PROCESSES', align: 'right' },
+        { head: 'SDK' },
+        { head: 'HOSTS' },
+        { head: 'SINCE', align: 'right' },
+        { head: 'RATE', align: 'right' },
+      ],
+      appRows(detail.applications, detail.id, nowMs),
+      colors,
+    ),
+  )
 }
 
 /** From the brokers, whether or not a client of a group runs. */

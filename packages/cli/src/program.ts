@@ -7,6 +7,7 @@
 import { didYouMean, MqError } from '@mq/contract'
 import { Command, CommanderError } from 'commander'
 import { applyCommand } from './commands/apply.ts'
+import { appsCommand } from './commands/apps.ts'
 import { backupCommand, restoreCommand } from './commands/backup.ts'
 import { benchCommand } from './commands/bench.ts'
 import { budgetCommand } from './commands/budget.ts'
@@ -48,7 +49,7 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
     heading: 'mQ IDs:',
     commands: [applyCommand, listCommand, describeCommand, deleteCommand, undeleteCommand, settleCommand],
   },
-  { heading: 'Consumer groups:', commands: [groupsCommand, groupCommand] },
+  { heading: 'Consumer groups:', commands: [groupsCommand, groupCommand, appsCommand] },
   { heading: 'Moves:', commands: [migrateCommand, migrationsCommand] },
   {
     heading: 'Decisions:',

@@ -169,3 +169,35 @@ test('messages that fail again and again are shown with place, hash and class of
     },
   )
 })
+
+test('applications are listed with host, version, since when, rate, and when one was last seen', async () => {
+  const nowMs = Date.now()
+  const instance = (parts: object) => ({
+    ...{
+      instance: 'i',
+      version: '0.1.0',
+      host: 'node-7',
+      zone: null,
+      startedAtMs: null,
+      firstSeenAtMs: nowMs - 600_000,
+    },
+    ...{ lastSeenAtMs: nowMs, isAway: false, produces: [], consumes: [], ...parts },
+  })
+  const id = 'orders.placed'
+  const consumes = [{ mqId: id, group: 'billing', perSecond: null, unfinishedRecords: 1 }]
+  const applications = [
+    { app: 'checkout', instances: [instance({ produces: [{ mqId: id, perSecond: 12.5 }] })] },
+    { app: 'invoices', instances: [instance({ consumes, isAway: true, lastSeenAtMs: nowMs - 300_000 })] },
+  ]
+  const foreign = { groups: [{ mqId: id, group: 'my-kcat', members: 1 }] }
+  await withPlane(
+    () => ({ body: { applications, foreign } }),
+    async (url, seen) => {
+      const { stdout } = await run(['apps', id, '--app', 'checkout', '--url', url])
+      assert.equal(seen[0]!.path, '/v1/apps?id=orders.placed&app=checkout')
+      assert.match(stdout, /checkout +node-7 +0\.1\.0 +10m +produces orders\.placed +12\.5\/s +running/)
+      assert.match(stdout, /invoices .* consumes orders\.placed as billing +- +last seen 5m ago/)
+      assert.match(stdout, /group my-kcat is not of mQ \(1 member\)/)
+    },
+  )
+})

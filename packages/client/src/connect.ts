@@ -7,6 +7,7 @@
  * N3. No broker is needed to connect: sends wait for it, bounded by their deadline and the buffer.
  */
 import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
 import { MqError, Name } from '@mq/contract'
 import { CodecProbeThread, MemoryBudget, systemDeps } from '@mq/kafka'
 import type { ClusterCredentials, Deps } from '@mq/kafka/types'
@@ -141,6 +142,7 @@ export async function connect(options: ConnectOptions): Promise<MqConnection> {
       instance,
       version: VERSION,
       zone,
+      host: hostOf(),
       ...(telemetryMs === undefined ? {} : { intervalMs: telemetryMs }),
       store,
       deps,
@@ -200,6 +202,12 @@ function checkedUrl(url: unknown): string {
     throw new MqError('MQ_OPTION_INVALID', 'url holds a user or password: pass the token option instead')
   }
   return parsed.origin + parsed.pathname.replace(/\/+$/, '')
+}
+
+/** As far as the system tells. */
+function hostOf(): string | undefined {
+  const name = hostname()
+  return name.length > 0 && name.length <= 255 ? name : undefined
 }
 
 function checkedZone(zone: unknown): string | undefined {

@@ -14,6 +14,8 @@ import type { ProducerMeter } from './producer-meter.ts'
 
 const MAX_METERS = 1_000
 const MAX_MOVES = 1_000
+/** What the control plane can ask of this client and not of those before it. */
+const FEATURES = ['group-hold']
 const CLOSE_LIMIT_MS = 2_000
 
 type Moves = NonNullable<TelemetryReport['moves']>
@@ -26,6 +28,7 @@ export interface TelemetryOptions {
   readonly version: string
   /** Where this process runs. */
   readonly zone?: string | undefined
+  readonly host?: string | undefined
   readonly store: BindingStore
   readonly deps: Deps
   readonly intervalMs?: number
@@ -41,6 +44,7 @@ export class Telemetry {
   readonly #leavingConsumers = new Set<ConsumerMeter>()
   #moves: Moves = { producers: [], consumers: [] }
   #timer: TimerHandle | undefined
+  readonly #startedAtMs: number
   #windowStartMs: number
   #windowStartedAtMs: number
   #cpu = process.cpuUsage()
@@ -50,6 +54,7 @@ export class Telemetry {
   constructor(options: TelemetryOptions) {
     this.#options = options
     this.#intervalMs = options.intervalMs ?? TELEMETRY_MS
+    this.#startedAtMs = Math.max(0, Math.round(options.deps.clock.nowMs()))
     this.#windowStartMs = options.deps.clock.nowMs()
     this.#windowStartedAtMs = options.deps.clock.monotonicMs()
     this.#arm()
@@ -82,7 +87,7 @@ export class Telemetry {
 
   /** Ends the window and says what happened in it. */
   take(): TelemetryReport {
-    const { app, instance, version, zone, store, deps } = this.#options
+    const { app, instance, version, zone, host, store, deps } = this.#options
     const nowMs = deps.clock.monotonicMs()
     const cpu = process.cpuUsage(this.#cpu)
     const moves = this.#moves
@@ -96,6 +101,9 @@ export class Telemetry {
       cpuUs: cpu.user + cpu.system,
       rssBytes: process.memoryUsage.rss(),
       ...(zone === undefined ? {} : { zone }),
+      ...(host === undefined ? {} : { host }),
+      startedAtMs: this.#startedAtMs,
+      features: FEATURES,
       bindings: store.all().map(({ mqId, incarnation, revision }) => ({ mqId, incarnation, revision })),
       producers: [...this.#leavingProducers, ...this.#producers].flatMap((meter) => meter.take()).slice(0, MAX_METERS),
       consumers: [...this.#leavingConsumers, ...this.#consumers].flatMap((meter) => meter.take()).slice(0, MAX_METERS),

@@ -2,10 +2,11 @@
  * The HTTP routes of consumer groups: their part of the routes (routes.ts).
  */
 import { z } from 'zod'
+import { Application, ForeignUse } from './applications.ts'
 import { OffsetText } from './binding.ts'
 import { GroupChange, GroupChangeRequest } from './group-change.ts'
 import { GroupDetail, GroupSummary } from './groups.ts'
-import { MqId } from './mq-id.ts'
+import { MqId, Name } from './mq-id.ts'
 
 const IdParams = z.object({ id: MqId })
 const NumberParams = z.object({ number: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) })
@@ -22,6 +23,16 @@ export const groupRoutes = {
     summary: 'Consumer groups of all mQ IDs, or of one: state, members, lag, what is unfinished',
     query: z.object({ id: MqId.optional().describe('Only those of this mQ ID') }),
     response: z.object({ groups: z.array(GroupSummary) }),
+  },
+  listApps: {
+    method: 'GET',
+    path: '/v1/apps',
+    summary: 'Applications: who produces and who consumes, with their processes, hosts, versions and rates',
+    query: z.object({
+      id: MqId.optional().describe('Only those that use this mQ ID'),
+      app: Name.optional().describe('Only this application'),
+    }),
+    response: z.object({ applications: z.array(Application), foreign: ForeignUse }),
   },
   getGroup: {
     method: 'GET',

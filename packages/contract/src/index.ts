@@ -1,4 +1,5 @@
 /** The whole public surface of `@mq/contract`. */
+export { AppConsumes, AppInstance, Application, AppProduces, ForeignUse } from './applications.ts'
 export {
   Binding,
   BindingGroup,

@@ -2,6 +2,7 @@
  * What the control plane's registry shows: clusters, mQ IDs, plans and the reasons of every choice.
  */
 import { z } from 'zod'
+import { Application } from './applications.ts'
 import { ClusterAddress, ConsumerSettings, Epoch, ProducerSettings } from './binding.ts'
 import { ClusterEconomics } from './cluster-economics.ts'
 import { Labels } from './cluster-site.ts'
@@ -114,6 +115,7 @@ export const MqIdDetail = MqIdSummary.extend({
     .nullable()
     .describe('The last minute; null when nothing reported and no group is known'),
   groups: z.array(GroupLag).default([]).describe('Every group with a place in a live epoch, whether or not it runs'),
+  applications: z.array(Application).default([]).describe('Who produces and who consumes it, as their clients report'),
   failing: z
     .array(z.object({ group: Name, failingRecords: z.number().int(), failing: z.array(FailingView) }))
     .default([])

@@ -200,6 +200,13 @@ export const TelemetryReport = z.object({
   cpuUs: count.describe('CPU of the whole process in the window'),
   rssBytes: count.describe('Resident memory of the process'),
   zone: z.string().min(1).max(100).optional().describe('Where the process runs: the zone it was told at connect'),
+  host: z.string().min(1).max(255).optional().describe('Name of the machine or container it runs on'),
+  startedAtMs: z.number().int().min(0).optional().describe('When it connected, by its own clock'),
+  features: z
+    .array(z.string().max(40))
+    .max(50)
+    .optional()
+    .describe('What this client can do that others cannot; group-hold: leave a group for a change of its positions'),
   bindings: z
     .array(z.object({ mqId: MqId, incarnation: z.number().int(), revision: z.number().int() }))
     .describe('What the client is running on'),

@@ -47,6 +47,8 @@ import type { ActiveId } from './registry/records.ts'
 import { Registry } from './registry/registry.ts'
 import { finishWork } from './stopping.ts'
 import { Store } from './store/store.ts'
+import { cannotLeave } from './telemetry/applications.ts'
+import { ClientBook } from './telemetry/client-book.ts'
 import { EpochUse } from './telemetry/epoch-use.ts'
 import { FailingReaders } from './telemetry/failing-readers.ts'
 import { HandlerTrouble } from './telemetry/handler-trouble.ts'
@@ -210,6 +212,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     const isActive = (id: string): boolean => registry.get(id)?.state === 'active'
     const traffic = new Traffic({ deps, isKnown: isActive })
     const failing = new FailingReaders(deps.clock, isActive)
+    const clients = new ClientBook(deps, isActive)
     const clusters: Clusters = new Clusters({
       registry,
       openAdmin: options.openAdmin ?? kafkaAdminOpener(options.credentials ?? {}, deps),
@@ -259,7 +262,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       ...{ store, registry, clusters, provisioner, deps, logger },
       book: await ChangeBook.load(store),
       movedBy: (id) => ledger.handingOver(id)?.number,
-      cannotLeave: () => [],
+      cannotLeave: (id, group) => cannotLeave(clients, id, group),
       ...(options.changeTimes === undefined ? {} : { times: options.changeTimes }),
     })
     const migrator = new Migrator({
@@ -389,6 +392,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       seenLog,
       lagBook: lagWatch.book,
       groupChanges,
+      clients,
       deps,
       drift,
       deleteGraceMs: options.deleteGraceMs ?? DELETE_GRACE_MS,

@@ -43,6 +43,8 @@ import { listJournal } from '../registry/journal.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
+import { applicationsOf } from '../telemetry/applications.ts'
+import type { ClientBook } from '../telemetry/client-book.ts'
 import type { EpochUse } from '../telemetry/epoch-use.ts'
 import type { FailingReaders } from '../telemetry/failing-readers.ts'
 import type { HandlerTrouble } from '../telemetry/handler-trouble.ts'
@@ -87,6 +89,7 @@ export interface Services {
   readonly drift: DriftWatch
   readonly lagBook: LagBook
   readonly groupChanges: GroupChanges
+  readonly clients: ClientBook
   readonly deps: Deps
   readonly sides: SideQueues
   readonly trouble: HandlerTrouble
@@ -285,6 +288,7 @@ export function createHandlers(services: Services): Handlers {
       traffic.take(body)
       services.trouble.take(body)
       services.failing.take(body)
+      services.clients.take(body)
       services.epochUse.take(body)
       migrator.heard(body)
       await recovery.seen(body.bindings)
@@ -418,6 +422,7 @@ async function detail(services: Services, id: string): Promise<MqIdDetail> {
     drift: [...services.drift.of(id)],
     traffic: trafficOf(services, id, groups),
     groups,
+    applications: applicationsOf(services.clients, { mqId: id }),
     failing: services.failing
       .groupsOf(id)
       .map(({ group, failingRecords, failing }) => ({ group, failingRecords, failing })),
