@@ -5,7 +5,7 @@
  * D2. What is sent on is what was written; defaults are filled in by the contract, not here.
  * D3. An mQ ID is declared once over all files given.
  */
-import { Declaration, didYouMean, MqError, mqIdProblem, type OwnerRule, OwnerRules, parseStrict } from '@mq/contract'
+import { Declaration, didYouMean, mqIdProblem, type OwnerRule, OwnerRules, parseStrict } from '@mq/contract'
 import { isMap, isScalar, isSeq, type Node, type Pair } from 'yaml'
 import type { z } from 'zod'
 import type { FileProblem } from './failures.ts'

@@ -9,6 +9,8 @@ export interface StartOptions {
   readonly cwd: string
   readonly env?: Readonly<Record<string, string>>
   readonly stdin?: string
+  /** Runs as this user. */
+  readonly uid?: number
 }
 
 export class MqProcess {
@@ -23,6 +25,7 @@ export class MqProcess {
       cwd: options.cwd,
       env: { ...env, XDG_CONFIG_HOME: `${options.cwd}/config`, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
+      ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
     })
     this.child.stdin?.on('error', () => {})
     this.child.stdin?.end(options.stdin ?? '')

@@ -1,6 +1,6 @@
 /** `mq serve` as a process of its own: probes, tokens, certificates and signals (run V2, V3, main E1). */
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -24,8 +24,13 @@ async function serve(
   argv: readonly string[],
   cwd: string,
   env: Record<string, string> = {},
+  uid?: number,
 ): Promise<Served> {
-  const process = new MqProcess(['serve', '--listen', '127.0.0.1:0', '--data', 'data', ...argv], { cwd, env })
+  const process = new MqProcess(['serve', '--listen', '127.0.0.1:0', '--data', 'data', ...argv], {
+    cwd,
+    env,
+    ...(uid === undefined ? {} : { uid }),
+  })
   t.after(async () => {
     process.child.kill('SIGKILL')
     await process.ended
@@ -212,17 +217,40 @@ test('a second signal ends it at once, whatever is under way (main E1)', TIMEOUT
   assert.equal((await process.ended).code, 143)
 })
 
-test('it writes to its data folder and nowhere else', TIMEOUT, async (t) => {
+/** For root every folder can be written to: then it runs as somebody else, to whom nothing belongs but the data folder. */
+const NOBODY = 65_534
+const isRoot = process.getuid?.() === 0
+
+test('it writes to its data folder and nowhere else, as a user who may not', TIMEOUT, async (t) => {
   const cwd = freshFolder()
   mkdirSync(join(cwd, 'data'))
   mkdirSync(join(cwd, 'home'))
+  if (isRoot) chownSync(join(cwd, 'data'), NOBODY, NOBODY)
   for (const folder of ['home', '.']) chmodSync(join(cwd, folder), 0o555)
   t.after(() => chmodSync(cwd, 0o755))
   const env = { HOME: join(cwd, 'home'), XDG_CONFIG_HOME: join(cwd, 'home'), TMPDIR: join(cwd, 'home') }
-  const { process } = await serve(t, [], cwd, env)
-  process.child.kill('SIGTERM')
-  assert.equal((await process.ended).code, 0)
+  const { process: served, url } = await serve(t, [], cwd, env, isRoot ? NOBODY : undefined)
+  assert.equal((await fetch(`${url}/readyz`)).status, 200)
+  served.child.kill('SIGTERM')
+  assert.equal((await served.ended).code, 0)
   assert.deepEqual(readdirSync(join(cwd, 'home')), [])
   assert.deepEqual(readdirSync(cwd).toSorted(), ['data', 'home'])
   assert.ok(readdirSync(join(cwd, 'data')).includes('control-plane.sqlite'))
+})
+
+test('a data folder of somebody else is refused in words', TIMEOUT, async (t) => {
+  const cwd = freshFolder()
+  mkdirSync(join(cwd, 'data'))
+  chmodSync(cwd, 0o755)
+  chmodSync(join(cwd, 'data'), 0o555)
+  t.after(() => rmSync(cwd, { recursive: true, force: true }))
+  const { code, stderr } = await new MqProcess(['serve', '--listen', '127.0.0.1:0', '--data', 'data'], {
+    cwd,
+    ...(isRoot ? { uid: NOBODY } : {}),
+  }).ended
+  assert.match(
+    stderr,
+    /MQ_STORE_FAILED: the data folder .*\/data cannot be used: this user \(uid \d+\) may not write to it/,
+  )
+  assert.equal(code, 4)
 })

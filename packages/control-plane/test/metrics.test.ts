@@ -94,7 +94,7 @@ test(
     assert.equal(value('mq_group_dead_letters_total{mq_id="orders.placed",group="billing"}'), 1)
     assert.equal(value('mq_group_failing_records{mq_id="orders.placed",group="billing"}'), 4)
     assert.equal(value('mq_id_latency_objective_seconds{mq_id="orders.placed"}'), 0.05)
-    assert.ok(value('mq_id_send_latency_seconds{mq_id="orders.placed",quantile="0.99"}') > 0)
+    assert.ok(value('mq_id_send_latency_seconds{mq_id="orders.placed",percentile="99"}') > 0)
     assert.equal(value('mq_budget_usd{scope="id=orders.placed"}'), 10)
     assert.equal(value('mq_cluster_up{cluster="main"}'), 1)
     assert.ok(value('mq_store_write_seconds_count{result="ok"}') > 0)

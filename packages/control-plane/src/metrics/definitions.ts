@@ -39,7 +39,7 @@ const histogram = (help: string, labels: readonly string[]): MetricDefinition =>
 export const readDefinitions = {
   // The process
   mq_build_info: gauge('Always 1; the label tells the version', ['version']),
-  mq_event_loop_delay_seconds: gauge('How late timers ran since the last look; requests wait as long', ['quantile']),
+  mq_event_loop_delay_seconds: gauge('How late timers ran since the last look; requests wait as long', ['percentile']),
   process_cpu_seconds_total: counter('CPU time of the process, user and system'),
   process_resident_memory_bytes: gauge('Resident memory of the process'),
   process_start_time_seconds: gauge('When the process began, in seconds since 1970'),
@@ -64,7 +64,7 @@ export const readDefinitions = {
   mq_id_messages_per_second: gauge('Messages sent a second over the last minute', ['mq_id'], 'largest first'),
   mq_id_send_latency_seconds: gauge(
     'From the oldest record of a batch to its acknowledgement, over the last minute, as clients measured it',
-    ['mq_id', 'quantile'],
+    ['mq_id', 'percentile'],
     'largest first',
   ),
   mq_id_latency_objective_seconds: gauge(
@@ -88,7 +88,7 @@ export const readDefinitions = {
   mq_group_members: gauge('Clients in a group', ['mq_id', 'group'], 'largest first'),
   mq_group_end_to_end_latency_seconds: gauge(
     'From the timestamp of a record to its handler, over the last minute, as clients measured it',
-    ['mq_id', 'group', 'quantile'],
+    ['mq_id', 'group', 'percentile'],
     'largest first',
   ),
   mq_handled_records_total: counter('Records handed to handlers', ['mq_id', 'group'], 'oldest first'),

@@ -4,6 +4,7 @@ import type { Sample } from './metrics.ts'
 
 const RESOLUTION_MS = 20
 const NS_PER_SECOND = 1e9
+const PERCENTILES = [50, 99, 100]
 
 export class ProcessFigures {
   readonly #delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
@@ -14,13 +15,8 @@ export class ProcessFigures {
 
   /** Since the last time it was asked. */
   eventLoopDelay(): Sample[] {
-    const quantiles = [
-      ['0.5', 50],
-      ['0.99', 99],
-      ['1', 100],
-    ] as const
-    const samples = quantiles.map(([quantile, percentile]) => ({
-      labels: { quantile },
+    const samples = PERCENTILES.map((percentile) => ({
+      labels: { percentile: String(percentile) },
       // What it measures holds the pause itself.
       value: Math.max(0, this.#delay.percentile(percentile) / NS_PER_SECOND - RESOLUTION_MS / 1_000),
     }))

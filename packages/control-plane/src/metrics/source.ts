@@ -24,9 +24,9 @@ import type { ProcessFigures } from './process.ts'
 
 const HOUR_MS = 3_600_000
 const COSTS_KEPT_MS = 60_000
-const QUANTILES = [
-  ['0.5', 0.5],
-  ['0.99', 0.99],
+const PERCENTILES = [
+  ['50', 0.5],
+  ['99', 0.99],
 ] as const
 
 export interface MeasuredParts {
@@ -125,8 +125,8 @@ export function metricsSource(parts: MeasuredParts): { readonly read: MetricsSou
       })),
     mq_id_send_latency_seconds: () =>
       minutes().flatMap(({ id, slice }) =>
-        QUANTILES.flatMap(([quantile, share]) =>
-          sampleOf({ mq_id: id, quantile }, seconds(slice.sendLatency.quantileMs(share))),
+        PERCENTILES.flatMap(([percentile, share]) =>
+          sampleOf({ mq_id: id, percentile }, seconds(slice.sendLatency.quantileMs(share))),
         ),
       ),
     mq_id_latency_objective_seconds: () =>
@@ -141,8 +141,8 @@ export function metricsSource(parts: MeasuredParts): { readonly read: MetricsSou
     mq_group_end_to_end_latency_seconds: () =>
       minutes().flatMap(({ id, slice }) =>
         [...slice.groups].flatMap(([group, { endToEnd }]) =>
-          QUANTILES.flatMap(([quantile, share]) =>
-            sampleOf({ mq_id: id, group, quantile }, seconds(endToEnd.quantileMs(share))),
+          PERCENTILES.flatMap(([percentile, share]) =>
+            sampleOf({ mq_id: id, group, percentile }, seconds(endToEnd.quantileMs(share))),
           ),
         ),
       ),
