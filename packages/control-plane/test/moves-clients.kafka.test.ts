@@ -23,9 +23,13 @@ describe('a move on real clusters while applications fail', { timeout: 450_000, 
   after(() => stage?.stop(), { timeout: 300_000 })
 
   const scenario =
-    (id: string, act: (history: History) => Promise<void>): (() => Promise<void>) =>
+    (
+      id: string,
+      act: (history: History) => Promise<void>,
+      declare = (): Promise<History> => stage.declare(id),
+    ): (() => Promise<void>) =>
     async () => {
-      const history = await stage.declare(id)
+      const history = await declare()
       try {
         await act(history)
       } finally {
@@ -82,36 +86,40 @@ describe('a move on real clusters while applications fail', { timeout: 450_000, 
   it(
     'opens no gate early and loses nothing while members die, freeze, wake and join in the drain (19, 20)',
     LIMIT,
-    scenario('dying.members', async (history) => {
-      const member = (name: string, slowMs = 20) =>
-        history.process({ name, consume: { group: 'g', slowMs, concurrency: 2 } })
-      // So slow that it certainly holds records when it freezes.
-      const [dies, freezes] = await Promise.all([member('dies'), member('freezes', 400), member('stays')])
-      const load = await history.app({ name: 'p', produce: { perTick: 4 } })
-      await history.until('a part is handled', () => history.handledBy('g') > 100 && history.acked > 300)
-      const move = await stage.move(history.id, { to: 'b', partitions: 12 })
-      history.moved(move)
-      await dies.kill()
-      freezes.stop()
-      await Promise.all([load.endSending(), member('joins')])
-      // Its session ends, and others handle what it holds.
-      history.moved(await stage.reach(move.number, ['retired'], 40_000))
-      const epochOf = (name: string): number =>
-        Math.max(0, ...history.of('handle').flatMap((event) => (event.member === name ? [event.epoch] : [])))
-      await history.until('the others are in the new epoch', () => epochOf('stays') === 2 && epochOf('joins') === 2)
-      const wokenUs = nowUs()
-      freezes.wake()
-      await history.settled(['g'], 40_000)
-      // Handlers of its two slots run for 400 ms.
-      await pause(1_000)
-      const late = history
-        .of('handle')
-        .filter(({ member, epoch, tUs }) => member === 'freezes' && epoch === 1 && tUs > wokenUs)
-      assert.deepEqual(late, [], 'who slept through a session starts nothing of it')
-      await history.assertPerfect(['g'], { again: true })
-      const again = (await history.verdict(['g'])).counts.duplicated
-      assert.ok(again < 600, `${again} messages were handed out again`)
-    }),
+    scenario(
+      'dying.members',
+      async (history) => {
+        const member = (name: string, slowMs = 20) =>
+          history.process({ name, consume: { group: 'g', slowMs, concurrency: 2 } })
+        // So slow that it certainly holds records when it freezes.
+        const [dies, freezes] = await Promise.all([member('dies'), member('freezes', 400), member('stays')])
+        const load = await history.app({ name: 'p', produce: { perTick: 4 } })
+        await history.until('a part is handled', () => history.handledBy('g') > 100 && history.acked > 300)
+        const move = await stage.move(history.id, { to: 'b', partitions: 12 })
+        history.moved(move)
+        await dies.kill()
+        freezes.stop()
+        await Promise.all([load.endSending(), member('joins')])
+        // Its session ends, and others handle what it holds.
+        history.moved(await stage.reach(move.number, ['retired'], 40_000))
+        const epochOf = (name: string): number =>
+          Math.max(0, ...history.of('handle').flatMap((event) => (event.member === name ? [event.epoch] : [])))
+        await history.until('the others are in the new epoch', () => epochOf('stays') === 2 && epochOf('joins') === 2)
+        const wokenUs = nowUs()
+        freezes.wake()
+        await history.settled(['g'], 40_000)
+        // Handlers of its two slots run for 400 ms.
+        await pause(1_000)
+        const late = history
+          .of('handle')
+          .filter(({ member, epoch, tUs }) => member === 'freezes' && epoch === 1 && tUs > wokenUs)
+        assert.deepEqual(late, [], 'who slept through a session starts nothing of it')
+        await history.assertPerfect(['g'], { again: true })
+        const again = (await history.verdict(['g'])).counts.duplicated
+        assert.ok(again < 600, `${again} messages were handed out again`)
+      },
+      () => stage.declareHurried('dying.members', 'g'),
+    ),
   )
 
   it(

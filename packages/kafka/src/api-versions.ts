@@ -11,7 +11,7 @@ import { MqError } from '@mq/contract'
 import { apiVersionsV0, apiVersionsV3, type Connection } from '@platformatic/kafka'
 import { BrokerApis } from './broker-apis.ts'
 import { type Deps, systemDeps } from './deps.ts'
-import { KafkaCode, kafkaCodeOf } from './kafka-errors.ts'
+import { KafkaCode, kafkaCodeOf, toMqError } from './kafka-errors.ts'
 
 export const SOFTWARE = { name: 'mq', version: '0.1.0' }
 const AGAIN_MS = 5_000
@@ -92,13 +92,24 @@ async function request(connection: Connection): Promise<BrokerApis> {
       (finalizedFeatures ?? []).map((feature) => [feature.name, feature.maxVersionLevel]),
     )
   } catch (error) {
-    if (kafkaCodeOf(error) !== KafkaCode.UNSUPPORTED_VERSION) throw error
+    if (kafkaCodeOf(error) !== KafkaCode.UNSUPPORTED_VERSION) throw withoutAnswer(error, connection)
   }
-  const { apiKeys } = await apiVersionsV0.api.async(connection, name, version)
-  if (apiKeys.length === 0) {
-    throw new MqError('MQ_PROTOCOL_VIOLATION', `${peerName(connection)} lists no request in its ApiVersions answer`)
+  try {
+    const { apiKeys } = await apiVersionsV0.api.async(connection, name, version)
+    if (apiKeys.length > 0) return new BrokerApis(rangesOf(apiKeys))
+  } catch (error) {
+    throw withoutAnswer(error, connection)
   }
-  return new BrokerApis(rangesOf(apiKeys))
+  throw new MqError('MQ_PROTOCOL_VIOLATION', `${peerName(connection)} lists no request in its ApiVersions answer`)
+}
+
+/**
+ * A refusal of ApiVersions without the answer it came in: whoever takes what holds of an answer with errors would read this one as that
+ * of the request he made. A proxy that reaches no broker answers -1.
+ */
+function withoutAnswer(error: unknown, connection: Connection): unknown {
+  const code = kafkaCodeOf(error)
+  return code === undefined ? error : toMqError(code, `ask ${peerName(connection)} for its versions`)
 }
 
 function rangesOf(

@@ -10,6 +10,7 @@
  * J4. The leader looks for new partitions and topics by itself and calls for a rebalance when it finds some.
  * J5. The session counts from when the last answered request was sent, also while a join is awaited: heartbeats on another
  *     connection then ask whether the coordinator still answers.
+ * J6. A session that ends is never the end of the membership: the member joins again as a new one.
  */
 import { MqError } from '@mq/contract'
 import { backoffMs } from './backoff.ts'
@@ -97,6 +98,8 @@ export class ClassicProtocol implements GroupProtocol {
     let failures = 0
     while (!signal.aborted) {
       try {
+        // A session that ended in the pause is over before it is asked about (J6).
+        this.check()
         const target = await this.#join(signal)
         failures = 0
         this.#trouble.over()
@@ -161,6 +164,10 @@ export class ClassicProtocol implements GroupProtocol {
     const pinging = this.#ping(AbortSignal.any([signal, done.signal]), () => silence.abort())
     try {
       return await work(AbortSignal.any([signal, silence.signal]))
+    } catch (error) {
+      if (!silence.signal.aborted || signal.aborted) throw error
+      const what = `${this.#requests.context('membership')}: the coordinator was silent for the session of ${this.#sessionMs} ms`
+      throw new MqError('MQ_KAFKA_TIMEOUT', what, { cause: error })
     } finally {
       done.abort()
       await pinging

@@ -11,7 +11,7 @@
  *     same it is set back, and the cluster is told to be one that cannot be moved from.
  */
 import { MqError } from '@mq/contract'
-import { type Connection, type incrementalAlterConfigsV1, Writer } from '@platformatic/kafka'
+import type { Connection, incrementalAlterConfigsV1 } from '@platformatic/kafka'
 import { AdminCalls, type AdminCluster } from './admin-calls.ts'
 import { topicConfigs } from './admin-configs.ts'
 import type { NewTopic } from './admin-topics.ts'

@@ -10,6 +10,7 @@ import { BrokerApis } from '../src/broker-apis.ts'
 import { type ConnectOptions, openBrokerConnection } from '../src/broker-connection.ts'
 import { Cluster } from '../src/cluster.ts'
 import { type Deps, systemDeps } from '../src/deps.ts'
+import { responseOf } from '../src/kafka-errors.ts'
 import { KafkaRequest, RequestVersions } from '../src/kafka-request.ts'
 import { consumerGroupDescribe, metadata } from '../src/requests.ts'
 
@@ -172,6 +173,7 @@ test(
     await assert.rejects(connect(t, broker), (error: unknown) => {
       assert.ok(says('MQ_KAFKA_UNREACHABLE', /may be a proxy that reaches no broker now/)(error))
       assert.equal((error as MqError).retryable, true)
+      assert.equal(responseOf(error), undefined, 'nobody takes this answer for that of another request')
       return true
     })
   },

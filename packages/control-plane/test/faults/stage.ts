@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Binding, type IntentInput, Migration } from '@mq/contract'
 import { Admin, Cluster, systemDeps } from '@mq/kafka'
-import { type FaultProxy, freePorts, type LocalCluster, startCluster, TcpProxy } from '@mq/local'
+import { type FaultProxy, freePorts, installKafka, type LocalCluster, startCluster, TcpProxy } from '@mq/local'
 import { type Assembled, assemble } from '../../src/control-plane.ts'
 import { silentLogger } from '../../src/logger.ts'
 import type { MigrationTimes } from '../../src/migration/work.ts'
@@ -33,6 +33,8 @@ interface Wish {
 type Hook = () => Promise<void> | void
 
 const run = promisify(execFile)
+const USUAL_SESSION_MS = 30_000
+const SHORT_SESSION_MS = 10_000
 /** Long enough for a move to be watched, short enough for a test. */
 const TIMES = {
   ...{ warmMs: 4_000, watchMs: 300, pollMs: 100, quietMs: 0, deleteAfterMs: 3_600_000 },
@@ -72,9 +74,10 @@ export class Stage {
     const configs = {
       'group.consumer.heartbeat.interval.ms': '1000',
       'group.consumer.min.heartbeat.interval.ms': '1000',
-      // As long as clients of a mQ ID of high priority think it is.
-      'group.consumer.session.timeout.ms': '10000',
-      'group.consumer.min.session.timeout.ms': '10000',
+      // As long as clients of an mQ ID of usual priority think it is: on a busy machine a short one ends by itself, and its records are
+      // handed out again. A scenario that waits for the end of a session asks for a short one.
+      'group.consumer.session.timeout.ms': String(USUAL_SESSION_MS),
+      'group.consumer.min.session.timeout.ms': String(SHORT_SESSION_MS),
       'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000',
     }
     const [a, b, folder] = await Promise.all([
@@ -173,8 +176,22 @@ export class Stage {
 
   /** An mQ ID, first on the larger cluster. */
   async declare(id: string, intent: IntentInput = {}): Promise<History> {
-    await this.call('PUT', `/v1/ids/${id}`, { intent: { priority: 'high', ...intent } })
+    await this.call('PUT', `/v1/ids/${id}`, { intent })
     return new History(this, id, this.#folder)
+  }
+
+  /** An mQ ID of high priority, and brokers that end the sessions of this group as early as its clients expect. */
+  async declareHurried(id: string, group: string): Promise<History> {
+    const history = await this.declare(id, { priority: 'high' })
+    const { classPath, java } = await installKafka()
+    const session = `consumer.session.timeout.ms=${SHORT_SESSION_MS}`
+    for (const cluster of Object.values(this.clusters)) {
+      const bootstrap = (await internalAddresses(cluster)).join(',')
+      const wish = ['--alter', '--entity-type', 'groups', '--entity-name', `${group}@${id}`, '--add-config', session]
+      const tool = ['-Xmx128m', '-cp', classPath, 'org.apache.kafka.tools.ConfigCommand']
+      await run(java.path, [...tool, '--bootstrap-server', bootstrap, ...wish])
+    }
+    return history
   }
 
   binding(id: string): Binding {
