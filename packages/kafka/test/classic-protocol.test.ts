@@ -49,7 +49,13 @@ function rig(answers: (what: string, lane: Lane, nth: number) => Answer | undefi
       if (answer !== undefined) return (await answer(limits)) as T
       if (what === 'sync') return { assignment: SHARE } as T
       if (what !== 'join') return {} as T
-      return { generationId: nth, leader: 'other', memberId: 'me', members: [], protocolName: 'cooperative-sticky' } as T
+      return {
+        generationId: nth,
+        leader: 'other',
+        memberId: 'me',
+        members: [],
+        protocolName: 'cooperative-sticky',
+      } as T
     },
   }
   const ownership = new Ownership({
