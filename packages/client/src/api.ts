@@ -143,6 +143,23 @@ export interface GroupState {
 
 export type Fetch = typeof fetch
 
+/** A message whose handler has not ended. */
+export interface RunningMessage {
+  readonly id: string
+  readonly group: string
+  readonly partition: number
+  readonly offset: string
+}
+
+/** What a connection leaves behind. */
+export interface CloseResult {
+  /**
+   * Handlers that did not end in time, although their signal fired. Nobody can stop them: their messages are handed out again, to the
+   * next process of the group, and this one lives until they end or `process.exit` is called.
+   */
+  readonly stillRunning: readonly RunningMessage[]
+}
+
 export interface CloseOptions {
   /** How long running handlers and unacknowledged messages are waited for: 20 seconds when left out. */
   readonly deadlineMs?: number
@@ -179,9 +196,9 @@ export interface Mq {
 
   /**
    * Ends subscriptions, flushes what was sent, and lets go of everything.
-   * Rejects with MQ_CLOSE_INCOMPLETE when something was not acknowledged by the deadline.
+   * Rejects with MQ_CLOSE_INCOMPLETE when something was not acknowledged by the deadline. What it resolves to is told by `MqConnection`.
    */
-  close(options?: CloseOptions): Promise<void>
+  close(options?: CloseOptions): Promise<unknown>
 
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -193,6 +210,15 @@ export interface MqConnection extends Mq {
    * @returns messages in order per key, until the reading is closed or, with `untilEnd`, comes to the end of now
    */
   read(id: string, options?: ReadOptions): Promise<LogReading>
+
+  /**
+   * Ends within the deadline, 20 seconds when left out. Handlers have three quarters of it to end; then their signal fires. What they
+   * sent, and what was sent before, is flushed.
+   * @returns the handlers that run still
+   * @throws MqError MQ_CLOSE_INCOMPLETE when something that was sent was not acknowledged: `details.perId` counts it, and
+   *   `details.stillRunning` has what would have been returned
+   */
+  close(options?: CloseOptions): Promise<CloseResult>
 
   /** Who is in a group now and where it stands, as the brokers know it; nothing is joined or changed. */
   groupState(id: string, group: string): Promise<GroupState>
@@ -219,7 +245,7 @@ export interface Subscription {
   lag(): number | null
   /** Messages that this process fetched and has not finished: waiting, running, failed, or behind one of their key that failed. */
   unfinished(): number
-  /** Lets running handlers end, commits, leaves the group. */
+  /** Lets running handlers end, commits, leaves the group. One that has not ended after the deadline is told by its signal, and waited for no longer. */
   close(options?: CloseOptions): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }

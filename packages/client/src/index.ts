@@ -15,6 +15,7 @@ export type {
 export type {
   BackoffOptions,
   CloseOptions,
+  CloseResult,
   ConsumeOptions,
   GroupPlace,
   GroupState,
@@ -31,6 +32,7 @@ export type {
   ReadOptions,
   ReceivedMessage,
   RetryOptions,
+  RunningMessage,
   SendOptions,
   Subscription,
 } from './api.ts'

@@ -168,6 +168,11 @@ export class KeyScheduler {
     this.#pump()
   }
 
+  /** The handlers that run now. */
+  handlers(): Pick<RunningHandler, 'batch' | 'index' | 'attempt'>[] {
+    return this.#slots.flatMap(({ batch, index, attempt }) => (batch === undefined ? [] : [{ batch, index, attempt }]))
+  }
+
   /** Counts a tick. @returns the handlers that run, with the ticks since they started */
   tick(): RunningHandler[] {
     this.#tick++

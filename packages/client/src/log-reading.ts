@@ -14,9 +14,18 @@ import { LogPlan, sealedEnd } from './log-plan.ts'
 import type { LogPorts } from './log-ports.ts'
 import type { Logger } from './logger.ts'
 import { RecordMessage } from './message.ts'
+import type { OptionNames } from './options.ts'
 
 /** L4: how long a reading with an end waits for one more batch. */
 export const STALLED_MS = 30_000
+
+export const READ_OPTIONS: OptionNames<ReadOptions> = {
+  from: true,
+  partition: true,
+  epoch: true,
+  untilEnd: true,
+  signal: true,
+}
 
 export interface LogReadingParts {
   readonly mqId: string

@@ -10,6 +10,7 @@ import { type Binding, DEAD_LETTER_HEADER_BYTES, type Epoch, isSideId, MqError, 
 import type { Deps, MemoryBudget, Receipt } from '@mq/kafka'
 import type {
   CloseOptions,
+  CloseResult,
   ConsumeOptions,
   GroupState,
   Handler,
@@ -25,7 +26,7 @@ import type {
 import type { BindingCache } from './binding-cache.ts'
 import type { BindingSource } from './binding-source.ts'
 import type { BindingStore } from './binding-store.ts'
-import { closeInTurn } from './closing.ts'
+import { CLOSE_OPTIONS, closeInTurn, leftBehind } from './closing.ts'
 import type { ClusterPool } from './cluster-pool.ts'
 import type { ControlPlaneClient } from './control-plane-client.ts'
 import { DeadLetterWriter } from './dead-letter-writer.ts'
@@ -33,10 +34,10 @@ import { EpochWriter } from './epoch-writer.ts'
 import { groupState } from './group-state.ts'
 import type { ContextHandler } from './handler-limit.ts'
 import { kafkaLogPorts, type LogPorts } from './log-ports.ts'
-import { OpenReading } from './log-reading.ts'
+import { OpenReading, READ_OPTIONS } from './log-reading.ts'
 import type { Logger } from './logger.ts'
 import { RecordMessage } from './message.ts'
-import { checkOptions, type OptionNames } from './options.ts'
+import { checkOptions, type OptionNames, optionsProblem } from './options.ts'
 import { Outlet } from './outlet.ts'
 import { within } from './pause.ts'
 import { idProblem, queueOf } from './queue.ts'
@@ -52,6 +53,8 @@ import type { Telemetry } from './telemetry.ts'
 
 /** Shorter than the 30 s that a container usually gets. */
 const CLOSE_MS = 20_000
+/** What the last report has at least, also when all the time is over. */
+const LAST_REPORT_MS = 250
 const MOST_FAILURE_LOGS = 1_000
 /** How long `consume` waits for a first binding before it says that the control plane is away. */
 const FIRST_BINDING_MS = 5_000
@@ -92,7 +95,7 @@ export class MqClient implements MqConnection {
   readonly #subscriptions = new Set<GroupSubscription>()
   readonly #readings = new Set<OpenReading>()
   readonly #failures = new Map<string, SendFailures>()
-  #closing: Promise<void> | undefined
+  #closing: Promise<CloseResult> | undefined
 
   /** Use `connect`. */
   constructor(parts: MqParts) {
@@ -239,6 +242,7 @@ export class MqClient implements MqConnection {
   }
 
   async read(id: string, options: ReadOptions = {}): Promise<LogReading> {
+    checkOptions('read', options, READ_OPTIONS)
     const problem = this.#refusal(id)
     if (problem !== undefined) throw problem
     const { store, deps, logger } = this.#parts
@@ -280,24 +284,28 @@ export class MqClient implements MqConnection {
     await Promise.all([...this.#outlets.values(), ...this.#sideOutlets.values()].map((outlet) => outlet.flush()))
   }
 
-  close(options: CloseOptions = {}): Promise<void> {
+  close(options: CloseOptions = {}): Promise<CloseResult> {
     this.#closing ??= this.#close(options.deadlineMs ?? CLOSE_MS)
-    return this.#closing
+    // Whatever is wrong with its options: a process that is to end ends.
+    const problem = optionsProblem('close', options, CLOSE_OPTIONS)
+    return problem === undefined ? this.#closing : this.#closing.then(() => Promise.reject(problem))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  async #close(deadlineMs: number): Promise<void> {
-    const { source, cache, clusters, telemetry, shadow, deps } = this.#parts
+  async #close(deadlineMs: number): Promise<CloseResult> {
+    const endMs = this.#parts.deps.clock.monotonicMs() + deadlineMs
+    const subscriptions = [...this.#subscriptions]
+    const { source, cache, clusters, telemetry, shadow, deps, logger } = this.#parts
     for (const reading of this.#readings) reading.close()
     const wait = (limitMs: number, promise: Promise<unknown>): Promise<unknown> => within(deps, limitMs, promise)
     let outlets: [string, Outlet][] = []
     const unsettled = await closeInTurn(
       deps,
       deadlineMs,
-      (handlersMs) => Promise.all([...this.#subscriptions].map((one) => one.close({ deadlineMs: handlersMs }))),
+      (handlersMs) => Promise.all(subscriptions.map((one) => one.close({ deadlineMs: handlersMs }))),
       (limitMs) => {
         // Handlers may have been the first to send somewhere.
         outlets = [...this.#outlets.entries(), ...this.#sideOutlets.entries()]
@@ -305,12 +313,13 @@ export class MqClient implements MqConnection {
       },
     )
     await shadow?.close()
-    await telemetry.close()
+    const stillRunning = leftBehind(logger, subscriptions, this.#subscriptions)
+    await telemetry.close(Math.max(LAST_REPORT_MS, endMs - deps.clock.monotonicMs()))
     await source.close()
     await clusters.close()
     await cache?.settled()
     const records = unsettled.reduce((sum, count) => sum + count, 0)
-    if (records === 0) return
+    if (records === 0) return { stillRunning }
     const perId = Object.fromEntries(
       outlets.flatMap(([id], index) => (unsettled[index]! > 0 ? [[id, unsettled[index]!]] : [])),
     )
@@ -318,7 +327,7 @@ export class MqClient implements MqConnection {
     throw new MqError(
       'MQ_CLOSE_INCOMPLETE',
       `${records} records were not acknowledged within ${deadlineMs} ms: ${list.join(', ')}`,
-      { details: { records, perId } },
+      { details: { records, perId, stillRunning } },
     )
   }
 

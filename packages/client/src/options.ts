@@ -15,14 +15,17 @@ export function unknownOption(of: string, given: object, known: Readonly<Record<
   return undefined
 }
 
-/** @throws MqError MQ_OPTION_INVALID */
-export function checkOptions(of: string, given: unknown, known: Readonly<Record<string, true>>): void {
+export function optionsProblem(of: string, given: unknown, known: Readonly<Record<string, true>>): MqError | undefined {
   if (typeof given !== 'object' || given === null) {
-    throw new MqError(
-      'MQ_OPTION_INVALID',
-      `The options of ${of} are ${given === null ? 'null' : `of type ${typeof given}`}, not an object`,
-    )
+    const what = given === null ? 'null' : `of type ${typeof given}`
+    return new MqError('MQ_OPTION_INVALID', `The options of ${of} are ${what}, not an object`)
   }
   const problem = unknownOption(of, given, known)
-  if (problem !== undefined) throw new MqError('MQ_OPTION_INVALID', problem)
+  return problem === undefined ? undefined : new MqError('MQ_OPTION_INVALID', problem)
+}
+
+/** @throws MqError MQ_OPTION_INVALID */
+export function checkOptions(of: string, given: unknown, known: Readonly<Record<string, true>>): void {
+  const problem = optionsProblem(of, given, known)
+  if (problem !== undefined) throw problem
 }

@@ -17,8 +17,9 @@
  */
 import { type Binding, type Epoch, type GroupHold, groupIdOf, MqError, settingsFor } from '@mq/contract'
 import { type Deps, fateOf, isFinal } from '@mq/kafka'
-import type { CloseOptions, Subscription } from './api.ts'
+import type { CloseOptions, RunningMessage, Subscription } from './api.ts'
 import { Arrivals } from './arrivals.ts'
+import { CLOSE_OPTIONS } from './closing.ts'
 import type { ClusterPool } from './cluster-pool.ts'
 import { type MessageHandler, NotAnAttempt } from './delivery.ts'
 import { EpochReader, type StartAt } from './epoch-reader.ts'
@@ -31,6 +32,7 @@ import { HoldFollower } from './hold-follower.ts'
 import { FREE, KeyScheduler, keyHashText } from './key-scheduler.ts'
 import type { Logger } from './logger.ts'
 import { ConsumerMeter } from './meters.ts'
+import { optionsProblem } from './options.ts'
 import { fullJitterMs, sleep, within } from './pause.ts'
 import { kafkaPorts, kafkaPositions, type PositionPort } from './reader-ports.ts'
 import { StallWatch } from './stall-watch.ts'
@@ -177,6 +179,14 @@ export class GroupSubscription implements Subscription {
     return parts.reduce((sum, part) => (sum === null || part === null ? null : sum + part), 0)
   }
 
+  /** Messages whose handlers run. */
+  stillRunning(): RunningMessage[] {
+    return this.#scheduler.handlers().map(({ batch, index }) => {
+      const { partition, offset } = batch.describe(index)
+      return { id: this.id, group: this.group, partition, offset: String(offset) }
+    })
+  }
+
   unfinished(): number {
     return [...this.#readers.values()].reduce((sum, reader) => sum + reader.unfinishedRecords(), 0)
   }
@@ -220,7 +230,10 @@ export class GroupSubscription implements Subscription {
 
   /** U2 */
   close(options: CloseOptions = {}): Promise<void> {
-    return this.#end(options.deadlineMs ?? CLOSE_MS, undefined)
+    const ended = this.#end(options.deadlineMs ?? CLOSE_MS, undefined)
+    // Whatever is wrong with its options: what is to end ends.
+    const problem = optionsProblem('close', options, CLOSE_OPTIONS)
+    return problem === undefined ? ended : ended.then(() => Promise.reject(problem))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

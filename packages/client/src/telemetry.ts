@@ -118,11 +118,11 @@ export class Telemetry {
   }
 
   /** Sends the last window. */
-  async close(): Promise<void> {
+  async close(limitMs = CLOSE_LIMIT_MS): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     if (this.#timer !== undefined) this.#options.deps.timers.clearTimeout(this.#timer)
-    await this.#report(CLOSE_LIMIT_MS)
+    await this.#report(Math.min(limitMs, CLOSE_LIMIT_MS))
   }
 
   #arm(): void {

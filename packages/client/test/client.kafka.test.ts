@@ -377,6 +377,38 @@ describe('the client on real Kafka', { timeout: 300_000 }, () => {
     }
   })
 
+  it('closes within its deadline while its broker says nothing, and says which handlers run still', {
+    timeout: 300_000,
+  }, async () => {
+    const mq = await stack.connect()
+    await mq.send('close.silent', { n: 1 }, { key: 'k' })
+    const handled = Promise.withResolvers<void>()
+    let signal: AbortSignal | undefined
+    await mq.consume('close.silent', 'g', (_, context) => {
+      signal = context.signal
+      return handled.promise
+    })
+    await until('its handler runs', () => signal !== undefined, 20_000)
+    stack.cluster.brokers[0]!.pause()
+    try {
+      const startedMs = performance.now()
+      const { stillRunning } = await mq.close({ deadlineMs: 2_000 })
+      const tookMs = performance.now() - startedMs
+      // Leaving a group that does not answer takes 5 s, a commit as long again.
+      assert.ok(tookMs < 5_000, `${tookMs} ms`)
+      assert.deepEqual(
+        stillRunning.map(({ id, group, offset }) => [id, group, offset]),
+        [['close.silent', 'g', '0']],
+      )
+      assert.equal(signal?.aborted, true)
+    } finally {
+      handled.resolve()
+      stack.cluster.brokers[0]!.resume()
+    }
+    const said = mq.logger.codes()
+    assert.ok(said.includes('MQ_CLOSE_INCOMPLETE') && said.includes('MQ_HANDLER_TIMEOUT'), said.join())
+  })
+
   it('stops consumers loudly and refuses sends when the mQ ID is deleted', { timeout: 300_000 }, async () => {
     const mq = await stack.connect()
     await mq.send('to.delete', { n: 1 })
