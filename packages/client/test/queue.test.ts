@@ -69,16 +69,47 @@ describe('MqQueue', () => {
     assert.deepEqual(mq.sent, [{ id: 'a' }, { id: 'b', total: 1 }, { id: 'c' }])
   })
 
-  it('rejects what does not match, naming the path and never the value (X1, V3)', async () => {
+  it('rejects what does not match, with the path and what the schema says of it, and never a value (X1, V3)', async () => {
     const { mq, queue } = queueOf()
-    await assert.rejects(queue.send({ id: 7 } as unknown as Order), (error) => {
+    await assert.rejects(queue.send({ id: ['hunter2'] } as unknown as Order), (error) => {
       assert.ok(error instanceof MqError)
       assert.equal(error.code, 'MQ_SCHEMA_MISMATCH')
-      assert.match(error.message, /orders\.placed does not match its schema at order\.id/)
+      assert.match(error.message, /orders\.placed does not match its schema at order\.id \(id string is not text\)$/)
       assert.ok(!JSON.stringify(error).includes('hunter2'))
       return true
     })
     assert.deepEqual(mq.sent, [])
+  })
+
+  it('gives the words of any library without the values in them, and those of a check that somebody wrote', async () => {
+    const says = async (message: string, path: (string | number)[], value: unknown): Promise<string> => {
+      const issues = [{ message, path }]
+      const schema = { '~standard': { version: 1 as const, vendor: 'test', validate: () => ({ issues }) } }
+      const queue = new MqQueue(queueOf().mq as unknown as Mq, 'orders.placed', schema)
+      return queue.send(value as never).then(
+        () => 'sent',
+        (error: MqError) => error.message.replace(/^.* schema at /, ''),
+      )
+    }
+    const order = { total: -5, card: '4111-1111', lines: [{ sku: 'a', count: 12_345 }] }
+    assert.equal(await says('total has to be above 0', ['total'], order), 'total (total has to be above 0)')
+    assert.equal(
+      await says('Invalid type: Expected boolean but received -5', ['total'], order),
+      'total (Invalid type: Expected boolean but received number)',
+    )
+    assert.equal(
+      await says('must be 13 digits (was "4111-1111")', ['card'], order),
+      'card (must be 13 digits (was "string"))',
+    )
+    assert.equal(
+      await says('lines hold 12345 of a sku', ['lines', 0, 'sku'], order),
+      'lines.0.sku (lines hold number of a sku)',
+    )
+    assert.equal(
+      await says('Expected "b" but received "a"', ['lines', 0, 'sku'], order),
+      'lines.0.sku (Expected "b" but received "string")',
+    )
+    assert.equal(await says('', ['total'], order), 'total')
   })
 
   it('says that a schema threw, and nothing of what it threw', async () => {

@@ -83,6 +83,8 @@ export interface ControlPlaneOptions {
   readonly tls?: TlsPair
   /** Whether an unknown mQ ID is declared with default wishes when a client first uses it. Default false. */
   readonly createOnFirstUse?: boolean
+  /** It was; `hint` says which other one may be meant. */
+  readonly onFirstUse?: ((id: string, actor: string, hint: string) => void) | undefined
   /** Registered at the start; the registry keeps others it knows. */
   readonly clusters?: readonly Address[]
   /** Secrets for clusters that ask for them, by cluster name; never stored, logged or answered. */
@@ -240,6 +242,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       clusters,
       deps,
       logger,
+      onFirstUse: options.onFirstUse,
       inUse: (id) => hub.hears(id) || traffic.lastMinute(id) !== null,
       users: (id) => {
         const record = registry.get(id)
@@ -318,12 +321,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       migrator,
       ledger,
       traffic,
-      deps,
-      logger,
-      times,
-      clusterModels,
-      seenLog,
-      onLoop,
+      ...{ deps, logger, times, clusterModels, seenLog, onLoop },
       ...(options.newInstallationMode === undefined ? {} : { newInstallationMode: options.newInstallationMode }),
       seenRetentionMs: (cluster, topic) => costing.watcher.topic(cluster, topic)?.configs?.retentionMs ?? null,
     })

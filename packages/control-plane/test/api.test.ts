@@ -74,13 +74,20 @@ test('an unknown mQ ID is made on first use only where the policy allows it', TI
   const strict = await startHarness(t)
   assertProblem(await strict.call('GET', '/v1/bindings/orders.placed'), 'MQ_ID_UNKNOWN')
   assert.equal(strict.kafka.topics.size, 0)
-  const open = await startHarness(t, { createOnFirstUse: true })
+  const said: string[][] = []
+  const open = await startHarness(t, { createOnFirstUse: true, onFirstUse: (...one) => said.push(one) })
   const used = await open.call('GET', '/v1/bindings/orders.placed?app=checkout')
   assert.equal(used.status, 200, used.text)
   const detail = await open.call('GET', '/v1/ids/orders.placed')
   assert.equal(detail.body.createdBy, 'first-use')
   const journal = await open.call('GET', '/v1/journal?subject=orders.placed')
   assert.match(journal.body.entries[0].actor, /checkout/)
+  await open.call('GET', '/v1/bindings/ordres.placed?app=checkout')
+  await open.call('GET', '/v1/bindings/orders.placed?app=checkout')
+  assert.deepEqual(said, [
+    ['orders.placed', 'first use by checkout', ''],
+    ['ordres.placed', 'first use by checkout', "; did you mean 'orders.placed'?"],
+  ])
 })
 
 test(

@@ -23,6 +23,7 @@ interface DevFlags extends OutputFlags {
   readonly host: string
   readonly brokers: string
   readonly bootstrap?: readonly string[]
+  readonly create: boolean
 }
 
 export function devCommand(program: Command, io: Io): void {
@@ -30,16 +31,18 @@ export function devCommand(program: Command, io: Io): void {
     .command('dev')
     .summary('run Kafka and the control plane here until Ctrl-C')
     .description(
-      'Starts a local Kafka and the control plane, and keeps them up until Ctrl-C. The data folder is kept between runs. mQ IDs are created on first use.',
+      'Starts a local Kafka and the control plane, and keeps them up until Ctrl-C. The data folder is kept between runs. mQ IDs are created on first use, and it is said.',
     )
     .option('--data <folder>', 'where data is kept', '.mq/dev')
     .option('--port <n>', 'port of the control plane', wholeNumber(0, 65_535), 7_070)
     .option('--host <address>', 'address of the control plane; beyond this machine MQ_TOKEN is needed', '127.0.0.1')
     .addOption(new Option('--brokers <n>', 'local brokers').choices(['1', '3']).default('1'))
     .option('--bootstrap <addresses>', 'use this Kafka (host:port, commas between) instead of a local one', addressList)
+    .option('--no-create', 'refuse mQ IDs that nobody declared, instead of making them on first use')
   withExamples(withOutput(command), [
     ['mq dev', 'http://127.0.0.1:7070, data in .mq/dev'],
     ['mq dev --brokers 3', 'three brokers, three copies of every record'],
+    ['mq dev --no-create', 'a mistyped mQ ID is an error, as in production'],
     ['mq dev --bootstrap 127.0.0.1:9092', 'on a Kafka that runs already'],
   ]).action((flags: DevFlags) => dev(io, flags))
 }
@@ -58,6 +61,11 @@ async function dev(io: Io, flags: DevFlags): Promise<void> {
     bootstrap: flags.bootstrap,
     token: io.env.MQ_TOKEN || undefined,
     signal: io.interrupt,
+    create: flags.create,
+    onFirstUse: (id, actor, hint) => {
+      const line = `created ${id}: ${actor}${hint === '' ? '.' : hint} With --no-create unknown mQ IDs are refused\n`
+      write(io.stderr, line).catch(() => {})
+    },
     onProgress: (text) => progress.update(text),
   }).finally(() => progress.stop())
   let failure: unknown

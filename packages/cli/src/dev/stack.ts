@@ -23,6 +23,9 @@ export interface DevOptions {
   readonly brokers: 1 | 3
   readonly bootstrap: readonly string[] | undefined
   readonly token: string | undefined
+  /** Whether unknown mQ IDs are made on first use. */
+  readonly create: boolean
+  readonly onFirstUse: (id: string, actor: string, hint: string) => void
   readonly signal: AbortSignal
   readonly onProgress: (text: string) => void
 }
@@ -77,7 +80,8 @@ export class DevStack {
         host: options.host,
         port: options.port,
         dataDir: join(options.dataDir, 'control-plane'),
-        createOnFirstUse: true,
+        createOnFirstUse: options.create,
+        onFirstUse: options.onFirstUse,
         timing: 'dev',
         // A stack to try things on: changes are tried without a question.
         newInstallationMode: 'auto',

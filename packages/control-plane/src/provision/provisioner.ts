@@ -12,7 +12,7 @@
  * P6. An mQ ID that is in use is deleted only by force. The topics of a deleted one stay for a grace time: until then an undelete
  *     brings everything back, and the mQ ID cannot be declared anew, because that would let go of what it held.
  */
-import { type Intent, MqError, type PlanEntry, type SideOf } from '@mq/contract'
+import { didYouMean, type Intent, MqError, type PlanEntry, type SideOf } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { errorFacts, type Logger } from '../logger.ts'
 import { KeyedMutex } from '../mutex.ts'
@@ -48,6 +48,8 @@ export interface ProvisionerOptions {
   readonly inUse: (id: string) => boolean
   /** Who uses the mQ ID now, in words: applications and groups. */
   readonly users?: (id: string) => readonly string[]
+  /** An unknown mQ ID was made because somebody used it. @param hint which other one may be meant, in words; empty when none is near */
+  readonly onFirstUse?: ((id: string, actor: string, hint: string) => void) | undefined
   /** Number of the move the mQ ID is in the middle of. */
   readonly movedBy?: (id: string) => number | undefined
   /** Settings that mQ IDs begin with in place of those of the rules. */
@@ -123,7 +125,9 @@ export class Provisioner {
       const state = this.#options.registry.get(id)?.state
       if (state === 'active') return
       if (state === 'deleted') throw deletedError(id)
+      const known = this.#options.registry.all().flatMap((one) => (one.state === 'active' ? [one.id] : []))
       await this.#create(id, intent, 'first-use', actor)
+      this.#options.onFirstUse?.(id, actor, didYouMean(id, known))
     })
   }
 
