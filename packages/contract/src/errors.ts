@@ -352,7 +352,7 @@ export const catalogue = {
   ),
   MQ_TOKEN_REQUIRED: entry(
     'The API would listen beyond this machine without a token',
-    'Set MQ_TOKEN (16 characters or more), or bind to 127.0.0.1',
+    'Set MQ_TOKEN, or MQ_TOKEN_FILE with `mq serve` (16 characters or more), or bind to 127.0.0.1',
     false,
     400,
   ),
@@ -445,7 +445,7 @@ export const catalogue = {
   MQ_CHECK_FAILED: entry('A check did not hold', 'See the checks named in the report', false, 500),
   MQ_PORT_IN_USE: entry(
     'The port is taken',
-    'Stop the program that holds it, or choose another with --port',
+    'Stop the program that holds it, or choose another: --port of `mq dev`, --listen of `mq serve`',
     false,
     409,
   ),

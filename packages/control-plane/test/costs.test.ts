@@ -333,6 +333,19 @@ describe('showback by the API', () => {
     await watch(h)
     const report = CostReport.parse((await h.call('GET', '/v1/costs?by=id&since=1h')).body)
     const line = report.lines.find(({ key }) => key === 'orders.placed')!
+    const metrics = (await h.call('GET', '/metrics')).text
+    const metric = (name: string): number =>
+      Number(
+        metrics
+          .split('\n')
+          .find((one) => one.startsWith(`${name} `))
+          ?.split(' ')[1],
+      )
+    near(metric('mq_id_cost_usd_per_hour{mq_id="orders.placed"}'), line.usdPerMonth / 730)
+    const teams = CostReport.parse((await h.call('GET', '/v1/costs?by=team&since=1h')).body).lines
+    for (const { key, usdPerMonth } of teams)
+      near(metric(`mq_team_cost_usd_per_hour{team="${key}"}`), usdPerMonth / 730)
+    assert.ok(metric('mq_budget_spent_usd{scope="id=orders.placed"}') > 0)
     const explained = Explanation.parse((await h.call('GET', '/v1/ids/orders.placed/explanation')).body).measured!
     assert.deepEqual(
       [explained.usdPerMonth, explained.parts.causedUsdPerMonth, explained.parts.idleUsdPerMonth],

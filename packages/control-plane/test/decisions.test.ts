@@ -380,6 +380,9 @@ describe('what a person says', () => {
     await fleet.plane.call('PUT', '/v1/autopilot', { on: true })
     await fleet.plane.call('PUT', '/v1/policies/global', { mode: 'approve' })
     await fleet.run(60, reached(fleet, 'waiting'))
+    const metrics = (await fleet.plane.call('GET', '/metrics')).text
+    assert.match(metrics, /^mq_decisions\{state="waiting"\} [1-9]/m)
+    assert.match(metrics, /^mq_decision_oldest_seconds\{state="waiting"\} \d/m)
     await fleet.plane.call('PUT', '/v1/autopilot', { on: false })
     const [waiting] = await fleet.decisions()
     assertProblem(await fleet.plane.call('POST', `/v1/decisions/${waiting!.number}/approve`), 'MQ_AUTOPILOT_OFF')

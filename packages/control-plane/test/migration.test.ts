@@ -71,6 +71,9 @@ test('a move goes all the way, and clients see each state once', TIMEOUT, async 
   assert.equal(plane.registry.get(ID)?.epochs.length, 2)
   await new Promise((resolve) => setTimeout(resolve, 30))
   assert.equal((await migration(plane)).groups[0]?.remaining, '20')
+  const metrics = (await plane.call('GET', '/metrics')).text
+  assert.match(metrics, /^mq_migrations\{state="draining"\} 1$/m)
+  assert.match(metrics, /^mq_migration_oldest_seconds\{state="draining"\} 0?\.?\d+/m)
   readToEnd(world.a, `${ID}.e1`)
   const done = await over(plane)
   assert.equal(done.state, 'retired')

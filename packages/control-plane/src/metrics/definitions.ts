@@ -116,12 +116,12 @@ export const readDefinitions = {
   mq_decision_oldest_seconds: gauge('How long the decision that is longest in this state has been in it', ['state']),
   // Cost
   mq_id_cost_usd_per_hour: gauge(
-    'What an mQ ID cost in the last hour that was watched, its share of idle brokers included',
+    'What an mQ ID costs an hour at the rate of the last hour, its share of idle brokers included',
     ['mq_id'],
     'largest first',
   ),
   mq_team_cost_usd_per_hour: gauge(
-    'What the mQ IDs of a team cost in the last hour that was watched; team="-" where nobody owns them',
+    'What the mQ IDs of a team cost an hour at the rate of the last hour; team="-" where nobody owns them',
     ['team'],
     'largest first',
   ),

@@ -23,6 +23,7 @@ import type { MetricsSource, Sample } from './metrics.ts'
 import type { ProcessFigures } from './process.ts'
 
 const HOUR_MS = 3_600_000
+const HOURS_PER_MONTH = 730
 const COSTS_KEPT_MS = 60_000
 const PERCENTILES = [
   ['50', 0.5],
@@ -203,7 +204,7 @@ function oldest(deps: Deps, all: readonly { readonly state: string; readonly sin
 }
 
 function costSample(label: string): (line: CostLine) => Sample[] {
-  return ({ key, usd }) => [{ labels: { [label]: key }, value: usd }]
+  return ({ key, usdPerMonth }) => [{ labels: { [label]: key }, value: usdPerMonth / HOURS_PER_MONTH }]
 }
 
 function keptCosts({ costing, deps }: MeasuredParts): {
