@@ -25,9 +25,14 @@ export function describeText(
     section('Epochs', epochsText(detail, colors), colors),
     section('Traffic', trafficText(detail, colors), colors),
     ...(detail.applications.length === 0 ? [] : [section('Applications', usersText(detail, colors, nowMs), colors)]),
+    ...(detail.deadLetters.length === 0 ? [] : [section('Dead letters', deadLettersText(detail), colors)]),
     ...(detail.groups.length === 0 ? [] : [section('Groups', groupsText(detail, colors, nowMs), colors)]),
   ]
   return parts.join('\n')
+}
+
+function deadLettersText({ id, deadLetters }: MqIdDetail): string {
+  return deadLetters.map(({ group }) => `  ${group}: mq dlq list ${id} says how many`).join('\n')
 }
 
 function section(title: string, text: string, colors: Colors): string {

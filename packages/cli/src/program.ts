@@ -20,6 +20,7 @@ import { deleteCommand, undeleteCommand } from './commands/delete.ts'
 import { demoCommand } from './commands/demo.ts'
 import { describeCommand } from './commands/describe.ts'
 import { devCommand } from './commands/dev.ts'
+import { dlqCommand } from './commands/dlq.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { explainCommand, whatIfCommand } from './commands/explain.ts'
 import { groupCommand } from './commands/group.ts'
@@ -55,7 +56,7 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
     heading: 'Decisions:',
     commands: [decisionsCommand, decisionCommand, approveCommand, undoCommand, policyCommand, autopilotCommand],
   },
-  { heading: 'Messages:', commands: [sendCommand, tailCommand] },
+  { heading: 'Messages:', commands: [sendCommand, tailCommand, dlqCommand] },
   {
     heading: 'Cost:',
     commands: [scanCommand, explainCommand, whatIfCommand, costCommand, budgetCommand, benchCommand],

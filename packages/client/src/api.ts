@@ -8,7 +8,10 @@
  * I3. Nothing that is exported leads to the types of a Kafka library: an application may compile it with `skipLibCheck: false`.
  */
 import type { MqError } from '@mq/contract'
+
 import type { Headers, Receipt, RecordHeader } from '@mq/kafka/types'
+import type { DeadLetterBox } from './dead-letter-api.ts'
+
 import type { Schema } from './schema.ts'
 
 /** One record of an mQ ID. */
@@ -222,6 +225,9 @@ export interface MqConnection extends Mq {
 
   /** Who is in a group now and where it stands, as the brokers know it; nothing is joined or changed. */
   groupState(id: string, group: string): Promise<GroupState>
+
+  /** What a group put aside: to look at, to hand to it again, to discard. */
+  deadLetters(id: string, group: string): DeadLetterBox
 }
 
 /** A typed handle on one mQ ID, with or without a schema. */

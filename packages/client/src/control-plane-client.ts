@@ -9,6 +9,7 @@
  */
 import {
   type Binding,
+  type DeadLetterAction,
   isMqErrorCode,
   MqError,
   Problem,
@@ -86,6 +87,14 @@ export class ControlPlaneClient {
       .replace(':group', encodeURIComponent(group))
     const body = JSON.stringify({ role, app: this.#options.app })
     await this.#json('POST', path, { body }, SIDE_MS, signal)
+  }
+
+  /** What was done with dead letters, for the journal. */
+  async noteDeadLetters(mqId: string, group: string, action: DeadLetterAction): Promise<void> {
+    const path = routes.noteDeadLetters.path
+      .replace(':id', encodeURIComponent(mqId))
+      .replace(':group', encodeURIComponent(group))
+    await this.#json('POST', path, { body: JSON.stringify(action) }, REQUEST_MS)
   }
 
   /** @returns how often reports are wanted, when the answer says so */

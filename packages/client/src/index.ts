@@ -37,5 +37,15 @@ export type {
   Subscription,
 } from './api.ts'
 export { type ConnectOptions, connect } from './connect.ts'
+
+export type {
+  Acted,
+  ActOptions,
+  DeadLetterBox,
+  DeadLetterFilter,
+  DeadLetterView,
+  RedriveOptions,
+} from './dead-letter-api.ts'
+
 export type { FieldsFirstLogger, LogFields, Logger } from './logger.ts'
 export type { Schema } from './schema.ts'

@@ -7,6 +7,7 @@
  * A3. `close` settles every send or says how many it could not, ends every subscription, and leaves nothing running.
  */
 import { type Binding, DEAD_LETTER_HEADER_BYTES, type Epoch, isSideId, MqError, Name } from '@mq/contract'
+
 import type { Deps, MemoryBudget, Receipt } from '@mq/kafka'
 import type {
   CloseOptions,
@@ -29,7 +30,8 @@ import type { BindingStore } from './binding-store.ts'
 import { CLOSE_OPTIONS, closeInTurn, leftBehind } from './closing.ts'
 import type { ClusterPool } from './cluster-pool.ts'
 import type { ControlPlaneClient } from './control-plane-client.ts'
-import { DeadLetterWriter } from './dead-letter-writer.ts'
+import { DeadLetterAccess } from './dead-letter-access.ts'
+import type { DeadLetterBox } from './dead-letter-api.ts'
 import { EpochWriter } from './epoch-writer.ts'
 import { groupState } from './group-state.ts'
 import type { ContextHandler } from './handler-limit.ts'
@@ -77,7 +79,7 @@ export interface MqParts {
   readonly shadow: Shadow | undefined
   readonly store: BindingStore
   readonly source: BindingSource
-  readonly controlPlane: Pick<ControlPlaneClient, 'ensureSide'>
+  readonly controlPlane: Pick<ControlPlaneClient, 'ensureSide' | 'noteDeadLetters'>
   readonly cache: BindingCache | undefined
   readonly clusters: ClusterPool
   readonly telemetry: Telemetry
@@ -89,6 +91,7 @@ export interface MqParts {
 
 export class MqClient implements MqConnection {
   readonly #parts: MqParts
+  readonly #deadLetters: DeadLetterAccess
   readonly #outlets = new Map<string, Outlet>()
   /** Of mQ IDs of mQ's own, which an application cannot send to. */
   readonly #sideOutlets = new Map<string, Outlet>()
@@ -100,6 +103,11 @@ export class MqClient implements MqConnection {
   /** Use `connect`. */
   constructor(parts: MqParts) {
     this.#parts = parts
+    this.#deadLetters = new DeadLetterAccess({
+      ...parts,
+      send: (id, value, options) => this.#sideOutlet(id).send(value, options),
+      read: (id, options) => this.#read(id, options),
+    })
   }
 
   send(id: string, value: unknown, options?: SendOptions): Promise<Receipt> {
@@ -132,7 +140,7 @@ export class MqClient implements MqConnection {
     // It may have fired while the binding was looked up, and fires only once.
     options.signal?.throwIfAborted()
     const policy = () => policyOf((store.get(id) ?? binding).groups?.[group], rule)
-    const letters = this.#lettersOf(id, group)
+    const letters = this.#deadLetters.writer(id, group)
     if (policy().attempts !== Number.POSITIVE_INFINITY) void letters.prepare()
     const givingUp = { app: this.#parts.app, letters, policy }
     const onPoison = typeof options.onPoison === 'function' ? (options.onPoison as PoisonHandler) : undefined
@@ -225,18 +233,6 @@ export class MqClient implements MqConnection {
     }
   }
 
-  #lettersOf(mqId: string, group: string): DeadLetterWriter {
-    const { store, source, controlPlane } = this.#parts
-    return new DeadLetterWriter({
-      mqId,
-      group,
-      ensure: () => controlPlane.ensureSide(mqId, group, 'dead-letters'),
-      isBound: (id) => store.get(id) !== undefined,
-      resolve: (id) => source.resolve(id),
-      send: (id, value, options) => this.#sideOutlet(id).send(value, options),
-    })
-  }
-
   #sideOutlet(id: string): Outlet {
     return this.#sideOutlets.get(id) ?? this.#open(id)
   }
@@ -245,6 +241,16 @@ export class MqClient implements MqConnection {
     checkOptions('read', options, READ_OPTIONS)
     const problem = this.#refusal(id)
     if (problem !== undefined) throw problem
+    return this.#read(id, options)
+  }
+
+  deadLetters(id: string, group: string): DeadLetterBox {
+    const problem = this.#refusal(id) ?? groupProblem(group)
+    if (problem !== undefined) throw problem
+    return this.#deadLetters.box(id, group)
+  }
+
+  async #read(id: string, options: ReadOptions): Promise<LogReading> {
     const { store, deps, logger } = this.#parts
     const binding = await this.#bindingOf(id)
     let stopListening = (): void => {}

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { confirmByName } from '../confirm.ts'
 import type { TargetFlags } from '../contexts.ts'
-import { commandName, type Io } from '../io.ts'
+import { commandName, type Io, writeLine } from '../io.ts'
 import { apiFor, checkMqId, type OutputFlags, withExamples, withOutput, withTarget } from '../options.ts'
 import { print, table } from '../output.ts'
 
@@ -17,7 +17,7 @@ export function deleteCommand(program: Command, io: Io): void {
     .command('delete')
     .summary('delete an mQ ID; mq undelete brings it back for a day')
     .description(
-      'Deletes an mQ ID, after you typed its name. It is refused while applications or groups use it. Its records are kept for a day: until then mq undelete brings everything back.',
+      'Deletes an mQ ID, after you typed its name. It is refused while applications or groups use it. Its records are kept for a day: until then mq undelete brings everything back. Dead letters of its groups go and come back with it.',
     )
     .argument('<id>', 'an mQ ID')
     .option('-y, --yes', 'do not ask')
@@ -31,7 +31,14 @@ export function deleteCommand(program: Command, io: Io): void {
     const id = checkMqId(text)
     const api = apiFor(io, flags)
     if (flags.yes !== true) {
-      if (flags.now !== true) await api.call('getId', { params: { id } }, { signal: io.interrupt })
+      if (flags.now !== true) {
+        const { deadLetters } = await api.call('getId', { params: { id } }, { signal: io.interrupt })
+        const groups = deadLetters.map(({ group }) => group)
+        if (groups.length > 0) {
+          const what = `Dead letters of ${groups.slice(0, 5).join(', ')} are deleted with it, and come back with it`
+          await writeLine(io.stderr, `${what}: ${commandName(io.env)} dlq list ${id} shows them.`)
+        }
+      }
       const what = flags.now === true ? `Deleting ${id} and all its records` : `Deleting ${id}`
       await confirmByName(io, what, id, flags.now === true)
     }
