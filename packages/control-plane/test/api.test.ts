@@ -240,6 +240,7 @@ test('no request schema takes a field that it does not know', TIMEOUT, async (t)
       .replace(':number', '1')
       .replace(':name', 'n')
       .replace(':scope', 'global')
+      .replace(':group', 'g')
     if (route.method !== 'GET') {
       const answer = await plane.call(route.method, path, { 'no-such-field': 1 })
       assert.match(answer.text, /unknown field 'no-such-field'/, name)
