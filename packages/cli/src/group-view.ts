@@ -42,7 +42,8 @@ export function groupText(group: GroupDetail, colors: Colors, nowMs: number): st
   const rows: [string, string][] = [
     ['state', `${group.state}, ${plural(group.memberList.length, 'member')}`],
     ['members', members.length === 0 ? 'none' : members.join(', ')],
-    ['lag', `${countText(group.lagRecords, 'unknown')} records, ${lagTimeText(group)} behind`],
+    ['lag', group.lagRecords === null ? 'unknown' : plural(group.lagRecords, 'record')],
+    ['behind', lagTimeText(group)],
     ['trend', group.trend ?? 'not known yet'],
     ['unfinished', countText(group.unfinishedRecords, 'not reported')],
     [

@@ -82,7 +82,7 @@ export const catalogue = {
   ),
   MQ_CONFIRMATION_NEEDED: entry(
     'What was asked for deletes or resets something, and nobody said yes',
-    'See what it does (`--plan` where there is one), then pass --yes',
+    'See what it does (`--plan` or `--dry-run`, whichever there is), then pass --yes',
     false,
     409,
   ),

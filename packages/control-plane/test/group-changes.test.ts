@@ -256,7 +256,7 @@ describe('positions of a group that runs', () => {
     const { problem } = await stateOf(plane)
     assert.match(
       problem!.message,
-      /1 members of group 'billing' did not leave in time: checkout@10\.0\.0\.1; nothing was changed/,
+      /1 member of group 'billing' did not leave in time: checkout@10\.0\.0\.1; nothing was changed/,
     )
     assert.equal(heldIn(plane), undefined)
     assert.deepEqual(positions(), new Array(partitions).fill([60, []]))

@@ -168,3 +168,24 @@ test(
     assert.deepEqual((await told()).slice(0, 1), [null], 'who says nothing for a minute is gone')
   },
 )
+
+test('a group whose coordinator does not answer is still there, and its lag is unknown', TIMEOUT, async (t) => {
+  let isAnswering = true
+  const committed = new Map([[TOPIC, new Map([[0, 10]])]])
+  const read = async (): Promise<ClusterPositions> => ({
+    groups: new Map(isAnswering ? [[`billing@${ID}`, { members: 1, committed }]] : []),
+    logs: new Map([[TOPIC, new Map([[0, { start: 0, end: 50 }]])]]),
+    problems: new Map(isAnswering ? [] : [[`billing@${ID}`, 'its coordinator does not answer']]),
+  })
+  const plane = await startHarness(t, { readPositions: read })
+  await declared(plane)
+  await plane.lagWatch.look()
+  isAnswering = false
+  await plane.lagWatch.look()
+  await plane.lagWatch.look()
+  const { groups } = (await plane.call('GET', `/v1/groups?id=${ID}`)).body
+  assert.deepEqual(
+    groups.map((one: Record<string, unknown>) => [one.group, one.state, one.lagRecords, one.problem]),
+    [['billing', 'unknown', null, 'its coordinator does not answer']],
+  )
+})

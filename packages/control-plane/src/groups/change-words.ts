@@ -18,7 +18,7 @@ export function late({ group, members }: GroupChange): MqError {
   const who = named.length === 0 ? '' : `: ${named.slice(0, 5).join(', ')}`
   return new MqError(
     'MQ_GROUP_IN_USE',
-    `${members.length === 0 ? 'not all' : members.length} members of group '${group}' did not leave in time${who}; nothing was changed. Stop them, ask again, and start them after it`,
+    `${members.length === 0 ? 'not all members' : members.length === 1 ? '1 member' : `${members.length} members`} of group '${group}' did not leave in time${who}; nothing was changed. Stop them, ask again, and start them after it`,
     { details: { group, members: named.slice(0, 100) } },
   )
 }

@@ -1,10 +1,11 @@
 /**
  * What a change of positions means for the records of the group: which are read again, which are passed, and how old they are.
  *
+ * V2. A time that cannot be looked up now is not known: it keeps nobody from seeing the rest.
  * V1. Times are those of the first and the last of those records in each partition, for the first MOST_LOOKS partitions: more would
  *     keep the brokers busy for a question.
  */
-import type { PositionMove, TimeRange } from '@mq/contract'
+import { MqError, type PositionMove, type TimeRange } from '@mq/contract'
 import type { FinishedRange } from '@mq/kafka'
 import type { EpochRecord } from '../registry/records.ts'
 import { countOf, difference, upTo } from './finished-set.ts'
@@ -87,15 +88,22 @@ async function timesOf(
       return [first, last].map((offset) => ({ target: ranges.target, offset }))
     })
   const times: number[] = []
+  let isComplete = true
   for (let from = 0; from < looks.length; from += LOOKS_AT_ONCE) {
     const part = looks.slice(from, from + LOOKS_AT_ONCE).map(async ({ target, offset }) => {
       const { cluster, topic } = epochs.find(({ epoch }) => epoch === target.epoch)!
-      const record = await use(cluster, `looking for a record of ${topic}`, (admin) =>
-        admin.recordAt(topic, target.partition, offset),
-      )
-      return record?.timestampMs
+      try {
+        const record = await use(cluster, `looking for a record of ${topic}`, (admin) =>
+          admin.recordAt(topic, target.partition, offset),
+        )
+        return record?.timestampMs
+      } catch (error) {
+        if (!(error instanceof MqError) || !error.retryable) throw error
+        isComplete = false
+        return undefined
+      }
     })
     times.push(...(await Promise.all(part)).filter((time) => time !== undefined))
   }
-  return times.length === 0 ? null : { oldestMs: Math.min(...times), newestMs: Math.max(...times) }
+  return times.length === 0 || !isComplete ? null : { oldestMs: Math.min(...times), newestMs: Math.max(...times) }
 }

@@ -72,6 +72,11 @@ export class LagBook {
       const at = groupId.lastIndexOf('@')
       if (at > 0) add(byMqId, groupId.slice(at + 1), groupId)
     }
+    // A group that could not be looked into is there all the same.
+    for (const name of positions.problems.keys()) {
+      const at = name.lastIndexOf('@')
+      if (at > 0 && !positions.groups.has(name)) add(byMqId, name.slice(at + 1), name)
+    }
     this.#looks.set(cluster, { atMs, positions, byTopic, byMqId })
     this.#problems.delete(cluster)
   }

@@ -5,7 +5,21 @@
  *     positions rest on (groups/changes.ts).
  * K2. A position of a topic that is not there any more is none.
  */
-import { Admin, type Cluster, encodeNote, type FailingRecord, type FinishedRange, recordAt, topicIdOf } from '@mq/kafka'
+import { MqError } from '@mq/contract'
+import {
+  Admin,
+  type Cluster,
+  encodeNote,
+  type FailingRecord,
+  type FinishedRange,
+  recordAt,
+  sleep,
+  topicIdOf,
+} from '@mq/kafka'
+
+/** A leader that is being elected is there soon. */
+const LOOKS = 5
+const LOOK_AGAIN_MS = 200
 
 export interface StandingPosition {
   /** The next record the group has not confirmed. */
@@ -87,7 +101,16 @@ export function groupAdmin(cluster: Cluster): GroupAdmin {
       const found = await admin.listOffsets(topic, all, { timestampMs: timeMs })
       return all.map((partition) => found.get(partition) ?? null)
     },
-    recordAt: (topic, partition, from) => recordAt(cluster, topic, partition, from),
+    recordAt: async (topic, partition, from) => {
+      for (let failures = 1; ; failures++) {
+        try {
+          return await recordAt(cluster, topic, partition, from)
+        } catch (error) {
+          if (!(error instanceof MqError) || !error.retryable || failures === LOOKS) throw error
+          await sleep(cluster.deps, LOOK_AGAIN_MS * failures)
+        }
+      }
+    },
     setPositions: async (groupId, topic, positions, isOwn) => {
       const [found] = await cluster.metadata([topic], { refresh: true })
       const topicId = topicIdOf(found?.id)
