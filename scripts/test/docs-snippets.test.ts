@@ -15,6 +15,13 @@ const run = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const BLOCK = /^```ts( run)?\n([\s\S]*?)^```$/gm
 
+/** What a page leaves to its reader: declared for a block that uses it and does not make it. */
+const GIVEN: readonly (readonly [name: string, declaration: string])[] = [
+  ['mq', "declare const mq: import('@mq/client').MqConnection"],
+  ['handler', "declare const handler: import('@mq/client').Handler<any>"],
+  ['startBilling', "declare function startBilling(mq: import('@mq/client').Mq): Promise<void>"],
+]
+
 interface Snippet {
   readonly file: string
   readonly place: string
@@ -42,10 +49,13 @@ mkdirSync(join(root, '.mq'), { recursive: true })
 const folder = mkdtempSync(join(root, '.mq', 'snippets-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 for (const { file, text } of snippets) {
-  // What a page leaves to the reader's imagination.
-  const given = text.includes('startBilling(') && !text.includes('function startBilling')
-  const before = given ? "declare function startBilling(mq: import('@mq/client').Mq): Promise<void>\n" : ''
-  writeFileSync(join(folder, file), `${before}${text}\nexport {}\n`)
+  const before = GIVEN.flatMap(([name, declaration]) =>
+    new RegExp(`\\b${name}\\b`).test(text) &&
+    !new RegExp(`(?:const|let|using|function|import.*)\\s${name}\\b`).test(text)
+      ? [declaration]
+      : [],
+  ).join('\n')
+  writeFileSync(join(folder, file), `${before}\n${text}\nexport {}\n`)
 }
 writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
 writeFileSync(

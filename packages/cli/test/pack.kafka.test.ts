@@ -57,7 +57,9 @@ await mq.close()
 
 /** As a person has it: none of what this run was started with, and the Node of this run first. */
 function surroundings(more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(?:npm_|MQ_|NODE_)/i.test(name))
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^(?:npm_(?:command|lifecycle|package)|MQ_|NODE_TEST|NODE_OPTIONS)/i.test(name),
+  )
   const PATH = `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}`
   return { ...Object.fromEntries(kept), PATH, ...more }
 }

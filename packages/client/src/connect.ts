@@ -19,10 +19,12 @@ import { ClusterPool } from './cluster-pool.ts'
 import { ControlPlaneClient } from './control-plane-client.ts'
 import { type FieldsFirstLogger, type Logger, loggerOf } from './logger.ts'
 import { MqClient } from './mq.ts'
+import { chosenOpenTelemetry } from './open-telemetry.ts'
 import { checkOptions, type OptionNames } from './options.ts'
 import { fullJitterMs, sleep } from './pause.ts'
 import { Shadow } from './shadow.ts'
 import { Telemetry } from './telemetry.ts'
+import { TracedMq } from './traced-mq.ts'
 import { VERSION } from './version.ts'
 
 const CONNECT_MS = 5_000
@@ -53,6 +55,11 @@ export interface ConnectOptions {
    * sent (true). Records never leave the process.
    */
   readonly measureCodecs?: boolean
+  /**
+   * Whether sends and handlers are spans and metrics of OpenTelemetry. When left out: when `@opentelemetry/api` is installed and an SDK is
+   * registered before `connect`. `true` wants the API to be there; `false` turns it off.
+   */
+  readonly openTelemetry?: boolean
   /** Gives up connecting when it fires. */
   readonly signal?: AbortSignal
   /** The console's order of arguments, or pino's. */
@@ -72,6 +79,7 @@ const CONNECT_OPTIONS: OptionNames<ConnectOptions> = {
   credentials: true,
   zone: true,
   measureCodecs: true,
+  openTelemetry: true,
   signal: true,
   logger: true,
   deps: true,
@@ -102,6 +110,7 @@ export async function connect(options: ConnectOptions): Promise<MqConnection> {
   const zone = checkedZone(options.zone ?? env.MQ_ZONE)
   const waitMs = checkedNumber('waitMs', options.waitMs ?? CONNECT_MS, 0, 24 * 3_600_000)
   const { app, deps = systemDeps, signal } = options
+  const openTelemetry = await chosenOpenTelemetry(options.openTelemetry)
   const logger = loggerOf(options.logger)
   const instance = randomUUID()
   const cache =
@@ -124,7 +133,7 @@ export async function connect(options: ConnectOptions): Promise<MqConnection> {
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
   })
   const telemetryMs = await reach(client, cache, deps, logger, waitMs, signal)
-  return new MqClient({
+  const mq = new MqClient({
     app,
     instance,
     shadow: options.measureCodecs === false ? undefined : new Shadow({ deps, openProbe: () => new CodecProbeThread() }),
@@ -149,6 +158,8 @@ export async function connect(options: ConnectOptions): Promise<MqConnection> {
       send: (report, limitMs) => client.report(report, limitMs),
     }),
   })
+  if (openTelemetry === undefined) return mq
+  return new TracedMq(mq, openTelemetry, app, () => deps.clock.monotonicMs())
 }
 
 /** Makes sure that bindings can be had from somewhere (N1, N2). @returns how often telemetry is wanted, if that was said */
