@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Intent, MqError } from '@mq/contract'
+import { Binding, Intent, MqError } from '@mq/contract'
 import fc from 'fast-check'
 import { anyIntentInput } from './any-intent.ts'
 import { FakeKafka } from './fake-kafka.ts'
@@ -141,6 +141,7 @@ test('a creation that the cluster refuses for good leaves nothing behind', TIMEO
 
 const BEFORE = 'message.timestamp.before.max.ms'
 const DIFFERENCE = 'message.timestamp.difference.max.ms'
+const AFTER = 'message.timestamp.after.max.ms'
 
 for (const [unknown, set, says] of [
   [[], BEFORE, /is refused, not dropped in silence$/],
@@ -161,6 +162,8 @@ for (const [unknown, set, says] of [
     async (t) => {
       const plane = await startHarness(t)
       for (const name of unknown) plane.kafka.unknownSettings.add(name)
+      // Both came with the same version.
+      if (unknown.some((name) => name === BEFORE)) plane.kafka.unknownSettings.add(AFTER)
       const reason = async (): Promise<string> => {
         const { body } = await plane.call('GET', '/v1/ids/orders.placed')
         return body.choices.find((choice: { setting: string }) => choice.setting === 'retention').reason
@@ -173,6 +176,11 @@ for (const [unknown, set, says] of [
         assert.equal((await plane.call('PUT', '/v1/ids/orders.placed', { intent: { retention } })).status, 200)
         assert.equal(configs()['retention.ms'], ms)
         for (const name of [BEFORE, DIFFERENCE]) assert.equal(configs()[name], name === set ? ms : undefined)
+        assert.equal(configs()[AFTER], set === BEFORE ? '3600000' : undefined)
+        const { timestamps } = Binding.parse((await plane.call('GET', '/v1/bindings/orders.placed')).body)
+        const beforeMaxMs = Number(ms)
+        const told = { beforeMaxMs, afterMaxMs: set === BEFORE ? 3_600_000 : beforeMaxMs }
+        assert.deepEqual(timestamps, set === undefined ? undefined : told, 'clients refuse what the topic would')
         assert.match(await reason(), says)
       }
     },
