@@ -2,11 +2,19 @@
  * The checks of `mq doctor`.
  *
  * G1. A check never throws and never takes longer than a few seconds: what it cannot find out is a warning that says so.
- * G2. `fail` is for what stops mQ from working here; what only stops a local Kafka is a warning.
+ * G2. `fail` is for what stops mQ from working here or can lose records; what only stops a local Kafka is a warning.
  */
 import { statfs } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { type ClusterView, catalogue, MqError, type MqErrorCode, nodeProblem, OLDEST_NODE } from '@mq/contract'
+import {
+  type ClusterView,
+  catalogue,
+  type DriftedTopic,
+  MqError,
+  type MqErrorCode,
+  nodeProblem,
+  OLDEST_NODE,
+} from '@mq/contract'
 import { cacheFolder, findJava, findMaven, isFree, isKafkaInstalled, KAFKA_VERSION } from '@mq/local'
 import { ControlPlaneApi } from './api.ts'
 import { contextFileIsExposed, contextFilePath, resolveTarget, type Target, type TargetFlags } from './contexts.ts'
@@ -120,6 +128,7 @@ async function checkControlPlane(io: Io, flags: TargetFlags): Promise<Diagnosis[
       checkClock(info.serverDateMs, askedMs, answeredMs),
       ...checkClusters(clusters, commandName(io.env)),
       ...(await checkFromHere(clusters)),
+      ...(await checkDrift(api, options, commandName(io.env))),
     ]
   } catch (error) {
     // Nobody has to have started anything: only a control plane that was asked for by name has to be there.
@@ -161,6 +170,28 @@ function checkClusters(clusters: readonly ClusterView[], mq: string): Diagnosis[
     if (cluster.status === 'unknown') return warn(name, `${where} was not checked yet`, 'Ask again in a moment')
     const problem = cluster.problem ?? 'unreachable'
     return fail(name, `${where}: ${problem}`, actionIn(problem))
+  })
+}
+
+/** A control plane of an older version does not tell. */
+async function checkDrift(
+  api: ControlPlaneApi,
+  options: { readonly deadlineMs: number; readonly signal: AbortSignal },
+  mq: string,
+): Promise<Diagnosis[]> {
+  let topics: readonly DriftedTopic[]
+  try {
+    topics = (await api.call('listDrift', {}, options)).topics
+  } catch (error) {
+    return [warn('Topics', `what others changed about them is not known: ${messageOf(error)}`, 'Ask again in a moment')]
+  }
+  if (topics.length === 0) return [ok('Topics', 'none was seen to differ from what mQ made')]
+  return topics.map(({ mqId, differences }) => {
+    const what = differences.map((one) => one.what).join('; ')
+    const action = `${mq} drift repair ${mqId} puts it back, ${mq} drift accept ${mqId} takes it over; --plan says what that means`
+    return differences.some(({ alarm }) => alarm)
+      ? fail(`Topic of ${mqId}`, what, action)
+      : warn(`Topic of ${mqId}`, what, action)
   })
 }
 

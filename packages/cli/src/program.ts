@@ -22,6 +22,7 @@ import { describeCommand } from './commands/describe.ts'
 import { devCommand } from './commands/dev.ts'
 import { dlqCommand } from './commands/dlq.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { driftCommand } from './commands/drift.ts'
 import { explainCommand, whatIfCommand } from './commands/explain.ts'
 import { groupCommand } from './commands/group.ts'
 import { groupsCommand } from './commands/groups.ts'
@@ -48,7 +49,7 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
   { heading: 'Try and run:', commands: [demoCommand, devCommand, serveCommand] },
   {
     heading: 'mQ IDs:',
-    commands: [applyCommand, listCommand, describeCommand, deleteCommand, undeleteCommand, settleCommand],
+    commands: [applyCommand, listCommand, describeCommand, deleteCommand, undeleteCommand, settleCommand, driftCommand],
   },
   { heading: 'Consumer groups:', commands: [groupsCommand, groupCommand, appsCommand] },
   { heading: 'Moves:', commands: [migrateCommand, migrationsCommand] },

@@ -57,8 +57,8 @@ export const catalogue = {
     422,
   ),
   MQ_PLACEMENT_WAITS: entry(
-    'No cluster that answers can hold the copies that the intent asks for',
-    'Bring back the cluster that the message names, or ask for fewer copies with minCopies',
+    'No cluster that answers meets the intent, and one that does not answer may',
+    'Bring back the cluster that the message names, or ask for less: fewer copies with minCopies',
     true,
     503,
   ),
@@ -213,13 +213,19 @@ export const catalogue = {
   ),
   MQ_TOPIC_MISSING: entry(
     'The topic of an mQ ID is gone',
-    'Someone deleted it outside mQ; delete and declare the mQ ID again',
+    'Someone deleted it outside mQ; `mq drift repair ID` makes it again, without what it held',
     false,
     410,
   ),
+  MQ_DRIFT_REFUSED: entry(
+    'A change that somebody made to a topic cannot be resolved as asked',
+    'Do what the message names instead, or name the differences that are meant with --kind',
+    false,
+    409,
+  ),
   MQ_TOPIC_CHANGED: entry(
     'The topic of an mQ ID is not the one that mQ made',
-    'Somebody deleted it and created it anew outside mQ; `mq describe ID` says what differs',
+    'Somebody deleted it and created it anew outside mQ; `mq drift ID` says what differs and what can be done',
     false,
     409,
   ),

@@ -58,7 +58,15 @@ export {
   Outcome,
   Outlook,
 } from './decision.ts'
-export { Difference, DifferenceKind } from './drift.ts'
+export {
+  Difference,
+  DifferenceKind,
+  DriftedTopic,
+  DriftPlan,
+  DriftRequest,
+  DriftStep,
+  differenceName,
+} from './drift.ts'
 export { DurationMs, formatDurationMs, parseDurationMs } from './duration.ts'
 export type { CatalogueEntry, MqErrorCode } from './errors.ts'
 export { catalogue, isMqErrorCode } from './errors.ts'

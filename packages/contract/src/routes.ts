@@ -14,6 +14,7 @@ import { Labels, Region } from './cluster-site.ts'
 import { Budget, BudgetRequest, CostQuery, CostReport } from './cost.ts'
 import { deadLetterRoutes } from './dead-letter-routes.ts'
 import { Decision, DecisionState, Outlook } from './decision.ts'
+import { driftRoutes } from './drift-routes.ts'
 import { Explanation, WhatIf, WhatIfAnswer } from './explain.ts'
 import { groupRoutes } from './group-routes.ts'
 import { Declaration, Intent } from './intent.ts'
@@ -202,6 +203,7 @@ export const routes = {
   },
   ...groupRoutes,
   ...deadLetterRoutes,
+  ...driftRoutes,
   migrate: {
     method: 'POST',
     path: '/v1/ids/:id/migrations',

@@ -95,8 +95,9 @@ export interface ControlPlaneOptions {
   readonly telemetryMs?: number
   /** How clusters are spoken to; tests bring their own. */
   readonly openAdmin?: OpenAdmin
-  /** How often topics are compared with what mQ made. */
+  /** How often topics are compared with what mQ made, and how long after a change of its own a difference counts. */
   readonly driftEveryMs?: number
+  readonly driftSettleMs?: number
   /** How shadow topics are written and read; tests bring their own. */
   readonly openCluster?: (address: Address) => Cluster
   readonly checkEveryMs?: number
@@ -157,6 +158,7 @@ export interface Assembled {
   readonly groupChanges: GroupChanges
   readonly recovery: Recovery
   readonly copies: CopyWriter
+  readonly drift: DriftWatch
   /** Probes and metrics on a port of their own, where that was asked for. */
   readonly monitoringApp: FastifyInstance | undefined
   /** @param limitMs for what can hang */
@@ -259,7 +261,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     })
     const drift: DriftWatch = new DriftWatch({
       ...{ registry, clusters, provisioner, ledger, store, deps, logger },
-      everyMs: options.driftEveryMs,
+      ...{ everyMs: options.driftEveryMs, settleMs: options.driftSettleMs },
     })
     const groupChanges = new GroupChanges({
       ...{ store, registry, clusters, provisioner, deps, logger },
@@ -469,6 +471,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       groupChanges,
       recovery,
       copies,
+      drift,
       monitoringApp,
       close: (limitMs = CLOSE_DEADLINE_MS) => {
         closing ??= close(limitMs)

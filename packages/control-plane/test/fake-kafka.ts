@@ -8,6 +8,7 @@ import type { ClusterAdmin, OpenAdmin, TopicFacts, TopicGroup, TopicSpec } from 
 interface FakeTopic extends TopicSpec {
   readonly id: string
   partitions: number
+  replication: number
   readonly ends: bigint[]
   /** First offsets: above 0 where records expired. */
   readonly starts: bigint[]
@@ -107,6 +108,11 @@ export class FakeKafka {
       if (isSealed) topic.sealed.add(partition)
     }
     topic.partitions = partitions
+  }
+
+  /** Somebody gives the partitions of a topic other copies. */
+  reassign(name: string, replication: number): void {
+    this.#topic(name).replication = replication
   }
 
   /** Somebody deletes a topic and creates it anew; positions on it go, as from Kafka 4.0 on. */

@@ -2,28 +2,13 @@
  * A store restored from a backup (recovery V1-V5, settle E1-E4, copy-writer W1-W4): on fake clusters, with seeded histories.
  */
 import assert from 'node:assert/strict'
-import { copyFileSync, existsSync, rmSync } from 'node:fs'
+import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { type Binding, MqError } from '@mq/contract'
-import { assertProblem, type Harness, telemetryReport, temporaryFolder } from './harness.ts'
+import { backUp, generator, restore } from './backups.ts'
+import { assertProblem, type Harness, telemetryReport } from './harness.ts'
 import { makeWorld, over, readToEnd, start, TIMEOUT, type World } from './moves-on-fakes.ts'
-
-const STORE = 'control-plane.sqlite'
-
-/** A consistent copy of the store of a running control plane. */
-function backUp(t: TestContext, plane: Harness): string {
-  const file = join(temporaryFolder(t), 'backup.sqlite')
-  plane.store.sqlite.exec(`VACUUM INTO '${file}'`)
-  return file
-}
-
-/** The backup takes the place of the store, whose folder keeps its mark. */
-function restore(world: World, backup: string): void {
-  for (const suffix of ['', '-wal', '-shm']) rmSync(join(world.dataDir, STORE + suffix), { force: true })
-  copyFileSync(backup, join(world.dataDir, STORE))
-  assert.ok(existsSync(join(world.dataDir, STORE)))
-}
 
 async function declareId(plane: Harness, id: string): Promise<void> {
   const made = await plane.call('PUT', `/v1/ids/${id}`, { intent: {} })
@@ -298,11 +283,3 @@ test('20 seeded histories of declarations, migrations, changes and deletions aro
     })
   }
 })
-
-function generator(seed: number): () => number {
-  let state = seed * 2_654_435_761
-  return () => {
-    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x6d2b79f5) | 0
-    return ((state ^ (state >>> 13)) >>> 0) / 2 ** 32
-  }
-}

@@ -26,6 +26,7 @@ import type { Deciding } from '../decisions/assemble.ts'
 import { viewOf as decisionView } from '../decisions/record.ts'
 import type { SeenLog } from '../decisions/world-view.ts'
 import type { DriftWatch } from '../drift/drift-watch.ts'
+import { DriftResolver } from '../drift/resolver.ts'
 import type { GroupChanges } from '../groups/changes.ts'
 import type { LagBook } from '../lag/lag-book.ts'
 import type { Ledger } from '../migration/ledger.ts'
@@ -114,6 +115,7 @@ export type Handlers = { readonly [N in Handled]: (input: HandlerInput<N>) => Pr
 export function createHandlers(services: Services): Handlers {
   const wanted = services.telemetryMs === undefined ? {} : { telemetryMs: services.telemetryMs }
   const { store, registry, clusters, provisioner, hub, traffic, recovery, migrator, ledger, deciding } = services
+  const driftResolver = new DriftResolver({ ...services, watch: services.drift })
   return {
     ...costHandlers(services),
     ...explainHandlers(services),
@@ -205,6 +207,20 @@ export function createHandlers(services: Services): Handlers {
         ),
     }),
     apply: async ({ body }) => apply(services, body.declarations, body.plan),
+
+    listDrift: async () => ({ topics: services.drift.topics() }),
+    acceptDrift: async ({ params, body }) => {
+      const { only, plan } = body
+      return plan
+        ? driftResolver.plan(params.id, 'accept', only)
+        : driftResolver.resolve(params.id, 'accept', only, 'api')
+    },
+    repairDrift: async ({ params, body }) => {
+      const { only, plan } = body
+      return plan
+        ? driftResolver.plan(params.id, 'repair', only)
+        : driftResolver.resolve(params.id, 'repair', only, 'api')
+    },
 
     migrate: async ({ params, body }) => {
       const { plan: planOnly, ...wish } = body

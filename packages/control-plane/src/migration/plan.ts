@@ -127,7 +127,10 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
   }
   const kept = Math.max(from.replication, Math.min(requiredCopies(intent), target.brokers))
   const replication = wish.replication ?? (to === from.cluster ? kept : copiesOn(intent, target.brokers))
-  if (to === from.cluster && partitions === from.partitions && replication === from.replication) {
+  const source = await lookAtOld(clusters, record, from)
+  // A topic to which somebody added partitions is left for one of the same count.
+  const isAsMade = source.partitions === from.partitions
+  if (to === from.cluster && partitions === from.partitions && replication === from.replication && isAsMade) {
     throw refused(
       `'${id}' is already on cluster '${to}' with ${partitions} partitions and ${replication} cop${replication === 1 ? 'y' : 'ies'}`,
     )
@@ -143,7 +146,6 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
   const topic = topicName(id, epoch)
   const place: MigrationPlace = { epoch, cluster: to, topic, partitions, replication }
   const spec = specAt(record, place, target.brokers)
-  const source = await lookAtOld(clusters, record, from)
   await options.sealChecks.check(from.cluster)
   const sizeLimit = await clusters.use(from.cluster, `checking topic ${from.topic}`, async (admin) => {
     await admin.validateSeal(from.topic)
@@ -216,6 +218,13 @@ interface OldTopic {
   readonly differences: readonly Difference[]
 }
 
+/** Nothing is known of what groups had read there. */
+const NOT_THE_EPOCH: ReadonlySet<Difference['kind']> = new Set([
+  'topic-missing',
+  'topic-recreated',
+  'partitions-missing',
+])
+
 /** N3. @throws MqError MQ_MIGRATION_REFUSED when it is not the topic that holds the epoch */
 async function lookAtOld(
   clusters: Clusters,
@@ -230,10 +239,10 @@ async function lookAtOld(
   const { facts, settings } = found
   const topicId = made?.topicId ?? facts?.topicId ?? null
   const all = differences(
-    { topic, topicId, partitions, settings: record.spec.topicConfigs },
+    { topic, topicId, partitions, replication: record.spec.replication, settings: record.spec.topicConfigs },
     facts === undefined ? undefined : { ...facts, settings },
   )
-  const against = all.find(({ kind }) => kind !== 'setting' && kind !== 'partitions-added')
+  const against = all.find(({ kind }) => NOT_THE_EPOCH.has(kind))
   if (against !== undefined || facts === undefined) {
     throw refused(`${against?.what ?? `topic ${topic} is gone`}`)
   }

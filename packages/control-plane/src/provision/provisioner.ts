@@ -17,7 +17,7 @@ import type { Deps } from '@mq/kafka'
 import { errorFacts, type Logger } from '../logger.ts'
 import { KeyedMutex } from '../mutex.ts'
 import type { ActiveId, CreatedBy, IdRecord, IdSpec, Pending } from '../registry/records.ts'
-import { type IdChange, type Registry, withoutStamp } from '../registry/registry.ts'
+import { type AlsoWrite, type IdChange, type Registry, withoutStamp } from '../registry/registry.ts'
 import type { TopicFacts } from './cluster-admin.ts'
 import type { Clusters } from './clusters.ts'
 import { clusterChoice, decide, lastingOf, standingOf, tunedOf } from './decide.ts'
@@ -59,6 +59,14 @@ export interface ProvisionerOptions {
 type CreatePending = Extract<Pending, { kind: 'create' }>
 type UpdatePending = Extract<Pending, { kind: 'update' }>
 type DeletePending = Extract<Pending, { kind: 'delete' }>
+
+export interface SpecChange {
+  readonly spec: IdSpec
+  /** Settings of the topic that follow. */
+  readonly alter: Readonly<Record<string, string>>
+  readonly actor: string
+  readonly why: string
+}
 
 export class Provisioner {
   readonly #options: ProvisionerOptions
@@ -246,13 +254,15 @@ export class Provisioner {
       if (record?.state !== 'active') throw unknownError(id)
       const moved = this.#options.movedBy?.(id)
       if (moved !== undefined) throw movingError(id, moved)
-      const { spec, alter } = change(record)
-      await registry.keep({
-        ...withoutStamp(record),
-        pending: { kind: 'update', spec, alter: { ...alter }, actor, why },
-      })
-      await this.#finish(id)
+      await this.changeSpec(record, { ...change(record), actor, why })
     })
+  }
+
+  /** Changes what is wanted of the mQ ID and its topic (P2). The caller holds the lock. */
+  async changeSpec(record: ActiveId, { spec, alter, actor, why }: SpecChange, alsoWrite?: AlsoWrite): Promise<void> {
+    const pending: UpdatePending = { kind: 'update', spec, alter: { ...alter }, actor, why }
+    await this.#options.registry.keep({ ...withoutStamp(record), pending }, alsoWrite)
+    await this.#finish(record.id)
   }
 
   /** Runs `work` while nothing else changes the mQ ID, after what was pending is done (P1). */

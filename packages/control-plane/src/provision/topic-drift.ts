@@ -1,7 +1,7 @@
 /**
  * In what a topic differs from what mQ made: somebody else changed it. Pure.
  *
- * F1. Everything that mQ set is compared with what is there: whether the topic exists, its id, its partitions, its settings.
+ * F1. Everything that mQ set is compared with what is there: whether the topic exists, its id, its partitions, its copies, its settings.
  *     What a cluster does not tell (no topic ids, a setting it does not know) is no difference.
  * F2. An alarm is what can lose records, lose copies of them or mix their order. Everything else is said only.
  */
@@ -12,12 +12,16 @@ export interface ExpectedTopic {
   /** Null where the cluster told none when the topic was made. */
   readonly topicId: string | null
   readonly partitions: number
+  /** Copies of each record. */
+  readonly replication: number
   readonly settings: Readonly<Record<string, string>>
 }
 
 export interface FoundTopic {
   readonly topicId: string | null
   readonly partitions: number
+  /** Copies of the partition that has fewest. */
+  readonly replication: number
   /** In force, by Kafka's names; null when they could not be asked for. */
   readonly settings: ReadonlyMap<string, string | null> | null
 }
@@ -61,6 +65,19 @@ export function differences(expected: ExpectedTopic, found: FoundTopic | undefin
       what: isMore
         ? `topic ${topic} has ${found.partitions} partitions and mQ made ${expected.partitions}: groups read the added ones, mQ writes to none of them, and keys of other producers are not in order across them`
         : `topic ${topic} has ${found.partitions} partitions and mQ made ${expected.partitions}`,
+    })
+  }
+  if (found.replication !== expected.replication) {
+    const isMore = found.replication > expected.replication
+    all.push({
+      kind: isMore ? 'copies-added' : 'copies-missing',
+      setting: null,
+      expected: String(expected.replication),
+      found: String(found.replication),
+      alarm: !isMore,
+      what: isMore
+        ? `topic ${topic} has ${found.replication} copies of each record and mQ made ${expected.replication}`
+        : `a partition of topic ${topic} has ${found.replication === 1 ? '1 copy' : `${found.replication} copies`} and mQ made ${expected.replication}: that weakens what the intent asks for`,
     })
   }
   for (const [setting, value] of Object.entries(expected.settings)) {
