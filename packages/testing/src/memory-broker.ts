@@ -8,17 +8,9 @@ import { StoredReceipt, tooLarge } from '@mq/kafka'
 import type { Receipt } from '@mq/kafka/types'
 import type { ManualTime } from './manual-time.ts'
 import { MemoryGroup } from './memory-group.ts'
-import type { HandlerFailure, MemorySubscription } from './memory-subscription.ts'
-import { type EncodedSend, MemoryTopic, type TopicOptions } from './memory-topic.ts'
-
-export interface SendFault {
-  /** The code of the error; `MQ_SEND_TIMEOUT` when left out. */
-  readonly code?: MqErrorCode
-  /** How many sends fail: 1 when left out. */
-  readonly times?: number
-  /** Whether the message is stored all the same, as with `MQ_SEND_UNCERTAIN` it may be: not when left out. */
-  readonly stored?: boolean
-}
+import type { MemorySubscription } from './memory-subscription.ts'
+import { type EncodedSend, MemoryTopic } from './memory-topic.ts'
+import type { HandlerFailure, SendFault, TopicOptions } from './types.ts'
 
 interface WaitingSend {
   readonly topic: MemoryTopic

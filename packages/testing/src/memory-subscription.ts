@@ -23,16 +23,9 @@ import type { FetchedRecord } from '@mq/kafka'
 import type { Deps } from '@mq/kafka/types'
 import type { GroupReader, MemoryGroup } from './memory-group.ts'
 import type { MemoryTopic } from './memory-topic.ts'
+import type { HandlerFailure } from './types.ts'
 
 const CLOSE_MS = 20_000
-
-export interface HandlerFailure {
-  readonly id: string
-  readonly group: string
-  readonly message: ReceivedMessage
-  readonly attempt: number
-  readonly error: unknown
-}
 
 export interface MemorySubscriptionOptions {
   readonly topic: MemoryTopic

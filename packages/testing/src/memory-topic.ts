@@ -7,22 +7,11 @@
 import { type CheckedSend, encodeValue, keyMissing } from '@mq/client/parts'
 import type { Format } from '@mq/contract'
 import { FetchedRecord, partitionOf } from '@mq/kafka'
+import type { TopicOptions } from './types.ts'
 
 /** A message that can be stored. */
 export interface EncodedSend extends CheckedSend {
   readonly value: string | Uint8Array | null
-}
-
-export interface TopicOptions {
-  /** How values are written: `json` when left out. */
-  readonly format?: Format
-  /** `key`, when left out: messages of one key are handled in the order they were sent. `none`: in any. */
-  readonly ordering?: 'key' | 'none'
-  /** Whether a message must have a key, as with the retention `latest-per-key`. */
-  readonly keyRequired?: boolean
-  readonly partitions?: number
-  /** What key and value together may have: 1 MiB when left out. */
-  readonly maxMessageBytes?: number
 }
 
 const EMPTY_HEADERS = Buffer.from([0])

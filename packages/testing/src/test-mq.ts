@@ -40,9 +40,9 @@ import {
 import { MqError } from '@mq/contract'
 import type { Headers, Receipt } from '@mq/kafka/types'
 import { ManualTime, turn } from './manual-time.ts'
-import { MemoryBroker, type SendFault } from './memory-broker.ts'
-import { type HandlerFailure, MemorySubscription } from './memory-subscription.ts'
-import type { TopicOptions } from './memory-topic.ts'
+import { MemoryBroker } from './memory-broker.ts'
+import { MemorySubscription } from './memory-subscription.ts'
+import type { HandlerFailure, SendFault, TopicOptions } from './types.ts'
 
 const SEND_DEADLINE_MS = 120_000
 /** What `settled` takes for a message that will never be handled. */
