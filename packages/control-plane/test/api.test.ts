@@ -239,6 +239,7 @@ test('no request schema takes a field that it does not know', TIMEOUT, async (t)
       .replace(':id', 'a.b')
       .replace(':number', '1')
       .replace(':name', 'n')
+      .replace(':group', 'g')
       .replace(':scope', 'global')
       .replace(':group', 'g')
     if (route.method !== 'GET') {
