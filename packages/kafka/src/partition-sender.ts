@@ -21,8 +21,8 @@
  *     with everything it holds, in order, for the owner to take. Without it the batch is split, down to single records.
  * P9. A partition on hold lets the batch that is on the wire come to its end, and sends nothing more until it is resumed.
  *     Taken over by its owner before that end, the batch is ambiguous, and an answer that still comes is ignored.
- * P10. A refusal that names records rejects those alone; the others are sent again in order, under the same sequence. After an ambiguous
- *     attempt all of it is uncertain. Where no record is named, halves of the batch are sent, down to the record that is meant.
+ * P10. A refusal that names records rejects those alone, the others are sent again in order; where none is named, halves are sent.
+ *     After an ambiguous attempt all is uncertain, unless a broker answered that one and times are refused: they were no better before.
  * P11. A refusal for the times of records fails no record whose time nobody gave: those get a time that the brokers take, and the batch is
  *     sent again where it stood, under the same sequence (refused-times.ts).
  */
@@ -166,6 +166,7 @@ export class PartitionSender {
   unanswered(batch: PendingBatch, trouble: string): void {
     if (!this.isSending(batch)) return
     batch.ambiguous = true
+    batch.isUnanswered = true
     this.#retry(batch, trouble)
   }
 
@@ -351,27 +352,27 @@ export class PartitionSender {
 
   #retry(batch: PendingBatch, trouble: string): void {
     batch.lastTrouble = withoutTopic(this.#to, trouble)
-    if (batch.settled) {
-      this.#drop(batch)
-      return
+    if (batch.settled) this.#drop(batch)
+    else if (this.#isOnHold) this.#slot = { kind: 'halted', batch }
+    else {
+      const { deps } = this.#shared
+      const untilMs = deps.clock.monotonicMs() + backoffMs(batch.attempts, deps.random)
+      this.#slot = { kind: 'backing-off', batch, untilMs }
+      this.#shared.wake(this)
     }
-    if (this.#isOnHold) {
-      this.#slot = { kind: 'halted', batch }
-      return
-    }
-    const { deps } = this.#shared
-    const untilMs = deps.clock.monotonicMs() + backoffMs(batch.attempts, deps.random)
-    this.#slot = { kind: 'backing-off', batch, untilMs }
-    this.#shared.wake(this)
   }
 
   /** P4, P5: a batch that the log does not hold gets a new identity and is sent again. */
   #restart(batch: PendingBatch, trouble: string, newId: boolean): void {
+    this.#newIdentity(batch, newId)
+    this.#retry(batch, trouble)
+  }
+
+  #newIdentity(batch: PendingBatch, newId: boolean): void {
     if (batch.ambiguous && batch.identity !== null) batch.formerIdentities = [...batch.formerIdentities, batch.identity]
     batch.identity = null
     if (newId) this.#sequence.forgetId()
     else this.#sequence.raiseEpoch()
-    this.#retry(batch, trouble)
   }
 
   #lookUp(batch: PendingBatch, trouble: string, newId: boolean): void {
@@ -379,18 +380,15 @@ export class PartitionSender {
     const identity = batch.identity!
     const isUncertain = (): void => {
       if (newId) this.#sequence.forgetId()
-      this.#giveUp(
-        batch,
-        uncertain(this.#to, batch.unsettledCount, `the broker answered ${trouble} when they were sent again`),
-      )
+      const why = `the broker answered ${trouble} when they were sent again`
+      this.#giveUp(batch, uncertain(this.#to, batch.unsettledCount, why))
     }
     if (resolveAmbiguous === undefined) {
       isUncertain()
       return
     }
     this.#slot = { kind: 'resolving', batch }
-    const { topic, partition } = this
-    resolveAmbiguous({ topic, partition, records: batch.encoder.count, ...identity }).then(
+    resolveAmbiguous({ topic: this.topic, partition: this.partition, records: batch.encoder.count, ...identity }).then(
       (resolution) => {
         if (this.#slot.kind !== 'resolving' || this.#slot.batch !== batch) return
         if (resolution.kind === 'unknown') isUncertain()
@@ -426,7 +424,7 @@ export class PartitionSender {
 
   #split(batch: PendingBatch): void {
     const parts = splitBatch(batch, () => this.#release(batch))
-    this.#sequence.giveBack(batch.identity!)
+    if (batch.identity !== null) this.#sequence.giveBack(batch.identity)
     this.#accumulator.putBack(parts)
     this.#free()
   }
@@ -436,21 +434,23 @@ export class PartitionSender {
     const { count } = batch.encoder
     const named = new Map(records.filter(({ index }) => index >= 0 && index < count).map((one) => [one.index, one]))
     batch.lastTrouble = refusal(this.#to, count, code, reason).message
-    if (batch.settled) this.#drop(batch)
-    else if (batch.ambiguous) {
-      const why = `they were refused when they were sent again, and an earlier attempt was not answered: ${batch.lastTrouble}`
-      this.#giveUp(batch, uncertain(this.#to, batch.unsettledCount, why))
+    const isKnown = !batch.ambiguous || (code === KafkaCode.INVALID_TIMESTAMP && !batch.isUnanswered)
+    if (batch.settled || !isKnown) {
+      const why = `what became of an earlier attempt is not known, and sent again they were refused: ${batch.lastTrouble}`
+      if (batch.settled) this.#drop(batch)
+      else this.#giveUp(batch, uncertain(this.#to, batch.unsettledCount, why))
       return
     }
+    if (batch.ambiguous) this.#newIdentity(batch, false)
+    batch.ambiguous = false
     const sorted = code === KafkaCode.INVALID_TIMESTAMP ? sortTimes(batch, this.#shared, named, reason) : undefined
     if (sorted !== undefined) this.#sendRest(batch, (index) => sorted.failed.has(index), sorted.times)
     else if (named.size === 0 && count > 1) this.#split(batch)
     else {
       this.#shared.isCautious = true
       if (named.size === 0) named.set(0, { index: 0, message: reason })
-      refuseRecords(batch, this.#to, code, reason, named, (count, error) =>
-        this.#shared.observer.onFailure?.(count, error),
-      )
+      const { observer } = this.#shared
+      refuseRecords(batch, this.#to, code, reason, named, (count, error) => observer.onFailure?.(count, error))
       this.#sendRest(batch, (index) => named.has(index))
     }
   }

@@ -74,6 +74,8 @@ export class PendingBatch {
   /** Whether the attempt that is under way has been given to a connection. */
   isWritten = false
   ambiguous = false
+  /** Whether an attempt is ambiguous because no answer came; the others were answered by a broker that did not say what it stored. */
+  isUnanswered = false
   /** No unsettled promise has an earlier deadline. */
   earliestMs = Number.POSITIVE_INFINITY
   /** Called when the memory of a batch that is not pooled is not needed any more. */

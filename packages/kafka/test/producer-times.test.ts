@@ -57,6 +57,32 @@ function validateTimes(attempt: ProduceAttempt, leader: Leader = {}): ProduceFau
   }
 }
 
+test(
+  'a refusal for times after a leader that was none is no doubt: the records get the time of the broker (P10)',
+  TIMEOUT,
+  () => {
+    const NOT_LEADER = 6
+    const onProduce = (attempt: ProduceAttempt): ProduceFault | undefined =>
+      attempt.index === 0 ? { kind: 'answer', code: NOT_LEADER } : validateTimes(attempt)
+    const { deps } = new Skew(61 * MINUTE_MS)
+    return onStage(
+      { onProduce },
+      { deps, settings: { lingerMs: 5 } },
+      async ({ broker, producer, failures, budget }) => {
+        const topic = producer.topic('t', 1)
+        await Promise.all(numbered(50).map((value) => producer.send(topic, 'k', value)))
+        assert.deepEqual(values(broker), numbered(50))
+        assert.deepEqual(failures, [])
+        assert.ok(
+          broker.log('t', 0).batches.every(({ producerEpoch }) => producerEpoch === 1),
+          'no sequence of the first attempt is used again',
+        )
+        assert.equal(budget.usedBytes, 0)
+      },
+    )
+  },
+)
+
 for (const aheadMs of [61 * MINUTE_MS, 30 * DAY_MS, -8 * DAY_MS]) {
   for (const limits of [LIMITS, undefined]) {
     test(
