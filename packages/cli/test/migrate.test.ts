@@ -125,7 +125,20 @@ test('what becomes of a lost source is asked for with the move, and a waiting on
   )
 })
 
-test('a skip that changes nothing says so', async () => {
+test('a skip before the new epoch is open does not claim to help what waits now', async () => {
+  for (const state of ['sealing', 'refusing', 'sealed'] as const) {
+    await withPlane(
+      () => ({ body: { ...opened, state } }),
+      async (url) => {
+        const ran = await run(['migrate', 'skip', '3', '--url', url])
+        assert.equal(ran.code, exitCodes.ok, ran.stderr)
+        assert.match(ran.stderr, /not open yet .*what waits now is not helped by that, see: mq migrations show 3/)
+      },
+    )
+  }
+})
+
+test('a skip that changes nothing says so, and exits as refused', async () => {
   for (const [before, said] of [
     [
       { ...opened, onLostSource: 'skip' },
@@ -137,7 +150,7 @@ test('a skip that changes nothing says so', async () => {
       () => ({ body: before }),
       async (url) => {
         const ran = await run(['migrate', 'skip', '3', '--url', url, '-o', 'json'])
-        assert.equal(ran.code, exitCodes.ok, ran.stderr)
+        assert.equal(ran.code, exitCodes.refused, ran.stderr)
         assert.match(ran.stderr, said)
         assert.equal(JSON.parse(ran.stdout).number, 3)
       },

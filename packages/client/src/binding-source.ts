@@ -71,6 +71,11 @@ export class BindingSource {
     await this.#ask(mqId)
   }
 
+  /** Whether the control plane is heard now: it would push what is new of the mQ ID. */
+  isHeard(mqId: string): boolean {
+    return this.#streams.some((stream) => stream.live && stream.mqIds.includes(mqId))
+  }
+
   async close(): Promise<void> {
     this.#closed.abort()
     await Promise.all([...this.#streams.map((stream) => stream.close()), this.#polling])

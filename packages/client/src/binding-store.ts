@@ -4,17 +4,29 @@
  * S1. A binding replaces another only when its (incarnation, revision) is newer; whatever order they arrive in, the newest wins.
  * S2. Input that does not match the contract is kept out and reported; the last good binding stays in force.
  * S3. Listeners hear of each applied binding exactly once, in order, and never of one that was not applied.
+ * S4. What is in force is the newest binding with what this process has proven itself (contract: proven-seal.ts): no binding that comes later takes
+ *     a proof back without saying more.
  */
-import { Binding, bindingVersion, compareBindings, describeIssues } from '@mq/contract'
+import {
+  Binding,
+  bindingVersion,
+  compareBindings,
+  describeIssues,
+  holdsFor,
+  type ProvenSeal,
+  proofWithin,
+  withProvenSeal,
+} from '@mq/contract'
 import type { Logger } from './logger.ts'
 
-export type BindingOrigin = 'push' | 'get' | 'cache'
+export type BindingOrigin = 'push' | 'get' | 'cache' | 'proof'
 export type Applied = 'applied' | 'not-newer' | 'invalid'
 export type BindingListener = (binding: Binding) => void
 
 export class BindingStore {
   readonly #bindings = new Map<string, Binding>()
   readonly #listeners = new Map<string, Set<BindingListener>>()
+  readonly #proofs = new Map<string, ProvenSeal>()
   readonly #logger: Logger
   readonly #onApplied: (binding: Binding, origin: BindingOrigin) => void
 
@@ -41,10 +53,26 @@ export class BindingStore {
     const binding = parsed.data
     const current = this.#bindings.get(binding.mqId)
     if (current !== undefined && compareBindings(binding, current) <= 0) return 'not-newer'
+    // Only what this process wrote itself can rest on a proof.
+    const kept = origin === 'cache' ? proofWithin(binding) : undefined
+    if (kept !== undefined) this.#proofs.set(binding.mqId, kept)
+    this.#put(withProvenSeal(binding, this.#proofs.get(binding.mqId)), origin)
+    return 'applied'
+  }
+
+  /** Takes what this process has proven (S4). @returns whether it says something that the binding in force does not */
+  prove(proof: ProvenSeal): boolean {
+    const current = this.#bindings.get(proof.mqId)
+    if (current === undefined || !holdsFor(proof, current)) return false
+    this.#proofs.set(proof.mqId, proof)
+    this.#put(withProvenSeal(current, proof), 'proof')
+    return true
+  }
+
+  #put(binding: Binding, origin: BindingOrigin): void {
     this.#bindings.set(binding.mqId, binding)
     this.#onApplied(binding, origin)
     for (const listener of [...(this.#listeners.get(binding.mqId) ?? [])]) listener(binding)
-    return 'applied'
   }
 
   /** @returns the way to stop listening */

@@ -22,6 +22,7 @@ import { MqClient } from './mq.ts'
 import { chosenOpenTelemetry } from './open-telemetry.ts'
 import { checkOptions, type OptionNames } from './options.ts'
 import { fullJitterMs, sleep } from './pause.ts'
+import { kafkaSealPort, SealProver } from './seal-prover.ts'
 import { Shadow } from './shadow.ts'
 import { Telemetry } from './telemetry.ts'
 import { TracedMq } from './traced-mq.ts'
@@ -120,6 +121,7 @@ export async function connect(options: ConnectOptions): Promise<MqConnection> {
   const clusters = new ClusterPool({ clientId: app, credentials: options.credentials ?? {}, deps, logger })
   const store = new BindingStore(logger, (binding, origin) => {
     clusters.follow(binding)
+    prover.look(binding)
     if (origin !== 'cache') void cache?.save(binding)
   })
   const client = new ControlPlaneClient({
@@ -132,6 +134,9 @@ export async function connect(options: ConnectOptions): Promise<MqConnection> {
       clusters.clocks.reference.told(theirMs, askedMs, answeredMs, deps.clock.nowMs()),
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
   })
+  const source = new BindingSource({ client, store, cache, deps, logger })
+  const isHeard = (mqId: string): boolean => source.isHeard(mqId)
+  const prover = new SealProver({ store, port: kafkaSealPort(clusters), deps, logger, isHeard })
   const telemetryMs = await reach(client, cache, deps, logger, waitMs, signal)
   const mq = new MqClient({
     app,
@@ -142,7 +147,8 @@ export async function connect(options: ConnectOptions): Promise<MqConnection> {
     deps,
     logger,
     sendDeadlineMs,
-    source: new BindingSource({ client, store, cache, deps, logger }),
+    source,
+    prover,
     controlPlane: client,
     clusters,
     budget: new MemoryBudget(maxBufferBytes),

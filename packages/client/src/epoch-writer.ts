@@ -158,6 +158,11 @@ export class EpochWriter {
     return this.topic.senders.some(({ slot }) => slot.kind === 'halted')
   }
 
+  /** Records that wait for an answer, or to leave. */
+  get unsettledRecords(): number {
+    return this.topic.senders.reduce((sum, { unsettledRecords }) => sum + unsettledRecords, 0)
+  }
+
   hold(): void {
     this.producer.hold(this.topic)
   }

@@ -47,6 +47,7 @@ import { asRedriven, RedriveLane } from './redrive-lane.ts'
 import { refused } from './refused.ts'
 import { checkRule, policyOf, ruleOf } from './retry-policy.ts'
 import type { Schema } from './schema.ts'
+import type { SealProver } from './seal-prover.ts'
 import { SendFailures } from './send-failures.ts'
 import { sendMany } from './send-many.ts'
 import type { Shadow } from './shadow.ts'
@@ -80,6 +81,7 @@ export interface MqParts {
   readonly store: BindingStore
   readonly source: BindingSource
   readonly controlPlane: Pick<ControlPlaneClient, 'ensureSide' | 'noteDeadLetters'>
+  readonly prover: SealProver
   readonly cache: BindingCache | undefined
   readonly clusters: ClusterPool
   readonly telemetry: Telemetry
@@ -304,7 +306,7 @@ export class MqClient implements MqConnection {
   async #close(deadlineMs: number): Promise<CloseResult> {
     const endMs = this.#parts.deps.clock.monotonicMs() + deadlineMs
     const subscriptions = [...this.#subscriptions]
-    const { source, cache, clusters, telemetry, shadow, deps, logger } = this.#parts
+    const { source, prover, cache, clusters, telemetry, shadow, deps, logger } = this.#parts
     for (const reading of this.#readings) reading.close()
     const wait = (limitMs: number, promise: Promise<unknown>): Promise<unknown> => within(deps, limitMs, promise)
     let outlets: [string, Outlet][] = []
@@ -321,6 +323,7 @@ export class MqClient implements MqConnection {
     await shadow?.close()
     const stillRunning = leftBehind(logger, subscriptions, this.#subscriptions)
     await telemetry.close(Math.max(LAST_REPORT_MS, endMs - deps.clock.monotonicMs()))
+    await prover.close()
     await source.close()
     await clusters.close()
     await cache?.settled()
@@ -367,7 +370,7 @@ export class MqClient implements MqConnection {
 
   /** The first send to an mQ ID: sends wait in its outlet until the binding is there. */
   #open(id: string): Outlet {
-    const { source, store, budget, deps, sendDeadlineMs, clusters, telemetry, logger, instance } = this.#parts
+    const { source, prover, store, budget, deps, sendDeadlineMs, clusters, telemetry, logger, instance } = this.#parts
     const isSide = isSideId(id)
     const outlets = isSide ? this.#sideOutlets : this.#outlets
     const shadow = isSide ? undefined : this.#parts.shadow?.collector(id)
@@ -400,11 +403,18 @@ export class MqClient implements MqConnection {
           clocks: clusters.clocks.of(epoch.cluster),
           onWrongClock: (ahead) => clusters.clocks.isWrong(epoch.cluster, ahead),
           onThrottled: (throttleMs) => clusters.quotas.throttled(epoch.cluster, 'writes', throttleMs),
-          onSealed: (writer) => void outlet.sealed(writer),
+          onSealed: (writer) => {
+            prover.refused(id, writer.epoch)
+            void outlet.sealed(writer)
+          },
         })
       },
     })
     outlets.set(id, outlet)
+    telemetry.addHolder(() => {
+      const holding = outlet.holding()
+      return holding && { mqId: id, ...holding }
+    })
     const apply = (binding: Binding): void => {
       try {
         outlet.apply(binding)

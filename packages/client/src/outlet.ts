@@ -216,6 +216,16 @@ export class Outlet {
     }
   }
 
+  /** What waits for the next epoch now, and for how long that has been so. */
+  holding(): { readonly epoch: number; readonly records: number; readonly forMs: number } | undefined {
+    const pause = this.#pause
+    if (pause === undefined) return undefined
+    const { writer, sinceMs } = pause
+    const records = this.#held.size + this.#handover.size + writer.unsettledRecords
+    if (records === 0) return undefined
+    return { epoch: writer.epoch, records, forMs: this.#options.deps.clock.monotonicMs() - sinceMs }
+  }
+
   /** Nothing can be sent any more, until a newer binding says otherwise. */
   refuse(error: MqError): void {
     const writer = this.#writer

@@ -1,12 +1,13 @@
 /**
  * Reports of this process to the control plane, every 10 seconds and on close.
  *
- * T3. A report that fails is lost and nothing else: sending and consuming never notice.
+ * T3. A report that fails is lost and nothing else: sending and consuming never notice. Changes of epoch in it go into the next one: they
+ *     happen when the control plane is away, too, and it asks about them when it is back.
  * T4. At most one report is under way.
  * T5. A meter that is removed is in one more report: what happened since the last one is not forgotten at close.
  * T6. How often is for the control plane to say, in its answers; without a word of it, every 10 seconds.
  */
-import { TELEMETRY_MS, type TelemetryReport } from '@mq/contract'
+import { type HeldTelemetry, TELEMETRY_MS, type TelemetryReport } from '@mq/contract'
 import type { Deps, TimerHandle } from '@mq/kafka'
 import type { BindingStore } from './binding-store.ts'
 import type { ConsumerMeter } from './meters.ts'
@@ -42,6 +43,7 @@ export class Telemetry {
   readonly #consumers = new Set<ConsumerMeter>()
   readonly #leavingProducers = new Set<ProducerMeter>()
   readonly #leavingConsumers = new Set<ConsumerMeter>()
+  readonly #holders: (() => HeldTelemetry | undefined)[] = []
   #moves: Moves = { producers: [], consumers: [] }
   #timer: TimerHandle | undefined
   readonly #startedAtMs: number
@@ -76,6 +78,11 @@ export class Telemetry {
     if (this.#consumers.delete(meter)) this.#leavingConsumers.add(meter)
   }
 
+  /** What says which sends wait, asked at the end of each window. */
+  addHolder(holder: () => HeldTelemetry | undefined): void {
+    this.#holders.push(holder)
+  }
+
   /** A change of epoch that ended, for the next report. */
   producerMoved(move: ProducerMove): void {
     if (this.#moves.producers.length < MAX_MOVES) this.#moves.producers.push(move)
@@ -91,6 +98,7 @@ export class Telemetry {
     const nowMs = deps.clock.monotonicMs()
     const cpu = process.cpuUsage(this.#cpu)
     const moves = this.#moves
+    const held = this.#holders.flatMap((holder) => holder() ?? []).slice(0, MAX_METERS)
     this.#moves = { producers: [], consumers: [] }
     const report: TelemetryReport = {
       app,
@@ -108,6 +116,7 @@ export class Telemetry {
       producers: [...this.#leavingProducers, ...this.#producers].flatMap((meter) => meter.take()).slice(0, MAX_METERS),
       consumers: [...this.#leavingConsumers, ...this.#consumers].flatMap((meter) => meter.take()).slice(0, MAX_METERS),
       ...(moves.producers.length + moves.consumers.length === 0 ? {} : { moves }),
+      ...(held.length === 0 ? {} : { held }),
     }
     this.#leavingProducers.clear()
     this.#leavingConsumers.clear()
@@ -136,13 +145,18 @@ export class Telemetry {
   }
 
   async #report(limitMs: number): Promise<void> {
+    const report = this.take()
+    if (report.bindings.length === 0) return
     try {
-      const report = this.take()
-      if (report.bindings.length === 0) return
       const wantedMs = await this.#options.send(report, limitMs)
       if (wantedMs !== undefined) this.#intervalMs = wantedMs
     } catch {
       // T3: the control plane may be away for days, and the push stream has already said so.
+      const { producers, consumers } = report.moves ?? { producers: [], consumers: [] }
+      this.#moves = {
+        producers: [...producers, ...this.#moves.producers].slice(0, MAX_MOVES),
+        consumers: [...consumers, ...this.#moves.consumers].slice(0, MAX_MOVES),
+      }
     }
   }
 }

@@ -60,6 +60,28 @@ describe('Telemetry', () => {
     await telemetry.close()
   })
 
+  it('keeps a change of epoch that it could not report for the next time (T3)', async () => {
+    const reports: TelemetryReport[] = []
+    let isAway = true
+    const { time, telemetry } = open(async (report) => {
+      if (isAway) throw new Error('away')
+      reports.push(report)
+      return undefined
+    })
+    const move = { mqId: 'orders.placed', fromEpoch: 1, toEpoch: 2 }
+    telemetry.producerMoved({ ...move, writePauseMs: 3_400, handedOver: 3, found: 1, uncertain: 0 })
+    telemetry.consumerMoved({ ...move, group: 'billing', gapMs: 12.5 })
+    for (let round = 0; round < 5; round++) await time.advance(10_000)
+    isAway = false
+    await time.advance(10_000)
+    await time.advance(10_000)
+    const [first, second] = reports.map((report) => TelemetryReport.parse(report))
+    assert.equal(first?.moves?.producers[0]?.writePauseMs, 3_400)
+    assert.equal(first?.moves?.consumers.length, 1)
+    assert.equal(second?.moves, undefined)
+    await telemetry.close()
+  })
+
   it('reports what happened in the window, as the contract says, and forgets it (T1)', async () => {
     const reports: TelemetryReport[] = []
     const { time, telemetry, producer, consumer } = open(async (report) => {

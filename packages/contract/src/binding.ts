@@ -9,6 +9,8 @@
  *     Kafka refuses the change they were for.
  * B5. A trial concerns only the instances it names. One that cannot be read counts as none: a client that is older than
  *     the control plane stays on the settings of the binding.
+ * B6. An epoch that says `opensWhenSealed` is the only successor of the one before it. Whoever has proven that every partition
+ *     of that one refuses data may write here without a newer binding (proven-seal.ts).
  */
 import { z } from 'zod'
 import { GroupHold } from './group-hold.ts'
@@ -63,6 +65,13 @@ export const Epoch = z.object({
     .literal(true)
     .optional()
     .describe('Later epochs do not wait for it: its cluster was away for too long, and the rest of it is read late'),
+  topicId: z.string().nullable().optional().describe("Kafka's id of the topic; null where the cluster tells none"),
+  opensWhenSealed: z
+    .literal(true)
+    .optional()
+    .describe(
+      'A client that has proven the seal of every partition of the epoch before may use this one as open, without waiting for a newer binding',
+    ),
 })
 export type Epoch = z.output<typeof Epoch>
 

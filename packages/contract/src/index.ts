@@ -142,6 +142,15 @@ export {
   policyScopeProblem,
 } from './policy.ts'
 export {
+  holdsFor,
+  type ProvenSeal,
+  proofWithin,
+  provenSeal,
+  type Succession,
+  successionOf,
+  withProvenSeal,
+} from './proven-seal.ts'
+export {
   AdvertisedBroker,
   Choice,
   ClusterStatus,
@@ -162,6 +171,7 @@ export {
   ConsumerTelemetry,
   EncodedHistogram,
   FailingMessage,
+  HeldTelemetry,
   KeySketch,
   ProducerMove,
   ProducerTelemetry,

@@ -30,6 +30,12 @@ export const migrationErrors = {
     409,
   ),
   MQ_MIGRATION_UNKNOWN: entry('No such migration', 'See `mq migrations`', false, 404),
+  MQ_MIGRATION_SENDS_WAIT: entry(
+    'Sends wait for a migration',
+    'Do what the message says; each send waits up to its deadline',
+    true,
+    409,
+  ),
   MQ_MIGRATION_GROUP_WAITS: entry(
     'A migration waits for a group that does not read',
     'Start the group, or let the migration go on without it: `mq group drop ID GROUP`',

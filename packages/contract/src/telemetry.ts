@@ -191,6 +191,15 @@ export const ConsumerMove = z.object({
 })
 export type ConsumerMove = z.output<typeof ConsumerMove>
 
+/** Sends of one process that wait because an epoch takes nothing more and the next one is not open. */
+export const HeldTelemetry = z.object({
+  mqId: MqId,
+  epoch: z.number().int().min(1).describe('The epoch that takes nothing more'),
+  records: count.describe('Records whose sends wait now'),
+  forMs: spanMs.describe('Since when, milliseconds before the end of the window'),
+})
+export type HeldTelemetry = z.output<typeof HeldTelemetry>
+
 export const TelemetryReport = z.object({
   app: Name.describe('As the application called itself'),
   instance: z.string().min(1).max(100).describe('Unique to the process'),
@@ -224,6 +233,7 @@ export const TelemetryReport = z.object({
     .object({ producers: z.array(ProducerMove).max(1_000), consumers: z.array(ConsumerMove).max(1_000) })
     .optional()
     .describe('Changes of epoch that ended in the window'),
+  held: z.array(HeldTelemetry).max(1_000).optional().describe('Sends that wait for an epoch at the end of the window'),
 })
 export type ProducerTelemetry = z.output<typeof ProducerTelemetry>
 export type ConsumerTelemetry = z.output<typeof ConsumerTelemetry>

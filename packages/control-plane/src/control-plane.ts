@@ -29,6 +29,7 @@ import { devTimes, type LoopTimes, usualTimes } from './loops/times.ts'
 import { Metrics } from './metrics/metrics.ts'
 import { ProcessFigures } from './metrics/process.ts'
 import { metricsSource } from './metrics/source.ts'
+import { Holdings } from './migration/holdings.ts'
 import { Ledger } from './migration/ledger.ts'
 import { Migrator } from './migration/migrator.ts'
 import type { MigrationTimes } from './migration/work.ts'
@@ -352,12 +353,13 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
         return policies.autopilot.on && policy.mode === 'auto' && ledger.handingOver(id) === undefined
       },
     })
+    const holdings = new Holdings({ ledger, deps })
     const trouble = new HandlerTrouble(deps)
     const processFigures = new ProcessFigures()
     const metrics: Metrics = new Metrics(
       metricsSource({
         ...{ version, hub, traffic, store, clusters, registry, drift, lagWatch, ledger, deciding, costing, recovery },
-        trouble,
+        ...{ trouble, holdings },
         process: processFigures,
         deps,
       }),
@@ -367,21 +369,16 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     const isStopping = (): boolean => stopping
     const readiness = (): Promise<Readiness> => readinessOf({ store, clusters, recovery, isStopping })
     const handlers = createHandlers({
+      ...{ store, registry, clusters, provisioner, hub, traffic },
       sides: new SideQueues(registry, provisioner),
       trouble,
       version,
       createOnFirstUse: options.createOnFirstUse ?? false,
-      store,
-      registry,
-      clusters,
-      provisioner,
-      hub,
-      traffic,
       failing,
       recovery,
       migrator,
       ledger,
-      epochUse,
+      ...{ holdings, epochUse },
       telemetryMs: options.telemetryMs ?? (options.timing === 'dev' ? times.telemetryMs : undefined),
       deciding,
       twins,

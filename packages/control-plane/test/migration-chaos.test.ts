@@ -12,7 +12,8 @@ import { bindingOf, declare, ID, makeWorld, readToEnd, start, states } from './m
 const faults = [
   'a-away',
   'b-away',
-  'deaf',
+  'a-deaf',
+  'b-deaf',
   'heal',
   'leader',
   'cancel',
@@ -69,8 +70,11 @@ async function live(t: TestContext, history: readonly Fault[]): Promise<Record<s
       world.b.away = new MqError('MQ_KAFKA_UNREACHABLE', 'b is away')
     },
     // Leaders do not hear of changes of settings.
-    deaf: () => {
-      for (const kafka of [world.a, world.b]) kafka.leadersPerProbe = 0
+    'a-deaf': () => {
+      world.a.leadersPerProbe = 0
+    },
+    'b-deaf': () => {
+      world.b.leadersPerProbe = 0
     },
     heal: () => {
       for (const kafka of [world.a, world.b]) {
@@ -96,7 +100,7 @@ async function live(t: TestContext, history: readonly Fault[]): Promise<Record<s
     wait: () => pause(60),
   }
   // Some leaders are slow from the start, so that there is time for what comes.
-  if (history.length % 2 === 0) await act.deaf()
+  if (history.length % 2 === 0) await act['a-deaf']()
   await ask(`/v1/ids/${ID}/migrations`, { to: 'b', partitions: 6 })
   for (const fault of history) {
     await act[fault]()

@@ -13,6 +13,9 @@ const FILES: Readonly<Record<string, string>> = {
   '`migration` (client)': 'packages/client/test/migration.kafka.test.ts',
   '`migration` (control plane)': 'packages/control-plane/test/migration.kafka.test.ts',
   '`migration.test`': 'packages/control-plane/test/migration.test.ts',
+  '`migration-alone` (client)': 'packages/client/test/migration-alone.kafka.test.ts',
+  '`moves-alone`': 'packages/control-plane/test/moves-alone.kafka.test.ts',
+  '`succession-model`': 'packages/control-plane/test/succession-model.test.ts',
   '`migration-mutations`': 'packages/client/test/migration-mutations.kafka.test.ts',
 }
 

@@ -16,6 +16,7 @@ import { AdminCalls, type AdminCluster } from './admin-calls.ts'
 import { topicConfigs } from './admin-configs.ts'
 import type { NewTopic } from './admin-topics.ts'
 import { BatchEncoder, SEALED_TOPIC_BYTES, stamp } from './batch-encoder.ts'
+import type { Purpose } from './broker-connection.ts'
 import { KafkaCode, kafkaCodeOf, protocolError, responseOf, toMqError } from './kafka-errors.ts'
 import type { PartitionMetadata } from './metadata-cache.ts'
 import { type ProduceAnswer, sendProduce } from './produce-request.ts'
@@ -62,9 +63,15 @@ export type SealedEnd =
 
 export class TopicSeal {
   readonly #calls: AdminCalls
+  readonly #purpose: Purpose
 
-  constructor(cluster: AdminCluster) {
+  /**
+   * @param purpose the connections that leaders are asked over. The request for the seal may be under way on those for `admin`; a
+   *     process that produces must not probe over those for `produce`, as a probe without an answer ends its connection.
+   */
+  constructor(cluster: AdminCluster, purpose: Purpose = 'produce') {
     this.#calls = new AdminCalls(cluster, { deadlineMs: DEADLINE_MS, requestMs: PROBE_MS })
+    this.#purpose = purpose
   }
 
   /** Whether the topic may be sealed (S4). @throws MqError MQ_SEAL_FORBIDDEN */
@@ -151,8 +158,7 @@ export class TopicSeal {
             what,
             async (connection) =>
               await sendProbe(connection, await requests.produce.choose(connection), topic, indexes),
-            // The request for the seal may be under way on the other connection.
-            'produce',
+            this.#purpose,
           )
           const codes = new Map(results.map((one) => [one.partition, one.code]))
           return led.map((one) => verdictOf(one, codes.get(one.index), 'no answer for the partition'))
@@ -196,7 +202,7 @@ export class TopicSeal {
                   })),
                 },
               ]),
-            'produce',
+            this.#purpose,
           ),
         ),
         partial(
@@ -214,7 +220,7 @@ export class TopicSeal {
                   })),
                 },
               ]),
-            'produce',
+            this.#purpose,
           ),
         ),
       ])

@@ -26,6 +26,15 @@ interface MigrateFlags extends OutputFlags, TargetFlags {
 }
 
 const POLL_MS = 250
+/** Sends may wait in these, and groups cannot go on in an epoch that is not open. */
+const BEFORE_OPENING: ReadonlySet<Migration['state']> = new Set<Migration['state']>([
+  'planned',
+  'prepared',
+  'sealing',
+  'refusing',
+  'sealed',
+  'undoing',
+])
 
 export function migrateCommand(program: Command, io: Io): void {
   const command = program
@@ -137,11 +146,15 @@ async function skip(io: Io, text: string | undefined, flags: MigrateFlags): Prom
   const after = await api.call('skipLostSource', { params }, callOptions(io))
   await print(io, flags.output, after, (colors) => migrationText(after, colors, Date.now()))
   await write(io.stderr, `${skipText(before)}\n`)
+  if (before.state === 'stranded' || before.onLostSource === 'skip') throw new Exit(exitCodes.refused)
 }
 
 function skipText({ number, state, onLostSource, from }: Migration): string {
   if (state === 'stranded') {
     return `Nothing was changed: groups go on without the rest of epoch ${from.epoch} already.`
+  }
+  if (BEFORE_OPENING.has(state)) {
+    return `Groups will go on without the rest of epoch ${from.epoch} if cluster '${from.cluster}' stays away once the new epoch is open. It is not open yet (${state}): what waits now is not helped by that, see: mq migrations show ${number}`
   }
   const already = onLostSource === 'skip' ? 'Nothing was changed, that was asked for already. ' : ''
   return `${already}Groups go on without the rest of epoch ${from.epoch} when cluster '${from.cluster}' stays away; while it answers, migration ${number} waits for them as before.`

@@ -39,16 +39,19 @@ export class Mover {
     this.#dir = dir
   }
 
-  static async start(): Promise<Mover> {
+  /** @param configs of the brokers, beside what every test wants */
+  static async start(configs: Readonly<Record<string, string>> = {}): Promise<Mover> {
     const start = (name: Side): Promise<LocalCluster> =>
       startCluster({
         name,
         proxy: true,
+        startDeadlineMs: 240_000,
         configs: {
           'group.consumer.heartbeat.interval.ms': '1000',
           'group.consumer.min.heartbeat.interval.ms': '1000',
           'group.consumer.session.timeout.ms': '6000',
           'group.consumer.min.session.timeout.ms': '6000',
+          ...configs,
         },
       })
     const [a, b] = await Promise.all([start('a'), start('b')])
@@ -84,10 +87,31 @@ export class Mover {
     this.plane.publish({ ...before, revision: before.revision + 1, epochs })
   }
 
-  /** PREPARED */
-  async prepare(id: string, target: Target): Promise<void> {
+  /** PREPARED; clients may open the new epoch by themselves when `opensWhenSealed`. */
+  async prepare(id: string, target: Target, opensWhenSealed = false): Promise<void> {
     const { epochs } = this.binding(id)
-    this.publish(id, [...epochs, await this.#create(id, epochs.at(-1)!.epoch + 1, target)])
+    const next = await this.#create(id, epochs.at(-1)!.epoch + 1, target)
+    this.publish(id, [...epochs, opensWhenSealed ? { ...next, opensWhenSealed: true } : next])
+  }
+
+  /** Whether a client has the newest binding of the mQ ID on disk. */
+  async isTold(id: string): Promise<boolean> {
+    const wanted = `"revision":${this.binding(id).revision},`
+    for (const file of await readdir(this.#dir, { recursive: true })) {
+      if (!file.endsWith(`${id}.json`)) continue
+      if ((await readFile(join(this.#dir, file), 'utf8')).includes(wanted)) return true
+    }
+    return false
+  }
+
+  /** Closes a topic as one that is taken back. */
+  async close(id: string): Promise<TopicSeal> {
+    const { topic, cluster, partitions } = this.binding(id).epochs.at(-1)!
+    const seal = new TopicSeal(this.#direct[cluster as Side])
+    await requested(seal, topic)
+    const all = Array.from({ length: partitions }, (_, partition) => partition)
+    await until('it is closed', async () => (await seal.probe(topic, all)).every(({ verdict }) => verdict === 'sealed'))
+    return seal
   }
 
   /** SEALING, without telling anybody when `isSilent`. */
@@ -97,7 +121,7 @@ export class Mover {
     if (!isSilent) this.#change(id, [[old.epoch, { state: 'sealing' }]])
     const seal = new TopicSeal(this.#direct[old.cluster as Side])
     const partitions = Array.from({ length: old.partitions }, (_, partition) => partition)
-    await seal.request(old.topic)
+    await requested(seal, old.topic)
     const admin = this.admin(old.cluster as Side)
     await until('every leader refuses', async () => {
       const probes = await seal.probe(old.topic, partitions)
@@ -112,7 +136,7 @@ export class Mover {
     const [old, next] = this.binding(id).epochs.slice(-2)
     this.#change(id, [
       [old!.epoch, { state: 'sealed', endOffsets }],
-      [next!.epoch, { state: 'open' }],
+      [next!.epoch, { state: 'open', opensWhenSealed: undefined }],
     ])
   }
 
@@ -168,6 +192,19 @@ export class Mover {
     await this.admin(cluster).createTopic({ name: topic, partitions, replication: 1, configs: {} })
     return { epoch, state: 'preparing', cluster, topic, partitions, endOffsets: null }
   }
+}
+
+/** A broker on a busy machine may take longer than the request may. */
+async function requested(seal: TopicSeal, topic: string): Promise<void> {
+  const isTaken = async (): Promise<boolean> => {
+    try {
+      await seal.request(topic)
+      return true
+    } catch {
+      return false
+    }
+  }
+  await until(`${topic} is to be sealed`, isTaken, 30_000)
 }
 
 /** Past the proxy, by the listener that brokers use among themselves. */

@@ -29,6 +29,7 @@ import type { DriftWatch } from '../drift/drift-watch.ts'
 import { DriftResolver } from '../drift/resolver.ts'
 import type { GroupChanges } from '../groups/changes.ts'
 import type { LagBook } from '../lag/lag-book.ts'
+import type { Holdings } from '../migration/holdings.ts'
 import type { Ledger } from '../migration/ledger.ts'
 import type { Migrator } from '../migration/migrator.ts'
 import { viewOf } from '../migration/view.ts'
@@ -77,6 +78,7 @@ export interface Services {
   readonly recovery: Recovery
   readonly migrator: Migrator
   readonly ledger: Ledger
+  readonly holdings: Holdings
   readonly epochUse: EpochUse
   readonly costs: Costs
   readonly budgets: Budgets
@@ -168,6 +170,7 @@ export function createHandlers(services: Services): Handlers {
           record.state === 'active' && record.spec.side === undefined ? [summary(services, record)] : [],
         ),
       warnings: [
+        ...registry.all().flatMap(({ id }) => services.holdings.warnings(id)),
         ...(await services.costs.warnings()).flatMap(({ warning }) => warning ?? []),
         ...registry.all().flatMap((record) => (record.state === 'active' ? (homeWarning(clusters, record) ?? []) : [])),
         ...registry
@@ -226,17 +229,17 @@ export function createHandlers(services: Services): Handlers {
       const { plan: planOnly, ...wish } = body
       if (planOnly) return { plan: await migrator.plan(params.id, wish), migration: null }
       const { plan, record } = await migrator.start(params.id, wish, 'api')
-      return { plan, migration: viewOf(record) }
+      return { plan, migration: viewOf(record, services.holdings.nowMs) }
     },
     listMigrations: async ({ query }) => ({
       migrations: (
         await ledger.list({ limit: query.limit, ...(query.id === undefined ? {} : { mqId: query.id }) })
-      ).map(viewOf),
+      ).map((record) => viewOf(record, services.holdings.nowMs)),
     }),
-    getMigration: async ({ params }) => viewOf(await ledger.find(params.number)),
+    getMigration: async ({ params }) => viewOf(await ledger.find(params.number), services.holdings.nowMs),
     dropGroup: ({ params, body }) => migrator.dropGroup(params.id, body.group, body.force, 'api'),
-    skipLostSource: async ({ params }) => viewOf(await migrator.skip(params.number)),
-    cancelMigration: async ({ params }) => viewOf(await migrator.cancel(params.number)),
+    skipLostSource: async ({ params }) => viewOf(await migrator.skip(params.number), services.holdings.nowMs),
+    cancelMigration: async ({ params }) => viewOf(await migrator.cancel(params.number), services.holdings.nowMs),
 
     startTwin: async ({ params, body }) => services.twins.begin(params.id, body, 'api', 'asked for'),
     listTwins: async ({ query }) => ({ twins: await services.twins.list({ mqId: query.id, limit: query.limit }) }),
@@ -307,6 +310,7 @@ export function createHandlers(services: Services): Handlers {
       services.clients.take(body)
       services.epochUse.take(body)
       migrator.heard(body)
+      services.holdings.take(body)
       await recovery.seen(body.bindings)
       return { accepted: true, ...wanted }
     },
@@ -423,6 +427,7 @@ async function detail(services: Services, id: string): Promise<MqIdDetail> {
     minInsyncReplicas: spec.minInsyncReplicas,
     choices: spec.choices,
     warnings: [
+      ...services.holdings.warnings(id),
       ...spec.warnings,
       ...[homeWarning(services.clusters, record) ?? []].flat(),
       ...(await budgetWarnings(services, record)),

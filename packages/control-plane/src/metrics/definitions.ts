@@ -61,6 +61,12 @@ export const readDefinitions = {
     'Differences between topics of mQ IDs and what mQ made of them; with alarm="yes" records may be at risk',
     ['alarm'],
   ),
+  mq_sends_held_seconds: gauge(
+    'How long sends wait already because their epoch takes nothing more and the next one is not open; not there while none waits',
+    ['mq_id'],
+    'largest first',
+  ),
+  mq_sends_held_records: gauge('Records that wait so, as clients last told', ['mq_id'], 'largest first'),
   mq_id_messages_per_second: gauge('Messages sent a second over the last minute', ['mq_id'], 'largest first'),
   mq_id_send_latency_seconds: gauge(
     'From the oldest record of a batch to its acknowledgement, over the last minute, as clients measured it',

@@ -10,6 +10,7 @@ import type { Costing } from '../cost/assemble.ts'
 import type { Deciding } from '../decisions/assemble.ts'
 import type { DriftWatch } from '../drift/drift-watch.ts'
 import type { LagWatch } from '../lag/lag-watch.ts'
+import type { Holdings } from '../migration/holdings.ts'
 import type { Ledger } from '../migration/ledger.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import type { PushHub } from '../push/hub.ts'
@@ -36,6 +37,7 @@ export interface MeasuredParts {
   readonly hub: PushHub
   readonly traffic: Traffic
   readonly trouble: HandlerTrouble
+  readonly holdings: Holdings
   readonly store: Store
   readonly clusters: Clusters
   readonly registry: Registry
@@ -84,6 +86,7 @@ export function metricsSource(parts: MeasuredParts): { readonly read: MetricsSou
     clusters.views().flatMap((view) => sampleOf({ cluster: view.name }, read(view)))
   const troubles = (read: (one: GroupTrouble) => number): Sample[] =>
     parts.trouble.all().map((one) => ({ labels: { mq_id: one.id, group: one.group }, value: read(one) }))
+  const held = once(() => parts.holdings.all())
   const costs = keptCosts(parts)
   const budgets =
     (read: (budget: Awaited<ReturnType<typeof costs.budgets>>[number]) => number | null) =>
@@ -115,6 +118,9 @@ export function metricsSource(parts: MeasuredParts): { readonly read: MetricsSou
     mq_store_failing: () => single(store.lastFailure === undefined ? 0 : 1),
     mq_ids: () => single(active().length),
     mq_unsettled_ids: () => single(recovery.unsettled().length),
+    mq_sends_held_seconds: () => held().map(({ id, seconds }) => ({ labels: { mq_id: id }, value: seconds })),
+    mq_sends_held_records: () =>
+      held().flatMap(({ id, told }) => sampleOf({ mq_id: id }, told === null ? null : told.records)),
     mq_topic_drift: () => [
       { labels: { alarm: 'yes' }, value: drift.counts.alarms },
       { labels: { alarm: 'no' }, value: drift.counts.others },

@@ -5,6 +5,7 @@
  *     it holds no record.
  * D7. A topic is looked into before it is deleted: while it holds a record that a group, or every group, has not read, it
  *     stays until its retention is over, and that is said. One that is not the topic of the epoch is not touched.
+ * D8. A new epoch that clients knew of is closed before it is deleted (withdraw.ts), so that "it holds no record" stays true.
  * D6. After an undoing the old topic is looked at for a while: a request for the seal that was under way when its process died
  *     can take effect after the seal was taken back. It is taken back again, but not while another move of the mQ ID may ask for
  *     the seal itself: the looking goes on after that one, should it be undone as well.
@@ -17,6 +18,7 @@ import { isHandingOver } from './machine.ts'
 import { clientsText } from './readers.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { lookAtSource } from './source-topic.ts'
+import { closeNew, isAnnounced, noteClosed } from './withdraw.ts'
 import { hasLookedFor, isAway, keepMoves, range, type Work } from './work.ts'
 
 const LONGEST_WAIT_MS = 60_000
@@ -31,7 +33,9 @@ export async function deleteTopic(work: Work, number: number): Promise<void> {
     await logbook.note(number, (row) => withDone(row, 'delete-topic', logbook.nowMs, result))
   }
   if (state !== 'retired') {
+    const isInUse = isAnnounced(logbook.row(number)) && !(await isClosedFor(work, number))
     const kept = await clusters.use(to.cluster, `deleting topic ${to.topic}`, async (admin) => {
+      if (isInUse) return true
       const exists = (await admin.findTopics([to.topic])).has(to.topic)
       if (exists && !(await isOurs(admin, to.topic, to.partitions, to.replication))) return true
       if (exists) await admin.deleteTopic(to.topic)
@@ -58,6 +62,23 @@ export async function deleteTopic(work: Work, number: number): Promise<void> {
   const kept = await whenRead(work, number)
   if (!kept) await clusters.use(from.cluster, `deleting topic ${from.topic}`, (admin) => admin.deleteTopic(from.topic))
   await done({ topic: from.topic, cluster: from.cluster, kept })
+}
+
+/**
+ * D8. @returns whether the epoch that was given up is closed and empty. One that is not was opened by a client that heard nothing of the
+ * control plane, while somebody else had sealed the old topic.
+ */
+async function isClosedFor(work: Work, number: number): Promise<boolean> {
+  const row = work.logbook.row(number)
+  if (row.data.withdrawal?.isClosed === true) return true
+  if (await closeNew(work, number)) {
+    await noteClosed(work, number)
+    return true
+  }
+  const { topic, cluster, epoch } = row.to
+  const what = `topic ${topic} on cluster '${cluster}' is not deleted: it holds records of clients that took epoch ${epoch} for open, and no group reads them`
+  await noteKept(work, row, what)
+  return false
 }
 
 /** D7. Waits until nothing unread stands in the topic. @returns whether the topic is another one, and is not touched */

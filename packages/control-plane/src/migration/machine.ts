@@ -11,7 +11,11 @@
  * M5. Every state that is not an end has a way to one; from `retired`, `cancelled` and `failed` nothing leads on.
  * M6. E leaves the binding only from `draining`, after every group was found drained or its records expired, or from
  *     `stranded`, after its records are known to be gone for good.
- * M7. An undoing that meets a refusing leader becomes a move again: M2 stands above the wish to cancel.
+ * M7. An undoing that meets a refusing leader, or a new epoch that a client opened by itself, becomes a move again: M2 and M9 stand
+ *     above the wish to cancel.
+ * M9. From `prepared` on the binding names E+1 as the only successor of E, and a client that has proven E sealed may open it without
+ *     asking. So E+1 is taken back only after its own leaders refuse data and it is known to be empty (withdraw.ts); every history of
+ *     this is tried in succession-model.test.ts.
  * M8. `stranded` is reached from `draining` alone, and left by way of `draining` when the old cluster is back.
  */
 import type { EpochState, MigrationState } from '@mq/contract'

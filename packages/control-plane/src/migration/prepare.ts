@@ -13,6 +13,7 @@ import { awaitLeaders, createTopic, isOurs, timeLimitOf } from '../provision/top
 import { findForeign } from './foreign.ts'
 import { stepOf, withDone, withStep } from './record.ts'
 import { rehearse } from './seal.ts'
+import { checkFormerSuccessors } from './withdraw.ts'
 import { range, type Work } from './work.ts'
 
 const WARM_POLL_MS = 100
@@ -138,6 +139,7 @@ export async function warm(work: Work, number: number): Promise<void> {
     if (spentMs() >= Math.min(times.warmMs, LEAST_WARM_MS) && (cold.length === 0 || spentMs() >= times.warmMs)) break
     await work.pause(number, Math.min(WARM_POLL_MS, times.warmMs))
   }
+  checkFormerSuccessors(work, logbook.row(number))
   const { partitions } = await rehearse(work, number)
   const sizeLimit = await clusters.use(from.cluster, `checking topic ${from.topic}`, (admin) =>
     admin.sizeLimit(from.topic),

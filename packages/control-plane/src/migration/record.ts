@@ -91,6 +91,8 @@ export const MigrationData = z.object({
   targetAway: Trouble.extend({ backBy: z.number().nullable() }).nullable().default(null),
   /** Groups went on without the rest of the old epoch. */
   ledger: z.array(StrandedRange).default([]),
+  /** What was done to take the new epoch back: its size limit before it was closed, and whether it is closed and empty (withdraw.ts). */
+  withdrawal: z.object({ sizeLimit: z.string(), isClosed: z.boolean() }).nullable().default(null),
   /** The seal that came after the undoing and was taken back again. */
   lateSeals: z.number().default(0),
 })

@@ -172,6 +172,7 @@ export async function refused(
   work: Work,
   number: number,
   change: (row: MigrationRecord) => MigrationRecord = (row) => row,
+  why = 'a leader refuses data',
 ): Promise<void> {
   const { logbook } = work
   const { from } = logbook.row(number)
@@ -181,7 +182,7 @@ export async function refused(
     'leader-refused',
     {
       kind: 'migration-sealing',
-      why: `a leader of epoch ${from.epoch} refuses data`,
+      why: `epoch ${from.epoch}: ${why}`,
       after: { migration: number, epoch: from.epoch },
       apply: ({ epochs }) => ({
         epochs: epochs.map((epoch) => (epoch.epoch === from.epoch ? { ...epoch, state: 'sealing' } : epoch)),

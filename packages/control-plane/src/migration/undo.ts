@@ -1,7 +1,10 @@
 /**
  * Back to how it was: the seal is taken back where it was asked for, the old epoch is open again, the new one goes.
  *
- * U1. Where the seal was asked for, leaders are probed first. One that refuses data ends the undoing: the move goes on.
+ * U1. A new epoch that clients know of is closed first (withdraw.ts). Where that shows that a leader refuses data, or that a client opened
+ *     the new epoch by itself, the undoing ends: the migration goes on.
+ * U4. Where the seal was never asked for and the cluster of the new epoch is away, the undoing does not wait for it. The new topic
+ *     is closed before it is deleted, and no seal of the old topic is asked for before that (N6).
  * U2. Clients hear that the old epoch is open only after its leaders said so themselves, or after SETTLE_MS in which none
  *     refused: a partition without a leader must not hold the others.
  * U3. What the report says of the old topic was looked at when the undoing ended: its size limit, and what its leaders answered.
@@ -10,7 +13,8 @@ import { SEALED_TOPIC_BYTES } from '@mq/kafka'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { refused } from './seal.ts'
 import { coveredPartitions } from './source-topic.ts'
-import { isMissing, range, type Work } from './work.ts'
+import { isAnnounced, type Withdrawal, withdraw } from './withdraw.ts'
+import { isAway, isMissing, range, type Work } from './work.ts'
 
 const SETTLE_MS = 3_000
 
@@ -19,14 +23,12 @@ export async function undo(work: Work, number: number): Promise<void> {
   const row = await logbook.note(number, (before) => withStep(before, 'undo', logbook.nowMs, {}))
   const { from, to } = row
   const isAsked = stepOf(row, 'seal') !== undefined
-  const found = isAsked ? await release(work, row) : await lookAtLimit(work, row)
-  if (found === undefined) {
-    await refused(work, number, (before) => ({
-      ...withDone(before, 'undo', logbook.nowMs, { undone: false }),
-      data: { ...before.data, undo: null },
-    }))
+  const withdrawal = isAnnounced(row) ? await withdrawOrLeave(work, number, isAsked) : undefined
+  if (withdrawal?.kind === 'forward') {
+    await goForward(work, number, withdrawal.why)
     return
   }
+  const found = isAsked ? await release(work, row) : await lookAtLimit(work, row)
   const { kind, message } = row.data.undo ?? { kind: 'cancel', message: 'asked for' }
   const nowMs = logbook.nowMs
   await logbook.publish(
@@ -64,34 +66,58 @@ async function lookAtLimit({ clusters }: Work, { from, data }: MigrationRecord):
   return { limit, limitBefore: data.sizeLimit, askedLeaders: 0, openLeaders: 0 }
 }
 
-/** Takes the seal back; undefined when a leader refused data before that (U1). */
-async function release(work: Work, row: MigrationRecord): Promise<Seen | undefined> {
+/** The migration goes on after all (U1). */
+async function goForward(work: Work, number: number, why: string): Promise<void> {
+  const { logbook } = work
+  const { nowMs } = logbook
+  await refused(
+    work,
+    number,
+    (before) => ({
+      ...withStep(withDone(before, 'undo', nowMs, { undone: false, why }), 'seal', nowMs, {}),
+      data: { ...before.data, undo: null },
+    }),
+    why,
+  )
+}
+
+async function withdrawOrLeave(work: Work, number: number, isAsked: boolean): Promise<Withdrawal | undefined> {
+  try {
+    return await withdraw(work, number)
+  } catch (error) {
+    // U4
+    if (!isAsked && isAway(error)) return undefined
+    throw error
+  }
+}
+
+/** Takes the seal back. A request for it that takes effect late is taken back, too: nothing leads forward any more (N4). */
+async function release(work: Work, row: MigrationRecord): Promise<Seen> {
   const { clusters, deps } = work
   const { from, data, number } = row
   const partitions = range(coveredPartitions(row))
-  const probe = () =>
-    clusters.use(from.cluster, `probing topic ${from.topic}`, (admin) => admin.probeSeal(from.topic, partitions, true))
-  const found = await probe().catch((error: unknown) => {
+  const untilMs = deps.clock.monotonicMs() + SETTLE_MS
+  try {
+    for (;;) {
+      await clusters.use(from.cluster, `taking back the seal of ${from.topic}`, async (admin) => {
+        // What somebody else has set meanwhile stays.
+        if ((await admin.sizeLimit(from.topic)) !== String(SEALED_TOPIC_BYTES)) return
+        await admin.releaseSeal(from.topic, data.sizeLimit)
+      })
+      const probes = await clusters.use(from.cluster, `probing topic ${from.topic}`, (admin) =>
+        admin.probeSeal(from.topic, partitions, true),
+      )
+      const openLeaders = probes.filter((one) => one.verdict === 'open').length
+      const isRefusing = probes.some((one) => one.verdict === 'sealed')
+      if (openLeaders === probes.length || (!isRefusing && deps.clock.monotonicMs() >= untilMs)) {
+        return { ...(await lookAtLimit(work, row)), askedLeaders: probes.length, openLeaders }
+      }
+      work.checkClosed()
+      await work.pause(number, 20)
+    }
+  } catch (error) {
     // Without the topic there is nothing to take back.
     if (!isMissing(error)) throw error
-    return undefined
-  })
-  if (found === undefined) return lookAtLimit(work, row)
-  if (found.some((one) => one.verdict === 'sealed')) return undefined
-  await clusters.use(from.cluster, `taking back the seal of ${from.topic}`, async (admin) => {
-    // What somebody else has set meanwhile stays.
-    if ((await admin.sizeLimit(from.topic)) !== String(SEALED_TOPIC_BYTES)) return
-    await admin.releaseSeal(from.topic, data.sizeLimit)
-  })
-  const untilMs = deps.clock.monotonicMs() + SETTLE_MS
-  for (;;) {
-    const probes = await probe()
-    const openLeaders = probes.filter((one) => one.verdict === 'open').length
-    const isRefusing = probes.some((one) => one.verdict === 'sealed')
-    if (openLeaders === probes.length || (!isRefusing && deps.clock.monotonicMs() >= untilMs)) {
-      return { ...(await lookAtLimit(work, row)), askedLeaders: probes.length, openLeaders }
-    }
-    work.checkClosed()
-    await work.pause(number, 20)
+    return lookAtLimit(work, row)
   }
 }

@@ -383,7 +383,7 @@ export class Registry {
       ordering: record.spec.intent.ordering,
       ...(record.spec.intent.retention.policy === 'latest-per-key' ? { keyRequired: true } : {}),
       ...(record.spec.timestamps === undefined ? {} : { timestamps: record.spec.timestamps }),
-      epochs: record.epochs,
+      epochs: record.epochs.map((epoch) => (epoch.state === 'preparing' ? { ...epoch, opensWhenSealed: true } : epoch)),
       clusters: names.flatMap((name) => clusters.get(name)?.address ?? []),
       producer: record.spec.producer,
       consumer: record.spec.consumer,

@@ -35,6 +35,8 @@ type Hook = () => Promise<void> | void
 const run = promisify(execFile)
 const USUAL_SESSION_MS = 30_000
 const SHORT_SESSION_MS = 10_000
+/** On a busy machine brokers take minutes. */
+const START_MS = 240_000
 /** Long enough for a move to be watched, short enough for a test. */
 const TIMES = {
   ...{ warmMs: 4_000, watchMs: 300, pollMs: 100, quietMs: 0, deleteAfterMs: 3_600_000 },
@@ -81,8 +83,8 @@ export class Stage {
       'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000',
     }
     const [a, b, folder] = await Promise.all([
-      startCluster({ name: 'a', brokers: 3, proxy: true, configs }),
-      startCluster({ name: 'b', proxy: true, configs }),
+      startCluster({ name: 'a', brokers: 3, proxy: true, configs, startDeadlineMs: START_MS }),
+      startCluster({ name: 'b', proxy: true, configs, startDeadlineMs: START_MS }),
       mkdtemp(join(tmpdir(), 'mq-faults-')),
     ])
     const inside = { a: await internalAddresses(a), b: await internalAddresses(b) }
@@ -130,14 +132,31 @@ export class Stage {
     return file
   }
 
+  /** Ends the control plane as if it were killed in the moment in which a move gets into a state; nothing is written after that. */
+  async dieIn(number: number, state: Migration['state']): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.onState(number, state, () => {
+      this.plane.ledger.close()
+      resolve()
+    })
+    await promise
+    await this.plane.migrator.close(0)
+    await this.plane.close()
+  }
+
+  /** Starts it again at the same address. */
+  async startAgain(): Promise<void> {
+    this.plane = await this.#startPlane()
+    await this.plane.app.listen({ host: '127.0.0.1', port: this.#planePort })
+  }
+
   /** Ends the control plane, puts a backup in the place of its store, and starts it again at the same address. */
   async restore(backup: string): Promise<void> {
     await this.plane.close()
     const store = join(this.plane.store.dataDir, 'control-plane.sqlite')
     await Promise.all(['', '-wal', '-shm'].map((suffix) => rm(store + suffix, { force: true })))
     await copyFile(backup, store)
-    this.plane = await this.#startPlane()
-    await this.plane.app.listen({ host: '127.0.0.1', port: this.#planePort })
+    await this.startAgain()
   }
 
   admin(side: Side): Admin {

@@ -1,0 +1,63 @@
+/**
+ * Which mQ IDs have sends that wait, from both sides: what clients told, and what migrations know.
+ */
+import type { TelemetryReport } from '@mq/contract'
+import type { Deps } from '@mq/kafka'
+import { HeldBook, type HeldSends } from '../telemetry/held-book.ts'
+import { type Holding, holdingOf, holdingText, holdingWith, WORTH_TELLING_MS } from './holding.ts'
+import type { Ledger } from './ledger.ts'
+
+export interface HoldingsOptions {
+  readonly ledger: Pick<Ledger, 'active'>
+  readonly deps: Deps
+}
+
+export interface HeldId {
+  readonly id: string
+  readonly seconds: number
+  readonly told: HeldSends | null
+}
+
+export class Holdings {
+  readonly #options: HoldingsOptions
+  readonly #book: HeldBook
+
+  constructor(options: HoldingsOptions) {
+    this.#options = options
+    this.#book = new HeldBook(options.deps)
+  }
+
+  get nowMs(): number {
+    return this.#options.deps.clock.nowMs()
+  }
+
+  /** A report of a client. */
+  take(report: TelemetryReport): void {
+    this.#book.take(report)
+  }
+
+  /** For people; nothing of the moment that every migration takes. */
+  warnings(id: string): string[] {
+    const { nowMs } = this
+    const holding = this.#of(id)
+    if (holding === undefined || nowMs - holding.sinceMs < WORTH_TELLING_MS) return []
+    return [`'${id}': ${holdingText(holding, nowMs)}`]
+  }
+
+  /** For metrics. */
+  all(): HeldId[] {
+    const { ledger } = this.#options
+    const ids = new Set([...this.#book.ids(), ...ledger.active().map(({ mqId }) => mqId)])
+    return [...ids].flatMap((id) => {
+      const holding = this.#of(id)
+      if (holding === undefined) return []
+      return [{ id, seconds: Math.max(0, this.nowMs - holding.sinceMs) / 1_000, told: holding.facts.told }]
+    })
+  }
+
+  #of(id: string): Holding | undefined {
+    const { ledger } = this.#options
+    const known = ledger.active().flatMap((record) => (record.mqId === id ? (holdingOf(record) ?? []) : []))[0]
+    return holdingWith(known, this.#book.of(id))
+  }
+}
