@@ -24,6 +24,7 @@ export interface GivingUpParts {
   readonly app: string
   readonly deps: Pick<Deps, 'clock'>
   readonly letters: LetterPort
+  /** Asked for every message. */
   policy(): RetryPolicy
   /** It failed for the last time; its letter is about to be written. */
   onLastFailure(message: ReceivedMessage, error: unknown): void
@@ -34,6 +35,8 @@ export interface GivingUpParts {
 export function givingUp(handler: MessageHandler, parts: GivingUpParts): MessageHandler {
   /** Letters that could not be written yet (GU2). */
   const waiting = new WeakMap<MessageRecord, DeadLetter>()
+  /** Whether anything was ever put in there: this runs for every message, and most applications never give one up. */
+  let mayWait = false
 
   const write = async (message: ReceivedMessage, record: MessageRecord, letter: DeadLetter): Promise<void> => {
     try {
@@ -47,6 +50,7 @@ export function givingUp(handler: MessageHandler, parts: GivingUpParts): Message
 
   return (message, before) => {
     const policy = parts.policy()
+    if (policy.attempts === Number.POSITIVE_INFINITY && !mayWait) return handler(message, before)
     const record = RecordMessage.recordOf(message)
     const unwritten = waiting.get(record)
     if (unwritten !== undefined) return write(message, record, unwritten)
@@ -69,6 +73,7 @@ export function givingUp(handler: MessageHandler, parts: GivingUpParts): Message
         isUndecodable,
       })
       waiting.set(record, letter)
+      mayWait = true
       parts.onLastFailure(message, error)
       return write(message, record, letter)
     }

@@ -141,11 +141,11 @@ export class MqClient implements MqConnection {
     checkRule(binding.groups?.[group], rule)
     // It may have fired while the binding was looked up, and fires only once.
     options.signal?.throwIfAborted()
-    const policy = () => policyOf((store.get(id) ?? binding).groups?.[group], rule)
+    let policy = policyOf((store.get(id) ?? binding).groups?.[group], rule)
     const letters = this.#deadLetters.writer(id, group)
-    if (policy().attempts !== Number.POSITIVE_INFINITY) void letters.prepare()
-    const givingUp = { app: this.#parts.app, letters, policy }
+    if (policy.attempts !== Number.POSITIVE_INFINITY) void letters.prepare()
     const onPoison = typeof options.onPoison === 'function' ? (options.onPoison as PoisonHandler) : undefined
+    const givingUp = { app: this.#parts.app, letters, policy: () => policy }
     const handed = { handler: guarded(handler as ContextHandler, onPoison), givingUp }
     const lane = new RedriveLane({
       group,
@@ -155,6 +155,7 @@ export class MqClient implements MqConnection {
     })
     const subscription = this.#subscribe(id, group, options, { ...handed, beside: lane })
     const stopListening = store.listen(id, (newer) => {
+      policy = policyOf(newer.groups?.[group], rule)
       subscription.update(newer)
       lane.follow(newer)
     })
@@ -166,10 +167,9 @@ export class MqClient implements MqConnection {
     }
     subscription.done.then(stop, stop)
     this.#subscriptions.add(subscription)
-    const current = store.get(id) ?? binding
-    lane.follow(current)
+    lane.follow(store.get(id) ?? binding)
     try {
-      await subscription.start(current)
+      await subscription.start(store.get(id) ?? binding)
     } catch (error) {
       await subscription.close()
       throw error
