@@ -188,7 +188,7 @@ function prepareDataDir(dataDir: string): void {
   const uid = process.getuid?.()
   const who = uid === undefined ? 'this user' : `this user (uid ${uid})`
   try {
-    // One level after the other: in a filesystem that takes no folder, such as /proc, Node's recursive mkdir never ends.
+    // One level after the other: each refusal is told at once, and Node's recursive way was seen to hang.
     for (const folder of missing) mkdirSync(folder, { mode: 0o700 })
   } catch (error) {
     throw unusable(`it does not exist, and ${who} cannot make it in ${there} (${(error as Error).message})`, error)
