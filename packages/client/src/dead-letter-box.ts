@@ -118,9 +118,7 @@ export class GroupDeadLetters implements DeadLetterBox {
       let chunk: DeadLetterView[] = []
       const settle = async (): Promise<void> => {
         await before(chunk)
-        await Promise.all(
-          chunk.map(({ letter }) => this.#mark(letter, action === 'redrive' ? 'redriven' : 'discarded')),
-        )
+        await Promise.all(chunk.map((view) => this.#mark(view, action === 'redrive' ? 'redriven' : 'discarded')))
         done += chunk.length
         chunk = []
         onProgress?.(done, chosen.size)
@@ -138,8 +136,9 @@ export class GroupDeadLetters implements DeadLetterBox {
     }
   }
 
-  #mark(letter: string, as: SettledMarker['as']): Promise<unknown> {
-    const marker: SettledMarker = { v: 1, letter, as, atMs: Math.round(this.#parts.deps.clock.nowMs()) }
+  #mark({ letter, facts }: DeadLetterView, as: SettledMarker['as']): Promise<unknown> {
+    const atMs = Math.round(this.#parts.deps.clock.nowMs())
+    const marker: SettledMarker = { v: 1, letter, as, atMs, lastFailedAtMs: facts.lastFailedAtMs }
     return this.#parts.send('dead-letters', null, { key: letter, headers: headersWith([], SETTLED_HEADER, marker) })
   }
 
@@ -172,11 +171,13 @@ export class GroupDeadLetters implements DeadLetterBox {
       if (found === undefined) continue
       const letter = letterOf(found.facts)
       if (!wanted.delete(letter)) continue
+      // The newest of those that were written for this message: the message is the same in all of them.
+      const facts = chosen.get(letter)!
       // Views into a fetched batch, which is let go when the next one comes.
       const key = found.key === null ? null : Buffer.from(found.key)
       const valueBytes = found.value === null ? null : Buffer.from(found.value)
       const headers = found.headers.map(({ key: name, value }) => ({ key: name, value: value && Buffer.from(value) }))
-      yield { letter, facts: found.facts, key, valueBytes, headers }
+      yield { letter, facts, key, valueBytes, headers }
       if (wanted.size === 0) return
     }
   }

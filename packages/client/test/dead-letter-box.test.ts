@@ -159,6 +159,41 @@ describe('DeadLetterBox', () => {
     assert.deepEqual((await logs.box().list()).map(letterOf), [again])
   })
 
+  it('keeps what fails again after its letter was settled, when positions were moved back (DF2, DL5)', async () => {
+    for (const settle of ['redrive', 'discard'] as const) {
+      const logs = new Logs()
+      const box = logs.box()
+      logs.add(1, { atMs: 1_000 })
+      logs.add(2, { atMs: 1_000 })
+      assert.equal((await box[settle]()).done, 2)
+      assert.deepEqual(await box.list(), [])
+      // The same message, read a second time: its position passes once this letter is stored.
+      const again = logs.add(1, { atMs: 2_000 })
+      logs.add(1, { atMs: 2_000 })
+      assert.deepEqual((await box.list()).map(letterOf), [again], settle)
+      assert.deepEqual(await box.redrive(), { done: 1, tooOften: 0, left: 0 })
+      assert.equal(logs.back().filter((one) => one === '1r1').length, settle === 'redrive' ? 2 : 1)
+      assert.deepEqual(await box.list(), [])
+      assert.equal((await box.redrive()).done, 0)
+    }
+  })
+
+  it('tells and settles the newest of several letters of one message, once', async () => {
+    const logs = new Logs()
+    logs.add(1, { atMs: 1_000, error: new TypeError('first') })
+    logs.add(1, { atMs: 2_000, error: new RangeError('second') })
+    const box = logs.box()
+    assert.deepEqual(
+      (await box.list()).map(({ reason }) => reason.message),
+      ['second'],
+    )
+    for await (const { facts } of box.show()) assert.equal(facts.reason.message, 'second')
+    logs.lives = 1
+    await assert.rejects(box.redrive(), /killed/, 'between handing out and the marker')
+    logs.lives = Number.POSITIVE_INFINITY
+    assert.deepEqual([await box.list(), (await box.redrive()).done, logs.back()], [[], 0, ['1r1']])
+  })
+
   it('chooses by key, reason, time, name and number, and discards what is chosen only', async () => {
     const logs = new Logs()
     logs.add(1, { error: new RangeError('too large'), atMs: 100 })

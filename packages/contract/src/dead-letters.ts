@@ -6,6 +6,8 @@
  * DL3. A letter is known by where its message stood and how often it was handed out again before. One that was written twice, because a
  *      process died before it could confirm the message, is one letter.
  * DL4. A letter is settled by a marker beside it that names it: handed out again, or discarded. Nothing is ever deleted before its time.
+ * DL5. A marker settles what failed until then. A message that is read again, because somebody moved positions back, and fails again is a
+ *      letter anew, under the same name.
  */
 import { z } from 'zod'
 import { OffsetText } from './binding.ts'
@@ -61,6 +63,7 @@ export const SettledMarker = z.object({
   letter: z.string().max(100),
   as: z.enum(['redriven', 'discarded']),
   atMs: z.number().int(),
+  lastFailedAtMs: z.number().int().describe('That of the letter: one that failed later is not settled by this'),
 })
 export type SettledMarker = z.output<typeof SettledMarker>
 
