@@ -16,6 +16,7 @@ const FILES: Readonly<Record<string, string>> = {
   '`migration-alone` (client)': 'packages/client/test/migration-alone.kafka.test.ts',
   '`moves-alone`': 'packages/control-plane/test/moves-alone.kafka.test.ts',
   '`succession-model`': 'packages/control-plane/test/succession-model.test.ts',
+  '`dead-letters`': 'packages/client/test/dead-letters.kafka.test.ts',
   '`migration-mutations`': 'packages/client/test/migration-mutations.kafka.test.ts',
 }
 
