@@ -73,8 +73,8 @@ export class FakeKafka {
   before: (call: string) => Promise<void> | void = () => {}
   /** Where its brokers say that clients find them, and what came of trying. */
   advertised: readonly AdvertisedBroker[] = []
-  /** Called after a call took effect; what it throws is a lost answer. */
-  after: (call: string) => Promise<void> | void = () => {}
+  /** Called after a call took effect, with the topic where one is asked for groups; what it throws is a lost answer. */
+  after: (call: string, topic?: string) => Promise<void> | void = () => {}
   #made = 0
 
   readonly openAdmin: OpenAdmin = () => {
@@ -181,12 +181,12 @@ export class FakeKafka {
   }
 
   #admin(): ClusterAdmin {
-    const call = async <T>(name: string, effect: () => T): Promise<T> => {
+    const call = async <T>(name: string, effect: () => T, topic?: string): Promise<T> => {
       this.calls.push(name)
       await this.before(name)
       if (this.away !== undefined) throw this.away
       const result = effect()
-      await this.after(name)
+      await this.after(name, topic)
       return result
     }
     return {
@@ -308,11 +308,14 @@ export class FakeKafka {
         ),
       canary: () => call('canary', () => ({ writeMs: 1, readMs: 1 })),
       groupsOf: (mqId, topic) =>
-        call('groupsOf', () =>
-          [...this.groups.keys()]
-            .filter((groupId) => groupOfId(groupId, mqId) !== undefined)
-            .map((groupId) => this.#groupOn(groupId, topic))
-            .filter((group) => group.committed.size > 0 || group.assigned.size > 0),
+        call(
+          'groupsOf',
+          () =>
+            [...this.groups.keys()]
+              .filter((groupId) => groupOfId(groupId, mqId) !== undefined)
+              .map((groupId) => this.#groupOn(groupId, topic))
+              .filter((group) => group.committed.size > 0 || group.assigned.size > 0),
+          topic,
         ),
       otherReaders: (mqId, topic) =>
         call('otherReaders', () => ({
