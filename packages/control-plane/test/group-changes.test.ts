@@ -248,6 +248,25 @@ describe('positions of a group that runs', () => {
     assert.equal(plane.kafka.calls.filter((name) => name === 'setPositions').length, 1)
   })
 
+  test('of two changes that are asked for at the same moment one is refused (C4)', TIMEOUT, async (t) => {
+    const { plane, change } = await stage(t)
+    plane.kafka.group(BILLING).members = 1
+    const [write, gate] = [plane.store.write.bind(plane.store), Promise.withResolvers<void>()]
+    let writes = 0
+    plane.store.write = async (doing, work) => {
+      if (doing.startsWith('a change of positions') && ++writes === 1) await gate.promise
+      return write(doing, work)
+    }
+    const first = change({ kind: 'to-earliest' })
+    await until('the first is being written down', () => writes === 1)
+    const second = await change({ kind: 'to-latest' }).finally(() => gate.resolve())
+    assertProblem(second as never, 'MQ_GROUP_CHANGE_REFUSED')
+    assert.equal((await first).status, 200)
+    plane.kafka.group(BILLING).members = 0
+    await until('it is done', async () => (await stateOf(plane)).state === 'done')
+    assert.equal((await change({ kind: 'to-latest' })).status, 200, 'nothing is left over')
+  })
+
   test('members that do not leave are named, nothing is changed, and the others are let back', TIMEOUT, async (t) => {
     const { plane, partitions, change, positions } = await stage(t, { changeTimes: { pollMs: 5, leaveMs: 50 } })
     plane.kafka.group(BILLING).members = 1

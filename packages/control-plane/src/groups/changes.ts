@@ -70,6 +70,8 @@ export class GroupChanges {
   readonly #use: UseAdmin
   readonly #drivers = new Map<number, Promise<void>>()
   readonly #applied = new Map<string, number>()
+  /** Groups whose change is being written down (C4). */
+  readonly #asking = new Set<string>()
   readonly #closed = new AbortController()
   #stopSweep: (() => Promise<void>) | undefined
 
@@ -115,18 +117,18 @@ export class GroupChanges {
         { details: { change: busy.number } },
       )
     }
-    const row = await book.add({
-      view: {
-        ...view,
-        state: 'waiting',
-        moves: [],
-        readAgain: 0,
-        skipped: 0,
-        readAgainTimes: null,
-        skippedTimes: null,
-      },
-      ...{ groupId, epochs, targets: null, heldAtMs: null, attempt: 0 },
-    })
+    if (this.#asking.has(groupId)) {
+      const what = `another change of the positions of group '${view.group}' was asked for at the same moment`
+      throw new MqError('MQ_GROUP_CHANGE_REFUSED', what)
+    }
+    this.#asking.add(groupId)
+    const none = { moves: [], readAgain: 0, skipped: 0, readAgainTimes: null, skippedTimes: null }
+    const row = await book
+      .add({
+        view: { ...view, state: 'waiting', ...none },
+        ...{ groupId, epochs, targets: null, heldAtMs: null, attempt: 0 },
+      })
+      .finally(() => this.#asking.delete(groupId))
     const running = this.#drive(row.number, false)
     if (!view.isLive) await Promise.race([running, sleep(deps, ANSWER_MS)])
     return (await book.find(row.number)).view
