@@ -97,6 +97,7 @@ export {
   Durability,
   Format,
   Intent,
+  MAX_MESSAGE_BYTES,
   MIN_RETENTION_MS,
   Ordering,
   Owner,

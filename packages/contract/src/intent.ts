@@ -22,6 +22,8 @@ export type Ordering = z.infer<typeof Ordering>
 export type Format = z.infer<typeof Format>
 export type Priority = z.infer<typeof Priority>
 
+/** The most that an intent may ask for. */
+export const MAX_MESSAGE_BYTES = 8 * 1_024 * 1_024
 /** What a topic takes beyond the largest message or batch: headers (client.md says how much of it) and framing. */
 export const BATCH_OVERHEAD_BYTES = 128 * 1_024
 
@@ -93,7 +95,7 @@ export const Intent = z
       .describe('Regions it may live in, such as [eu-west-1]; left out: any'),
     clusterLabels: Labels.optional().describe('Labels that its cluster must have, such as { tier: gold }'),
     priority: Priority.default('normal').describe('Who goes first when there is not enough for everyone'),
-    maxMessageBytes: sizeBetween(1_024, 8 * 1_024 * 1_024)
+    maxMessageBytes: sizeBetween(1_024, MAX_MESSAGE_BYTES)
       .prefault(1_048_576)
       .describe('Largest key and value together (bytes); headers do not count'),
     expectedMessagesPerSecond: z.number().min(0).max(100_000_000).optional().describe('Usual rate, when it is known'),

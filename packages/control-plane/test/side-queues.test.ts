@@ -74,6 +74,18 @@ test('dead letters are kept two weeks at least, and follow a changed intent (SQ1
   assert.equal((await plane.call('GET', `/v1/ids/${LETTERS}`)).body.side.group, 'billing')
 })
 
+test('a message from before a smaller maxMessageBytes still fits into its dead letter (SQ1)', TIMEOUT, async (t) => {
+  const [large, small] = ['4MiB', '1MiB'].map((maxMessageBytes) => ({ owner: { team: 'shop' }, maxMessageBytes }))
+  const plane = await declared(t, large)
+  await ensure(plane, 'dead-letters')
+  assert.equal((await plane.call('PUT', `/v1/ids/${ID}`, { intent: small })).status, 200)
+  await ensure(plane, 'redrive')
+  for (const id of [LETTERS, BACK]) {
+    const { producer } = Binding.parse((await plane.call('GET', `/v1/bindings/${id}`)).body)
+    assert.equal(producer.maxMessageBytes, 4_194_304, id)
+  }
+})
+
 test('the way back to a group is made with the first redrive and stands in the binding (SQ4)', TIMEOUT, async (t) => {
   const rule = { retry: { attempts: 3, backoff: { baseMs: '1s' } }, deadLetter: true }
   const plane = await declared(t, { groups: { billing: rule } })

@@ -1,15 +1,25 @@
 /**
  * What an mQ ID of mQ's own asks for, and what becomes of it (side-queues.ts, SQ1, SQ2). Pure.
  */
-import { DEAD_LETTER_HEADER_BYTES, DEAD_LETTER_RETENTION_MS, Intent, type SideOf } from '@mq/contract'
+import {
+  BATCH_OVERHEAD_BYTES,
+  DEAD_LETTER_HEADER_BYTES,
+  DEAD_LETTER_RETENTION_MS,
+  Intent,
+  MAX_MESSAGE_BYTES,
+  type SideOf,
+} from '@mq/contract'
 import type { IdSpec } from '../registry/records.ts'
 
 const SIZE_LIMIT = 'max.message.bytes'
 
-/** The same wishes as those of the mQ ID they belong to (SQ1). */
-export function sideIntent(source: Intent): Intent {
-  const { durability, retention, movable, priority, maxMessageBytes } = source
-  const { minCopies, minZones, regions, clusterLabels, owner } = source
+/** The same wishes as those of the mQ ID they belong to, with room for the largest message that may stand in it (SQ1). */
+export function sideIntent({ intent, topicConfigs }: Pick<IdSpec, 'intent' | 'topicConfigs'>): Intent {
+  const { durability, retention, movable, priority } = intent
+  const { minCopies, minZones, regions, clusterLabels, owner } = intent
+  // Its topic never takes less than before: messages from before a smaller wish may fail, too.
+  const taken = Number(topicConfigs[SIZE_LIMIT] ?? 0) - BATCH_OVERHEAD_BYTES
+  const maxMessageBytes = Math.max(intent.maxMessageBytes, Math.min(taken, MAX_MESSAGE_BYTES))
   const kept =
     retention.policy === 'time'
       ? { policy: 'time' as const, durationMs: Math.max(retention.durationMs, DEAD_LETTER_RETENTION_MS) }

@@ -2,7 +2,7 @@
  * mQ IDs of mQ's own: where the dead letters of a group are kept, and the way they come back to it.
  *
  * SQ1. They are mQ IDs like any other: provisioned, watched for drift, moved, restored, billed. They follow the owner, the durability and
- *      the largest message of the mQ ID they belong to, and are kept at least as long.
+ *      the largest message that may stand in the mQ ID they belong to, and are kept at least as long.
  * SQ2. They have one partition: little goes through them, and partitions are what many clusters charge for or limit.
  * SQ3. They are deleted and brought back with the mQ ID they belong to.
  * SQ4. The way back is made with the first redrive, and then stands in the binding of the mQ ID: only groups that use it pay for it.
@@ -31,7 +31,7 @@ export class SideQueues {
     }
     const side = { mqId: source.id, group, role }
     const id = sideIdOf(side)
-    await this.#provisioner.ensureSide(id, side, sideIntent(source.spec.intent), actor)
+    await this.#provisioner.ensureSide(id, side, sideIntent(source.spec), actor)
     if (role === 'redrive') await this.#tell(source.id, group, id, actor)
     return id
   }
@@ -47,7 +47,7 @@ export class SideQueues {
     if (source?.state !== 'active' || source.spec.side !== undefined) return
     for (const { id, state, spec } of this.of(mqId)) {
       if (state !== 'active') continue
-      await this.#provisioner.ensureSide(id, spec.side!, sideIntent(source.spec.intent), actor)
+      await this.#provisioner.ensureSide(id, spec.side!, sideIntent(source.spec), actor)
     }
   }
 
