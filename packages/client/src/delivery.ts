@@ -20,8 +20,15 @@ import { type MessageOrigin, RecordMessage } from './message.ts'
 import type { ConsumerMeter } from './meters.ts'
 import { type FinishedBeyond, OffsetTracker, type Span, type SpanOffsets } from './offset-tracker.ts'
 
-/** @param before its failures so far, undefined when it did not fail yet */
-export type MessageHandler = (message: ReceivedMessage, before?: FailureCount) => unknown
+/**
+ * @param before its failures so far, undefined when it did not fail yet
+ * @param place its partition, which may be gone before the handler ends
+ */
+export type MessageHandler = (
+  message: ReceivedMessage,
+  before?: FailureCount,
+  place?: Pick<PartitionWork, 'phase'>,
+) => unknown
 
 /** An error that is not the handler's, and is no attempt: the message could not be put where it goes instead. */
 export class NotAnAttempt extends Error {}
@@ -209,9 +216,9 @@ export class Delivery implements WorkBatch, SpanOffsets {
     if (tracker.isInheriting && tracker.wasFinished(record.offset)) return undefined
     if (attempt > 1) meter.redelivered()
     else if (meter.delivered(record.payloadBytes)) meter.latency(this.#context.nowMs() - record.timestampMs)
-    if (failing.isEmpty) return handler(new RecordMessage(origin, record, 1))
+    if (failing.isEmpty) return handler(new RecordMessage(origin, record, 1), undefined, this.#work)
     const before = failing.of(record.offset)
-    return handler(new RecordMessage(origin, record, (before?.attempts ?? 0) + 1), before)
+    return handler(new RecordMessage(origin, record, (before?.attempts ?? 0) + 1), before, this.#work)
   }
 
   finished(index: number): void {

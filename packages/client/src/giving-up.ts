@@ -5,6 +5,8 @@
  * GU2. That a dead letter cannot be written is no attempt: the handler is not called again for it, and the letter keeps its reason.
  * GU3. A message whose attempts were used up by another process is tried once more here: the letter has a reason of its own.
  * GU4. What cannot be decoded is given up at the first attempt where that was asked for, and else like any other.
+ * GU5. A handler that fails after its partition was taken away, or after it was told to stop because the subscription ends, makes no dead
+ *      letter: its message is handed out again, by whoever has the partition then.
  */
 import type { Deps } from '@mq/kafka'
 import type { ReceivedMessage } from './api.ts'
@@ -26,6 +28,8 @@ export interface GivingUpParts {
   readonly letters: LetterPort
   /** Asked for every message. */
   policy(): RetryPolicy
+  /** Handlers that run still were told to stop (GU5). */
+  isOver?(): boolean
   /** It failed for the last time; its letter is about to be written. */
   onLastFailure(message: ReceivedMessage, error: unknown): void
   /** Its letter is stored. */
@@ -48,15 +52,16 @@ export function givingUp(handler: MessageHandler, parts: GivingUpParts): Message
     parts.onGivenUp(message)
   }
 
-  return (message, before) => {
+  return (message, before, place) => {
     const policy = parts.policy()
-    if (policy.attempts === Number.POSITIVE_INFINITY && !mayWait) return handler(message, before)
+    if (policy.attempts === Number.POSITIVE_INFINITY && !mayWait) return handler(message, before, place)
     const record = RecordMessage.recordOf(message)
     const unwritten = waiting.get(record)
     if (unwritten !== undefined) return write(message, record, unwritten)
-    if (policy.attempts === Number.POSITIVE_INFINITY) return handler(message, before)
+    if (policy.attempts === Number.POSITIVE_INFINITY) return handler(message, before, place)
 
     const failed = (error: unknown): unknown => {
+      if (place?.phase === 'gone' || parts.isOver?.() === true) throw error
       const isUndecodable = RecordMessage.poisonOf(message) !== undefined
       if (message.attempt < policy.attempts && !(isUndecodable && policy.givesUpUndecodable)) throw error
       const nowMs = parts.deps.clock.nowMs()
@@ -79,7 +84,7 @@ export function givingUp(handler: MessageHandler, parts: GivingUpParts): Message
     }
     let result: unknown
     try {
-      result = handler(message, before)
+      result = handler(message, before, place)
     } catch (error) {
       return failed(error)
     }

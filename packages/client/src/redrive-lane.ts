@@ -78,7 +78,7 @@ export function asRedriven(
 ): MessageHandler {
   /** One for each record, however often it is tried: a letter that waits is known by it. */
   const known = new WeakMap<MessageRecord, RedrivenRecord>()
-  return (message, before) => {
+  return (message, before, place) => {
     const record = RecordMessage.recordOf(message)
     let redriven = known.get(record)
     if (redriven === undefined) {
@@ -91,7 +91,7 @@ export function asRedriven(
       known.set(record, redriven)
     }
     const origin = { id: source.id, epoch: redriven.epoch, format: source.format }
-    return next(new RecordMessage(origin, redriven, message.attempt), before)
+    return next(new RecordMessage(origin, redriven, message.attempt), before, place)
   }
 }
 

@@ -159,6 +159,7 @@ export class GroupSubscription implements Subscription {
       ...given,
       group,
       deps,
+      isOver: () => this.#over.signal.aborted,
       onLastFailure: (message, error) => {
         this.#anyMeter(message.epoch)?.handlerFailed()
         this.#failures.gaveUp({ partition: message.partition, offset: BigInt(message.offset) }, message.attempt, error)

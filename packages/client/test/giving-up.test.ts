@@ -178,6 +178,27 @@ describe('giving up', () => {
     }
   })
 
+  it('makes no dead letter of what fails once its partition is somebody else’s, or once it was told to stop (GU5)', async () => {
+    for (const end of ['taken away', 'over', 'neither'] as const) {
+      const made = rig(policyOf(undefined, { deadLetter: true, retry: { attempts: 1 } }))
+      let isOver = false
+      made.parts = { ...made.parts, isOver: () => isOver }
+      const running = Promise.withResolvers<void>()
+      const { kafka, time } = await open(givingUp(() => running.promise, made.parts))
+      await kafka.assign(0)
+      kafka.deliver(new TestBatch(0, [5], 6))
+      await time.advance(0)
+      if (end === 'taken away') {
+        const revoked = kafka.revoke(0)
+        await time.advance(60_000)
+        await revoked
+      } else isOver = end === 'over'
+      running.reject(new Error('stopped'))
+      await time.advance(0)
+      assert.deepEqual(made.letters, end === 'neither' ? ['5x1'] : [], end)
+    }
+  })
+
   it('keeps asynchronous handlers and letters of a slow write apart from other keys', async () => {
     const made = rig(policyOf(undefined, { deadLetter: true, retry: { attempts: 1 } }))
     const slow = Promise.withResolvers<void>()
