@@ -1,7 +1,7 @@
 /** `mq dlq`: dead letters of groups, looked at, handed to their group again, discarded. */
 import { hostname, userInfo } from 'node:os'
 import type { Acted, DeadLetterFilter, DeadLetterView, MqConnection } from '@mq/client'
-import { type DeadLetterFacts, MAX_REDRIVES, MqError, parseDurationMs } from '@mq/contract'
+import { type DeadLetterFacts, MAX_REDRIVES, MqError } from '@mq/contract'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { ControlPlaneApi } from '../api.ts'
 import { CLI_APP, connectTo } from '../client-port.ts'
@@ -11,6 +11,7 @@ import { letterJson, letterText, reasonsOf, reasonsText, summariesText, summaryO
 import { type Io, writeLine } from '../io.ts'
 import { apiFor, checkMqId, type OutputFlags, wholeNumber, withExamples, withOutput, withTarget } from '../options.ts'
 import { print } from '../output.ts'
+import { timeArgument } from '../time-argument.ts'
 import { formatCount, plural } from '../units.ts'
 
 const SHOWN = 20
@@ -98,8 +99,8 @@ function withFilter(command: Command): Command {
     .option('--group <name>', 'the group that gave them up; needed where several have')
     .option('--key <text>', 'of this key')
     .option('--reason <text>', 'with this in class, code or message of the error')
-    .option('--since <time>', 'given up since: an age such as 15m, or a time', time)
-    .option('--until <time>', 'given up before: an age such as 15m, or a time', time)
+    .option('--since <time>', 'given up since: an age such as 15m, or a time', timeArgument)
+    .option('--until <time>', 'given up before: an age such as 15m, or a time', timeArgument)
     .option('--letter <name...>', 'with these names, as mq dlq show gives them')
     .option('--limit <n>', 'at most so many, the oldest', wholeNumber(1))
 }
@@ -258,15 +259,6 @@ async function connected<T>(
   } finally {
     await mq.close({ deadlineMs: CLOSE_MS }).catch(() => {})
   }
-}
-
-function time(text: string): number {
-  const ageMs = parseDurationMs(text)
-  const timeMs = ageMs === undefined ? Date.parse(text) : Date.now() - ageMs
-  if (Number.isNaN(timeMs) || /^\d+$/.test(text.trim())) {
-    throw new InvalidArgumentError('Write an age such as 15m or 2h, or a time such as 2026-01-31T09:00:00Z.')
-  }
-  return Math.max(0, timeMs)
 }
 
 function rate(text: string): number {

@@ -15,6 +15,7 @@ import { colorsFor, type Io, writeLine } from '../io.ts'
 import { apiFor, checkMqId, type OutputFlags, wholeNumber, withExamples, withOutput, withTarget } from '../options.ts'
 import { print } from '../output.ts'
 import { pause } from '../pause.ts'
+import { timeArgument } from '../time-argument.ts'
 
 const POLL_MS = 500
 const CALL_MS = 60_000
@@ -94,9 +95,9 @@ export function groupChangeCommands(group: Command, io: Io): void {
       .requiredOption(
         '--since <time>',
         'records of this age or newer: 15m, 2h, or a time such as 2026-01-31T09:00Z',
-        timeOf,
+        timeArgument,
       )
-      .option('--until <time>', 'records before this age or time', timeOf),
+      .option('--until <time>', 'records before this age or time', timeArgument),
   )
   withExamples(replay, [
     ['mq group replay orders.placed billing --since 1h', 'the last hour once more'],
@@ -179,25 +180,15 @@ function targetOf(text: string): GroupAction {
   if (text === 'latest') return { kind: 'to-latest' }
   if (/^\d+$/.test(text)) return { kind: 'to-offset', offset: text }
   const age = /^(.+?)[- ]ago$/.exec(text)?.[1]
-  if (age !== undefined) return { kind: 'to-time', timeMs: timeOf(age) }
+  if (age !== undefined) return { kind: 'to-time', timeMs: timeArgument(age) }
   if (parseDurationMs(text) !== undefined) {
     throw new InvalidArgumentError(`Write ${text}-ago for an age.`)
   }
-  return { kind: 'to-time', timeMs: timeOf(text) }
+  return { kind: 'to-time', timeMs: timeArgument(text) }
 }
 
 function shiftOf(text: string): number {
   const records = Number(text)
   if (/^[+-]?\d+$/.test(text) && Number.isSafeInteger(records) && records !== 0) return records
   throw new InvalidArgumentError('It is a whole number other than 0, such as -100.')
-}
-
-/** Milliseconds since 1970 of a time, or of an age before now. */
-function timeOf(text: string): number {
-  const ageMs = parseDurationMs(text)
-  const timeMs = ageMs === undefined ? Date.parse(text) : Date.now() - ageMs
-  if (Number.isNaN(timeMs) || /^\d+$/.test(text.trim())) {
-    throw new InvalidArgumentError('Write an age such as 15m or 2h, or a time such as 2026-01-31T09:00:00Z.')
-  }
-  return Math.max(0, timeMs)
 }

@@ -6,8 +6,8 @@
  * T3. A message is confirmed (--take) only after it was printed.
  */
 import type { MqConnection } from '@mq/client'
-import { MqError, parseDurationMs } from '@mq/contract'
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { MqError } from '@mq/contract'
+import { type Command, Option } from 'commander'
 import { CLI_APP, connectTo } from '../client-port.ts'
 import { checkName, resolveTarget } from '../contexts.ts'
 import { compileFormat, type LineFormat, storedValue, textOrBase64 } from '../format-directives.ts'
@@ -17,6 +17,7 @@ import { textOf, toJsonLine } from '../printed-message.ts'
 import { CLOSE_MS, readOptions, type TailFlags, tellOfTransactions } from '../tail-options.ts'
 import { TailPrinter } from '../tail-printer.ts'
 import { takeMessages } from '../take-messages.ts'
+import { timeArgument } from '../time-argument.ts'
 import { plural } from '../units.ts'
 
 export function tailCommand(program: Command, io: Io): void {
@@ -38,7 +39,7 @@ export function tailCommand(program: Command, io: Io): void {
     .option(
       '--since <time>',
       'begin with records of this age or newer: 15m, 2h, or a time such as 2026-01-31T09:00Z',
-      sinceTime,
+      timeArgument,
     )
     .option('--partition <n>', 'only this partition (of the epoch that is open)', wholeNumber(0))
     .option('--offset <n>', 'with --partition: begin at this offset', wholeNumber(0))
@@ -61,16 +62,6 @@ export function tailCommand(program: Command, io: Io): void {
     ['mq tail orders.placed --from earliest --exit-at-end -o json | jq .value', 'what is there, for programs'],
     ['mq tail orders.placed --group billing --limit 1', 'what billing gets next; it still gets it'],
   ]).action((id: string, flags: TailFlags) => tail(io, checkMqId(id), flags))
-}
-
-/** Milliseconds since 1970 of a time, or of an age before now. */
-function sinceTime(text: string): number {
-  const ageMs = parseDurationMs(text)
-  const timeMs = ageMs === undefined ? Date.parse(text) : Date.now() - ageMs
-  if (Number.isNaN(timeMs) || /^\d+$/.test(text.trim())) {
-    throw new InvalidArgumentError('Write an age such as 15m or 2h, or a time such as 2026-01-31T09:00:00Z.')
-  }
-  return Math.max(0, timeMs)
 }
 
 async function tail(io: Io, id: string, flags: TailFlags): Promise<void> {
