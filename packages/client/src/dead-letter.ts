@@ -117,9 +117,10 @@ function shortened(message: string): string {
   const clean = message
     .slice(0, 2_000)
     .replaceAll(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, '$1***@')
+    .replaceAll(/\beyJ[\w-]{4,}\.[\w-]+\.[\w-]*/g, '***')
     .replaceAll(/\b(bearer|basic)\s+[\w.~+/=-]{6,}/gi, '$1 ***')
     .replaceAll(
-      /\b(pass(?:word|wd)?|secret|token|api[_-]?key|authorization)(["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,;&]+)/gi,
+      /\b([\w.-]{0,40}?(?:pass(?:word|wd)?|secret|token|api[_-]?key|authorization)(?:[_-]\w{1,40})?)(["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,;&]+)/gi,
       '$1$2***',
     )
   return clean.length > MESSAGE_LENGTH ? `${clean.slice(0, MESSAGE_LENGTH - 3)}...` : clean

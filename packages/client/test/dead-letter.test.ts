@@ -38,6 +38,23 @@ const letterOf = (record: MessageRecord, error: unknown = new TypeError('no')) =
 const stored = (headers: [string, Uint8Array | string | null][]): RecordHeader[] =>
   headers.map(([key, value]) => ({ key, value: value === null ? null : Buffer.from(value as string) }))
 
+it('takes out secrets under the names that services give them (D2)', () => {
+  const texts = [
+    'POST /token: client_secret=hunter2&access_token=hunter2',
+    'DB_PASSWORD=hunter2 AWS_SECRET_ACCESS_KEY: hunter2',
+    '{"accessToken":"hunter2","x-api-key": "hunter2"}',
+    'refused eyJhbGciOiJI.hunter2.hunter2',
+  ]
+  for (const text of texts) {
+    const { message } = reasonOf(new Error(text), false)
+    assert.ok(!message.includes('hunter2'), message)
+  }
+  assert.equal(
+    reasonOf(new Error('3 of 4 checks passed; key o-17 is taken'), false).message,
+    '3 of 4 checks passed; key o-17 is taken',
+  )
+})
+
 describe('a dead letter', () => {
   it('is read back with key, value and headers byte for byte, whatever they are (D1)', () => {
     const bytes = fc.option(
