@@ -8,7 +8,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join, relative } from 'node:path'
+import { basename, delimiter, dirname, join, relative } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -141,7 +141,7 @@ describe('the packed packages', LIMIT, () => {
       assert.fail(error.stdout),
     )
     assert.match(stdout, /clean/)
-    const names = (await tarballs()).map((path) => /mq-([a-z-]+)-\d/.exec(path)?.[1] ?? path)
+    const names = (await tarballs()).map((path) => /mq-([a-z-]+)-\d/.exec(basename(path))?.[1] ?? path)
     assert.deepEqual(names.toSorted(), NAMES)
   })
 

@@ -254,12 +254,16 @@ export class GroupSubscription implements Subscription {
     const what = `The subscription of group ${this.group} to ${this.id} was closed, and waits no longer for handlers`
     const timer = timers.setTimeout(() => this.#over.abort(new MqError('MQ_CLOSED', what)), limitMs)
     try {
-      await within(this.#options.deps, limitMs, this.#hold.close())
-      await this.#gates.close()
-      await Promise.all([
-        ...[...this.#readers.values()].map((reader) => reader.close(limitMs)),
+      // Nothing more is started from this moment on (U2); a group that was just joining again may bring a reader still.
+      const leaving = Promise.all([
+        this.#gates.close(),
+        this.#closeReaders(limitMs),
         this.#options.beside?.close(limitMs),
       ])
+      leaving.catch(() => {})
+      await within(this.#options.deps, limitMs, this.#hold.close())
+      await leaving
+      await this.#closeReaders(limitMs)
     } finally {
       timers.clearTimeout(timer)
       // Whoever runs still was waited for until the end.
@@ -270,6 +274,10 @@ export class GroupSubscription implements Subscription {
       for (const meter of this.#meters.values()) this.#options.telemetry.removeConsumer(meter)
       this.#options.onClosed(this)
     }
+  }
+
+  async #closeReaders(limitMs: number): Promise<void> {
+    await Promise.all(Array.from(this.#readers.values(), (reader) => reader.close(limitMs)))
   }
 
   /** Joins what can be read, once it is known where the group stands. */
