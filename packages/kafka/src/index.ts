@@ -1,27 +1,64 @@
 /** The whole public surface of `@mq/kafka`. */
 
-export { tooLarge } from './accumulator.ts'
-export { Admin, type ClusterDescription } from './admin.ts'
-export type { AdminCluster, AdminOptions } from './admin-calls.ts'
+export { Admin, type ClusterDescription } from './admin/admin.ts'
+export { hasRecordsFrom } from './admin/appended.ts'
+export type { AdminCluster, AdminOptions } from './admin/calls.ts'
+export { type CanaryTimes, sendCanary } from './admin/canary.ts'
+export { CompactedTopic } from './admin/compacted-topic.ts'
 export type {
   CommittedPosition,
   GroupDescription,
   GroupListing,
   GroupMemberDescription,
   GroupOffset,
-} from './admin-groups.ts'
-export type { ActiveProducer, BrokerRoom, WriteQuota } from './admin-insight.ts'
-export type { EpochEnd, Isolation, OffsetPoint } from './admin-offsets.ts'
-export type { NewTopic } from './admin-topics.ts'
-export { hasRecordsFrom } from './appended.ts'
-export { sleep, within } from './backoff.ts'
-export type { Bytes } from './batch-encoder.ts'
-export { PADDING_HEADER, SEALED_TOPIC_BYTES } from './batch-encoder.ts'
-export { type HeldRecord, recordsOf } from './batch-parts.ts'
-export { type Ahead, BrokerClock } from './broker-clock.ts'
-export type { BrokerAddress, Purpose } from './broker-connection.ts'
-export { type CanaryTimes, sendCanary } from './canary.ts'
-export { type BrokerTrial, Cluster, type ClusterOptions, type PartitionLeader } from './cluster.ts'
+} from './admin/groups.ts'
+export type { ActiveProducer, BrokerRoom, WriteQuota } from './admin/insight.ts'
+export type { EpochEnd, Isolation, OffsetPoint } from './admin/offsets.ts'
+export { type LeaderProof, type SealedEnd, type SealProbe, TopicSeal } from './admin/seal.ts'
+export { checkSealing } from './admin/seal-check.ts'
+export { mayBeSealed, probeOpen, proveSealed, type SealedPlace, type SealFinding } from './admin/seal-proof.ts'
+export type { NewTopic } from './admin/topics.ts'
+export type { FetchCluster, FetchLink, FetchNetwork, LocatedTopic, OffsetRange } from './fetch/fetch-network.ts'
+export { ClusterFetchNetwork } from './fetch/fetch-network.ts'
+export { FetchedBatch } from './fetch/fetched-batch.ts'
+export { Fetcher, type FetcherOptions, type OffsetOutOfRange } from './fetch/fetcher.ts'
+export { GroupMember } from './group/member.ts'
+export {
+  decodeNote,
+  encodeNote,
+  type FailingRecord,
+  type FinishedRange,
+  type PositionNote,
+  topicIdOf,
+} from './group/position-note.ts'
+export type { CommitOffset, GroupCluster, GroupOptions, Position, TopicPartition } from './group/types.ts'
+export { type Ahead, BrokerClock } from './net/broker-clock.ts'
+export type { BrokerAddress, Purpose } from './net/broker-connection.ts'
+export { type BrokerTrial, Cluster, type ClusterOptions, type PartitionLeader } from './net/cluster.ts'
+export { type ClusterCredentials, securityOf, type TlsFiles } from './net/credentials.ts'
+export type { Broker, PartitionMetadata, TopicMetadata } from './net/metadata-cache.ts'
+export type { Sasl, Secret, Security, TlsOptions, TlsSource } from './net/security-types.ts'
+export { tooLarge } from './produce/accumulator.ts'
+export type { HeldBatch, HeldPart } from './produce/held-batch.ts'
+export { MemoryBudget } from './produce/memory-budget.ts'
+export { partitionOf } from './produce/partitioner.ts'
+export type { PendingBatch } from './produce/pending-batch.ts'
+export { Producer } from './produce/producer.ts'
+export type { BatchReport, CompressionWork, EncodedRecords, ProducerObserver } from './produce/producer-observer.ts'
+export type { ProduceCluster, ProducerOptions } from './produce/producer-options.ts'
+export { ProducerTopic } from './produce/producer-topic.ts'
+export { aheadOf } from './produce/record-time.ts'
+export { scanTail, searchTail, type TailOptions, type TailQuestion, type TailScan } from './produce/sealed-tail.ts'
+export { messages } from './produce/send-errors.ts'
+export { type Receipt, type SendLimits, StoredReceipt } from './produce/send-promise.ts'
+export type { AmbiguousBatch, Resolution } from './produce/sender-shared.ts'
+export { type Fate, fateOf, isFinal } from './protocol/final-errors.ts'
+export { KafkaCode, kafkaCodeOf, protocolError, toMqError } from './protocol/kafka-errors.ts'
+export type { IdentifiedPartition } from './protocol/offset-requests.ts'
+export { allRequests } from './protocol/requests.ts'
+export type { Bytes } from './records/batch-encoder.ts'
+export { PADDING_HEADER, SEALED_TOPIC_BYTES } from './records/batch-encoder.ts'
+export { type HeldRecord, recordsOf } from './records/batch-parts.ts'
 export {
   CodecProbe,
   measureCodecs,
@@ -30,40 +67,10 @@ export {
   type ProbeBatch,
   type ProbeCandidate,
   probeBatchOf,
-} from './codec-probe.ts'
-export { CodecProbeThread } from './codec-probe-thread.ts'
-export { CompactedTopic } from './compacted-topic.ts'
-export { codecs, compress, compressSync, decompress } from './compression.ts'
-export { type ClusterCredentials, securityOf, type TlsFiles } from './credentials.ts'
-export type { Clock, Deps, TimerHandle, Timers } from './deps.ts'
-export { systemDeps } from './deps.ts'
-export type { FetchCluster, FetchLink, FetchNetwork, LocatedTopic, OffsetRange } from './fetch-network.ts'
-export { ClusterFetchNetwork } from './fetch-network.ts'
-export { FetchedBatch } from './fetched-batch.ts'
-export { Fetcher, type FetcherOptions, type OffsetOutOfRange } from './fetcher.ts'
-export { type Fate, fateOf, isFinal } from './final-errors.ts'
-export { GroupMember } from './group-member.ts'
-export type { CommitOffset, GroupCluster, GroupOptions, Position, TopicPartition } from './group-types.ts'
-export type { HeldBatch, HeldPart } from './held-batch.ts'
-export { KafkaCode, kafkaCodeOf, protocolError, toMqError } from './kafka-errors.ts'
-export { MemoryBudget } from './memory-budget.ts'
-export type { Broker, PartitionMetadata, TopicMetadata } from './metadata-cache.ts'
-export type { IdentifiedPartition } from './offset-requests.ts'
-export { partitionOf } from './partitioner.ts'
-export type { PendingBatch } from './pending-batch.ts'
-export {
-  decodeNote,
-  encodeNote,
-  type FailingRecord,
-  type FinishedRange,
-  type PositionNote,
-  topicIdOf,
-} from './position-note.ts'
-export { Producer } from './producer.ts'
-export type { BatchReport, CompressionWork, EncodedRecords, ProducerObserver } from './producer-observer.ts'
-export type { ProduceCluster, ProducerOptions } from './producer-options.ts'
-export { ProducerTopic } from './producer-topic.ts'
-export { type RecordPosition, recordAt } from './record-at.ts'
+} from './records/codec-probe.ts'
+export { CodecProbeThread } from './records/codec-probe-thread.ts'
+export { codecs, compress, compressSync, decompress } from './records/compression.ts'
+export { type RecordPosition, recordAt } from './records/record-at.ts'
 export {
   type EncodedHeaders,
   encodeHeaders,
@@ -72,22 +79,15 @@ export {
   type HeaderValues,
   kindOf,
   MAX_HEADERS_BYTES,
-} from './record-headers.ts'
-export { lookAtRecords, recordsWithin } from './record-look.ts'
-export { aheadOf } from './record-time.ts'
-export { FetchedRecord, type RecordHeader } from './record-view.ts'
-export { allRequests } from './requests.ts'
-export { type LeaderProof, type SealedEnd, type SealProbe, TopicSeal } from './seal.ts'
-export { checkSealing } from './seal-check.ts'
-export { mayBeSealed, probeOpen, proveSealed, type SealedPlace, type SealFinding } from './seal-proof.ts'
-export { scanTail, searchTail, type TailOptions, type TailQuestion, type TailScan } from './sealed-tail.ts'
-export type { Sasl, Secret, Security, TlsOptions, TlsSource } from './security-types.ts'
-export { messages } from './send-errors.ts'
-export { type Receipt, type SendLimits, StoredReceipt } from './send-promise.ts'
-export type { AmbiguousBatch, Resolution } from './sender-shared.ts'
-export { Survey, type SurveyedTopics } from './survey.ts'
-export type { Surveyed } from './survey-answers.ts'
-export type { SampledBatch, SampledSpan, SampleWish } from './survey-batches.ts'
-export type { SurveyedGroup } from './survey-groups.ts'
-export type { BrokerDisk } from './survey-log-dirs.ts'
-export type { SurveyedOffset, TopicOffsets } from './survey-offsets.ts'
+} from './records/record-headers.ts'
+export { lookAtRecords, recordsWithin } from './records/record-look.ts'
+export { FetchedRecord, type RecordHeader } from './records/record-view.ts'
+export type { Surveyed } from './survey/answers.ts'
+export type { SampledBatch, SampledSpan, SampleWish } from './survey/batches.ts'
+export type { SurveyedGroup } from './survey/groups.ts'
+export type { BrokerDisk } from './survey/log-dirs.ts'
+export type { SurveyedOffset, TopicOffsets } from './survey/offsets.ts'
+export { Survey, type SurveyedTopics } from './survey/survey.ts'
+export { sleep, within } from './timing/backoff.ts'
+export type { Clock, Deps, TimerHandle, Timers } from './timing/deps.ts'
+export { systemDeps } from './timing/deps.ts'

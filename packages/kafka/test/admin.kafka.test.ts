@@ -6,8 +6,8 @@ import { after, before, describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import { isKafkaAtLeast, type LocalCluster, startCluster } from '@mq/local'
 import { Consumer, Producer, stringSerializers } from '@platformatic/kafka'
-import { Admin } from '../src/admin.ts'
-import { Cluster } from '../src/cluster.ts'
+import { Admin } from '../src/admin/admin.ts'
+import { Cluster } from '../src/net/cluster.ts'
 
 const hasCode = (code: string) => (error: unknown) => {
   assert.ok(error instanceof MqError, String(error))

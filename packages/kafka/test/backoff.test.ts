@@ -3,8 +3,8 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { backoffMs, sleep, within } from '../src/backoff.ts'
-import type { Deps } from '../src/deps.ts'
+import { backoffMs, sleep, within } from '../src/timing/backoff.ts'
+import type { Deps } from '../src/timing/deps.ts'
 
 function heldDeps(): Deps & { readonly pending: Map<object, () => void>; fire(): void } {
   const pending = new Map<object, () => void>()

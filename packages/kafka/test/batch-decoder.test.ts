@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError, type MqErrorCode } from '@mq/contract'
 import fc from 'fast-check'
-import { type AbortedTransaction, BatchDecoder, type DecodedBatch } from '../src/batch-decoder.ts'
-import { BatchEncoder, SEALED_TOPIC_BYTES, stamp } from '../src/batch-encoder.ts'
-import { codecs } from '../src/compression.ts'
+import { type AbortedTransaction, BatchDecoder, type DecodedBatch } from '../src/records/batch-decoder.ts'
+import { BatchEncoder, SEALED_TOPIC_BYTES, stamp } from '../src/records/batch-encoder.ts'
+import { codecs } from '../src/records/compression.ts'
 import { encodeBatch, encodeMarker, encodeRecord, type HandBatch } from './hand-made.ts'
 
 interface Options {

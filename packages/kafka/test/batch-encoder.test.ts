@@ -3,13 +3,19 @@ import { test } from 'node:test'
 import type { Codec, ProducerSettings } from '@mq/contract'
 import { type ReferenceBatch, readReferenceBatch } from '@mq/testkit'
 import fc from 'fast-check'
-import { BatchDecoder } from '../src/batch-decoder.ts'
-import { BatchEncoder, type Bytes, nextSequence, PADDING_HEADER, SEALED_TOPIC_BYTES } from '../src/batch-encoder.ts'
-import { recordsOf, splitBatch } from '../src/batch-parts.ts'
-import { compress } from '../src/compression.ts'
-import { systemDeps } from '../src/deps.ts'
-import { PendingBatch } from '../src/pending-batch.ts'
-import { encodeHeaders, type HeaderValue } from '../src/record-headers.ts'
+import { PendingBatch } from '../src/produce/pending-batch.ts'
+import { BatchDecoder } from '../src/records/batch-decoder.ts'
+import {
+  BatchEncoder,
+  type Bytes,
+  nextSequence,
+  PADDING_HEADER,
+  SEALED_TOPIC_BYTES,
+} from '../src/records/batch-encoder.ts'
+import { recordsOf, splitBatch } from '../src/records/batch-parts.ts'
+import { compress } from '../src/records/compression.ts'
+import { encodeHeaders, type HeaderValue } from '../src/records/record-headers.ts'
+import { systemDeps } from '../src/timing/deps.ts'
 
 interface Given {
   readonly key: Bytes | null

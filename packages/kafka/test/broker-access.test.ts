@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { MqError } from '@mq/contract'
 import { FakeBroker, type FakeBrokerOptions } from '@mq/testkit'
-import { Cluster } from '../src/cluster.ts'
+import { Cluster } from '../src/net/cluster.ts'
 
 const topics = { t: 3 }
 

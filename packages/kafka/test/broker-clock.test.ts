@@ -1,7 +1,7 @@
 /** What is known of the clocks of brokers (broker-clock K1-K3). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BrokerClock } from '../src/broker-clock.ts'
+import { BrokerClock } from '../src/net/broker-clock.ts'
 
 const HOUR_MS = 3_600_000
 const WALL_MS = 1_800_000_000_000

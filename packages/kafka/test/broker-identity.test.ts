@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { MqError } from '@mq/contract'
 import { FakeBroker, type FakeSpeech } from '@mq/testkit'
-import { type ConnectOptions, openBrokerConnection } from '../src/broker-connection.ts'
-import { systemDeps } from '../src/deps.ts'
+import { type ConnectOptions, openBrokerConnection } from '../src/net/broker-connection.ts'
+import { systemDeps } from '../src/timing/deps.ts'
 
 const TIMEOUT = { timeout: 30_000 }
 const US = { clusterId: 'the-cluster', nodeId: 1 }

@@ -2,14 +2,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ProducerSettings } from '@mq/contract'
-import { BatchEncoder } from '../src/batch-encoder.ts'
-import { CodecProbe, measureCodecs, PROBE_CANDIDATES, type ProbeBatch, probeBatchOf } from '../src/codec-probe.ts'
-import { CodecProbeThread } from '../src/codec-probe-thread.ts'
-import { compress } from '../src/compression.ts'
-import { systemDeps } from '../src/deps.ts'
-import { PendingBatch } from '../src/pending-batch.ts'
-import { encodeHeaders } from '../src/record-headers.ts'
-import { lookAtRecords } from '../src/record-look.ts'
+import { PendingBatch } from '../src/produce/pending-batch.ts'
+import { BatchEncoder } from '../src/records/batch-encoder.ts'
+import {
+  CodecProbe,
+  measureCodecs,
+  PROBE_CANDIDATES,
+  type ProbeBatch,
+  probeBatchOf,
+} from '../src/records/codec-probe.ts'
+import { CodecProbeThread } from '../src/records/codec-probe-thread.ts'
+import { compress } from '../src/records/compression.ts'
+import { encodeHeaders } from '../src/records/record-headers.ts'
+import { lookAtRecords } from '../src/records/record-look.ts'
+import { systemDeps } from '../src/timing/deps.ts'
 
 const cpuUs = (): number => {
   const { user, system } = process.cpuUsage()

@@ -5,7 +5,7 @@ import { type Codec, MqError } from '@mq/contract'
 import fc from 'fast-check'
 import { compressFrameSync } from 'lz4-napi'
 import { compressSync as rawSnappy } from 'snappy'
-import { codecs, compress, compressSync, decompress, OFF_THREAD_BYTES } from '../src/compression.ts'
+import { codecs, compress, compressSync, decompress, OFF_THREAD_BYTES } from '../src/records/compression.ts'
 
 const LIMIT = 1 << 20
 const packing = codecs.filter((codec) => codec !== 'none')

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ClusterAddress, MqError } from '@mq/contract'
-import { securityOf } from '../src/credentials.ts'
-import { securityOptions } from '../src/security.ts'
+import { securityOf } from '../src/net/credentials.ts'
+import { securityOptions } from '../src/net/security.ts'
 
 const address = (security: object): ClusterAddress =>
   ClusterAddress.parse({ name: 'main', bootstrap: ['127.0.0.1:9092'], ...security })

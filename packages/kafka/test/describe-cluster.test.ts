@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeBroker } from '@mq/testkit'
-import { Admin } from '../src/admin.ts'
-import { Cluster } from '../src/cluster.ts'
+import { Admin } from '../src/admin/admin.ts'
+import { Cluster } from '../src/net/cluster.ts'
 
 test('a broker that does not know DescribeCluster is described by its metadata', { timeout: 30_000 }, async (t) => {
   const apis = [

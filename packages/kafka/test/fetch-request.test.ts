@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import { fetchV13, fetchV17 } from '@platformatic/kafka'
 import fc from 'fast-check'
-import { encodeFetchRequest, type FetchRequest, parseFetchResponse } from '../src/fetch-request.ts'
+import { encodeFetchRequest, type FetchRequest, parseFetchResponse } from '../src/protocol/fetch-request.ts'
 import { encodeBatch } from './hand-made.ts'
 import { encodeFetchResponse } from './hand-made-response.ts'
 

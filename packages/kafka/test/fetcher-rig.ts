@@ -2,17 +2,17 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsumerSettings, MqError } from '@mq/contract'
-import { type Deps, systemDeps } from '../src/deps.ts'
 import {
   byName,
   type FetchCluster,
   type FetchLink,
   type FetchNetwork,
   type LocatedTopic,
-} from '../src/fetch-network.ts'
-import { type FetchRequest, type FetchResponse, parseFetchResponse } from '../src/fetch-request.ts'
-import type { FetchedBatch } from '../src/fetched-batch.ts'
-import { Fetcher, type FetcherOptions, type OffsetOutOfRange } from '../src/fetcher.ts'
+} from '../src/fetch/fetch-network.ts'
+import type { FetchedBatch } from '../src/fetch/fetched-batch.ts'
+import { Fetcher, type FetcherOptions, type OffsetOutOfRange } from '../src/fetch/fetcher.ts'
+import { type FetchRequest, type FetchResponse, parseFetchResponse } from '../src/protocol/fetch-request.ts'
+import { type Deps, systemDeps } from '../src/timing/deps.ts'
 import { encodeBatch } from './hand-made.ts'
 import { encodeFetchResponse, type HandPartition } from './hand-made-response.ts'
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { catalogue, MqError, type MqErrorCode } from '@mq/contract'
 import { protocolErrorsCodesById } from '@platformatic/kafka'
-import { FATE_BY_CODE, FATE_BY_KAFKA_CODE, fateOf, isFinal } from '../src/final-errors.ts'
-import { KafkaCode, toMqError } from '../src/kafka-errors.ts'
+import { FATE_BY_CODE, FATE_BY_KAFKA_CODE, fateOf, isFinal } from '../src/protocol/final-errors.ts'
+import { KafkaCode, toMqError } from '../src/protocol/kafka-errors.ts'
 
 const codes = Object.keys(protocolErrorsCodesById).map(Number)
 

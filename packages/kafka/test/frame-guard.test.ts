@@ -6,7 +6,7 @@ import { Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { MqError } from '@mq/contract'
 import fc from 'fast-check'
-import { FrameGuard, guardSocket } from '../src/frame-guard.ts'
+import { FrameGuard, guardSocket } from '../src/net/frame-guard.ts'
 
 const MOST = 1_000
 

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
-import { Cluster } from '../src/cluster.ts'
-import { GroupMember } from '../src/group-member.ts'
-import type { GroupCluster, GroupOptions, TopicPartition } from '../src/group-types.ts'
+import { GroupMember } from '../src/group/member.ts'
+import type { GroupCluster, GroupOptions, TopicPartition } from '../src/group/types.ts'
+import { Cluster } from '../src/net/cluster.ts'
 import { limitApis } from './limit-apis.ts'
 
 const name = ({ topic, partition }: TopicPartition): string => `${topic}:${partition}`

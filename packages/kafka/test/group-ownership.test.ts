@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { Ownership } from '../src/group-ownership.ts'
-import { nameOf, type Share, type TopicPartition } from '../src/group-types.ts'
+import { Ownership } from '../src/group/ownership.ts'
+import { nameOf, type Share, type TopicPartition } from '../src/group/types.ts'
 
 const shares = (...partitions: number[]): Share[] =>
   partitions.map((partition) => ({ topicId: 'id', topic: 't', partition }))

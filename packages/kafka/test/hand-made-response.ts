@@ -1,6 +1,7 @@
 /** Fetch responses written byte by byte. */
-import type { AbortedTransaction } from '../src/batch-decoder.ts'
-import { writeUnsignedVarint } from '../src/varint.ts'
+
+import { writeUnsignedVarint } from '../src/protocol/varint.ts'
+import type { AbortedTransaction } from '../src/records/batch-decoder.ts'
 
 export interface HandPartition {
   readonly partition: number

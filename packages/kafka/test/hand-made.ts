@@ -1,8 +1,8 @@
 /** Record batches and fetch responses written byte by byte, so that tests can make what no broker would send. */
 import type { Codec } from '@mq/contract'
-import { codecNumber, compressSync } from '../src/compression.ts'
-import { crc32c } from '../src/crc32c.ts'
-import { writeVarint, writeVarlong } from '../src/varint.ts'
+import { writeVarint, writeVarlong } from '../src/protocol/varint.ts'
+import { codecNumber, compressSync } from '../src/records/compression.ts'
+import { crc32c } from '../src/records/crc32c.ts'
 
 export interface HandRecord {
   readonly delta?: number

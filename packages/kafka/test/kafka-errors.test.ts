@@ -12,7 +12,7 @@ import {
   TimeoutError,
   UnexpectedCorrelationIdError,
 } from '@platformatic/kafka'
-import { KafkaCode, kafkaCodeOf, protocolError, responseOf, toMqError } from '../src/kafka-errors.ts'
+import { KafkaCode, kafkaCodeOf, protocolError, responseOf, toMqError } from '../src/protocol/kafka-errors.ts'
 
 const METADATA = 3
 const withCode = (code: string, message = 'x'): Error => Object.assign(new Error(message), { code })

@@ -1,7 +1,7 @@
 /** Plays an older broker: the versions of some requests end earlier than the real one says. */
 import type { Connection } from '@platformatic/kafka'
-import { knownApisOf, pretendApis } from '../src/api-versions.ts'
-import { BrokerApis } from '../src/broker-apis.ts'
+import { knownApisOf, pretendApis } from '../src/protocol/api-versions.ts'
+import { BrokerApis } from '../src/protocol/broker-apis.ts'
 
 export function limitApis(connection: Connection, apiKeys: readonly number[], newest: number): void {
   const apis = knownApisOf(connection)

@@ -6,7 +6,7 @@ import {
   encodeAssignment,
   encodeSubscription,
   NO_GENERATION,
-} from '../src/member-metadata.ts'
+} from '../src/group/member-metadata.ts'
 
 const SUBSCRIPTION = {
   topics: ['orders', 'zwölf'],

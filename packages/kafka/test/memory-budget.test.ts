@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { BufferPool } from '../src/buffer-pool.ts'
-import { MemoryBudget } from '../src/memory-budget.ts'
+import { BufferPool } from '../src/produce/buffer-pool.ts'
+import { MemoryBudget } from '../src/produce/memory-budget.ts'
 
 test('takes what fits, and one that never fits only while nothing else is held (M2)', () => {
   const budget = new MemoryBudget(100)

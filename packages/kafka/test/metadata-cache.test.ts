@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { metadataV12 } from '@platformatic/kafka'
-import { MetadataCache } from '../src/metadata-cache.ts'
+import { MetadataCache } from '../src/net/metadata-cache.ts'
 
 interface Question {
   readonly topics: readonly string[]

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { murmur2, murmur2Text, partitionOf } from '../src/partitioner.ts'
+import { murmur2, murmur2Text, partitionOf } from '../src/produce/partitioner.ts'
 
 test('hashes as Java does, byte for byte (H1)', () => {
   const known: readonly (readonly [string, number])[] = [

@@ -1,7 +1,7 @@
 /** The least a fetcher needs of a cluster of one broker: nothing is remembered, and a connection of the library's own for requests made by hand. */
 import { type Connection, Connection as LibraryConnection } from '@platformatic/kafka'
-import { Cluster } from '../src/cluster.ts'
-import type { FetchCluster } from '../src/fetch-network.ts'
+import type { FetchCluster } from '../src/fetch/fetch-network.ts'
+import { Cluster } from '../src/net/cluster.ts'
 
 export interface PlainCluster extends FetchCluster {
   connect(): Promise<Connection>

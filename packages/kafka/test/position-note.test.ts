@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { decodeNote, encodeNote, type FailingRecord, type FinishedRange, MAX_NOTE_BYTES } from '../src/position-note.ts'
+import {
+  decodeNote,
+  encodeNote,
+  type FailingRecord,
+  type FinishedRange,
+  MAX_NOTE_BYTES,
+} from '../src/group/position-note.ts'
 
 const ID = '01234567-89ab-cdef-0123-456789abcdef'
 const OFFSETS = fc.bigInt({ min: 0n, max: 9_000_000_000_000_000_000n })

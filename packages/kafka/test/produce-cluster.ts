@@ -1,6 +1,6 @@
 /** The least a producer needs of a cluster, straight on the library's connection. */
 import { Connection, metadataV12 } from '@platformatic/kafka'
-import type { ProduceCluster } from '../src/producer-options.ts'
+import type { ProduceCluster } from '../src/produce/producer-options.ts'
 
 export interface TestCluster extends ProduceCluster {
   close(): Promise<void>

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MqError } from '@mq/contract'
 import type { ProduceFault } from '@mq/testkit'
-import { systemDeps } from '../src/deps.ts'
-import type { Resolution } from '../src/sender-shared.ts'
+import type { Resolution } from '../src/produce/sender-shared.ts'
+import { systemDeps } from '../src/timing/deps.ts'
 
 import { code, faults, numbered, onStage, SETTINGS, TIMEOUT, values } from './produce-stage.ts'
 

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { runInNewContext } from 'node:vm'
-import { BatchEncoder, PADDING_HEADER } from '../src/batch-encoder.ts'
-import { readRecords } from '../src/batch-parts.ts'
-import { encodeHeaders, type Headers, MAX_HEADERS_BYTES } from '../src/record-headers.ts'
-import { ByteCursor } from '../src/varint.ts'
+import { ByteCursor } from '../src/protocol/varint.ts'
+import { BatchEncoder, PADDING_HEADER } from '../src/records/batch-encoder.ts'
+import { readRecords } from '../src/records/batch-parts.ts'
+import { encodeHeaders, type Headers, MAX_HEADERS_BYTES } from '../src/records/record-headers.ts'
 import { code } from './produce-stage.ts'
 
 function decoded(bytes: Uint8Array | undefined): (readonly [string, string | null])[] {

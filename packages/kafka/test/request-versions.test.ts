@@ -5,8 +5,8 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { BrokerApis } from '../src/broker-apis.ts'
-import { allRequests } from '../src/requests.ts'
+import { BrokerApis } from '../src/protocol/broker-apis.ts'
+import { allRequests } from '../src/protocol/requests.ts'
 
 interface Recorded {
   readonly origin: string

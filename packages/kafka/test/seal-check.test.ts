@@ -6,9 +6,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import { FakeBroker, type FakeBrokerOptions } from '@mq/testkit'
-import { Cluster } from '../src/cluster.ts'
-import { TopicSeal } from '../src/seal.ts'
-import { checkSealing } from '../src/seal-check.ts'
+import { TopicSeal } from '../src/admin/seal.ts'
+import { checkSealing } from '../src/admin/seal-check.ts'
+import { Cluster } from '../src/net/cluster.ts'
 
 const LIVE = 'orders.placed.e1'
 const CANARY = { name: 'mq.canary.seal', replication: 1 }

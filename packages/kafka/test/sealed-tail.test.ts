@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { BatchEncoder, stamp } from '../src/batch-encoder.ts'
-import { scanTail } from '../src/sealed-tail.ts'
+import { scanTail } from '../src/produce/sealed-tail.ts'
+import { BatchEncoder, stamp } from '../src/records/batch-encoder.ts'
 
 interface Placed {
   readonly producerId: number

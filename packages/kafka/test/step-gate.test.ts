@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
-import { StepGate } from '../src/step-gate.ts'
+import { StepGate } from '../src/timing/step-gate.ts'
 
 test('whoever shuts the gate waits for the step under way, and no step begins after it (G1)', {
   timeout: 20_000,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { nameOf, type TopicPartition } from '../src/group-types.ts'
-import { NO_GENERATION } from '../src/member-metadata.ts'
-import { type AssignMember, assign } from '../src/sticky-assignor.ts'
+import { NO_GENERATION } from '../src/group/member-metadata.ts'
+import { type AssignMember, assign } from '../src/group/sticky-assignor.ts'
+import { nameOf, type TopicPartition } from '../src/group/types.ts'
 
 const part = (topic: string, ...partitions: number[]): TopicPartition[] =>
   partitions.map((partition) => ({ topic, partition }))

@@ -12,7 +12,7 @@ import {
   writeUnsignedVarint,
   writeVarint,
   writeVarlong,
-} from '../src/varint.ts'
+} from '../src/protocol/varint.ts'
 
 const int32 = fc.oneof(fc.integer(), fc.constantFrom(0, -1, 63, 64, -64, -65, 2 ** 31 - 1, -(2 ** 31)))
 const safe = fc.oneof(

@@ -1,0 +1,48 @@
+/** What the partition senders of one producer share, and what they ask of their owner. */
+import type { ProducerSettings } from '@mq/contract'
+import type { ProducerIdentity } from '../records/batch-encoder.ts'
+import type { Deps } from '../timing/deps.ts'
+import type { BufferPool } from './buffer-pool.ts'
+import type { PartitionSender } from './partition-sender.ts'
+import type { Compress } from './pending-batch.ts'
+import type { ProducerIds } from './producer-ids.ts'
+import type { ProducerObserver } from './producer-observer.ts'
+import type { RecordTime } from './record-time.ts'
+
+/** A batch of which nobody said whether it is stored. */
+export interface AmbiguousBatch extends ProducerIdentity {
+  readonly topic: string
+  readonly partition: number
+  readonly records: number
+}
+/** What the log says about it. */
+export type Resolution =
+  | { readonly kind: 'stored'; readonly baseOffset: bigint }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'unknown' }
+
+export interface SenderShared {
+  settings: ProducerSettings
+  readonly deps: Deps
+  readonly pool: BufferPool
+  readonly ids: ProducerIds
+  readonly sendDeadlineMs: number
+  /** What applications call the topic, for messages. */
+  readonly label: string | undefined
+  readonly compress: Compress
+  readonly time: RecordTime
+  readonly observer: ProducerObserver
+  readonly onSealed: ((topic: string, partition: number) => void) | undefined
+  readonly resolveAmbiguous: ((batch: AmbiguousBatch) => Promise<Resolution>) | undefined
+  /** Whether records are to have a promise each: Kafka has refused some by name. */
+  isCautious: boolean
+  /** The capacity that the last refused record asked for. */
+  wantedBytes: number
+  /** Linger does not count: somebody waits for a flush or for memory. */
+  hurried(): boolean
+  /** The sender may have something to send now. */
+  wake(sender: PartitionSender): void
+  /** The sender holds a batch from now on, which is due at that time. */
+  opened(sender: PartitionSender, dueAtMs: number): void
+  markStale(topic: string): void
+}
