@@ -3,6 +3,7 @@ import { formatDurationMs, type GroupLag, type Intent, type MqIdDetail } from '@
 import { appRows } from './apps-view.ts'
 import { failingText } from './group-view.ts'
 import type { Colors } from './io.ts'
+import { lagTimeText, sparkline } from './lag-view.ts'
 import { fields, table } from './output.ts'
 import { formatAge, formatBytes, formatCount, formatMs, formatRate } from './units.ts'
 
@@ -187,25 +188,6 @@ function groupsText(detail: MqIdDetail, colors: Colors, nowMs: number): string {
     colors,
   )
   return indent([view, ...notes.map((note) => colors.yellow(note))].join('\n'))
-}
-
-export function lagTimeText({ lagMs, lagAtLeastMs }: Pick<GroupLag, 'lagMs' | 'lagAtLeastMs'>): string {
-  if (lagMs !== null) return lagMs === 0 ? '0' : formatAge(lagMs)
-  return lagAtLeastMs === null ? 'unknown' : `>= ${formatAge(lagAtLeastMs)}`
-}
-
-const BARS = '▁▂▃▄▅▆▇█'
-
-/** At most 20 bars, each the most of its minutes; a gap where nothing was known. */
-export function sparkline(values: readonly (number | null)[]): string {
-  const step = Math.ceil(values.length / 20)
-  const bars: (number | null)[] = []
-  for (let start = 0; start < values.length; start += step) {
-    const known = values.slice(start, start + step).filter((value) => value !== null)
-    bars.push(known.length === 0 ? null : Math.max(...known))
-  }
-  const most = Math.max(1, ...bars.map((bar) => bar ?? 0))
-  return bars.map((bar) => (bar === null ? ' ' : BARS[Math.ceil((bar / most) * (BARS.length - 1))])).join('')
 }
 
 export function bytesText(recordBytes: number, wireBytes: number): string {

@@ -1,7 +1,7 @@
 /** Consumer groups for people: how each is, and where one stands. */
 import type { GroupDetail, GroupSummary } from '@mq/contract'
-import { lagTimeText, sparkline } from './describe-view.ts'
 import type { Colors } from './io.ts'
+import { lagTimeText, sparkline } from './lag-view.ts'
 import { fields, table } from './output.ts'
 import { formatAge, formatCount, plural } from './units.ts'
 

@@ -39,6 +39,7 @@ export { type ClusterCredentials, securityOf, type TlsFiles } from './net/creden
 export type { Broker, PartitionMetadata, TopicMetadata } from './net/metadata-cache.ts'
 export type { Sasl, Secret, Security, TlsOptions, TlsSource } from './net/security-types.ts'
 export { tooLarge } from './produce/accumulator.ts'
+export type { AmbiguousBatch, Resolution } from './produce/ambiguous-batch.ts'
 export type { HeldBatch, HeldPart } from './produce/held-batch.ts'
 export { MemoryBudget } from './produce/memory-budget.ts'
 export { partitionOf } from './produce/partitioner.ts'
@@ -51,13 +52,12 @@ export { aheadOf } from './produce/record-time.ts'
 export { scanTail, searchTail, type TailOptions, type TailQuestion, type TailScan } from './produce/sealed-tail.ts'
 export { messages } from './produce/send-errors.ts'
 export { type Receipt, type SendLimits, StoredReceipt } from './produce/send-promise.ts'
-export type { AmbiguousBatch, Resolution } from './produce/sender-shared.ts'
 export { type Fate, fateOf, isFinal } from './protocol/final-errors.ts'
 export { KafkaCode, kafkaCodeOf, protocolError, toMqError } from './protocol/kafka-errors.ts'
 export type { IdentifiedPartition } from './protocol/offset-requests.ts'
 export { allRequests } from './protocol/requests.ts'
 export type { Bytes } from './records/batch-encoder.ts'
-export { PADDING_HEADER, SEALED_TOPIC_BYTES } from './records/batch-encoder.ts'
+export { SEALED_TOPIC_BYTES } from './records/batch-encoder.ts'
 export { type HeldRecord, recordsOf } from './records/batch-parts.ts'
 export {
   CodecProbe,
@@ -70,6 +70,7 @@ export {
 } from './records/codec-probe.ts'
 export { CodecProbeThread } from './records/codec-probe-thread.ts'
 export { codecs, compress, compressSync, decompress } from './records/compression.ts'
+export { PADDING_HEADER } from './records/padding-header.ts'
 export { type RecordPosition, recordAt } from './records/record-at.ts'
 export {
   type EncodedHeaders,

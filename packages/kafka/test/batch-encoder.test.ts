@@ -5,15 +5,10 @@ import { type ReferenceBatch, readReferenceBatch } from '@mq/testkit'
 import fc from 'fast-check'
 import { PendingBatch } from '../src/produce/pending-batch.ts'
 import { BatchDecoder } from '../src/records/batch-decoder.ts'
-import {
-  BatchEncoder,
-  type Bytes,
-  nextSequence,
-  PADDING_HEADER,
-  SEALED_TOPIC_BYTES,
-} from '../src/records/batch-encoder.ts'
+import { BatchEncoder, type Bytes, nextSequence, SEALED_TOPIC_BYTES } from '../src/records/batch-encoder.ts'
 import { recordsOf, splitBatch } from '../src/records/batch-parts.ts'
 import { compress } from '../src/records/compression.ts'
+import { PADDING_HEADER } from '../src/records/padding-header.ts'
 import { encodeHeaders, type HeaderValue } from '../src/records/record-headers.ts'
 import { systemDeps } from '../src/timing/deps.ts'
 

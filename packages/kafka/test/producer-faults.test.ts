@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MqError } from '@mq/contract'
 import type { ProduceFault } from '@mq/testkit'
-import type { Resolution } from '../src/produce/sender-shared.ts'
+import type { Resolution } from '../src/produce/ambiguous-batch.ts'
 import { systemDeps } from '../src/timing/deps.ts'
 
 import { code, faults, numbered, onStage, SETTINGS, TIMEOUT, values } from './produce-stage.ts'

@@ -18,21 +18,7 @@ import { GroupHistory } from './group-history.ts'
 import type { HistoryEvent } from './history.ts'
 import { Messages, offsetOf, placeText } from './messages.ts'
 import { pagedNumbers } from './paged.ts'
-
-/** One broken rule, with where to look. */
-export interface Violation {
-  readonly rule:
-    | 'lost'
-    | 'acked-not-stored'
-    | 'ghost'
-    | 'duplicated'
-    | 'reordered'
-    | 'inconsistent-offset'
-    | 'seal'
-    | 'gate'
-    | 'early-commit'
-  readonly detail: string
-}
+import type { Report, Violation } from './violation.ts'
 
 export interface Verdict {
   readonly ok: boolean
@@ -45,8 +31,6 @@ export interface Verdict {
   /** The first hundred of them; `counts` has all. */
   readonly violations: readonly Violation[]
 }
-
-export type Report = (rule: Violation['rule'], detail: string) => void
 
 const RULES = [
   'lost',

@@ -4,10 +4,10 @@
  * H1. Of a key in an epoch it is enough to know when the group first handled it there and where it lived: a gate stood open too
  *     early exactly if that first handling came before the last one of its older home.
  */
-import type { Report } from './checker.ts'
 import type { HistoryEvent } from './history.ts'
 import { type Messages, placeText } from './messages.ts'
 import { type Paged, pagedBytes } from './paged.ts'
+import type { Report } from './violation.ts'
 
 type Handle = Extract<HistoryEvent, { type: 'handle' }>
 type Commit = Extract<HistoryEvent, { type: 'commit' }>

@@ -1,5 +1,5 @@
 /** The whole public surface of `@mq/testkit`. */
-export type { Verdict, Violation } from './checker.ts'
+export type { Verdict } from './checker.ts'
 export { Checker, checkHistory } from './checker.ts'
 export {
   type FakeApi,
@@ -14,3 +14,4 @@ export { FakeLog, type StoredBatch } from './fake-log.ts'
 export { HistoryEvent, parseHistory } from './history.ts'
 export { PackedWriter, readPacked } from './packed-history.ts'
 export { type ReferenceBatch, type ReferenceRecord, readReferenceBatch, referenceCrc32c } from './reference-batch.ts'
+export type { Violation } from './violation.ts'

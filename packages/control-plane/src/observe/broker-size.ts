@@ -6,7 +6,7 @@
  */
 import { type ClusterModel, HOURS_PER_MONTH, instanceOf } from '@mq/economics'
 import type { ClusterObservation } from './observation.ts'
-import type { ScannedSaving } from './scan.ts'
+import type { ScannedSaving } from './saving.ts'
 import type { TopicBill } from './topic-bill.ts'
 
 /** Busy hours are busier than the mean. */

@@ -37,6 +37,22 @@ export interface TopicSaving {
   readonly computeUsdPerMonth: number
 }
 
+/** A line of the scan's list: one saving, or the same one on several topics. */
+export interface ScannedSaving {
+  readonly kind: SavingKind
+  /** Null: the whole cluster, all its topics together. */
+  readonly topic: string | null
+  readonly topics: number
+  readonly change: string
+  readonly assumption: string
+  readonly confidence: SavingConfidence
+  readonly usdPerMonth: number
+  readonly aloneUsdPerMonth: number
+  readonly computeUsdPerMonth: number
+  /** On the same topic, those it counts on: they stand before it in the list. */
+  readonly after: readonly SavingKind[]
+}
+
 export interface TopicSavings {
   readonly savings: readonly TopicSaving[]
   readonly after: Cost

@@ -19,7 +19,7 @@ import {
 import { brokerSaving } from './broker-size.ts'
 import type { Certainty, ClusterObservation, ObservationProblem, ObservedRate } from './observation.ts'
 import { remarksOf } from './remarks.ts'
-import type { SavingConfidence, SavingKind, TopicSaving } from './saving.ts'
+import type { SavingConfidence, SavingKind, ScannedSaving, TopicSaving } from './saving.ts'
 import { savingsOf } from './savings.ts'
 import { billOf, readersByTopic, type TopicBill } from './topic-bill.ts'
 
@@ -57,21 +57,6 @@ export interface ScannedTopic {
   readonly readers: number
   readonly idleGroups: number
   readonly notes: readonly string[]
-}
-
-export interface ScannedSaving {
-  readonly kind: SavingKind
-  /** Null: the whole cluster, all its topics together. */
-  readonly topic: string | null
-  readonly topics: number
-  readonly change: string
-  readonly assumption: string
-  readonly confidence: SavingConfidence
-  readonly usdPerMonth: number
-  readonly aloneUsdPerMonth: number
-  readonly computeUsdPerMonth: number
-  /** On the same topic, those it counts on: they stand before it in the list. */
-  readonly after: readonly SavingKind[]
 }
 
 export interface ScanReport {

@@ -11,7 +11,6 @@ import type { ConnectOptions } from '@mq/client'
 import type { Migration, MigrationPlace } from '@mq/contract'
 import { checkHistory, type HistoryEvent, type Verdict } from '@mq/testkit'
 import { App, type AppOptions, nowUs } from './app.ts'
-import type { Side, Stage } from './stage.ts'
 
 const APP = fileURLToPath(new URL('app.ts', import.meta.url))
 /** Limits of waits are meant for an idle machine; only what hangs may reach them on a busy one. */
@@ -66,9 +65,18 @@ export interface Allowed {
 /** Its way to the control plane is the plain one when left out. */
 type Given = Omit<AppOptions, 'id' | 'url'> & { readonly url?: string }
 
+/** The two clusters of a stage. */
+export type Side = 'a' | 'b'
+
+/** What a history needs of the stage it plays on. */
+export interface HistoryStage {
+  readonly url: string
+  read(side: Side, topic: string): Promise<{ partition: number; offset: number; value: string }[]>
+}
+
 export class History {
   readonly id: string
-  readonly #stage: Stage
+  readonly #stage: HistoryStage
   readonly #folder: string
   readonly #events: HistoryEvent[] = []
   readonly #files: { readonly path: string; position: number; rest: string }[] = []
@@ -80,7 +88,7 @@ export class History {
   acked = 0
   failed = 0
 
-  constructor(stage: Stage, id: string, folder: string) {
+  constructor(stage: HistoryStage, id: string, folder: string) {
     this.#stage = stage
     this.id = id
     this.#folder = folder

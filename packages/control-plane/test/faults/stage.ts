@@ -20,9 +20,7 @@ import { silentLogger } from '../../src/logger.ts'
 import type { MigrationTimes } from '../../src/migration/work.ts'
 import type { ClusterAdmin } from '../../src/provision/cluster-admin.ts'
 import { kafkaAdminOpener } from '../../src/provision/kafka-admin.ts'
-import { History } from './history.ts'
-
-export type Side = 'a' | 'b'
+import { History, type Side } from './history.ts'
 
 interface Wish {
   readonly to?: Side

@@ -42,13 +42,13 @@ import type { Outcome } from './produce-outcome.ts'
 import { sortTimes } from './refused-times.ts'
 import { messages, refusal, type SentTo, tooLarge, uncertain, withoutTopic } from './send-errors.ts'
 import { type Receipt, StoredReceipt } from './send-promise.ts'
-import type { SenderShared } from './sender-shared.ts'
+import type { SenderOwner } from './sender-shared.ts'
 import { IDLE, type Slot } from './sender-slot.ts'
 
 export class PartitionSender {
   readonly topic: string
   readonly partition: number
-  readonly #shared: SenderShared
+  readonly #shared: SenderOwner<PartitionSender>
   #slot: Slot = IDLE
   readonly #accumulator: Accumulator
   readonly #sequence: PartitionSequence
@@ -58,7 +58,7 @@ export class PartitionSender {
   /** Whether the sender stands in the producer's list of those to look at. */
   queued = false
 
-  constructor(topic: string, partition: number, shared: SenderShared) {
+  constructor(topic: string, partition: number, shared: SenderOwner<PartitionSender>) {
     this.topic = topic
     this.partition = partition
     this.#shared = shared

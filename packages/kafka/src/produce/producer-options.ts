@@ -5,9 +5,9 @@ import type { ProducerSettings, TimestampLimits } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
 import type { BrokerClock } from '../net/broker-clock.ts'
 import type { Deps } from '../timing/deps.ts'
+import type { AmbiguousBatch, Resolution } from './ambiguous-batch.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { ProducerObserver } from './producer-observer.ts'
-import type { AmbiguousBatch, Resolution } from './sender-shared.ts'
 
 /** What a producer needs of a cluster; `Cluster` has it. */
 export interface ProduceCluster {

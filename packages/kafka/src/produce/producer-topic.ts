@@ -6,7 +6,7 @@
  */
 import type { Deps } from '../timing/deps.ts'
 import { PartitionSender } from './partition-sender.ts'
-import type { SenderShared } from './sender-shared.ts'
+import type { SenderOwner } from './sender-shared.ts'
 
 export class ProducerTopic {
   readonly name: string
@@ -15,7 +15,7 @@ export class ProducerTopic {
   readonly #deps: Deps
   #sticky: PartitionSender | undefined
 
-  constructor(name: string, partitions: number, shared: SenderShared) {
+  constructor(name: string, partitions: number, shared: SenderOwner<PartitionSender>) {
     if (!Number.isSafeInteger(partitions) || partitions < 1) {
       throw new RangeError(`The topic ${name} cannot have ${partitions} partitions`)
     }

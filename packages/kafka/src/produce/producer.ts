@@ -35,7 +35,7 @@ import { neverSent, notClosed } from './send-errors.ts'
 import { isBytes, onAbort, timed, wrong } from './send-input.ts'
 import type { Receipt, SendLimits, SendPromise } from './send-promise.ts'
 import { SendQueue } from './send-queue.ts'
-import type { SenderShared } from './sender-shared.ts'
+import type { SenderOwner } from './sender-shared.ts'
 
 const DEFAULT_DEADLINE_MS = 120_000
 const MOST_WAITING = 100_000
@@ -52,10 +52,10 @@ export class Producer {
   readonly #pool: BufferPool
   readonly #ids: ProducerIds
   readonly #dispatcher: ProduceDispatcher
-  readonly #shared: SenderShared
+  readonly #shared: SenderOwner<PartitionSender>
   readonly #topics = new Map<string, ProducerTopic>()
   readonly #active = new Set<PartitionSender>()
-  readonly #waiting = new SendQueue(MOST_WAITING, MOST_WAITING_BYTES)
+  readonly #waiting = new SendQueue<PartitionSender>(MOST_WAITING, MOST_WAITING_BYTES)
   readonly #stop = new AbortController()
   readonly #alarm: Alarm
   readonly #turn: TurnClock

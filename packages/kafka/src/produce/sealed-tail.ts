@@ -17,7 +17,7 @@ import type { ProducerIdentity } from '../records/batch-encoder.ts'
 import { announcedBytes, readBatchHeader } from '../records/batch-header.ts'
 import { backoffMs, sleep } from '../timing/backoff.ts'
 import { type Deps, systemDeps } from '../timing/deps.ts'
-import type { Resolution } from './sender-shared.ts'
+import type { Resolution } from './ambiguous-batch.ts'
 
 const ANSWER_BYTES = 4 * 1_048_576
 const MAX_BATCH_BYTES = 128 * 1_048_576

@@ -10,12 +10,17 @@
 import { MqError } from '@mq/contract'
 import type { Bytes } from '../records/batch-encoder.ts'
 import type { EncodedHeaders } from '../records/record-headers.ts'
-import type { PartitionSender } from './partition-sender.ts'
 import type { Receipt, SendLimits } from './send-promise.ts'
 
-export interface WaitingSend {
+/** Where a waiting send goes once there is memory. */
+export interface SendTarget {
+  readonly topic: string
+  readonly partition: number
+}
+
+export interface WaitingSend<Target extends SendTarget = SendTarget> {
   readonly bytes: number
-  readonly sender: PartitionSender
+  readonly sender: Target
   readonly key: Bytes | null
   readonly value: Bytes | null
   readonly headers: EncodedHeaders | undefined
@@ -32,10 +37,10 @@ export interface WaitingSend {
 
 function ignore(): void {}
 
-export class SendQueue {
+export class SendQueue<Target extends SendTarget> {
   readonly limit: number
   readonly limitBytes: number
-  #waiting: (WaitingSend | undefined)[] = []
+  #waiting: (WaitingSend<Target> | undefined)[] = []
   #first = 0
   #bytes = 0
   /** Of those that wait, how many have a deadline or a signal of their own: only then can another be overdue before the first. */
@@ -50,12 +55,12 @@ export class SendQueue {
     return this.#waiting.length - this.#first
   }
 
-  get head(): WaitingSend | undefined {
+  get head(): WaitingSend<Target> | undefined {
     return this.#waiting[this.#first]
   }
 
   add(
-    sender: PartitionSender,
+    sender: Target,
     key: Bytes | null,
     value: Bytes | null,
     headers: EncodedHeaders | undefined,
@@ -84,7 +89,7 @@ export class SendQueue {
     return promise
   }
 
-  shift(): WaitingSend | undefined {
+  shift(): WaitingSend<Target> | undefined {
     const head = this.#waiting[this.#first]
     if (head === undefined) return undefined
     this.#waiting[this.#first] = undefined
@@ -98,13 +103,14 @@ export class SendQueue {
   }
 
   /** Takes those whose time is over, or whose sender gave them up. */
-  takeOverdue(nowMs: number): WaitingSend[] {
-    const isOver = (send: WaitingSend): boolean => send.deadlineMs <= nowMs || send.limits?.signal?.aborted === true
-    const taken: WaitingSend[] = []
+  takeOverdue(nowMs: number): WaitingSend<Target>[] {
+    const isOver = (send: WaitingSend<Target>): boolean =>
+      send.deadlineMs <= nowMs || send.limits?.signal?.aborted === true
+    const taken: WaitingSend<Target>[] = []
     for (let head = this.head; head !== undefined && isOver(head); head = this.head) taken.push(this.shift()!)
     if (this.#own === 0) return taken
-    const rest: WaitingSend[] = []
-    for (const send of this.#waiting.slice(this.#first) as WaitingSend[]) {
+    const rest: WaitingSend<Target>[] = []
+    for (const send of this.#waiting.slice(this.#first) as WaitingSend<Target>[]) {
       if (isOver(send)) {
         this.#left(send)
         taken.push(send)
@@ -123,13 +129,13 @@ export class SendQueue {
     return earliest
   }
 
-  #left({ bytes, limits }: WaitingSend): void {
+  #left({ bytes, limits }: WaitingSend<Target>): void {
     this.#bytes -= bytes
     if (limits?.deadlineMs !== undefined || limits?.signal !== undefined) this.#own--
   }
 
   /** Everything that waits, in order; nothing waits afterwards. */
-  takeAll(): WaitingSend[] {
+  takeAll(): WaitingSend<Target>[] {
     const all = this.#waiting.slice(this.#first).map((send) => send!)
     this.#waiting = []
     this.#first = 0

@@ -1,25 +1,12 @@
-/** What the partition senders of one producer share, and what they ask of their owner. */
+/** What the partition senders of one producer share, and what they tell their owner. */
 import type { ProducerSettings } from '@mq/contract'
-import type { ProducerIdentity } from '../records/batch-encoder.ts'
 import type { Deps } from '../timing/deps.ts'
+import type { AmbiguousBatch, Resolution } from './ambiguous-batch.ts'
 import type { BufferPool } from './buffer-pool.ts'
-import type { PartitionSender } from './partition-sender.ts'
 import type { Compress } from './pending-batch.ts'
 import type { ProducerIds } from './producer-ids.ts'
 import type { ProducerObserver } from './producer-observer.ts'
 import type { RecordTime } from './record-time.ts'
-
-/** A batch of which nobody said whether it is stored. */
-export interface AmbiguousBatch extends ProducerIdentity {
-  readonly topic: string
-  readonly partition: number
-  readonly records: number
-}
-/** What the log says about it. */
-export type Resolution =
-  | { readonly kind: 'stored'; readonly baseOffset: bigint }
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'unknown' }
 
 export interface SenderShared {
   settings: ProducerSettings
@@ -40,9 +27,13 @@ export interface SenderShared {
   wantedBytes: number
   /** Linger does not count: somebody waits for a flush or for memory. */
   hurried(): boolean
-  /** The sender may have something to send now. */
-  wake(sender: PartitionSender): void
-  /** The sender holds a batch from now on, which is due at that time. */
-  opened(sender: PartitionSender, dueAtMs: number): void
   markStale(topic: string): void
+}
+
+/** The producer, as its senders see it. */
+export interface SenderOwner<Sender> extends SenderShared {
+  /** The sender may have something to send now. */
+  wake(sender: Sender): void
+  /** The sender holds a batch from now on, which is due at that time. */
+  opened(sender: Sender, dueAtMs: number): void
 }

@@ -13,6 +13,7 @@
 
 import { ByteCursor, sizeOfVarint, sizeOfVarlong, writeVarint, writeVarlong } from '../protocol/varint.ts'
 import { crc32c } from './crc32c.ts'
+import { PADDING_HEADER } from './padding-header.ts'
 import type { EncodedHeaders } from './record-headers.ts'
 
 export type Bytes = string | Uint8Array
@@ -20,8 +21,6 @@ export type Bytes = string | Uint8Array
 export const HEADER_BYTES = 61
 /** `max.message.bytes` of a sealed topic: the size of a transaction marker. Every data batch is longer (E4). */
 export const SEALED_TOPIC_BYTES = 78
-/** Stands only on the last record of a batch that would be too short; readers leave it out. */
-export const PADDING_HEADER = 'mq-pad'
 
 /** Room that is always left behind the records, enough for the padding. */
 const SLACK_BYTES = 32

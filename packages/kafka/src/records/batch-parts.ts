@@ -9,7 +9,8 @@
 import { PendingBatch } from '../produce/pending-batch.ts'
 import type { SendPromise } from '../produce/send-promise.ts'
 import { ByteCursor, sizeOfVarint, writeVarint } from '../protocol/varint.ts'
-import { HEADER_BYTES, PADDING_HEADER } from './batch-encoder.ts'
+import { HEADER_BYTES } from './batch-encoder.ts'
+import { PADDING_HEADER } from './padding-header.ts'
 import type { EncodedHeaders } from './record-headers.ts'
 
 /** How much longer the time of a record may get. */

@@ -8,7 +8,7 @@
  */
 import { BATCH_OVERHEAD_BYTES, MqError } from '@mq/contract'
 import { sizeOfVarint, writeVarint } from '../protocol/varint.ts'
-import { PADDING_HEADER } from './batch-encoder.ts'
+import { PADDING_HEADER } from './padding-header.ts'
 
 export type HeaderValue = string | Uint8Array | null
 export type HeaderValues = HeaderValue | readonly HeaderValue[]

@@ -8,7 +8,7 @@
  */
 
 import { ByteCursor } from '../protocol/varint.ts'
-import { PADDING_HEADER } from './batch-encoder.ts'
+import { PADDING_HEADER } from './padding-header.ts'
 
 /** What all records of one batch have in common. */
 export interface RecordSource {
