@@ -283,7 +283,7 @@ test('a cancel after the seal was asked for waits for the new cluster, and says 
   const waiting = await migration(plane)
   assert.equal(waiting.state, 'undoing')
   assert.equal(states(bindingOf(plane)), '1 open, 2 preparing')
-  assert.match(waiting.problem?.message ?? '', /no broker answers/)
+  assert.match(waiting.problem?.message ?? '', /no broker answers.*cluster 'b' alone.*bring it back/s)
   assert.ok(world.a.append(OLD, 0, 1n), 'the old topic takes records meanwhile')
   world.b.away = undefined
   await until(plane, ['cancelled'])
@@ -370,3 +370,67 @@ test('once every leader is proven, the opening needs nothing of the old cluster'
   assert.equal(states(bindingOf(second)), '1 sealed, 2 open')
   assert.deepEqual(bindingOf(second).epochs[0]?.endOffsets, ['10', '10', '10', '10'])
 })
+
+test(
+  'no client is told to probe a new cluster whose seal was not tried out: an engine that stores probes is refused',
+  TIMEOUT,
+  async (t) => {
+    for (const fault of ['checksCrc', 'honoursValidateOnly'] as const) {
+      const world = makeWorld(t)
+      const plane = await start(t, world)
+      await declare(plane, world)
+      world.b[fault] = false
+      const refused = await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+      assertProblem(refused, 'MQ_SEAL_UNSAFE')
+      assert.equal(states(bindingOf(plane)), '1 open')
+      assert.ok(!world.b.topics.has(NEW))
+      await plane.close()
+    }
+  },
+)
+
+test('the new cluster is tried out again by the process that announces it', TIMEOUT, async (t) => {
+  const world = makeWorld(t)
+  const first = await start(t, world)
+  await declare(first, world)
+  await dieIn(first, 'planned', { to: 'b' })
+  world.b.checksCrc = false
+  const second = await start(t, world)
+  await over(second)
+  const { state, problem } = await migration(second)
+  assert.equal(`${state}: ${problem?.code}`, 'failed: MQ_SEAL_UNSAFE')
+  assert.equal(states(bindingOf(second)), '1 open')
+  assert.ok(!world.b.calls.includes('probeSeal'))
+})
+
+test(
+  'a request to close the new topic that takes effect after it was opened again is taken back (N5)',
+  TIMEOUT,
+  async (t) => {
+    const world = makeWorld(t)
+    const plane = await start(t, world, { warmMs: 20_000, prepareMs: 60_000, watchMs: 300 })
+    await declare(plane, world)
+    world.a.group('billing@orders.placed').members = 1
+    await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 6 })
+    await until(plane, ['prepared'])
+    const client = new Client(world, bindingOf(plane))
+    const topic = world.a.topics.get(OLD)!
+    topic.configs = { ...topic.configs, 'max.message.bytes': '78' }
+    settle(world)
+    assert.ok(client.send())
+    assertProblem(await plane.call('POST', '/v1/migrations/1/cancel'), 'MQ_MIGRATION_SEALED')
+    await until(plane, ['open'])
+    const next = world.b.topics.get(NEW)!
+    next.configs = { ...next.configs, 'max.message.bytes': '78' }
+    await until(plane, ['draining'])
+    assert.notEqual(
+      world.b.topics.get(NEW)?.configs['max.message.bytes'],
+      '78',
+      'sends to the open epoch would wait for ever',
+    )
+    const { entries } = (await plane.call('GET', `/v1/journal?subject=${ID}`)).body
+    assert.match(JSON.stringify(entries), /migration-late-seal/)
+    readToEnd(world.a, OLD)
+    await over(plane)
+  },
+)

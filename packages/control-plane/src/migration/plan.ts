@@ -147,6 +147,7 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
   const place: MigrationPlace = { epoch, cluster: to, topic, partitions, replication }
   const spec = specAt(record, place, target.brokers)
   await options.sealChecks.check(from.cluster)
+  await options.sealChecks.check(to)
   const sizeLimit = await clusters.use(from.cluster, `checking topic ${from.topic}`, async (admin) => {
     await admin.validateSeal(from.topic)
     return admin.sizeLimit(from.topic)
@@ -180,7 +181,7 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
     },
     {
       check: 'seal',
-      found: `cluster '${from.cluster}' keeps what a seal rests on, as tried on a canary topic; ${from.topic} may be sealed, and its size limit is ${sizeLimit} bytes as before the question`,
+      found: `${to === from.cluster ? `cluster '${to}' keeps` : `clusters '${from.cluster}' and '${to}' keep`} what a seal rests on, as tried on a canary topic; ${from.topic} may be sealed, and its size limit is ${sizeLimit} bytes as before the question`,
     },
     { check: 'topic', found: `cluster '${to}' would make ${topic}` },
     { check: 'room', found: room },

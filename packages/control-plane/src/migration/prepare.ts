@@ -30,6 +30,8 @@ export async function prepare(work: Work, number: number): Promise<void> {
   await clusters.reach(from.cluster)
   await clusters.reach(to.cluster)
   await work.sealChecks.check(from.cluster)
+  // Clients probe the new topic, too, before they open it, and a cancel closes it (withdraw.ts).
+  await work.sealChecks.check(to.cluster)
   await clusters.use(from.cluster, `checking topic ${from.topic}`, (admin) => admin.validateSeal(from.topic))
   work.checkpoint(number)
   const topic = { name: to.topic, partitions: to.partitions, replication, configs: spec.topicConfigs }

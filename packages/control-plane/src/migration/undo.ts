@@ -9,6 +9,7 @@
  *     refused: a partition without a leader must not hold the others.
  * U3. What the report says of the old topic was looked at when the undoing ended: its size limit, and what its leaders answered.
  */
+import { MqError } from '@mq/contract'
 import { SEALED_TOPIC_BYTES } from '@mq/kafka'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { refused } from './seal.ts'
@@ -82,8 +83,16 @@ async function goForward(work: Work, number: number, why: string): Promise<void>
 }
 
 async function withdrawOrLeave(work: Work, number: number, isAsked: boolean): Promise<Withdrawal | undefined> {
+  const { from, to } = work.logbook.row(number)
   try {
-    return await withdraw(work, number)
+    return await withdraw(work, number, (error) => {
+      if (!isAsked || !isAway(error)) return error
+      return new MqError(
+        error.code,
+        `${error.message}. The seal of epoch ${from.epoch} was asked for, and whether a client went on in epoch ${to.epoch} by itself is known on cluster '${to.cluster}' alone: bring it back, and the cancel ends by itself. Until then clients go on in epoch ${from.epoch} where its topic takes records, and no other migration of the mQ ID begins`,
+        { cause: error },
+      )
+    })
   } catch (error) {
     // U4
     if (!isAsked && isAway(error)) return undefined

@@ -14,6 +14,7 @@ import { stillForeign } from './foreign.ts'
 import { isHandingOver } from './machine.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { coverAdded, coveredPartitions, sourceMissing } from './source-topic.ts'
+import { keepOpen } from './withdraw.ts'
 import { hasLookedFor, isAway, isGone, isMissing, keepMoves, type Work } from './work.ts'
 
 export async function watch(work: Work, number: number): Promise<void> {
@@ -35,6 +36,9 @@ export async function watch(work: Work, number: number): Promise<void> {
       else if (!isAway(error)) throw error
       missed++
     }
+    await keepOpen(work, row).catch((error: unknown) => {
+      if (!isAway(error) && !isMissing(error)) throw error
+    })
     row = await lookAtTarget(work, await keepMoves(work, row))
     if (isLast && isTargetSettled(work, row)) break
     await work.pause(number, isLast ? times.pollMs : Math.min(times.pollMs, Math.max(1, untilMs - logbook.nowMs)))

@@ -11,11 +11,13 @@
  *     a client needs the refusal of every one.
  * N4. That it is closed is written down before anything of the old topic is changed. From then on nothing leads forward any more, and
  *     before that nothing was changed there, so that a successor may do all of this again.
- * N5. What was closed is opened again before the migration goes on.
+ * N5. What was closed is opened again before the migration goes on. A request to close it that takes effect after that is taken back while
+ *     the opening is watched, but not where another migration may seal the topic itself.
  * N6. No seal of the old topic is asked for while an epoch that was announced as its successor before is not closed.
  */
 import { MqError } from '@mq/contract'
-import type { SealedEnd, SealProbe } from '@mq/kafka'
+import { SEALED_TOPIC_BYTES, type SealedEnd, type SealProbe } from '@mq/kafka'
+import { isHandingOver } from './machine.ts'
 import { type MigrationRecord, stepOf } from './record.ts'
 import { coveredPartitions } from './source-topic.ts'
 import { isMissing, range, type Work } from './work.ts'
@@ -66,8 +68,15 @@ export function withdrawalStep(facts: WithdrawalFacts): WithdrawalStep {
   return leadersAfter === 'silent' ? 'wait' : 'write'
 }
 
-/** @throws MqError what may pass; then nothing is decided */
-export async function withdraw(work: Work, number: number): Promise<Withdrawal> {
+/**
+ * @param newAway what to say where the new cluster does not let its topic be closed
+ * @throws MqError what may pass; then nothing is decided
+ */
+export async function withdraw(
+  work: Work,
+  number: number,
+  newAway: (error: unknown) => unknown = (error) => error,
+): Promise<Withdrawal> {
   const { logbook } = work
   const { data, from, to } = logbook.row(number)
   const isAsked = stepOf(logbook.row(number), 'seal') !== undefined
@@ -78,7 +87,12 @@ export async function withdraw(work: Work, number: number): Promise<Withdrawal> 
         facts = { ...facts, leadersBefore: await oldLeaders(work, number) }
         break
       case 'close':
-        facts = { ...facts, isEmpty: await closeNew(work, number) }
+        facts = {
+          ...facts,
+          isEmpty: await closeNew(work, number).catch((error: unknown) => {
+            throw newAway(error)
+          }),
+        }
         break
       case 'ask-after':
         facts = { ...facts, leadersAfter: await oldLeaders(work, number) }
@@ -120,9 +134,34 @@ async function forward(work: Work, number: number, why: string): Promise<Withdra
   if (data.withdrawal !== null) {
     const { sizeLimit } = data.withdrawal
     await clusters.use(to.cluster, `opening topic ${to.topic} again`, (admin) => admin.releaseSeal(to.topic, sizeLimit))
-    await logbook.note(number, (row) => ({ ...row, data: { ...row.data, withdrawal: null } }))
+    await logbook.note(number, (row) => ({ ...row, data: { ...row.data, withdrawal: null, reopened: { sizeLimit } } }))
   }
   return { kind: 'forward', why }
+}
+
+/** N5, once the new epoch is open. */
+export async function keepOpen(work: Work, row: MigrationRecord): Promise<void> {
+  const { reopened } = row.data
+  if (reopened === null) return
+  const { clusters, logbook, provisioner, registry, ledger } = work
+  const { mqId, number, to } = row
+  await provisioner.exclusively(mqId, async () => {
+    const record = registry.get(mqId)
+    const isOpen =
+      record?.state === 'active' && record.epochs.some(({ epoch, state }) => epoch === to.epoch && state === 'open')
+    const isMovedAgain = ledger
+      .active()
+      .some((other) => other.mqId === mqId && other.number > number && isHandingOver(other.state))
+    if (!isOpen || isMovedAgain) return
+    const limit = await clusters.use(to.cluster, `checking topic ${to.topic}`, (admin) => admin.sizeLimit(to.topic))
+    if (limit !== String(SEALED_TOPIC_BYTES)) return
+    await clusters.use(to.cluster, `opening topic ${to.topic} again`, (admin) =>
+      admin.releaseSeal(to.topic, reopened.sizeLimit),
+    )
+    const why = `a request to close ${to.topic} took effect after epoch ${to.epoch} was opened, and was taken back`
+    work.logger.warn({ migration: number, mqId }, why)
+    await logbook.decide(number, 'migration-late-seal', why, { migration: number, topic: to.topic })
+  })
 }
 
 async function oldLeaders(work: Work, number: number): Promise<OldLeaders> {
