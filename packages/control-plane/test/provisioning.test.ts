@@ -27,7 +27,7 @@ test('two requests for one mQ ID at the same time make one topic and one decisio
 })
 
 test('a failure at any step of any change is made good after a restart, from the store alone (P2)', {
-  timeout: 120_000,
+  timeout: 480_000,
 }, async (t) => {
   const calls = ['findTopics', 'createTopic', 'describe', 'alterTopicConfigs', 'deleteTopic']
   let faults = 0

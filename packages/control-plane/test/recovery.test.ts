@@ -230,7 +230,7 @@ test('a cluster that was registered after the backup is known from a copy (W2)',
 })
 
 test('20 seeded histories of declarations, migrations, changes and deletions around a backup', {
-  timeout: 120_000,
+  timeout: 480_000,
 }, async (t) => {
   for (let seed = 1; seed <= 20; seed++) {
     await t.test(`seed ${seed}`, async (t) => {
