@@ -9,7 +9,7 @@
  */
 import { execFile } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
 import { buildPackages } from './build-packages.ts'
@@ -78,7 +78,7 @@ async function main(): Promise<number> {
   for (const { path } of published(root)) {
     const packed = await pack(path, out)
     const size = `${Math.ceil(packed.size / 1_024)} KiB, ${packed.entryCount} files`
-    console.log(`${relative(process.cwd(), packed.filename)}  ${size}`)
+    console.log(`${packed.filename}  ${size}`)
     if (!flags.check) continue
     for (const text of await complaints(packed.filename)) {
       failed++

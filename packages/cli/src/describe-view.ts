@@ -197,7 +197,9 @@ export function bytesText(recordBytes: number, wireBytes: number): string {
 }
 
 function batchesText(records: number, batches: number): string {
-  return batches === 0 ? '0' : `${formatCount(batches)}, ${formatRate(records / batches)} messages each`
+  if (batches === 0) return '0'
+  const each = formatRate(records / batches)
+  return `${formatCount(batches)}, ${each} ${each === '1' ? 'message' : 'messages'} each`
 }
 
 function percentiles(p50Ms: number | null, p99Ms: number | null): string {

@@ -118,3 +118,19 @@ test('nothing is connected to when nobody has dead letters, and a group has to b
     },
   )
 })
+
+test('a named group that has no dead letters and does not read the mQ ID is refused: it was taken for one without any', async () => {
+  const problem = { code: 'MQ_GROUP_UNKNOWN', message: 'no group bilings', action: 'x', retryable: false }
+  await withPlane(
+    ({ path }) =>
+      path.startsWith('/v1/dead-letters') ? { body: { queues: [queue] } } : { status: 404, body: problem },
+    async (url, seen) => {
+      for (const words of [['show'], ['redrive', '--dry-run'], ['discard', '--dry-run']]) {
+        const [word = '', ...flags] = words
+        const misspelt = await run(['dlq', word, 'orders.placed', '--group', 'bilings', ...flags, '--url', url])
+        assert.match(misspelt.stderr, /MQ_GROUP_UNKNOWN/, word)
+        assert.match(seen.at(-1)!.path, /\/groups?.*group=bilings/, word)
+      }
+    },
+  )
+})

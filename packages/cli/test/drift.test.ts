@@ -76,9 +76,15 @@ test('mq drift repair says first what it does, and changes nothing without a yes
   assert.match(nothing.stdout, /nothing to repair/)
 })
 
-test('a misspelt word of mq drift is told the nearest', async () => {
-  const ran = await drift(['repiar', 'orders'])
-  assert.equal(ran.code, 2)
-  assert.match(ran.stderr, /did you mean 'repair'/)
-  assert.equal(ran.posts.length, 0)
+test('a misspelt subcommand of mq drift is told the nearest, and one in the wrong place how to write it', async () => {
+  for (const [words, hint] of [
+    [['repiar', 'orders'], /did you mean 'repair'/],
+    [['orders', 'accept'], /write mq drift accept orders/],
+    [['orders', 'payments'], /it has accept and repair/],
+  ] as const) {
+    const ran = await drift([...words])
+    assert.equal(ran.code, 2)
+    assert.match(ran.stderr, hint)
+    assert.equal(ran.posts.length, 0)
+  }
 })

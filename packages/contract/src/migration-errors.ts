@@ -44,7 +44,7 @@ export const migrationErrors = {
   ),
   MQ_GROUP_UNKNOWN: entry(
     'No such group reads the mQ ID',
-    'See `mq describe ID` or `mq migrations show N`',
+    'List the groups of the mQ ID with `mq groups ID`, and check the spelling',
     false,
     404,
   ),

@@ -54,7 +54,12 @@ export function decisionCommand(program: Command, io: Io): void {
     ['mq decision show 3', 'one, for people'],
     ['mq decision show 3 -o json', 'the same for a program'],
   ]).action(async (show: string, number: string | undefined, flags: Flags) => {
-    if (show !== 'show') throw new MqError('MQ_OPTION_INVALID', `'${show}' is not a word of mq decision; it has show`)
+    if (show !== 'show') {
+      throw new MqError(
+        'MQ_OPTION_INVALID',
+        `'${show}' is not a subcommand of mq decision; write mq decision show NUMBER`,
+      )
+    }
     await one(io, 'getDecision', number, flags)
   })
 }

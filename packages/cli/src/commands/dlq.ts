@@ -237,9 +237,14 @@ function filterOf({ key, reason, since, until, letter, limit }: FilterFlags): De
 
 /** The group that is named, or the only one that has dead letters. */
 async function groupOf(api: ControlPlaneApi, io: Io, id: string, named: string | undefined): Promise<string> {
-  if (named !== undefined) return named
   const { queues } = await api.call('listDeadLetters', { query: { id } }, { signal: io.interrupt })
   const groups = queues.map(({ group }) => group)
+  if (named !== undefined) {
+    if (groups.includes(named)) return named
+    // A group that never gave up a message has no dead letters, which is no mistake: the control plane knows whether it exists.
+    await api.call('getGroup', { params: { id }, query: { group: named } }, { signal: io.interrupt })
+    return named
+  }
   if (groups.length === 1) return groups[0]!
   const which =
     groups.length === 0 ? `no group of ${id} has dead letters` : `${groups.join(', ')} have dead letters of ${id}`

@@ -46,7 +46,11 @@ export function driftCommand(program: Command, io: Io): void {
     const action = ACTIONS.find((word) => word === first)
     if (action !== undefined && target !== undefined) return resolve(io, action, checkMqId(target), flags)
     if (target !== undefined) {
-      throw new MqError('MQ_OPTION_INVALID', `'${first}' is not a word of mq drift${didYouMean(first!, ACTIONS)}`)
+      const isSwapped = ACTIONS.some((word) => word === target)
+      const hint = isSwapped
+        ? `; write mq drift ${target} ${first}`
+        : didYouMean(first!, ACTIONS) || '; it has accept and repair'
+      throw new MqError('MQ_OPTION_INVALID', `'${first}' is not a subcommand of mq drift${hint}`)
     }
     // An mQ ID may be named accept or repair, too.
     return list(io, first === undefined ? undefined : checkMqId(first), flags)

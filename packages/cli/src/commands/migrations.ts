@@ -29,7 +29,10 @@ export function migrationsCommand(program: Command, io: Io): void {
     const api = apiFor(io, flags)
     if (show !== undefined) {
       if (show !== 'show')
-        throw new MqError('MQ_OPTION_INVALID', `'${show}' is not a word of mq migrations; it has show`)
+        throw new MqError(
+          'MQ_OPTION_INVALID',
+          `'${show}' is not a subcommand of mq migrations; write mq migrations show NUMBER`,
+        )
       const params = { number: migrationNumber(number) }
       const migration = await api.call('getMigration', { params }, { signal: io.interrupt })
       await print(io, flags.output, migration, (colors) => migrationText(migration, colors, Date.now()))

@@ -110,7 +110,7 @@ export function autopilotCommand(program: Command, io: Io): void {
     ['mq autopilot status', 'whether it is on, and what is under way'],
   ]).action(async (word: string, flags: Flags) => {
     if (word !== 'on' && word !== 'off' && word !== 'status') {
-      throw new MqError('MQ_OPTION_INVALID', `'${word}' is not a word of mq autopilot; it has on, off and status`)
+      throw new MqError('MQ_OPTION_INVALID', `'${word}' is not a subcommand of mq autopilot; it has on, off and status`)
     }
     const api = apiFor(io, flags)
     const status =

@@ -146,7 +146,8 @@ function checkWish({ action, partition }: Wish, isOwn: boolean, nowMs: number): 
     throw fail('an offset needs a partition: each partition counts its own')
   }
   const times = action.kind === 'to-time' ? [action.timeMs] : action.kind === 'replay' ? [action.sinceMs] : []
-  if (times.some((time) => time > nowMs)) throw fail('the time lies ahead')
+  const ahead = times.find((time) => time > nowMs)
+  if (ahead !== undefined) throw fail(`the time ${new Date(ahead).toISOString()} is in the future`)
   if (action.kind !== 'replay') return
   if (action.untilMs !== null && action.untilMs <= action.sinceMs) throw fail('a replay ends before it begins')
   if (action.untilMs !== null && !isOwn) {
