@@ -9,6 +9,7 @@
  * D5. The core takes clock, timers and chance from its deps and never from the globals.
  * D6. Exports are named one by one: no `export *`, no default export (but a `.d.ts` describes code of others).
  * D7. No source file is longer than 500 lines.
+ * D8. A package for browsers imports no module of Node and names no global of it.
  *
  * Tests may import every package by its name: they start clusters and fakes that the code under test must not know.
  */
@@ -22,10 +23,11 @@ import { codeOnly, importsOf, lineAt } from './source-text.ts'
 export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'packages/contract': [],
   'packages/kafka': ['contract'],
-  'packages/client': ['contract', 'kafka'],
+  'packages/api-client': ['contract'],
+  'packages/client': ['contract', 'api-client', 'kafka'],
   'packages/economics': ['contract'],
   'packages/control-plane': ['contract', 'kafka', 'economics'],
-  'packages/cli': ['contract', 'client', 'local', 'control-plane'],
+  'packages/cli': ['contract', 'api-client', 'client', 'local', 'control-plane'],
   'packages/console': ['contract'],
   'packages/local': ['contract', 'kafka'],
   'packages/testkit': ['contract', 'kafka'],
@@ -43,8 +45,12 @@ const ONLY_EXTERNAL: Readonly<Record<string, readonly string[]>> = { 'packages/c
 const KAFKA_LIBRARIES =
   /^(?:@platformatic\/kafka|kafkajs|node-rdkafka|@confluentinc\/kafka-javascript|kafka-crab-js)(?:\/|$)/
 const CORE = new Set(
-  ['contract', 'kafka', 'client', 'control-plane', 'economics', 'testing'].map((name) => `packages/${name}`),
+  ['contract', 'api-client', 'kafka', 'client', 'control-plane', 'economics', 'testing'].map(
+    (name) => `packages/${name}`,
+  ),
 )
+const FOR_BROWSERS: ReadonlySet<string> = new Set(['packages/contract', 'packages/api-client'])
+const NODE_GLOBALS = /(?<![.\w$])(?:process|Buffer|setImmediate|__dirname)\b(?!\s*:)/g
 const DEPS_FILE = /(?:^|[/-])deps\.ts$/
 const INJECTED: readonly (readonly [RegExp, string])[] = [
   [/\bDate\.now\b/g, 'Date.now'],
@@ -89,6 +95,11 @@ function checkSource({ file, text }: Source, declared: (folder: string) => Reado
   const owner = ownerOf(file)
   if (owner === undefined) return problems
   const isTest = file.startsWith(`${owner}/test/`)
+  if (FOR_BROWSERS.has(owner) && !isTest) {
+    for (const match of code.matchAll(NODE_GLOBALS)) {
+      report(lineAt(text, match.index), `uses ${match[0]}, which browsers do not have`, 'use what both have')
+    }
+  }
   for (const { specifier, line } of importsOf(text, code)) {
     checkImport({ file, owner, isTest, specifier, declared, report: (what, mend) => report(line, what, mend) })
   }
@@ -112,7 +123,10 @@ interface ImportContext {
 }
 
 function checkImport({ file, owner, isTest, specifier, declared, report }: ImportContext): void {
-  if (isBuiltin(specifier)) return
+  if (isBuiltin(specifier)) {
+    if (FOR_BROWSERS.has(owner) && !isTest) report(`imports ${specifier}`, 'this package runs in browsers, too')
+    return
+  }
   if (specifier.startsWith('.')) {
     const target = posix.join(posix.dirname(file), specifier)
     if (!target.startsWith(`${owner}/`) && owner !== 'bench') {

@@ -1,4 +1,4 @@
-/** Invariants D1 to D7 (boundaries.ts) and U1, U2 (source-text.ts): each planted violation is found, and what is allowed passes. */
+/** Invariants D1 to D8 (boundaries.ts) and U1, U2 (source-text.ts): each planted violation is found, and what is allowed passes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -7,7 +7,18 @@ import { codeOnly, importsOf } from '../source-text.ts'
 
 const everything = () =>
   new Set(['zod', '@platformatic/kafka', 'kafkajs', 'fastify', ...packages.map((name) => `@mq/${name}`)])
-const packages = ['contract', 'kafka', 'client', 'economics', 'control-plane', 'cli', 'console', 'local', 'testkit']
+const packages = [
+  'contract',
+  'api-client',
+  'kafka',
+  'client',
+  'economics',
+  'control-plane',
+  'cli',
+  'console',
+  'local',
+  'testkit',
+]
 
 function found(file: string, text: string, declared: () => ReadonlySet<string> = everything): string[] {
   return checkBoundaries([{ file, text }], declared).map((problem) => `${problem.line}: ${problem.what}`)
@@ -52,6 +63,16 @@ test('a Kafka library outside packages/kafka is found, in tests too; bench may c
 test('the contract imports zod and nothing else', () => {
   assert.deepEqual(found('packages/contract/src/a.ts', "import { z } from 'zod'\n"), [])
   assert.deepEqual(found('packages/contract/src/a.ts', "import f from 'fastify'\n"), ['1: imports fastify'])
+})
+
+test('what runs in browsers uses nothing of Node (D8); its tests may', () => {
+  const file = 'packages/api-client/src/a.ts'
+  assert.deepEqual(found(file, "import { randomUUID } from 'node:crypto'\n"), ['1: imports node:crypto'])
+  assert.match(found(file, 'const size = Buffer.byteLength(text)\n')[0] ?? '', /uses Buffer/)
+  assert.match(found('packages/contract/src/a.ts', 'const url = process.env.MQ_URL\n')[0] ?? '', /uses process/)
+  assert.deepEqual(found(file, 'const one = { process: 1 }.process\n'), [])
+  assert.deepEqual(found('packages/api-client/test/a.test.ts', "import { createServer } from 'node:http'\n"), [])
+  assert.deepEqual(found('packages/client/src/a.ts', "import { randomUUID } from 'node:crypto'\n"), [])
 })
 
 test('a path into another package is found, by name and by relative path', () => {

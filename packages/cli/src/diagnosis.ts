@@ -6,6 +6,7 @@
  */
 import { statfs } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { ApiClient } from '@mq/api-client'
 import {
   type ClusterView,
   catalogue,
@@ -16,7 +17,6 @@ import {
   OLDEST_NODE,
 } from '@mq/contract'
 import { cacheFolder, findJava, findMaven, isFree, isKafkaInstalled, KAFKA_VERSION } from '@mq/local'
-import { ControlPlaneApi } from './api.ts'
 import { contextFileIsExposed, contextFilePath, resolveTarget, type Target, type TargetFlags } from './contexts.ts'
 import { commandName, type Io } from './io.ts'
 import { formatBytes, formatMs } from './units.ts'
@@ -107,7 +107,7 @@ async function checkControlPlane(io: Io, flags: TargetFlags): Promise<Diagnosis[
   } catch (error) {
     return [fail('Control plane', messageOf(error), actionOf(error))]
   }
-  const api = new ControlPlaneApi(target)
+  const api = new ApiClient(target)
   const options = { deadlineMs: REACH_MS, signal: io.interrupt }
   try {
     const askedMs = Date.now()
@@ -175,7 +175,7 @@ function checkClusters(clusters: readonly ClusterView[], mq: string): Diagnosis[
 
 /** A control plane of an older version does not tell. */
 async function checkDrift(
-  api: ControlPlaneApi,
+  api: ApiClient,
   options: { readonly deadlineMs: number; readonly signal: AbortSignal },
   mq: string,
 ): Promise<Diagnosis[]> {

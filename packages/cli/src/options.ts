@@ -1,9 +1,10 @@
 /**
  * Options that several commands share, and the words of their help.
  */
+
+import { ApiClient } from '@mq/api-client'
 import { HostPort, MqError, mqIdProblem } from '@mq/contract'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { ControlPlaneApi } from './api.ts'
 import { resolveTarget, type TargetFlags } from './contexts.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, outputFormats } from './output.ts'
@@ -34,8 +35,8 @@ export function withExamples(command: Command, examples: readonly (readonly [str
   return command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`)
 }
 
-export function apiFor(io: Io, flags: TargetFlags): ControlPlaneApi {
-  return new ControlPlaneApi(resolveTarget(flags, io.env))
+export function apiFor(io: Io, flags: TargetFlags): ApiClient {
+  return new ApiClient(resolveTarget(flags, io.env))
 }
 
 export function checkMqId(text: string): string {

@@ -115,7 +115,7 @@ test('a control plane that is away gives exit code 4 and names the URL and where
 })
 
 test('something that is not mQ is told as such', async () => {
-  for (const reply of [{ body: null, raw: '<html>' }, { body: { ids: 5 } }, { status: 500, body: null, raw: 'oops' }]) {
+  for (const reply of [{ body: null, raw: '<html>' }, { body: { ids: 5 } }, { status: 404, body: null, raw: 'oops' }]) {
     const { code, stderr } = await withPlane(
       () => reply,
       (url) => run(['list', '--url', url]),
@@ -123,6 +123,15 @@ test('something that is not mQ is told as such', async () => {
     assert.equal(code, 1)
     assert.match(stderr, /^MQ_RESPONSE_INVALID: /)
   }
+})
+
+test('a gateway in front of a control plane that is away says so, not that something else answered', async () => {
+  const { code, stderr } = await withPlane(
+    () => ({ status: 502, body: null, raw: '<html>' }),
+    (url) => run(['list', '--url', url]),
+  )
+  assert.equal(code, 4)
+  assert.match(stderr, /^MQ_CONTROL_PLANE_AWAY: .* answered with status 502\n/)
 })
 
 test('A1: a control plane that never answers is given up at the deadline of the caller', async () => {

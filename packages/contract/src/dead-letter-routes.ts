@@ -13,6 +13,7 @@ export const deadLetterRoutes = {
     speaksToSdk: true,
     method: 'POST',
     path: '/v1/ids/:id/groups/:group/dead-letters',
+    isIdempotent: true,
     summary: 'Make sure that a group has a place for its dead letters, or a way for them to come back to it',
     params: GroupParams,
     body: z.object({ role: SideRole, app: Name.optional() }),

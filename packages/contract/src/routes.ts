@@ -24,6 +24,7 @@ import { MqId, Name, OwnMqId } from './mq-id.ts'
 import { OwnerRules } from './owners.ts'
 import { EffectivePolicy, PolicyRule, PolicyScope } from './policy.ts'
 import { ClusterView, JournalEntry, MqIdDetail, MqIdSummary, Plan } from './registry.ts'
+import type { RouteShape } from './route-shape.ts'
 import { TelemetryReport } from './telemetry.ts'
 import { Twin, TwinRequest } from './twin.ts'
 
@@ -74,6 +75,7 @@ export const routes = {
     method: 'GET',
     path: '/v1/ready',
     summary: 'The store answers and at least one cluster is reachable; 503 otherwise',
+    otherStatuses: [503],
     response: z.object({ status: z.enum(['ready', 'not-ready']), checks: z.record(z.string(), z.string()) }),
   },
   info: {
@@ -359,6 +361,7 @@ export const routes = {
   whatIf: {
     method: 'POST',
     path: '/v1/ids/:id/what-if',
+    isIdempotent: true,
     summary: 'The configuration and the bill under other wishes or another workload; changes nothing',
     params: IdParams,
     body: WhatIf,
@@ -437,17 +440,6 @@ export const routes = {
   },
 } as const satisfies Record<string, RouteShape>
 
-export interface RouteShape {
-  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
-  readonly path: `/v1/${string}`
-  readonly summary: string
-  readonly params?: z.ZodType
-  readonly query?: z.ZodType
-  readonly body?: z.ZodType
-  readonly response: z.ZodType
-  /** H6 */
-  readonly speaksToSdk?: boolean
-}
 export type RouteName = keyof typeof routes
 /** What a handler of the route gets, after parsing. */
 export type RouteResponse<N extends RouteName> = z.output<(typeof routes)[N]['response']>

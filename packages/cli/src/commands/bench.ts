@@ -1,7 +1,8 @@
 /** `mq bench ID`: a workload twin on a shadow topic; configurations ranked by what they measurably give for a dollar. */
+
+import type { ApiClient } from '@mq/api-client'
 import { MqError, type Twin, type TwinState } from '@mq/contract'
 import type { Command } from 'commander'
-import type { ControlPlaneApi } from '../api.ts'
 import type { TargetFlags } from '../contexts.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { Exit } from '../failures.ts'
@@ -48,14 +49,14 @@ async function bench(io: Io, id: string, flags: BenchFlags): Promise<void> {
   if (twin.state === 'failed' || twin.state === 'cancelled') throw new Exit(exitCodes.refused)
 }
 
-async function lastOf(api: ControlPlaneApi, id: string, signal: AbortSignal): Promise<Twin> {
+async function lastOf(api: ApiClient, id: string, signal: AbortSignal): Promise<Twin> {
   const { twins } = await api.call('listTwins', { query: { id, limit: '1' } }, { signal })
   const [last] = twins
   if (last === undefined) throw new MqError('MQ_TWIN_UNKNOWN', `no workload twin of '${id}' was ever run`)
   return last
 }
 
-async function run(io: Io, api: ControlPlaneApi, id: string, flags: BenchFlags): Promise<Twin> {
+async function run(io: Io, api: ApiClient, id: string, flags: BenchFlags): Promise<Twin> {
   const { top, seconds, rounds } = flags
   let twin = await api.call('startTwin', { params: { id }, body: { top, seconds, rounds } }, { signal: io.interrupt })
   const params = { number: String(twin.number) }

@@ -1,7 +1,7 @@
 /** `mq dev`: Kafka and a control plane that stay up until Ctrl-C, with data kept between runs. */
 import { resolve } from 'node:path'
+import { ApiClient } from '@mq/api-client'
 import { type Command, Option } from 'commander'
-import { ControlPlaneApi } from '../api.ts'
 import { DevStack } from '../dev/stack.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { Exit, interruptedExitCode } from '../failures.ts'
@@ -97,7 +97,7 @@ interface KafkaStatus {
 
 /** What the control plane knows of the Kafka it was given, once it has looked. */
 async function kafkaStatus(io: Io, url: string): Promise<KafkaStatus> {
-  const api = new ControlPlaneApi({ url, token: io.env.MQ_TOKEN || undefined, source: 'this mq dev' })
+  const api = new ApiClient({ url, token: io.env.MQ_TOKEN || undefined, source: 'this mq dev' })
   const endMs = performance.now() + KAFKA_LOOK_MS
   for (;;) {
     try {

@@ -1,9 +1,9 @@
 /** `mq dlq`: dead letters of groups, looked at, handed to their group again, discarded. */
 import { hostname, userInfo } from 'node:os'
+import type { ApiClient } from '@mq/api-client'
 import type { Acted, DeadLetterFilter, DeadLetterView, MqConnection } from '@mq/client'
 import { type DeadLetterFacts, MAX_REDRIVES, MqError } from '@mq/contract'
 import { type Command, InvalidArgumentError } from 'commander'
-import type { ControlPlaneApi } from '../api.ts'
 import { CLI_APP, connectTo } from '../client-port.ts'
 import { confirmChange } from '../confirm.ts'
 import { resolveTarget, type TargetFlags } from '../contexts.ts'
@@ -192,7 +192,7 @@ async function act(io: Io, what: 'redrive' | 'discard', id: string, flags: ActFl
 }
 
 /** Nobody is handed anything while no consumer of the group runs. */
-async function sayWhoReads(io: Io, api: ControlPlaneApi, id: string, group: string): Promise<void> {
+async function sayWhoReads(io: Io, api: ApiClient, id: string, group: string): Promise<void> {
   const found = await api
     .call('getGroup', { params: { id }, query: { group } }, { signal: io.interrupt })
     .catch(() => undefined)
@@ -236,7 +236,7 @@ function filterOf({ key, reason, since, until, letter, limit }: FilterFlags): De
 }
 
 /** The group that is named, or the only one that has dead letters. */
-async function groupOf(api: ControlPlaneApi, io: Io, id: string, named: string | undefined): Promise<string> {
+async function groupOf(api: ApiClient, io: Io, id: string, named: string | undefined): Promise<string> {
   const { queues } = await api.call('listDeadLetters', { query: { id } }, { signal: io.interrupt })
   const groups = queues.map(({ group }) => group)
   if (named !== undefined) {

@@ -5,9 +5,9 @@
  * G2. The command ends when the change is over, and fails with the reason when it did not come true.
  */
 import { userInfo } from 'node:os'
+import type { ApiClient } from '@mq/api-client'
 import { type GroupAction, type GroupChange, isMqErrorCode, MqError, parseDurationMs } from '@mq/contract'
 import { type Command, InvalidArgumentError } from 'commander'
-import type { ControlPlaneApi } from '../api.ts'
 import { confirmChange } from '../confirm.ts'
 import type { TargetFlags } from '../contexts.ts'
 import { changeText, doubtsOf } from '../group-change-view.ts'
@@ -148,7 +148,7 @@ async function change(io: Io, id: string, group: string, action: GroupAction, fl
   await print(io, flags.output, done, (colors) => changeText(done, colors))
 }
 
-async function followed(io: Io, api: ControlPlaneApi, first: GroupChange): Promise<GroupChange> {
+async function followed(io: Io, api: ApiClient, first: GroupChange): Promise<GroupChange> {
   let change = first
   let told = -1
   while (change.state === 'waiting' || change.state === 'applying') {

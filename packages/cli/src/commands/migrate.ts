@@ -2,9 +2,10 @@
  * `mq migrate ID`: move a live mQ ID to another cluster or shape; `mq migrate cancel N` undoes a move, `mq migrate skip N` lets
  * groups go on without an old cluster that is gone.
  */
+
+import type { ApiClient } from '@mq/api-client'
 import { isMqErrorCode, type Migration, MqError, OnLostSource } from '@mq/contract'
 import type { Command } from 'commander'
-import type { ControlPlaneApi } from '../api.ts'
 import type { TargetFlags } from '../contexts.ts'
 import { type ExitCode, exitCodeFor, exitCodes } from '../exit-codes.ts'
 import { Exit } from '../failures.ts'
@@ -105,7 +106,7 @@ function refusedExitCode(code: string): ExitCode {
 }
 
 /** Looks until the new place is open, or with `untilDrained` until the old one is read to its end. */
-async function follow(io: Io, api: ControlPlaneApi, begun: Migration, untilDrained: boolean): Promise<Migration> {
+async function follow(io: Io, api: ApiClient, begun: Migration, untilDrained: boolean): Promise<Migration> {
   const progress = startProgress(io, progressText(begun), { announce: true })
   try {
     let last = begun

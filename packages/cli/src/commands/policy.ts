@@ -1,7 +1,8 @@
 /** `mq policy show|set` and `mq autopilot on|off|status`: how far mQ may go by itself. */
+
+import type { ApiClient } from '@mq/api-client'
 import { Knob, MqError, PolicyMode, policyScopeProblem } from '@mq/contract'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { ControlPlaneApi } from '../api.ts'
 import type { TargetFlags } from '../contexts.ts'
 import { autopilotText, policiesText } from '../decision-view.ts'
 import { exitCodeFor, exitCodes } from '../exit-codes.ts'
@@ -85,7 +86,7 @@ export function policyCommand(program: Command, io: Io): void {
 }
 
 /** The mQ ID a scope names, when there is none of that name (now): rules may come before what they are for. */
-async function unknownIdOf(api: ControlPlaneApi, scope: string, signal: AbortSignal): Promise<string | undefined> {
+async function unknownIdOf(api: ApiClient, scope: string, signal: AbortSignal): Promise<string | undefined> {
   if (!scope.startsWith(ID_SCOPE)) return undefined
   const id = scope.slice(ID_SCOPE.length)
   try {

@@ -8,9 +8,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ApiClient } from '@mq/api-client'
 import type { MqIdDetail } from '@mq/contract'
 import type { ScannedTopic, StartingSettings } from '@mq/control-plane'
-import { ControlPlaneApi } from '../api.ts'
 import { readDeclarations } from '../declarations-file.ts'
 import { localMigrationTimes } from '../dev/migration-times.ts'
 import type { Io } from '../io.ts'
@@ -29,7 +29,7 @@ export class Stage {
   readonly #apps: AppProcess[] = []
   readonly #stopApps = new AbortController()
   readonly #closing: Closable[]
-  #api: ControlPlaneApi | undefined
+  #api: ApiClient | undefined
   /** Where mQ IDs can be moved to; none when the demo runs on somebody's Kafka. */
   secondCluster: string | undefined
   #clusters: readonly { readonly name: string; readonly bootstrap: readonly string[] }[] = []
@@ -44,7 +44,7 @@ export class Stage {
     return new Stage(io, await mkdtemp(join(tmpdir(), 'mq-demo-')))
   }
 
-  get api(): ControlPlaneApi {
+  get api(): ApiClient {
     if (this.#api === undefined) throw new Error('the stage has not started')
     return this.#api
   }
@@ -96,7 +96,7 @@ export class Stage {
       startWith,
     })
     this.#closing.unshift(controlPlane)
-    this.#api = new ControlPlaneApi({ url: controlPlane.url, source: 'mq demo' })
+    this.#api = new ApiClient({ url: controlPlane.url, source: 'mq demo' })
   }
 
   /** Declares the mQ IDs of an example. */
@@ -121,7 +121,7 @@ export class Stage {
       cwd: sourceTree(),
       env: {
         ...this.#io.env,
-        MQ_URL: this.#api?.target.url,
+        MQ_URL: this.#api?.url,
         MQ_TOKEN: undefined,
         XDG_CACHE_HOME: join(this.#folder, 'cache'),
       },

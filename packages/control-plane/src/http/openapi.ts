@@ -22,11 +22,11 @@ export function routeSchema(name: RouteName): FastifySchema & { operationId: str
   }
 }
 
-function success(name: RouteName, { response }: RouteShape): Record<number, unknown> {
+function success(name: RouteName, { response, otherStatuses = [] }: RouteShape): Record<number, unknown> {
   if (name === 'streamBindings') {
     return { 200: { description: 'OK', content: { 'text/event-stream': { schema: response } } } }
   }
-  return name === 'ready' ? { 200: response, 503: response } : { 200: response }
+  return Object.fromEntries([200, ...otherStatuses].map((status) => [status, response]))
 }
 
 /** Must be registered before the routes. */

@@ -1,0 +1,11 @@
+/** The client of the control plane's HTTP API. */
+export {
+  type Answer,
+  ApiClient,
+  type ApiClientOptions,
+  type CallOptions,
+  type Fetch,
+  type RawAnswer,
+} from './api-client.ts'
+export { type ApiDeps, hostDeps } from './deps.ts'
+export { pathOf, type RouteRequest } from './route-request.ts'

@@ -1,0 +1,25 @@
+/**
+ * What the table of routes says of one route.
+ */
+import type { z } from 'zod'
+
+export interface RouteShape {
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  readonly path: `/v1/${string}`
+  readonly summary: string
+  readonly params?: z.ZodType
+  readonly query?: z.ZodType
+  readonly body?: z.ZodType
+  readonly response: z.ZodType
+  /** Statuses besides 200 that come with the same response. */
+  readonly otherStatuses?: readonly number[]
+  /** H6 of routes.ts */
+  readonly speaksToSdk?: boolean
+  /** Of a POST that changes nothing more when it is sent twice. */
+  readonly isIdempotent?: boolean
+}
+
+/** Whether a call whose answer was lost may be sent again. A DELETE may not: the second one would be told that nothing is there. */
+export function isIdempotent({ method, isIdempotent: declared }: RouteShape): boolean {
+  return method === 'GET' || method === 'PUT' || declared === true
+}
