@@ -144,8 +144,6 @@ export interface GroupState {
   readonly places: readonly GroupPlace[]
 }
 
-export type Fetch = typeof fetch
-
 /** A message whose handler has not ended. */
 export interface RunningMessage {
   readonly id: string

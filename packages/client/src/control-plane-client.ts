@@ -18,7 +18,8 @@ import {
   type TelemetryReport,
 } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import type { Fetch } from './api.ts'
+
+export type Fetch = typeof fetch
 
 const MAX_ANSWER_BYTES = 8 * 1_048_576
 const REQUEST_MS = 10_000

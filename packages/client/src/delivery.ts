@@ -13,21 +13,23 @@
  *     key holds for what is left.
  */
 import type { FetchedBatch, FetchedRecord } from '@mq/kafka'
-import type { ReceivedMessage } from './api.ts'
 import { FailingRecords, type FailureCount } from './failing-records.ts'
 import { FREE, type RecordPlace, type WorkBatch } from './key-scheduler.ts'
-import { type MessageOrigin, RecordMessage } from './message.ts'
 import type { ConsumerMeter } from './meters.ts'
 import { type FinishedBeyond, OffsetTracker, type Span, type SpanOffsets } from './offset-tracker.ts'
 
+/** The partition of a record: it may be gone before the handler ends. */
+export type RecordPartition = Pick<PartitionWork, 'phase'>
+
 /**
+ * @param attempt counted over processes, from 1
  * @param before its failures so far, undefined when it did not fail yet
- * @param place its partition, which may be gone before the handler ends
  */
-export type MessageHandler = (
-  message: ReceivedMessage,
-  before?: FailureCount,
-  place?: Pick<PartitionWork, 'phase'>,
+export type RecordHandler = (
+  record: FetchedRecord,
+  attempt: number,
+  before: FailureCount | undefined,
+  partition: RecordPartition,
 ) => unknown
 
 /** An error that is not the handler's, and is no attempt: the message could not be put where it goes instead. */
@@ -35,10 +37,9 @@ export class NotAnAttempt extends Error {}
 
 /** What all deliveries of one epoch share. */
 export interface DeliveryContext {
-  readonly origin: MessageOrigin
   /** Whether records of one key run one after the other. */
   readonly ordered: boolean
-  readonly handler: MessageHandler
+  readonly handler: RecordHandler
   readonly meter: ConsumerMeter
   nowMs(): number
   /**
@@ -209,16 +210,16 @@ export class Delivery implements WorkBatch, SpanOffsets {
   }
 
   run(index: number, attempt: number): unknown {
-    const { origin, handler, meter } = this.#context
+    const { handler, meter } = this.#context
     const record = this.#record(index)
     this.#work.started()
     const { tracker, failing } = this.#work
     if (tracker.isInheriting && tracker.wasFinished(record.offset)) return undefined
     if (attempt > 1) meter.redelivered()
     else if (meter.delivered(record.payloadBytes)) meter.latency(this.#context.nowMs() - record.timestampMs)
-    if (failing.isEmpty) return handler(new RecordMessage(origin, record, 1), undefined, this.#work)
+    if (failing.isEmpty) return handler(record, 1, undefined, this.#work)
     const before = failing.of(record.offset)
-    return handler(new RecordMessage(origin, record, (before?.attempts ?? 0) + 1), before, this.#work)
+    return handler(record, (before?.attempts ?? 0) + 1, before, this.#work)
   }
 
   finished(index: number): void {

@@ -11,9 +11,10 @@
 import type { Deps } from '@mq/kafka'
 import type { ReceivedMessage } from './api.ts'
 import { type DeadLetter, letterFrom } from './dead-letter.ts'
-import { type MessageHandler, NotAnAttempt } from './delivery.ts'
+import { NotAnAttempt } from './delivery.ts'
 import { isThenable } from './key-scheduler.ts'
 import { type MessageRecord, RecordMessage } from './message.ts'
+import type { MessageHandler } from './message-handler.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 
 export interface LetterPort {
@@ -52,16 +53,16 @@ export function givingUp(handler: MessageHandler, parts: GivingUpParts): Message
     parts.onGivenUp(message)
   }
 
-  return (message, before, place) => {
+  return (message, before, partition) => {
     const policy = parts.policy()
-    if (policy.attempts === Number.POSITIVE_INFINITY && !mayWait) return handler(message, before, place)
+    if (policy.attempts === Number.POSITIVE_INFINITY && !mayWait) return handler(message, before, partition)
     const record = RecordMessage.recordOf(message)
     const unwritten = waiting.get(record)
     if (unwritten !== undefined) return write(message, record, unwritten)
-    if (policy.attempts === Number.POSITIVE_INFINITY) return handler(message, before, place)
+    if (policy.attempts === Number.POSITIVE_INFINITY) return handler(message, before, partition)
 
     const failed = (error: unknown): unknown => {
-      if (place?.phase === 'gone' || parts.isOver?.() === true) throw error
+      if (partition?.phase === 'gone' || parts.isOver?.() === true) throw error
       const isUndecodable = RecordMessage.poisonOf(message) !== undefined
       if (message.attempt < policy.attempts && !(isUndecodable && policy.givesUpUndecodable)) throw error
       const nowMs = parts.deps.clock.nowMs()
@@ -84,7 +85,7 @@ export function givingUp(handler: MessageHandler, parts: GivingUpParts): Message
     }
     let result: unknown
     try {
-      result = handler(message, before, place)
+      result = handler(message, before, partition)
     } catch (error) {
       return failed(error)
     }

@@ -10,9 +10,9 @@ import { type Binding, type DeadLetterFacts, type Format, REDRIVEN_HEADER } from
 import type { Deps, RecordHeader } from '@mq/kafka'
 import type { Subscription } from './api.ts'
 import { factsIn, parseFacts } from './dead-letter.ts'
-import type { MessageHandler } from './delivery.ts'
 import type { Logger } from './logger.ts'
 import { type MessageRecord, RecordMessage } from './message.ts'
+import type { MessageHandler } from './message-handler.ts'
 import { fullJitterMs, sleep } from './pause.ts'
 
 const RETRY = { baseMs: 500, capMs: 10_000 }
@@ -78,7 +78,7 @@ export function asRedriven(
 ): MessageHandler {
   /** One for each record, however often it is tried: a letter that waits is known by it. */
   const known = new WeakMap<MessageRecord, RedrivenRecord>()
-  return (message, before, place) => {
+  return (message, before, partition) => {
     const record = RecordMessage.recordOf(message)
     let redriven = known.get(record)
     if (redriven === undefined) {
@@ -91,7 +91,7 @@ export function asRedriven(
       known.set(record, redriven)
     }
     const origin = { id: source.id, epoch: redriven.epoch, format: source.format }
-    return next(new RecordMessage(origin, redriven, message.attempt), before, place)
+    return next(new RecordMessage(origin, redriven, message.attempt), before, partition)
   }
 }
 

@@ -21,7 +21,7 @@ import type { CloseOptions, RunningMessage, Subscription } from './api.ts'
 import { Arrivals } from './arrivals.ts'
 import { CLOSE_OPTIONS } from './closing.ts'
 import type { ClusterPool } from './cluster-pool.ts'
-import { type MessageHandler, NotAnAttempt } from './delivery.ts'
+import { NotAnAttempt } from './delivery.ts'
 import { EpochReader, type StartAt } from './epoch-reader.ts'
 import { Gates } from './gates.ts'
 import { type GivingUpParts, givingUp } from './giving-up.ts'
@@ -31,6 +31,8 @@ import { HandlerWatch } from './handler-watch.ts'
 import { HoldFollower } from './hold-follower.ts'
 import { FREE, KeyScheduler, keyHashText } from './key-scheduler.ts'
 import type { Logger } from './logger.ts'
+import { RecordMessage } from './message.ts'
+import type { MessageHandler } from './message-handler.ts'
 import { ConsumerMeter } from './meters.ts'
 import { optionsProblem } from './options.ts'
 import { fullJitterMs, sleep, within } from './pause.ts'
@@ -414,6 +416,8 @@ export class GroupSubscription implements Subscription {
       const of = { mqId, group, epoch: epoch.epoch }
       const levels = { lagRecords, failingRecords, unfinishedRecords }
       const meter = new ConsumerMeter({ ...of, clock, settings, trial, ...levels })
+      const origin = { id: mqId, epoch: epoch.epoch, format: binding.format }
+      const handler = this.#handler
       const reader = new EpochReader({
         mqId,
         group,
@@ -427,9 +431,9 @@ export class GroupSubscription implements Subscription {
         deps,
         logger,
         context: {
-          origin: { id: mqId, epoch: epoch.epoch, format: binding.format },
           ordered: binding.ordering === 'key',
-          handler: this.#handler,
+          handler: (record, attempt, before, partition) =>
+            handler(new RecordMessage(origin, record, attempt), before, partition),
           meter,
           nowMs: () => deps.clock.nowMs(),
           onFailed: (record, hash, attempt, error) => {

@@ -24,9 +24,8 @@ function deliveryOf(count: number) {
   const handed: bigint[] = []
   const over: bigint[] = []
   const context: DeliveryContext = {
-    origin: { id: 'orders.placed', epoch: 1, format: 'json' },
     ordered: true,
-    handler: (message) => void handed.push(BigInt(message.offset)),
+    handler: (record) => void handed.push(record.offset),
     meter: {
       delivered: () => false,
       redelivered: () => {},

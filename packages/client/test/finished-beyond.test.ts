@@ -56,9 +56,8 @@ class Life {
     const beyond = known === undefined ? undefined : { ranges: known.finished, leaderEpoch: known.leaderEpoch }
     this.work = new PartitionWork(0, start, start, undefined, beyond)
     const context: DeliveryContext = {
-      origin: { id: 'orders.placed', epoch: 1, format: 'json' },
       ordered: true,
-      handler: (message) => void this.handed.push(Number(message.offset)),
+      handler: (record) => void this.handed.push(Number(record.offset)),
       meter: { delivered: () => false, redelivered: () => {}, failedNoMore: () => {} } as unknown as ConsumerMeter,
       nowMs: () => 0,
       onFailed: () => 1,

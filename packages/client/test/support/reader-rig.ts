@@ -13,6 +13,7 @@ import type {
 import type { ReceivedMessage } from '../../src/api.ts'
 import { EpochReader, type EpochReaderOptions, type StartAt } from '../../src/epoch-reader.ts'
 import { KeyScheduler } from '../../src/key-scheduler.ts'
+import { RecordMessage } from '../../src/message.ts'
 import { ConsumerMeter } from '../../src/meters.ts'
 import { bindingOf } from './bindings.ts'
 import { RecordingLogger } from './logs.ts'
@@ -182,6 +183,7 @@ export async function open(
     settings: binding.consumer,
     lagRecords: () => null,
   })
+  const origin = { id: binding.mqId, epoch: 1, format: 'json' } as const
   const reader = new EpochReader({
     mqId: binding.mqId,
     group: 'g',
@@ -195,9 +197,8 @@ export async function open(
     deps: time.deps,
     logger,
     context: {
-      origin: { id: binding.mqId, epoch: 1, format: 'json' },
       ordered: true,
-      handler,
+      handler: (record, attempt) => handler(new RecordMessage(origin, record, attempt)),
       meter,
       nowMs: () => 0,
       onFailed: () => 100,
