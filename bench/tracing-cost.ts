@@ -7,9 +7,9 @@
 import { TestMq } from '@mq/testing'
 import * as api from '@opentelemetry/api'
 import { SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
-import type { MqConnection } from '../packages/client/src/api.ts'
-import { chosenOpenTelemetry } from '../packages/client/src/open-telemetry.ts'
-import { TracedMq } from '../packages/client/src/traced-mq.ts'
+import type { MqConnection } from '../packages/client/src/api/types.ts'
+import { chosenOpenTelemetry } from '../packages/client/src/tracing/open-telemetry.ts'
+import { TracedMq } from '../packages/client/src/tracing/traced-mq.ts'
 
 const SENDS = 50_000
 const ROUNDS = 7

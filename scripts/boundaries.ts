@@ -10,6 +10,8 @@
  * D6. Exports are named one by one: no `export *`, no default export (but a `.d.ts` describes code of others).
  * D7. No source file is longer than 500 lines.
  * D8. A package for browsers imports no module of Node and names no global of it.
+ * D9. What works on epochs and bytes knows neither value formats nor the public API: rooms of a package that `LOWER_ROOMS` names import
+ *     only each other.
  *
  * Tests may import every package by its name: they start clusters and fakes that the code under test must not know.
  */
@@ -59,6 +61,10 @@ const INJECTED: readonly (readonly [RegExp, string])[] = [
   [/(?<![.\w$])(?:globalThis\.)?set(?:Timeout|Interval)(?=\s*[(<])/g, 'a global timer'],
 ]
 const LONGEST_FILE_LINES = 500
+/** Folders of a package's source that import nothing of its other folders, types neither (D9). */
+const LOWER_ROOMS: Readonly<Record<string, readonly string[]>> = {
+  'packages/client': ['base', 'bindings', 'telemetry', 'epochs'],
+}
 
 export interface Problem {
   readonly file: string
@@ -132,6 +138,7 @@ function checkImport({ file, owner, isTest, specifier, declared, report }: Impor
     if (!target.startsWith(`${owner}/`) && owner !== 'bench') {
       report(`imports ${target}, outside ${owner}`, 'import the other package by its name')
     }
+    checkRoom({ file, owner, target, report })
     return
   }
   const name = packageOf(specifier)
@@ -164,6 +171,19 @@ function checkImport({ file, owner, isTest, specifier, declared, report }: Impor
       'add it to its dependencies, with an exact version',
     )
   }
+}
+
+/** D9 */
+function checkRoom({
+  file,
+  owner,
+  target,
+  report,
+}: Pick<ImportContext, 'file' | 'owner' | 'report'> & { target: string }) {
+  const lower = LOWER_ROOMS[owner]
+  const roomOf = (path: string): string => posix.relative(`${owner}/src`, path).split('/')[0]!
+  if (lower === undefined || !lower.includes(roomOf(file)) || lower.includes(roomOf(target))) return
+  report(`imports ${target}`, `${roomOf(file)}/ may import ${lower.map((room) => `${room}/`).join(', ')} only`)
 }
 
 function ownerOf(file: string): string | undefined {

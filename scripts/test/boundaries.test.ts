@@ -1,4 +1,4 @@
-/** Invariants D1 to D8 (boundaries.ts) and U1, U2 (source-text.ts): each planted violation is found, and what is allowed passes. */
+/** Invariants D1 to D9 (boundaries.ts) and U1, U2 (source-text.ts): each planted violation is found, and what is allowed passes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -159,4 +159,17 @@ test('a file of 501 lines, a star export and a default export are found', () => 
 
 test('a package that the table does not know is a problem as soon as it imports anything', () => {
   assert.match(found('packages/novel/src/a.ts', "import { z } from 'zod'\n")[0] ?? '', /no row/)
+})
+
+test('what works on epochs and bytes imports nothing of formats and the public API, types neither; the way back is open', () => {
+  const format = "import type { Format } from '../formats/codecs.ts'\n"
+  for (const room of ['base', 'bindings', 'telemetry', 'epochs']) {
+    assert.deepEqual(found(`packages/client/src/${room}/a.ts`, format), [
+      '1: imports packages/client/src/formats/codecs.ts',
+    ])
+    assert.equal(found(`packages/client/src/${room}/a.ts`, "import { connect } from '../index.ts'\n").length, 1)
+    assert.deepEqual(found(`packages/client/src/${room}/a.ts`, "import { sleep } from '../base/pause.ts'\n"), [])
+    assert.deepEqual(found('packages/client/src/api/a.ts', `import { x } from '../${room}/a.ts'\n`), [])
+  }
+  assert.deepEqual(found('packages/client/test/a.test.ts', "import { x } from '../src/formats/codecs.ts'\n"), [])
 })

@@ -1,5 +1,5 @@
 /** The whole public surface of `@mq/client`. */
-import './check-node.ts'
+import './base/check-node.ts'
 
 export { MqError, type MqErrorCode } from '@mq/contract'
 export type {
@@ -12,6 +12,7 @@ export type {
   RecordHeader,
   Secret,
 } from '@mq/kafka/types'
+export { type ConnectOptions, connect } from './api/connect.ts'
 export type {
   BackoffOptions,
   CloseOptions,
@@ -35,9 +36,8 @@ export type {
   RunningMessage,
   SendOptions,
   Subscription,
-} from './api.ts'
-export { type ConnectOptions, connect } from './connect.ts'
-
+} from './api/types.ts'
+export type { FieldsFirstLogger, LogFields, Logger } from './base/logger.ts'
 export type {
   Acted,
   ActOptions,
@@ -45,7 +45,5 @@ export type {
   DeadLetterFilter,
   DeadLetterView,
   RedriveOptions,
-} from './dead-letter-api.ts'
-
-export type { FieldsFirstLogger, LogFields, Logger } from './logger.ts'
-export type { Schema } from './schema.ts'
+} from './dead-letters/types.ts'
+export type { Schema } from './formats/schema.ts'

@@ -1,15 +1,16 @@
 /**
  * What `@mq/testing` is built from, so that it behaves as the SDK does: `@mq/client/parts`. Nothing here is promised to anybody else.
  */
-export { encodeValue } from './codecs.ts'
-export { type ContextHandler, limited } from './handler-limit.ts'
-export { FREE, KeyScheduler, type RecordPlace, type WorkBatch } from './key-scheduler.ts'
-export { RecordMessage } from './message.ts'
-export { CONSUME_OPTIONS, closedError, consumeProblem, guarded, type PoisonHandler } from './mq.ts'
-export { checkOptions } from './options.ts'
-export { halfJitterMs, within } from './pause.ts'
-export { idProblem, queueOf } from './queue.ts'
-export { leftAlone, refused } from './refused.ts'
-export { checkRule, policyOf, type RetryPolicy, ruleOf } from './retry-policy.ts'
-export { type CheckedSend, checkSend, keyMissing } from './send-checks.ts'
-export { sendMany } from './send-many.ts'
+
+export { CONSUME_OPTIONS, closedError, consumeProblem, guarded, type PoisonHandler } from './api/mq.ts'
+export { idProblem, queueOf } from './api/queue.ts'
+export { checkOptions } from './base/options.ts'
+export { halfJitterMs, within } from './base/pause.ts'
+export { leftAlone, refused } from './base/refused.ts'
+export { type ContextHandler, limited } from './consume/handler-limit.ts'
+export { checkRule, policyOf, type RetryPolicy, ruleOf } from './consume/retry-policy.ts'
+export { FREE, KeyScheduler, type RecordPlace, type WorkBatch } from './epochs/key-scheduler.ts'
+export { encodeValue } from './formats/codecs.ts'
+export { RecordMessage } from './formats/message.ts'
+export { type CheckedSend, checkSend, keyMissing } from './send/checks.ts'
+export { sendMany } from './send/send-many.ts'

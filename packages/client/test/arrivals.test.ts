@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Epoch } from '@mq/contract'
-import { Arrivals, type EpochGap } from '../src/arrivals.ts'
+import { Arrivals, type EpochGap } from '../src/telemetry/arrivals.ts'
 import { bindingOf } from './support/bindings.ts'
 import { FakeTime } from './support/time.ts'
 

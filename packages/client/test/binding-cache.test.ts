@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import fc from 'fast-check'
-import { BindingCache, defaultCacheDir } from '../src/binding-cache.ts'
+import { BindingCache, defaultCacheDir } from '../src/bindings/cache.ts'
 import { bindingOf } from './support/bindings.ts'
 import { RecordingLogger } from './support/logs.ts'
 

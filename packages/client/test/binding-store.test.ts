@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { bindingVersion, compareBindings } from '@mq/contract'
 import fc from 'fast-check'
-import { BindingStore } from '../src/binding-store.ts'
+import { BindingStore } from '../src/bindings/store.ts'
 import { bindingOf } from './support/bindings.ts'
 import { RecordingLogger } from './support/logs.ts'
 

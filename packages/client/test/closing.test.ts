@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { closeInTurn } from '../src/closing.ts'
+import { closeInTurn } from '../src/consume/closing.ts'
 import { FakeTime } from './support/time.ts'
 
 it('closes what reads first, and flushes what it still sent with all the time that is left (D1)', async () => {

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Binding } from '@mq/contract'
 import { systemDeps } from '@mq/kafka'
 import { FakeBroker } from '@mq/testkit'
-import { ClusterPool } from '../src/cluster-pool.ts'
+import { ClusterPool } from '../src/epochs/cluster-pool.ts'
 import { RecordingLogger } from './support/logs.ts'
 
 const bindingOf = (revision: number, bootstrap: string, more: object = {}): Binding =>

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test'
 import { type Format, MqError } from '@mq/contract'
 import type { FetchedRecord } from '@mq/kafka'
 import fc from 'fast-check'
-import { decodeValue, encodeValue } from '../src/codecs.ts'
-import { RecordMessage } from '../src/message.ts'
+import { decodeValue, encodeValue } from '../src/formats/codecs.ts'
+import { RecordMessage } from '../src/formats/message.ts'
 
 const ID = 'orders.placed'
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
-import { type ConnectOptions, connect } from '../src/connect.ts'
-import { consoleLogger, type LogFields, loggerOf } from '../src/logger.ts'
+import { type ConnectOptions, connect } from '../src/api/connect.ts'
+import { consoleLogger, type LogFields, loggerOf } from '../src/base/logger.ts'
 
 async function refusalOf(options: unknown): Promise<string> {
   const error = await connect(options as ConnectOptions).then(

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { ConsumerTelemetry, MqError } from '@mq/contract'
 import type { FetchedRecord } from '@mq/kafka'
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js'
-import { ConsumerMeter } from '../src/meters.ts'
+import { ConsumerMeter } from '../src/telemetry/consumer-meter.ts'
 import { bindingOf } from './support/bindings.ts'
 import { FakeTime } from './support/time.ts'
 

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { FetchedBatch, FetchedRecord } from '@mq/kafka'
-import { Delivery, type DeliveryContext, PartitionWork } from '../src/delivery.ts'
-import type { ConsumerMeter } from '../src/meters.ts'
+import { Delivery, type DeliveryContext, PartitionWork } from '../src/epochs/delivery.ts'
+import type { ConsumerMeter } from '../src/telemetry/consumer-meter.ts'
 
 /** A batch of records with rising offsets that says how many of them were read and whether it was given back. */
 function batchOf(count: number) {

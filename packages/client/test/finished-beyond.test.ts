@@ -3,8 +3,8 @@ import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import { decodeNote, encodeNote, type FetchedBatch, type FetchedRecord } from '@mq/kafka'
 import fc from 'fast-check'
-import { Delivery, type DeliveryContext, PartitionWork } from '../src/delivery.ts'
-import type { ConsumerMeter } from '../src/meters.ts'
+import { Delivery, type DeliveryContext, PartitionWork } from '../src/epochs/delivery.ts'
+import type { ConsumerMeter } from '../src/telemetry/consumer-meter.ts'
 import { ID, OTHER_ID, open, TestBatch, TOPIC } from './support/reader-rig.ts'
 
 /** A log with holes, cut into batches; some of its records are never handed out, as those of aborted transactions. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { partitionOf } from '@mq/kafka'
 import fc from 'fast-check'
-import { olderPartitions } from '../src/gate-rule.ts'
+import { olderPartitions } from '../src/epochs/gate-rule.ts'
 
 const partitions = fc.integer({ min: 1, max: 96 })
 

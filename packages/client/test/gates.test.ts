@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import type { Epoch, Ordering } from '@mq/contract'
 import { partitionOf } from '@mq/kafka'
 import fc from 'fast-check'
-import { Gates } from '../src/gates.ts'
+import { Gates } from '../src/epochs/gates.ts'
 import { RecordingLogger } from './support/logs.ts'
 import { FakeTime, turn } from './support/time.ts'
 

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import { type HeldRecord, partitionOf, type Receipt } from '@mq/kafka'
 import fc from 'fast-check'
-import { Handover } from '../src/handover.ts'
+import { Handover } from '../src/epochs/handover.ts'
 import { TestHeld } from './support/held.ts'
 import { FakeTime, turn } from './support/time.ts'
 

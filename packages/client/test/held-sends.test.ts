@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import { MemoryBudget, type Receipt } from '@mq/kafka'
-import type { Encoded } from '../src/codecs.ts'
-import { HeldSends, type Outgoing } from '../src/held-sends.ts'
+import type { Encoded } from '../src/formats/codecs.ts'
+import { HeldSends, type Outgoing } from '../src/send/held-sends.ts'
 import { FakeTime, turn } from './support/time.ts'
 
 const RECEIPT: Receipt = { topic: 't', partition: 0, baseOffset: 0n }

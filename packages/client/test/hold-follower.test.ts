@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { GroupHold } from '@mq/contract'
-import { HoldFollower } from '../src/hold-follower.ts'
+import { HoldFollower } from '../src/epochs/hold-follower.ts'
 import { FakeTime, turn } from './support/time.ts'
 
 const hold = (change: number, attempt = 1, group = 'g'): GroupHold => ({ group, change, attempt, forMs: 1_000 })

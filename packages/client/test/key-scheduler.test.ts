@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
-import { FREE, KeyScheduler, type RecordPlace, type WorkBatch } from '../src/key-scheduler.ts'
+import { FREE, KeyScheduler, type RecordPlace, type WorkBatch } from '../src/epochs/key-scheduler.ts'
 import { FakeTime, turn } from './support/time.ts'
 
 interface Run {

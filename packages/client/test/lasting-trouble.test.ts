@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { LastingTrouble } from '../src/lasting-trouble.ts'
+import { LastingTrouble } from '../src/base/lasting-trouble.ts'
 import { FakeTime } from './support/time.ts'
 
 describe('LastingTrouble', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { LogWindow } from '../src/log-window.ts'
+import { LogWindow } from '../src/base/log-window.ts'
 import { FakeTime } from './support/time.ts'
 
 describe('a window of log lines', () => {

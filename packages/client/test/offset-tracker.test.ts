@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { OffsetTracker, type Span, type SpanOffsets } from '../src/offset-tracker.ts'
+import { OffsetTracker, type Span, type SpanOffsets } from '../src/epochs/offset-tracker.ts'
 
 function spanOf(offsets: readonly number[], nextOffset: number): SpanOffsets {
   return {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import type { FetchedRecord, Receipt } from '@mq/kafka'
-import type { ConsumeOptions, Mq, ReceivedMessage } from '../src/api.ts'
-import { RecordMessage } from '../src/message.ts'
-import { MqQueue } from '../src/queue.ts'
-import type { Schema } from '../src/schema.ts'
+import { MqQueue } from '../src/api/queue.ts'
+import type { ConsumeOptions, Mq, ReceivedMessage } from '../src/api/types.ts'
+import { RecordMessage } from '../src/formats/message.ts'
+import type { Schema } from '../src/formats/schema.ts'
 
 const RECEIPT: Receipt = { topic: 't', partition: 0, baseOffset: 0n }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { QuotaNotice } from '../src/quota-notice.ts'
+import { QuotaNotice } from '../src/epochs/quota-notice.ts'
 
 test('a cluster that slows this client down is named once for reads and once for writes, with the time (Q1)', () => {
   let nowMs = 0

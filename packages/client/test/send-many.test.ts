@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import type { Receipt } from '@mq/kafka'
-import type { OutgoingMessage, SendOptions } from '../src/api.ts'
-import { sendMany } from '../src/send-many.ts'
+import type { OutgoingMessage, SendOptions } from '../src/api/types.ts'
+import { sendMany } from '../src/send/send-many.ts'
 
 const receipt = (baseOffset: bigint): Receipt => ({ topic: 't', partition: 0, baseOffset })
 

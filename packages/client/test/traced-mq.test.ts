@@ -13,8 +13,8 @@ import {
 } from '@opentelemetry/sdk-metrics'
 import { InMemorySpanExporter, type ReadableSpan, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
 import type { MqConnection, MqError } from '../src/index.ts'
-import { chosenOpenTelemetry, hasSdk } from '../src/open-telemetry.ts'
-import { TracedMq } from '../src/traced-mq.ts'
+import { chosenOpenTelemetry, hasSdk } from '../src/tracing/open-telemetry.ts'
+import { TracedMq } from '../src/tracing/traced-mq.ts'
 
 const ID = 'orders.placed'
 

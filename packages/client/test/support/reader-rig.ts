@@ -10,11 +10,11 @@ import type {
   IdentifiedPartition,
   Position,
 } from '@mq/kafka'
-import type { ReceivedMessage } from '../../src/api.ts'
-import { EpochReader, type EpochReaderOptions, type StartAt } from '../../src/epoch-reader.ts'
-import { KeyScheduler } from '../../src/key-scheduler.ts'
-import { RecordMessage } from '../../src/message.ts'
-import { ConsumerMeter } from '../../src/meters.ts'
+import type { MessageHandler } from '../../src/consume/message-handler.ts'
+import { KeyScheduler } from '../../src/epochs/key-scheduler.ts'
+import { EpochReader, type EpochReaderOptions, type StartAt } from '../../src/epochs/reader.ts'
+import { RecordMessage } from '../../src/formats/message.ts'
+import { ConsumerMeter } from '../../src/telemetry/consumer-meter.ts'
 import { bindingOf } from './bindings.ts'
 import { RecordingLogger } from './logs.ts'
 import { FakeTime } from './time.ts'
@@ -164,7 +164,7 @@ export class TestKafka {
 }
 
 export async function open(
-  handler: (message: ReceivedMessage) => unknown,
+  handler: MessageHandler,
   from: StartAt = 'earliest',
   concurrency = 4,
   gate: Partial<Pick<EpochReaderOptions, 'isOpen' | 'onPosition' | 'epoch'>> = {},
@@ -198,7 +198,8 @@ export async function open(
     logger,
     context: {
       ordered: true,
-      handler: (record, attempt) => handler(new RecordMessage(origin, record, attempt)),
+      handler: (record, attempt, before, partition) =>
+        handler(new RecordMessage(origin, record, attempt), before, partition),
       meter,
       nowMs: () => 0,
       onFailed: () => 100,

@@ -1,0 +1,295 @@
+/**
+ * Sends that wait because their mQ ID has no writable epoch yet: in order, bounded in bytes and time.
+ *
+ * D1. A held value is a snapshot: the caller may change its object afterwards.
+ * D2. Held sends leave in the order they came, before any later one.
+ * D3. A held send settles by its deadline, or when its signal fires, and is then not sent. One that leaves takes both along.
+ * D4. Bytes held count against the buffer of the client. Of what does not fit, as many sends wait as wait for memory while an
+ *     epoch is open; the rest is refused with MQ_BUFFER_FULL.
+ */
+import { type Format, MqError } from '@mq/contract'
+import type { Deps, EncodedHeaders, MemoryBudget, Receipt, SendLimits, TimerHandle } from '@mq/kafka'
+import { leftAlone, refused } from '../base/refused.ts'
+import { type Encoded, encodeValue } from '../formats/codecs.ts'
+
+/** A record as the application gave it, checked. */
+export interface Outgoing {
+  readonly key: string | Uint8Array | null
+  readonly value: unknown
+  readonly headers: EncodedHeaders | undefined
+  readonly timestampMs: number | undefined
+  readonly limits: SendLimits | undefined
+}
+
+export interface HeldSendsOptions {
+  readonly mqId: string
+  readonly budget: MemoryBudget
+  readonly deps: Deps
+  readonly deadlineMs: number
+  /** How many may wait without room in the buffer. */
+  readonly mostOverflow?: number
+  onFailure?(error: MqError): void
+  /** Why sends wait, for the message at the deadline. */
+  reason(): MqError
+}
+
+type Settle = { readonly resolve: (receipt: Receipt) => void; readonly reject: (error: unknown) => void }
+type Held = Settle & {
+  readonly outgoing: Outgoing
+  readonly bytes: number
+  readonly isReserved: boolean
+  readonly deadlineMs: number
+  settled: boolean
+  /** Called once it is settled. */
+  onSettled: (() => void) | undefined
+}
+
+/** JSON made at the time of the send (D1). */
+class JsonText {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+const RECORD_OVERHEAD_BYTES = 256
+const MOST_OVERFLOW = 100_000
+
+export class HeldSends {
+  readonly #options: HeldSendsOptions
+  #waiting: Held[] = []
+  /** Sends that wait without room in the buffer. */
+  #overflow = 0
+  #overflowBytes = 0
+  /** Left for the producer and not settled. */
+  #underWay = 0
+  #timer: TimerHandle | undefined
+  #expired = 0
+  /** When the timer rings. */
+  #timerMs = Number.POSITIVE_INFINITY
+  #idle: (() => void)[] = []
+
+  constructor(options: HeldSendsOptions) {
+    this.#options = options
+  }
+
+  /** Sends not settled. */
+  get size(): number {
+    return this.#waiting.length + this.#underWay
+  }
+
+  /** Sends whose time was over before they were acknowledged, since it was last asked. */
+  takeExpired(): number {
+    const expired = this.#expired
+    this.#expired = 0
+    return expired
+  }
+
+  hold(outgoing: Outgoing): Promise<Receipt> {
+    const { mqId, budget, deps, deadlineMs } = this.#options
+    let frozen: Outgoing
+    try {
+      frozen = freeze(mqId, outgoing)
+    } catch (error) {
+      return this.#refuse(error)
+    }
+    const wanted = sizeOf(frozen)
+    const isReserved = budget.tryReserve(wanted)
+    if (!isReserved && !this.#mayOverflow(wanted)) {
+      return this.#refuse(
+        new MqError(
+          'MQ_BUFFER_FULL',
+          `${this.#waiting.length} sends to ${mqId} wait already and ${budget.limitBytes} bytes of buffer are taken: ${this.#options.reason().message}`,
+        ),
+      )
+    }
+    if (!isReserved) {
+      this.#overflow++
+      this.#overflowBytes += wanted
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Receipt>()
+    const { signal, deadlineMs: ownMs } = outgoing.limits ?? {}
+    const dueMs = ownMs ?? deps.clock.monotonicMs() + deadlineMs
+    const held: Held = {
+      outgoing: frozen,
+      bytes: wanted,
+      isReserved,
+      deadlineMs: dueMs,
+      settled: false,
+      onSettled: undefined,
+      resolve,
+      reject,
+    }
+    if (signal !== undefined) {
+      const onAbort = (): void =>
+        this.#giveUp(
+          (one) => one === held,
+          () => cancelled(mqId, signal),
+        )
+      signal.addEventListener('abort', onAbort, { once: true })
+      held.onSettled = () => signal.removeEventListener('abort', onAbort)
+    }
+    this.#waiting.push(held)
+    this.#wakeAt(dueMs)
+    return leftAlone(promise)
+  }
+
+  /**
+   * Hands everything that waits to the producer, in order (D2).
+   * @param keyless what a send without a key is refused with, where it needs one
+   */
+  drain(
+    format: Format,
+    keyless: MqError | undefined,
+    send: (outgoing: Outgoing, encoded: Encoded) => Promise<Receipt>,
+  ): void {
+    const leaving = this.#waiting
+    this.#waiting = []
+    this.#disarm()
+    for (const held of leaving) {
+      this.#release(held)
+      const { outgoing, deadlineMs } = held
+      if (keyless !== undefined && outgoing.key === null) {
+        this.#fail(held, keyless)
+        continue
+      }
+      let encoded: Encoded
+      try {
+        encoded = encodeFrozen(this.#options.mqId, format, outgoing.value)
+      } catch (error) {
+        this.#fail(held, error)
+        continue
+      }
+      this.#underWay++
+      const end = (act: () => void): void => {
+        this.#underWay--
+        this.#settle(held, act)
+      }
+      send({ ...outgoing, limits: { ...outgoing.limits, deadlineMs } }, encoded).then(
+        (receipt) => end(() => held.resolve(receipt)),
+        (error: unknown) => end(() => held.reject(error)),
+      )
+    }
+  }
+
+  /** Refuses everything that waits. */
+  refuse(error: MqError): void {
+    const leaving = this.#waiting
+    this.#waiting = []
+    this.#disarm()
+    for (const held of leaving) {
+      this.#release(held)
+      this.#fail(held, error)
+    }
+  }
+
+  /** Resolves when nothing held is unsettled any more. */
+  idle(): Promise<void> {
+    return this.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  /** Together no more than the buffer takes once over. */
+  #mayOverflow(bytes: number): boolean {
+    const { budget, mostOverflow = MOST_OVERFLOW } = this.#options
+    return this.#overflow < mostOverflow && this.#overflowBytes + bytes <= budget.limitBytes
+  }
+
+  #release({ bytes, isReserved }: Held): void {
+    if (isReserved) this.#options.budget.release(bytes)
+    else {
+      this.#overflow--
+      this.#overflowBytes -= bytes
+    }
+  }
+
+  #refuse(error: unknown): Promise<never> {
+    if (error instanceof MqError) this.#options.onFailure?.(error)
+    return refused(error)
+  }
+
+  /** Of one that never left: the producer does not tell of it. */
+  #fail(held: Held, error: unknown): void {
+    if (error instanceof MqError) this.#options.onFailure?.(error)
+    this.#settle(held, () => held.reject(error))
+  }
+
+  #settle(held: Held, act: () => void): void {
+    held.settled = true
+    held.onSettled?.()
+    act()
+    if (this.#idle.length > 0 && this.size === 0) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /** One timer, for the earliest deadline. */
+  #wakeAt(atMs: number): void {
+    if (atMs >= this.#timerMs) return
+    this.#disarm()
+    const { deps } = this.#options
+    this.#timerMs = atMs
+    this.#timer = deps.timers.setTimeout(
+      () => {
+        this.#disarm()
+        const nowMs = deps.clock.monotonicMs()
+        this.#giveUp(
+          (held) => held.deadlineMs <= nowMs,
+          () => this.#options.reason(),
+        )
+      },
+      Math.max(1, atMs - deps.clock.monotonicMs()),
+    )
+  }
+
+  #disarm(): void {
+    if (this.#timer !== undefined) this.#options.deps.timers.clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timerMs = Number.POSITIVE_INFINITY
+  }
+
+  /** What never left is known not to be stored. */
+  #giveUp(isOver: (held: Held) => boolean, errorOf: () => MqError): void {
+    const over = this.#waiting.filter(isOver)
+    if (over.length > 0) this.#waiting = this.#waiting.filter((held) => !isOver(held))
+    this.#expired += over.length
+    for (const held of over) {
+      this.#release(held)
+      this.#fail(held, errorOf())
+    }
+    let earliestMs = Number.POSITIVE_INFINITY
+    for (const { deadlineMs } of this.#waiting) earliestMs = Math.min(earliestMs, deadlineMs)
+    this.#disarm()
+    this.#wakeAt(earliestMs)
+  }
+}
+
+/** A signal fired before the message left. */
+export function cancelled(mqId: string, signal: AbortSignal): MqError {
+  return new MqError('MQ_SEND_CANCELLED', `1 message for ${mqId} not stored: it was cancelled before it was sent`, {
+    cause: signal.reason,
+    details: { records: 1, maybeStored: false },
+  })
+}
+
+function freeze(mqId: string, outgoing: Outgoing): Outgoing {
+  const { value } = outgoing
+  const key = outgoing.key instanceof Uint8Array ? Uint8Array.from(outgoing.key) : outgoing.key
+  if (value === null || typeof value === 'string') return { ...outgoing, key }
+  if (value instanceof Uint8Array) return { ...outgoing, key, value: Uint8Array.from(value) }
+  return { ...outgoing, key, value: new JsonText(encodeValue(mqId, 'json', value) as string) }
+}
+
+function encodeFrozen(mqId: string, format: Format, value: unknown): Encoded {
+  if (!(value instanceof JsonText)) return encodeValue(mqId, format, value)
+  if (format === 'json') return value.text
+  return encodeValue(mqId, format, JSON.parse(value.text))
+}
+
+function sizeOf(outgoing: Outgoing): number {
+  const { key, value, headers } = outgoing
+  const text = value instanceof JsonText ? value.text : value
+  return (
+    RECORD_OVERHEAD_BYTES +
+    (key?.length ?? 0) +
+    (headers?.length ?? 0) +
+    ((text as { length?: number } | null)?.length ?? 0)
+  )
+}
