@@ -129,7 +129,7 @@ describe('how far mQ goes by itself where nobody said', () => {
       assert.equal(await modeOf(second), 'approve')
       // As a store of before looks: mQ IDs, and nothing written down.
       await second.store.write('taking a mark away', async (tx) => {
-        await tx.deleteFrom('meta').where('key', '=', 'default_policy_mode').execute()
+        await tx.sql.deleteFrom('meta').where('key', '=', 'default_policy_mode').execute()
       })
       await second.close()
       const third = await startHarness(t, { dataDir, newInstallationMode: 'approve' })

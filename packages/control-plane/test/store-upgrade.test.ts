@@ -2,7 +2,7 @@
  * Stores that older versions made: each comes to the very tables a new store has, and keeps what it holds (migrations.ts).
  */
 import assert from 'node:assert/strict'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
@@ -62,6 +62,11 @@ const versions: readonly { readonly name: string; readonly applied: readonly str
       ],
       oldChunks: false,
     },
+    {
+      name: 'the journal under the name of decisions',
+      applied: Object.keys(migrations).filter((name) => name < '0012'),
+      oldChunks: false,
+    },
   ]
 
 async function makeStore(dataDir: string, applied: readonly string[], oldChunks: boolean): Promise<void> {
@@ -115,3 +120,24 @@ for (const { name, applied, oldChunks } of versions) {
     await again.close()
   })
 }
+
+test('an upgrade that was cut off between two of its steps goes on at the next start', TIMEOUT, async (t) => {
+  const [fresh, old] = [temporaryFolder(t), temporaryFolder(t)]
+  await (await Store.open(fresh, systemDeps)).close()
+  const before = Object.keys(migrations).filter((name) => name < '0012')
+  for (const done of [
+    'ALTER TABLE decisions RENAME TO journal',
+    'ALTER TABLE decision_rows RENAME TO decisions',
+    'DROP INDEX decisions_by_subject',
+    'CREATE INDEX journal_by_subject ON journal (subject, seq)',
+    'CREATE TABLE sequences (name text PRIMARY KEY, value bigint NOT NULL)',
+  ].map((_, index, all) => all.slice(0, index + 1).join(';'))) {
+    rmSync(old, { recursive: true })
+    await makeStore(old, before, false)
+    const database = new DatabaseSync(join(old, STORE_FILE))
+    database.exec(done)
+    database.close()
+    await (await Store.open(old, systemDeps)).close()
+    assert.deepEqual(shapeOf(old), shapeOf(fresh), done)
+  }
+})

@@ -167,7 +167,7 @@ test(
     }
     assert.notEqual(problem, undefined, 'the disk was full at last')
     assert.equal((await plane.call('GET', '/v1/ids/orders.placed')).body.revision, before.revision)
-    const rows = plane.store.sqlite.prepare('SELECT count(*) AS n FROM decisions').get() as { n: number }
+    const rows = plane.store.sqlite.prepare('SELECT count(*) AS n FROM journal').get() as { n: number }
     const revisions = plane.store.sqlite.prepare('SELECT max(revision) AS n FROM mq_ids').get() as { n: number }
     plane.store.sqlite.exec('PRAGMA max_page_count = 1000000')
     assert.equal(revisions.n, plane.store.revision)
@@ -177,7 +177,7 @@ test(
       [],
     )
     assert.equal((await plane.call('PUT', '/v1/ids/orders.after', { intent: { owner } })).status, 200)
-    assert.ok((plane.store.sqlite.prepare('SELECT count(*) AS n FROM decisions').get() as { n: number }).n > rows.n)
+    assert.ok((plane.store.sqlite.prepare('SELECT count(*) AS n FROM journal').get() as { n: number }).n > rows.n)
   },
 )
 

@@ -6,7 +6,6 @@
  */
 import { MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import { appendEntry } from '../registry/journal.ts'
 import type { Store } from '../store/store.ts'
 
 export interface BudgetRecord {
@@ -52,13 +51,13 @@ export class Budgets {
     const after: BudgetRecord = { scope, usdPerMonth, setBy: actor, setAtMs: this.#deps.clock.nowMs() }
     const row = { usd_per_month: String(usdPerMonth), set_by: actor, set_at_ms: after.setAtMs }
     await this.#store.write(`the budget of ${scope}`, async (tx) => {
-      await tx
+      await tx.sql
         .insertInto('budgets')
         .values({ scope, ...row })
         .onConflict((conflict) => conflict.column('scope').doUpdateSet(row))
         .execute()
       const entry = { kind: 'budget', subject: scope, actor, why: 'asked for', before, after } as const
-      await appendEntry(tx, entry, after.setAtMs, this.#store.revision)
+      await tx.journal.append(entry, after.setAtMs, this.#store.revision)
     })
     this.#budgets.set(scope, after)
   }
@@ -67,9 +66,9 @@ export class Budgets {
     const before = this.#budgets.get(scope)
     if (before === undefined) throw new MqError('MQ_BUDGET_UNKNOWN', `there is no budget for ${scope}`)
     await this.#store.write(`the budget of ${scope}`, async (tx) => {
-      await tx.deleteFrom('budgets').where('scope', '=', scope).execute()
+      await tx.sql.deleteFrom('budgets').where('scope', '=', scope).execute()
       const entry = { kind: 'budget', subject: scope, actor, why: 'asked for', before, after: null } as const
-      await appendEntry(tx, entry, this.#deps.clock.nowMs(), this.#store.revision)
+      await tx.journal.append(entry, this.#deps.clock.nowMs(), this.#store.revision)
     })
     this.#budgets.delete(scope)
   }

@@ -133,14 +133,14 @@ export class CostLedger {
             billedUsd: sum((hour) => hour.billedUsd),
             lines: merged(hours.flatMap(({ lines }) => lines)),
           }
-          await tx.insertInto('cost_hours').values(rowOf(day)).execute()
+          await tx.sql.insertInto('cost_hours').values(rowOf(day)).execute()
         }
-        await tx
+        await tx.sql
           .deleteFrom('cost_hours')
           .where('resolution_ms', '=', HOUR_MS)
           .where('start_ms', '<', beforeMs)
           .execute()
-        await tx
+        await tx.sql
           .deleteFrom('cost_hours')
           .where('start_ms', '<', nowMs - DAYS_KEPT_MS)
           .execute()
@@ -152,7 +152,7 @@ export class CostLedger {
     const row = rowOf(hour)
     const { watched_ms, modelled_usd, billed_usd, lines } = row
     await this.#store.write('keeping costs', async (tx) => {
-      await tx
+      await tx.sql
         .insertInto('cost_hours')
         .values(row)
         .onConflict((conflict) =>
@@ -161,7 +161,7 @@ export class CostLedger {
             .doUpdateSet({ watched_ms, modelled_usd, billed_usd, lines }),
         )
         .execute()
-      await tx
+      await tx.sql
         .insertInto('meta')
         .values({ key: SINCE, value: String(fromMs) })
         .onConflict((conflict) => conflict.column('key').doNothing())

@@ -5,7 +5,6 @@
  */
 import { type OwnerRule, OwnerRules } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import { appendEntry } from '../registry/journal.ts'
 import type { Store } from '../store/store.ts'
 
 const KEY = 'owner_rules'
@@ -37,13 +36,13 @@ export class Owners {
     if (JSON.stringify(before) === value) return
     const nowMs = this.#deps.clock.nowMs()
     await this.#store.write('the rules of owners', async (tx) => {
-      await tx
+      await tx.sql
         .insertInto('meta')
         .values({ key: KEY, value })
         .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
         .execute()
       const entry = { kind: 'owners', subject: 'owners', actor, why: 'asked for', before, after: rules } as const
-      await appendEntry(tx, entry, nowMs, this.#store.revision)
+      await tx.journal.append(entry, nowMs, this.#store.revision)
     })
     this.#rules = rules
   }

@@ -18,13 +18,15 @@ const MQ = 'mq'
 
 /** From `applying` to `watching`. */
 export async function apply(work: Work, record: DecisionRecord): Promise<void> {
-  const { desk } = work
+  const { writer } = work
   const { number, change } = record
   const active = activeOf(work, record.mqId)
   const gone = overtakenBy(work, record)
   if (gone !== undefined || active === undefined) {
     const note = gone ?? 'it was deleted'
-    await desk.go(number, { event: 'supersede', note, actor: MQ }, (row) => ended(row, desk.nowMs, 'superseded', note))
+    await writer.transition(number, { event: 'supersede', note, actor: MQ }, (row) =>
+      ended(row, writer.nowMs, 'superseded', note),
+    )
     return
   }
   const held = await storedRecords(work, active)
@@ -34,8 +36,8 @@ export async function apply(work: Work, record: DecisionRecord): Promise<void> {
     work: {
       ...row.work,
       turn: null,
-      appliedAtMs: desk.nowMs,
-      stored: held === null ? null : { atMs: desk.nowMs, records: String(held) },
+      appliedAtMs: writer.nowMs,
+      stored: held === null ? null : { atMs: writer.nowMs, records: String(held) },
     },
   })
   const note = `made true for all: ${record.title}`
@@ -43,7 +45,7 @@ export async function apply(work: Work, record: DecisionRecord): Promise<void> {
   switch (change.kind) {
     case 'producer-settings':
     case 'consumer-settings':
-      await desk.publish(
+      await writer.publish(
         number,
         'tune',
         `decision ${number}: ${record.title}; ${record.status}`,
@@ -54,7 +56,7 @@ export async function apply(work: Work, record: DecisionRecord): Promise<void> {
       return
     case 'retention':
       await setRetention(work, active, change.after.retentionMs, `decision ${number}: ${record.title}`)
-      await desk.go(number, step, arrived)
+      await writer.transition(number, step, arrived)
       return
     case 'cluster':
     case 'partitions': {
@@ -66,12 +68,18 @@ export async function apply(work: Work, record: DecisionRecord): Promise<void> {
       }))
       if (move.state === 'cancelled' || move.state === 'failed') {
         const why = `migration ${move.number} was ${move.state}`
-        await desk.go(number, { event: 'fail', note: why, actor: MQ }, (row) => ended(row, desk.nowMs, 'failed', why))
+        await writer.transition(number, { event: 'fail', note: why, actor: MQ }, (row) =>
+          ended(row, writer.nowMs, 'failed', why),
+        )
       } else if (isOpen(move)) {
-        await desk.go(number, { ...step, note: `open on its new place by migration ${move.number}` }, (row) => ({
-          ...arrived(row),
-          work: { ...arrived(row).work, epoch: move.to.epoch },
-        }))
+        await writer.transition(
+          number,
+          { ...step, note: `open on its new place by migration ${move.number}` },
+          (row) => ({
+            ...arrived(row),
+            work: { ...arrived(row).work, epoch: move.to.epoch },
+          }),
+        )
       }
     }
   }
@@ -79,7 +87,7 @@ export async function apply(work: Work, record: DecisionRecord): Promise<void> {
 
 /** From `undoing` to the end it was undone for (P3). */
 export async function takeBack(work: Work, record: DecisionRecord): Promise<void> {
-  const { desk } = work
+  const { writer } = work
   const { number, change } = record
   const { outcome, reason, actor } = record.work.undo ?? { outcome: 'undone', reason: 'asked for', actor: MQ }
   const event = `reverted-${outcome}` as const
@@ -88,7 +96,7 @@ export async function takeBack(work: Work, record: DecisionRecord): Promise<void
   switch (change.kind) {
     case 'producer-settings':
     case 'consumer-settings':
-      await desk.publish(
+      await writer.publish(
         number,
         'undo-tune',
         why,
@@ -105,7 +113,7 @@ export async function takeBack(work: Work, record: DecisionRecord): Promise<void
       if (active !== undefined && outcome !== 'superseded') {
         await setRetention(work, active, change.before.retentionMs, why)
       }
-      await desk.go(number, step)
+      await writer.transition(number, step)
       return
     }
     case 'cluster':
@@ -123,16 +131,16 @@ async function moveBack(
     readonly actor: string
   },
 ): Promise<void> {
-  const { desk, ledger, migrator } = work
+  const { writer, ledger, migrator } = work
   const { number, change, migration } = record
   const active = activeOf(work, record.mqId)
   if (migration === null || active === undefined || step.event === 'reverted-superseded') {
-    await desk.go(number, step)
+    await writer.transition(number, step)
     return
   }
   const first = ledger.current(migration) ?? (await ledger.find(migration))
   if (first.state === 'cancelled' || first.state === 'failed') {
-    await desk.go(number, step)
+    await writer.transition(number, step)
     return
   }
   if (!isOpen(first)) {
@@ -160,8 +168,8 @@ async function moveBack(
   )
   if (back.state === 'cancelled' || back.state === 'failed') {
     const note = `the way back failed (migration ${back.number} was ${back.state}): it stays where it is`
-    await desk.go(number, { ...step, event: 'reverted-failed', note })
-  } else if (isOpen(back)) await desk.go(number, step)
+    await writer.transition(number, { ...step, event: 'reverted-failed', note })
+  } else if (isOpen(back)) await writer.transition(number, step)
 }
 
 function isOpen({ state }: Pick<Migration, 'state'>): boolean {
@@ -177,11 +185,11 @@ async function moveOf(
   wish: { readonly to?: string; readonly partitions?: number },
   remember: (row: DecisionRecord, migration: number) => DecisionRecord,
 ): Promise<MigrationRecord> {
-  const { desk, ledger, migrator } = work
+  const { writer, ledger, migrator } = work
   if (known !== null) return ledger.current(known) ?? ledger.find(known)
   const begun = (await ledger.list({ mqId: record.mqId, limit: 20 })).find((one) => one.actor === actor)
   const move = begun ?? (await migrator.start(record.mqId, wish, actor)).record
-  await desk.note(record.number, (row) => remember(row, move.number))
+  await writer.update(record.number, (row) => remember(row, move.number))
   return move
 }
 

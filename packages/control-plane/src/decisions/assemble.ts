@@ -15,8 +15,8 @@ import type { ActiveId } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
 import { workloadOf } from '../telemetry/workload.ts'
-import { Book } from './book.ts'
-import { Desk } from './desk.ts'
+import { DecisionWriter } from './decision-writer.ts'
+import { Decisions } from './decisions.ts'
 import { Engine } from './engine.ts'
 import { Policies } from './policies.ts'
 import { pricerFor, readingPricerFor, usualFetchesOf } from './pricing.ts'
@@ -43,16 +43,16 @@ export interface DecidingOptions {
 }
 
 export interface Deciding {
-  readonly book: Book
+  readonly decisions: Decisions
   readonly policies: Policies
   readonly engine: Engine
 }
 
 export async function assembleDeciding(options: DecidingOptions): Promise<Deciding> {
   const { store, registry, provisioner, deps, traffic, clusterModels } = options
-  const book = await Book.load(store, deps.clock.nowMs())
+  const decisions = await Decisions.load(store.read.decisions, deps.clock.nowMs())
   const policies = await Policies.load(store, deps, options.newInstallationMode)
-  const desk = new Desk({ store, registry, provisioner, book, deps })
+  const writer = new DecisionWriter({ store, registry, provisioner, decisions, deps })
   const knownOf = (active: ActiveId) => {
     const cluster = clusterModels().find(({ name }) => name === configurationOf(active).cluster)
     const profile = traffic.profile(active.id)
@@ -61,9 +61,9 @@ export async function assembleDeciding(options: DecidingOptions): Promise<Decidi
   }
   const engine = new Engine({
     ...options,
-    book,
+    decisions,
     policies,
-    desk,
+    writer,
     pricer: (active) => {
       const known = knownOf(active)
       return known === undefined ? undefined : pricerFor(active, known.cluster, known.workload)
@@ -79,5 +79,5 @@ export async function assembleDeciding(options: DecidingOptions): Promise<Decidi
     },
     upSinceMs: deps.clock.nowMs(),
   })
-  return { book, policies, engine }
+  return { decisions, policies, engine }
 }

@@ -35,56 +35,56 @@ const NOBODY_MS = 60_000
 
 /** From `approved` on: begins the trial, or what needs none, as soon as it may. */
 export async function start(work: Work, record: DecisionRecord): Promise<void> {
-  const { desk, times } = work
+  const { writer, times } = work
   const { number, mqId } = record
   const gone = overtakenBy(work, record)
   const active = activeOf(work, mqId)
   if (gone !== undefined || active === undefined || !stands(active, record, 'before')) {
     const note = gone ?? 'the settings it was made for do not stand any more'
-    await desk.go(number, { event: 'supersede', note, actor: MQ })
+    await writer.transition(number, { event: 'supersede', note, actor: MQ })
     return
   }
   /** R7. */
   const wait = async (why: string, longestMs = times.expireMs): Promise<void> => {
     const status = `waits: ${why}`
     const approvedAtMs = record.steps.findLast(({ state }) => state === 'approved')?.atMs ?? record.createdAtMs
-    if (desk.nowMs - approvedAtMs >= longestMs) {
-      const note = `it could not begin in ${seconds(desk.nowMs - approvedAtMs)}: ${why}`
-      await desk.go(number, { event: 'supersede', note, actor: MQ })
-    } else if (record.status !== status) desk.show(number, (row) => ({ ...row, status }))
+    if (writer.nowMs - approvedAtMs >= longestMs) {
+      const note = `it could not begin in ${seconds(writer.nowMs - approvedAtMs)}: ${why}`
+      await writer.transition(number, { event: 'supersede', note, actor: MQ })
+    } else if (record.status !== status) writer.setStatus(number, (row) => ({ ...row, status }))
   }
   const busy = whyNotYet(work, record, active)
   if (busy !== undefined) return wait(busy)
   const how = howTried(work, record)
   if (how.kind === 'wait') return wait(how.why, NOBODY_MS)
   if (how.kind === 'not') {
-    await desk.go(number, { event: 'supersede', note: how.why, actor: MQ })
+    await writer.transition(number, { event: 'supersede', note: how.why, actor: MQ })
     return
   }
   const side = sideOf(work, active, record, how.kind === 'trial' ? how.subject : 'producers')
   if (how.kind === 'for-all') {
     const begun = begunWith(work, active, record, side, [])
-    await desk.go(number, { event: 'apply-began', note: how.why, actor: MQ }, begun)
+    await writer.transition(number, { event: 'apply-began', note: how.why, actor: MQ }, begun)
     return
   }
   if (!side.isPriced) return wait('nothing is known about the prices of its cluster')
-  const canary = side.canary(desk.nowMs - Math.max(3 * times.telemetryMs, times.settleMs))
+  const canary = side.canary(writer.nowMs - Math.max(3 * times.telemetryMs, times.settleMs))
   if (typeof canary === 'string') return wait(canary, how.subject === 'readers' ? NOBODY_MS : undefined)
   await begin(work, record, active, side, canary)
 }
 
 /** Why it has to wait for its turn. */
 function whyNotYet(work: Work, record: DecisionRecord, active: ActiveId): string | undefined {
-  const { desk, policies, book, ledger } = work
+  const { writer, policies, decisions, ledger } = work
   const { mqId } = record
   if (!policies.autopilot.on) return 'the autopilot is off'
   const other = otherUnderWay(work, record)
   if (other !== undefined) return `for decision ${other.number}, which is ${other.state}`
   if (active.pending !== null || ledger.handingOver(mqId) !== undefined) return 'for another change of it'
-  const underWay = book.live().filter(({ state }) => isUnderWay(state)).length
+  const underWay = decisions.live().filter(({ state }) => isUnderWay(state)).length
   if (underWay >= MOST_UNDER_WAY) return `${underWay} decisions are under way`
   const policy = policies.effective(mqId, active.spec.intent.owner?.team)
-  const spent = changesToday(book.of(mqId), desk.nowMs)
+  const spent = changesToday(decisions.of(mqId), writer.nowMs)
   if (record.approvedBy === null && spent >= policy.maxChangesPerDay) {
     return `${spent} of ${policy.maxChangesPerDay} changes of the day are made`
   }
@@ -102,9 +102,9 @@ function begunWith(
   side: Side,
   instances: readonly string[],
 ): (row: DecisionRecord) => DecisionRecord {
-  const { desk, times, traffic } = work
+  const { writer, times, traffic } = work
   const profile = traffic.profile(record.mqId)
-  const sinceMs = desk.nowMs - Math.max(times.observeMs, times.longestTrialMs)
+  const sinceMs = writer.nowMs - Math.max(times.observeMs, times.longestTrialMs)
   const windows = side.since(sinceMs).where(({ trial }) => trial === null)
   const groupP99s = new Map(
     [...groupP99sOf(profile), ...side.groupP99s(windows)].map((one) => [one.group, one] as const),
@@ -123,13 +123,13 @@ function begunWith(
 }
 
 async function begin(work: Work, record: DecisionRecord, active: ActiveId, side: Side, canary: Canary): Promise<void> {
-  const { desk } = work
+  const { writer } = work
   const { number } = record
   const begun = begunWith(work, active, record, side, canary.instances)
   const held = await storedRecords(work, active)
-  const startedAtMs = desk.nowMs
+  const startedAtMs = writer.nowMs
   const note = noteOf(canary, side.subject)
-  await desk.publish(
+  await writer.publish(
     number,
     'trial',
     `decision ${number}: ${record.title}; ${note}`,

@@ -1,7 +1,7 @@
 /**
  * The engine: looks at the world, lets the loops propose, asks the policy, and carries decisions on.
  *
- * G1. Loops propose, policy gates, the book records, the steps apply, the verdicts measure, and what did not pay is undone.
+ * G1. Loops propose, policy gates, the writer records, the steps apply, the verdicts measure, and what did not pay is undone.
  * G2. One step of a decision at a time, and one decision after the other for each mQ ID.
  * G3. A failing step never ends the engine: the next tick tries again, and says so in the log.
  * G4. With the autopilot off nothing is proposed and nothing begun; what is under way is taken back, watching goes on.
@@ -86,12 +86,12 @@ export class Engine {
     if (this.#closed) return
     this.#closed = true
     await Promise.all(this.#stops.map((stop) => stop()))
-    this.#options.book.close()
+    this.#options.writer.close()
   }
 
   /** Carries every decision on as far as it goes now (G2, G3). */
   async tick(): Promise<void> {
-    await Promise.all(this.#options.book.live().map(({ number, mqId }) => this.#step(number, mqId)))
+    await Promise.all(this.#options.decisions.live().map(({ number, mqId }) => this.#step(number, mqId)))
   }
 
   async #step(number: number, mqId: string): Promise<void> {
@@ -113,8 +113,8 @@ export class Engine {
 
   /** Runs the loops once over everything (G1, G5). */
   async propose(): Promise<void> {
-    const { registry, policies, book } = this.#options
-    book.forget(this.#deps.clock.nowMs())
+    const { registry, policies, decisions } = this.#options
+    decisions.forget(this.#deps.clock.nowMs())
     const all = registry
       .all()
       .flatMap(({ id, state }) => (state === 'active' && registry.unsettled(id) === undefined ? [id] : []))
@@ -137,7 +137,7 @@ export class Engine {
 
   /** What a repair was to mend may mend itself while it waits: then nothing dearer is made true (G6). */
   async #dropNeedless({ ids, nowMs }: World): Promise<void> {
-    const { desk, book, traffic } = this.#options
+    const { writer, traffic } = this.#options
     for (const { id, intent, looks, decisions } of ids) {
       const waits = decisions.filter(({ state, work }) => work.repair !== null && isUntouched(state))
       if (waits.length === 0 || looks.length > 0) continue
@@ -146,7 +146,8 @@ export class Engine {
       const note = `the p99 is met again: ${Math.round(nowTakesMs)} ms where ${intent.latencyP99Ms} ms are allowed`
       for (const { number } of waits) {
         await this.#locks.run(id, async () => {
-          if (isUntouched(book.current(number)?.state)) await desk.go(number, { event: 'supersede', note, actor: 'mq' })
+          if (isUntouched(this.#options.decisions.current(number)?.state))
+            await writer.transition(number, { event: 'supersede', note, actor: 'mq' })
         })
       }
     }
@@ -163,19 +164,19 @@ export class Engine {
 
   /** @returns whether it is a new one: what waits already keeps no other loop from speaking */
   async #record(world: World, proposal: Proposal): Promise<boolean> {
-    const { desk, book } = this.#options
+    const { writer, decisions } = this.#options
     const one = world.ids.find(({ id }) => id === proposal.mqId)!
     const active = activeOf(this.#options, proposal.mqId)
     if (this.#closed || active === undefined || active.spec.producer !== one.producer) return false
-    const open = book.of(proposal.mqId).filter(({ state }) => state === 'proposed' || state === 'waiting')
+    const open = decisions.of(proposal.mqId).filter(({ state }) => state === 'proposed' || state === 'waiting')
     const same = open.find(({ change }) => JSON.stringify(change) === JSON.stringify(proposal.change))
     if (same !== undefined) return false
     const older = open.filter(({ kind, loop }) => kind === proposal.change.kind && loop === proposal.loop)
     const record = newRecord(world, one, active, proposal)
-    const inserted = await desk.insert(record)
+    const inserted = await writer.insert(record)
     for (const { number } of older) {
       const note = `decision ${inserted.number} is better on newer figures`
-      await desk.go(number, { event: 'supersede', note, actor: 'mq' })
+      await writer.transition(number, { event: 'supersede', note, actor: 'mq' })
     }
     return true
   }
@@ -207,7 +208,7 @@ export class Engine {
 
   /** A person says yes. @throws MqError MQ_DECISION_OVER, MQ_DECISION_UNDER_WAY, MQ_AUTOPILOT_OFF */
   async approve(number: number, actor: string): Promise<Decision> {
-    const { policies, desk } = this.#options
+    const { policies, writer } = this.#options
     const { mqId } = await this.#open(number, 'accept')
     if (!policies.autopilot.on) {
       throw new MqError(
@@ -216,23 +217,23 @@ export class Engine {
       )
     }
     return this.#locks.run(mqId, async () => {
-      await desk.go(number, { event: 'accept', note: `approved by ${actor}`, actor }, (row) => ({
+      await writer.transition(number, { event: 'accept', note: `approved by ${actor}`, actor }, (row) => ({
         ...row,
         approvedBy: actor,
       }))
       await step(this.#options, number).catch((error: unknown) => this.#later(number, error))
-      return viewOf(await this.#options.book.find(number))
+      return viewOf(await this.#options.decisions.find(number))
     })
   }
 
   /** A person wants it undone, or says no where nothing was touched yet. @throws MqError MQ_DECISION_OVER, MQ_DECISION_OVERTAKEN */
   async undo(number: number, actor: string): Promise<Decision> {
-    const { desk, book } = this.#options
+    const { writer, decisions } = this.#options
     const { mqId } = await this.#open(number, 'undo')
     return this.#locks.run(mqId, async () => {
-      const record = book.current(number)
-      if (record === undefined) return viewOf(await book.find(number))
-      const later = book
+      const record = decisions.current(number)
+      if (record === undefined) return viewOf(await decisions.find(number))
+      const later = decisions
         .of(mqId)
         .find(
           (one) => one.number > number && one.kind === record.kind && (one.state === 'kept' || isUnderWay(one.state)),
@@ -246,7 +247,7 @@ export class Engine {
       }
       const reason = `asked for by ${actor}`
       const nowMs = this.#deps.clock.nowMs()
-      await desk.go(number, { event: 'undo', note: reason, actor }, (row) =>
+      await writer.transition(number, { event: 'undo', note: reason, actor }, (row) =>
         decisionTransition(row.state, 'undo').kind === 'go' &&
         row.state !== 'proposed' &&
         row.state !== 'waiting' &&
@@ -255,7 +256,7 @@ export class Engine {
           : row,
       )
       await step(this.#options, number).catch((error: unknown) => this.#later(number, error))
-      return viewOf(await book.find(number))
+      return viewOf(await decisions.find(number))
     })
   }
 
@@ -266,7 +267,7 @@ export class Engine {
 
   /** The record, when the event may be raised in its state. */
   async #open(number: number, event: 'accept' | 'undo'): Promise<DecisionRecord> {
-    const record = await this.#options.book.find(number)
+    const record = await this.#options.decisions.find(number)
     const answer = decisionTransition(record.state, event)
     if (answer.kind === 'refuse') {
       throw new MqError(answer.code, `decision ${number} about '${record.mqId}' is ${record.state}: ${record.status}`, {
@@ -276,7 +277,7 @@ export class Engine {
     return record
   }
 
-  /** What was asked for stands in the book; the next tick carries it on. */
+  /** What was asked for stands in the store; the next tick carries it on. */
   #later(number: number, error: unknown): void {
     this.#logger.warn({ decision: number, ...errorFacts(error) }, 'a decision goes on later')
   }

@@ -8,7 +8,6 @@
 import { DEFAULT_POLICY, type EffectivePolicy, effectivePolicy, PolicyMode, PolicyRule } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { z } from 'zod'
-import { appendEntry } from '../registry/journal.ts'
 import type { Store } from '../store/store.ts'
 
 const SWITCH = 'autopilot'
@@ -65,17 +64,17 @@ export class Policies {
     const isEmpty = rule.mode === null && rule.maxChangesPerDay === null && rule.autoKnobs === null
     const nowMs = this.#deps.clock.nowMs()
     await this.#store.write(`the policy of ${scope}`, async (tx) => {
-      if (isEmpty) await tx.deleteFrom('policies').where('scope', '=', scope).execute()
+      if (isEmpty) await tx.sql.deleteFrom('policies').where('scope', '=', scope).execute()
       else {
         const row = { rule: JSON.stringify(rule), updated_at_ms: nowMs }
-        await tx
+        await tx.sql
           .insertInto('policies')
           .values({ scope, ...row })
           .onConflict((conflict) => conflict.column('scope').doUpdateSet(row))
           .execute()
       }
       const entry = { kind: 'policy', subject: scope, actor, why: 'asked for', before, after: rule } as const
-      await appendEntry(tx, entry, nowMs, this.#store.revision)
+      await tx.journal.append(entry, nowMs, this.#store.revision)
     })
     if (isEmpty) this.#rules.delete(scope)
     else this.#rules.set(scope, rule)
@@ -87,7 +86,7 @@ export class Policies {
     const after = { on, changedAtMs: nowMs, changedBy: actor }
     await this.#store.write(`the switch to ${on ? 'on' : 'off'}`, async (tx) => {
       const value = JSON.stringify(after)
-      await tx
+      await tx.sql
         .insertInto('meta')
         .values({ key: SWITCH, value })
         .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
@@ -100,7 +99,7 @@ export class Policies {
         before: this.#switch.on,
         after: on,
       } as const
-      await appendEntry(tx, entry, nowMs, this.#store.revision)
+      await tx.journal.append(entry, nowMs, this.#store.revision)
     })
     this.#switch = after
   }
@@ -113,7 +112,7 @@ async function defaultMode(store: Store, newMode: PolicyMode): Promise<PolicyMod
   const declared = await store.db.selectFrom('mq_ids').select('id').limit(1).executeTakeFirst()
   const mode = declared === undefined ? newMode : MODE_BEFORE
   await store.write('how far mQ goes by itself', async (tx) => {
-    await tx.insertInto('meta').values({ key: DEFAULT_MODE, value: mode }).execute()
+    await tx.sql.insertInto('meta').values({ key: DEFAULT_MODE, value: mode }).execute()
   })
   return mode
 }

@@ -1,7 +1,7 @@
 /**
  * A decision as it is kept: what everybody may read, and what the executor needs to go on from the row alone.
  */
-import { Choice, Decision, OffsetText } from '@mq/contract'
+import { Choice, Decision, isDecided, OffsetText } from '@mq/contract'
 import { z } from 'zod'
 import { Sample } from './samples.ts'
 
@@ -70,6 +70,11 @@ export type DecisionWork = z.output<typeof DecisionWork>
 
 export const DecisionRecord = Decision.extend({ work: DecisionWork })
 export type DecisionRecord = z.output<typeof DecisionRecord>
+
+/** Whether it has something left to do, or was kept and still stands. */
+export function isLive({ state }: Pick<DecisionRecord, 'state'>): boolean {
+  return !isDecided(state) || state === 'kept'
+}
 
 /** All windows of the time before that are kept, oldest first. */
 export function pastOf({ baseline, past }: Pick<DecisionWork, 'baseline' | 'past'>): readonly Sample[] {

@@ -9,20 +9,20 @@ import type { DecisionRecord } from './record.ts'
 import { storedRecords, type Work } from './work.ts'
 
 /** E1: how long until so much was seen; nothing when it was. */
-export function unseenMs({ upSinceMs, times, desk }: Work): number {
-  return Math.max(0, upSinceMs + 3 * times.telemetryMs + times.settleMs - desk.nowMs)
+export function unseenMs({ upSinceMs, times, writer }: Work): number {
+  return Math.max(0, upSinceMs + 3 * times.telemetryMs + times.settleMs - writer.nowMs)
 }
 
 /** E2. */
 export async function recounted(work: Work, record: DecisionRecord, active: ActiveId): Promise<DecisionRecord> {
-  const { desk, upSinceMs } = work
+  const { writer, upSinceMs } = work
   const { number } = record
   const { stored, held } = record.work
   if ((stored?.atMs ?? upSinceMs) >= upSinceMs && (held?.atMs ?? upSinceMs) >= upSinceMs) return record
   const now = await storedRecords(work, active)
   // Asked again at the next look.
   if (now === null) return record
-  const from = stored === null ? null : { atMs: desk.nowMs, records: String(now) }
-  desk.show(number, (row) => ({ ...row, work: { ...row.work, stored: from, held: null } }))
-  return desk.row(number)
+  const from = stored === null ? null : { atMs: writer.nowMs, records: String(now) }
+  writer.setStatus(number, (row) => ({ ...row, work: { ...row.work, stored: from, held: null } }))
+  return writer.row(number)
 }

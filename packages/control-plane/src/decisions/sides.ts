@@ -64,7 +64,7 @@ export function sideOf(work: Work, active: ActiveId, record: DecisionRecord, sub
 }
 
 function producers(work: Work, active: ActiveId, record: DecisionRecord): Side {
-  const { traffic, times, desk } = work
+  const { traffic, times, writer } = work
   const { mqId, number, change, work: row } = record
   const price = work.pricer(active)
   const kind: WindowKind<InstanceWindow> = {
@@ -86,7 +86,7 @@ function producers(work: Work, active: ActiveId, record: DecisionRecord): Side {
       restP99Ms: rest === null ? row.baselineP99Ms : rest.p99Ms,
     }),
     reported: (windows, sinceMs) => windows.recordsSince(sinceMs, times.telemetryMs),
-    guardrails: (held) => guardrails({ ...held, ...lagging(work, record), ...limits(row), nowMs: desk.nowMs, times }),
+    guardrails: (held) => guardrails({ ...held, ...lagging(work, record), ...limits(row), nowMs: writer.nowMs, times }),
     outcome: (samples, p99Ms, rate) => outcomeOf(samples, p99Ms, rate, null),
     trialOf: ({ producer }, instances) => ({
       decision: number,
@@ -111,7 +111,7 @@ function lagging(
 }
 
 function readers(work: Work, active: ActiveId, record: DecisionRecord): Side {
-  const { traffic, times, desk } = work
+  const { traffic, times, writer } = work
   const { mqId, number, change, work: row } = record
   const price = work.readingPricer(active, row.usualFetches)
   const kind: WindowKind<ReaderWindow> = {
@@ -155,7 +155,7 @@ function readers(work: Work, active: ActiveId, record: DecisionRecord): Side {
       return counts.sort((a, b) => off(b) - off(a))[0] ?? stored ?? 0
     },
     guardrails: (held) => [
-      ...readerGuardrails({ ...held, nowMs: desk.nowMs, times }),
+      ...readerGuardrails({ ...held, nowMs: writer.nowMs, times }),
       // Clients that report no windows are in here, too.
       lag(lagging(work, record)),
     ],

@@ -37,7 +37,7 @@ const doInState: Record<DecisionState, DoStep> = {
 /** Carries a decision on as far as it goes now. */
 export async function step(work: Work, number: number): Promise<void> {
   for (let count = 0; count < MOST_STEPS_AT_ONCE; count++) {
-    const before = work.book.current(number)
+    const before = work.decisions.current(number)
     if (before === undefined) return
     try {
       await doInState[before.state](work, before)
@@ -45,49 +45,51 @@ export async function step(work: Work, number: number): Promise<void> {
       if (!(error instanceof MqError) || error.retryable || error.code === 'MQ_CLOSED') throw error
       await failed(work, number, error)
     }
-    if (work.book.current(number)?.state === before.state) return
+    if (work.decisions.current(number)?.state === before.state) return
   }
 }
 
 /** X2. */
-async function failed({ desk, book }: Work, number: number, error: MqError): Promise<void> {
-  const record = book.current(number)
+async function failed({ writer, decisions }: Work, number: number, error: MqError): Promise<void> {
+  const record = decisions.current(number)
   if (record === undefined) return
   const note = `${error.code}: ${error.message}`
   if (record.state === 'approved' || record.state === 'applying' || record.state === 'trial') {
-    await desk.go(number, { event: 'fail', note, actor: MQ }, (row) => ended(row, desk.nowMs, 'failed', note))
+    await writer.transition(number, { event: 'fail', note, actor: MQ }, (row) =>
+      ended(row, writer.nowMs, 'failed', note),
+    )
   } else if (record.state === 'undoing') {
-    await desk.go(number, { event: 'reverted-failed', note: `it could not be undone: ${note}`, actor: MQ })
+    await writer.transition(number, { event: 'reverted-failed', note: `it could not be undone: ${note}`, actor: MQ })
   } else throw error
 }
 
 async function waitForAnswer(work: Work, record: DecisionRecord): Promise<void> {
-  const { desk, times } = work
+  const { writer, times } = work
   const active = activeOf(work, record.mqId)
   const gone = overtakenBy(work, record)
   if (gone !== undefined || active === undefined || !stands(active, record, 'before')) {
     const note = gone ?? 'the settings it was made for do not stand any more'
-    await desk.go(record.number, { event: 'supersede', note, actor: MQ })
-  } else if (desk.nowMs - record.createdAtMs >= times.expireMs) {
-    await desk.go(record.number, { event: 'expire', note: 'nobody answered in time', actor: MQ })
+    await writer.transition(record.number, { event: 'supersede', note, actor: MQ })
+  } else if (writer.nowMs - record.createdAtMs >= times.expireMs) {
+    await writer.transition(record.number, { event: 'expire', note: 'nobody answered in time', actor: MQ })
   }
 }
 
 /** A kept decision stands until its settings do not. */
 async function lookAfter(work: Work, record: DecisionRecord): Promise<void> {
-  const { desk } = work
+  const { writer } = work
   const active = activeOf(work, record.mqId)
   const isMove = record.kind === 'cluster' || record.kind === 'partitions'
   const gone = isMove && active !== undefined ? undefined : overtakenByChange(work, record)
   if (gone === undefined && active !== undefined && stands(active, record, 'after')) return
-  const later = work.book
+  const later = work.decisions
     .of(record.mqId)
     .find(
       (one) =>
         one.number > record.number && one.kind === record.kind && (one.state === 'kept' || one.state === 'watching'),
     )
   const note = gone ?? (later === undefined ? 'its settings were changed' : `decision ${later.number} took its place`)
-  await desk.go(record.number, { event: 'supersede', note, actor: MQ })
+  await writer.transition(record.number, { event: 'supersede', note, actor: MQ })
 }
 
 function overtakenByChange(work: Work, record: DecisionRecord): string | undefined {

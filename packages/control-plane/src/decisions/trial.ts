@@ -16,19 +16,21 @@ const MQ = 'mq'
 
 /** From `trial` on: looks, changes turns, and ends it when it is decided. */
 export async function look(work: Work, found: DecisionRecord): Promise<void> {
-  const { desk, policies } = work
+  const { writer, policies } = work
   const { number } = found
   const gone = overtakenBy(work, found)
   const active = activeOf(work, found.mqId)
   if (gone !== undefined || active === undefined) {
-    await desk.go(number, { event: 'supersede', note: gone ?? 'it was deleted', actor: MQ }, (row) =>
-      ended(row, desk.nowMs, 'superseded', gone ?? ''),
+    await writer.transition(number, { event: 'supersede', note: gone ?? 'it was deleted', actor: MQ }, (row) =>
+      ended(row, writer.nowMs, 'superseded', gone ?? ''),
     )
     return
   }
   if (!policies.autopilot.on) {
     const note = 'the autopilot was turned off'
-    await desk.go(number, { event: 'undo', note, actor: MQ }, (row) => ended(row, desk.nowMs, 'undone', note))
+    await writer.transition(number, { event: 'undo', note, actor: MQ }, (row) =>
+      ended(row, writer.nowMs, 'undone', note),
+    )
     return
   }
   const record = await recounted(work, found, active)
@@ -42,7 +44,7 @@ export async function look(work: Work, found: DecisionRecord): Promise<void> {
     verdict = judgeTrial({ ...seen.facts, storedRecords: storedSince, reportedRecords: seen.reported(storedSince) })
   }
   await decide(work, record, verdict, seen)
-  if (verdict.kind === 'wait') await changeTurn(work, desk.row(number))
+  if (verdict.kind === 'wait') await changeTurn(work, writer.row(number))
 }
 
 interface Seen {
@@ -55,7 +57,7 @@ interface Seen {
 }
 
 function factsOf(work: Work, record: DecisionRecord, active: ActiveId): Seen {
-  const { desk, times } = work
+  const { writer, times } = work
   const { number, work: row } = record
   const trial = record.trial!
   const side = sideOf(work, active, record)
@@ -100,7 +102,7 @@ function factsOf(work: Work, record: DecisionRecord, active: ActiveId): Seen {
       before,
       instances: trial.instances,
       startedAtMs: trial.startedAtMs,
-      nowMs: desk.nowMs,
+      nowMs: writer.nowMs,
       looks: row.looks,
       p99LimitMs: slowest.limitMs,
       guardrails: held,
@@ -116,7 +118,7 @@ function factsOf(work: Work, record: DecisionRecord, active: ActiveId): Seen {
 }
 
 async function decide(work: Work, record: DecisionRecord, verdict: Verdict, seen: Seen): Promise<void> {
-  const { desk } = work
+  const { writer } = work
   const { number } = record
   const { facts, side } = seen
   const measured = side.outcome(facts.onTrial, seen.p99Ms, record.work.recordsPerSecond)
@@ -134,37 +136,40 @@ async function decide(work: Work, record: DecisionRecord, verdict: Verdict, seen
   switch (verdict.kind) {
     case 'wait':
       if (verdict.looked) {
-        await desk.note(number, (row) => ({ ...found(row), work: { ...found(row).work, looks: row.work.looks + 1 } }))
-      } else desk.show(number, found)
+        await writer.update(number, (row) => ({
+          ...found(row),
+          work: { ...found(row).work, looks: row.work.looks + 1 },
+        }))
+      } else writer.setStatus(number, found)
       return
     case 'pass':
-      await desk.go(number, { event: 'trial-passed', note: verdict.status, actor: MQ }, (row) => ({
+      await writer.transition(number, { event: 'trial-passed', note: verdict.status, actor: MQ }, (row) => ({
         ...found(row),
-        trial: { ...row.trial!, dropped: seen.dropped, endedAtMs: desk.nowMs },
+        trial: { ...row.trial!, dropped: seen.dropped, endedAtMs: writer.nowMs },
       }))
       return
     case 'lose':
-      await desk.go(number, { event: 'trial-lost', note: verdict.status, actor: MQ }, (row) =>
-        ended(found(row), desk.nowMs, 'undone', verdict.status),
+      await writer.transition(number, { event: 'trial-lost', note: verdict.status, actor: MQ }, (row) =>
+        ended(found(row), writer.nowMs, 'undone', verdict.status),
       )
   }
 }
 
 /** One instance alone: the other side's turn. */
 async function changeTurn(work: Work, record: DecisionRecord): Promise<void> {
-  const { desk, times } = work
+  const { writer, times } = work
   const { turn } = record.work
   const active = activeOf(work, record.mqId)
-  if (turn === null || active === undefined || desk.nowMs - turn.sinceMs < times.turnMs) return
+  if (turn === null || active === undefined || writer.nowMs - turn.sinceMs < times.turnMs) return
   const isOnTrial = !turn.isOnTrial
   const side = sideOf(work, active, record)
-  await desk.publish(
+  await writer.publish(
     record.number,
     'trial',
     `decision ${record.number}: the turn of the ${isOnTrial ? 'new' : 'old'} settings`,
     ({ spec }) => ({ ...spec, trial: isOnTrial ? side.trialOf(spec, record.trial!.instances) : null }),
     undefined,
-    (row) => ({ ...row, work: { ...row.work, turn: { isOnTrial, sinceMs: desk.nowMs } } }),
+    (row) => ({ ...row, work: { ...row.work, turn: { isOnTrial, sinceMs: writer.nowMs } } }),
   )
 }
 

@@ -22,13 +22,15 @@ const SLOWER = 1.2
 
 /** From `watching` to `kept`, or on the way back. */
 export async function watch(work: Work, known: DecisionRecord): Promise<void> {
-  const { desk, traffic, times } = work
+  const { writer, traffic, times } = work
   const { number, mqId } = known
   const active = activeOf(work, mqId)
   const gone = overtakenBy(work, known)
   if (gone !== undefined || active === undefined) {
     const note = gone ?? 'it was deleted'
-    await desk.go(number, { event: 'supersede', note, actor: MQ }, (row) => ended(row, desk.nowMs, 'superseded', note))
+    await writer.transition(number, { event: 'supersede', note, actor: MQ }, (row) =>
+      ended(row, writer.nowMs, 'superseded', note),
+    )
     return
   }
   const record = await recounted(work, known, active)
@@ -70,7 +72,7 @@ export async function watch(work: Work, known: DecisionRecord): Promise<void> {
     afterP99Ms: slowest.p99Ms,
     beforeP99Ms: slowest.restP99Ms,
     p99LimitMs: slowest.limitMs,
-    sinceMs: desk.nowMs - appliedAtMs,
+    sinceMs: writer.nowMs - appliedAtMs,
     reportedRecords: side.reported(windows, row.stored?.atMs ?? appliedAtMs, null),
     storedRecords: null,
     bytes: side.subject === 'producers' ? grown(work, record, active, windows) : null,
@@ -97,11 +99,12 @@ export async function watch(work: Work, known: DecisionRecord): Promise<void> {
       samples.length > 0 ? measured.usdPerMillionRecords : (before.measured?.usdPerMillionRecords ?? null),
     ),
   })
-  if (verdict.kind === 'wait') desk.show(number, found)
-  else if (verdict.kind === 'pass') await desk.go(number, { event: 'verified', note: verdict.status, actor: MQ }, found)
+  if (verdict.kind === 'wait') writer.setStatus(number, found)
+  else if (verdict.kind === 'pass')
+    await writer.transition(number, { event: 'verified', note: verdict.status, actor: MQ }, found)
   else {
-    await desk.go(number, { event: 'regressed', note: verdict.status, actor: MQ }, (before) =>
-      ended(found(before), desk.nowMs, 'undone', verdict.status),
+    await writer.transition(number, { event: 'regressed', note: verdict.status, actor: MQ }, (before) =>
+      ended(found(before), writer.nowMs, 'undone', verdict.status),
     )
   }
 }
@@ -119,7 +122,7 @@ function limitOfGroups({ kind, measuredBefore, work: { groupP99s } }: DecisionRe
 
 /** Bytes reported and held between two looks at the log after the change; the first look is remembered. */
 function grown(
-  { desk, seenLog, times }: Work,
+  { writer, seenLog, times }: Work,
   { number, work: row }: DecisionRecord,
   active: ActiveId,
   windows: Windows,
@@ -130,7 +133,7 @@ function grown(
   const first = row.held
   if (first === null) {
     if (look.atMs >= (row.appliedAtMs ?? 0) + times.settleMs) {
-      desk.show(number, (before) => ({ ...before, work: { ...before.work, held: look } }))
+      writer.setStatus(number, (before) => ({ ...before, work: { ...before.work, held: look } }))
     }
     return null
   }

@@ -15,8 +15,8 @@ import type { Registry } from '../registry/registry.ts'
 import type { InstanceWindow, TrafficProfile } from '../telemetry/profile.ts'
 import type { ReaderWindow } from '../telemetry/reader-window.ts'
 import type { Slice } from '../telemetry/slice.ts'
-import type { Book } from './book.ts'
-import type { Desk } from './desk.ts'
+import type { DecisionWriter } from './decision-writer.ts'
+import type { Decisions } from './decisions.ts'
 import type { GroupP99 } from './group-latency.ts'
 import type { Policies } from './policies.ts'
 import type { PriceReading } from './readings.ts'
@@ -33,8 +33,8 @@ export interface TrafficReader {
 }
 
 export interface Work {
-  readonly desk: Desk
-  readonly book: Book
+  readonly writer: DecisionWriter
+  readonly decisions: Decisions
   readonly policies: Policies
   readonly registry: Registry
   readonly provisioner: Provisioner
@@ -96,8 +96,11 @@ export function sameSettings(a: object, b: object): boolean {
 }
 
 /** Another decision that changes the mQ ID now. */
-export function otherUnderWay({ book }: Pick<Work, 'book'>, record: DecisionRecord): DecisionRecord | undefined {
-  return book.of(record.mqId).find((one) => one.number !== record.number && isUnderWay(one.state))
+export function otherUnderWay(
+  { decisions }: Pick<Work, 'decisions'>,
+  record: DecisionRecord,
+): DecisionRecord | undefined {
+  return decisions.of(record.mqId).find((one) => one.number !== record.number && isUnderWay(one.state))
 }
 
 /** The settings with the change made, and its reasons in place of the old ones. */

@@ -1,5 +1,5 @@
 /**
- * The world as the loops see it, taken from the registry, the traffic, the clusters and the book.
+ * The world as the loops see it, taken from the registry, the traffic, the clusters and the decisions.
  *
  * V1. A copy: nothing a loop does reaches anything.
  * V2. What was watched before the settings or the place last changed says nothing about what stands.
@@ -39,12 +39,12 @@ export function worldOf(options: EngineOptions, looks: Looks, ids: readonly stri
 }
 
 function idWorld(options: EngineOptions, looks: Looks, id: string, closely: boolean): IdWorld | undefined {
-  const { policies, book, traffic, times, deps, ledger } = options
+  const { policies, traffic, times, deps, ledger } = options
   const active = activeOf(options, id)
   if (active === undefined) return undefined
   const nowMs = deps.clock.nowMs()
   const profile = traffic.profile(id)
-  const decisions = book.of(id)
+  const decisions = options.decisions.of(id)
   const changedAtMs = Math.max(
     active.epochs.at(-1)?.createdAtMs ?? 0,
     ...decisions.filter(hasTouched).map(({ work, endedAtMs }) => endedAtMs ?? work.appliedAtMs ?? 0),

@@ -14,7 +14,6 @@ import { errorFacts, type Logger } from '../logger.ts'
 import type { Ledger } from '../migration/ledger.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import type { Provisioner } from '../provision/provisioner.ts'
-import { appendEntry } from '../registry/journal.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
 import { compare, type WatchedTopic, watchedTopics } from './compare.ts'
@@ -139,8 +138,7 @@ export class DriftWatch {
     for (const { alarm, what } of come) logger[alarm ? 'error' : 'warn']({ mqId: id }, what)
     const why = [...come.map(({ what }) => what), ...gone.map(({ what }) => `no more: ${what}`)].join('; ')
     await store.write(`journalling the drift of ${id}`, (tx) =>
-      appendEntry(
-        tx,
+      tx.journal.append(
         {
           kind: 'drift',
           subject: id,

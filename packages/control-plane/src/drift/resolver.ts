@@ -22,9 +22,9 @@ import { clusterChoice, decide, lastingOf, standingOf, tunedOf } from '../provis
 import { movingError, unknownError } from '../provision/provision-errors.ts'
 import type { Provisioner } from '../provision/provisioner.ts'
 import { alterTopic, awaitLeaders, createTopic } from '../provision/topic.ts'
-import { appendEntry, type NewEntry } from '../registry/journal.ts'
 import type { ActiveId, EpochRecord, IdSpec } from '../registry/records.ts'
 import { type Registry, withoutStamp } from '../registry/registry.ts'
+import type { NewEntry } from '../store/ports/journal.ts'
 import type { Store } from '../store/store.ts'
 import { type Comparison, compare, openTopic } from './compare.ts'
 import type { DriftWatch } from './drift-watch.ts'
@@ -144,7 +144,7 @@ export class DriftResolver {
       ),
     )
     await provisioner.changeSpec(current, { spec, alter, actor, why: entry.why }, async (tx, revision) =>
-      appendEntry(tx, entry, this.#options.deps.clock.nowMs(), revision),
+      tx.journal.append(entry, this.#options.deps.clock.nowMs(), revision),
     )
   }
 
@@ -170,7 +170,7 @@ export class DriftResolver {
     )
     await use(`changing topic ${topic}`, (admin) => alterTopic(admin, topic, wanted))
     await store.write(`journalling the repair of ${record.id}`, (tx) =>
-      appendEntry(tx, entry, deps.clock.nowMs(), store.revision),
+      tx.journal.append(entry, deps.clock.nowMs(), store.revision),
     )
   }
 }

@@ -5,10 +5,9 @@
  * K2. Rows that are not over are in memory, too; nothing else reads them from the store.
  */
 import { GroupChange, MqError } from '@mq/contract'
-import type { Transaction } from 'kysely'
 import type { StandingPosition } from '../provision/group-admin.ts'
+import type { WriteTransaction } from '../store/ports/repositories.ts'
 import type { Store } from '../store/store.ts'
-import type { Tables } from '../store/tables.ts'
 
 /** A position to set, as it is stored: offsets as text. */
 export interface StoredTarget {
@@ -59,13 +58,9 @@ export class ChangeBook {
 
   async add(row: Omit<GroupChangeRow, 'number'>): Promise<GroupChangeRow> {
     const added = await this.#store.write(`a change of positions of ${row.view.group}`, async (tx) => {
-      const last = await tx
-        .selectFrom('group_changes')
-        .select((select) => select.fn.max('number').as('number'))
-        .executeTakeFirst()
-      const number = Number(last?.number ?? 0) + 1
+      const number = await tx.sequences.next('group_changes')
       const numbered = { ...row, number, view: { ...row.view, number } }
-      await tx
+      await tx.sql
         .insertInto('group_changes')
         .values({ number, mq_id: row.view.mqId, created_at_ms: row.view.createdAtMs, ...valuesOf(numbered) })
         .execute()
@@ -81,8 +76,8 @@ export class ChangeBook {
   }
 
   /** As part of a larger write; `took` once that is through. */
-  async saveIn(tx: Transaction<Tables>, row: GroupChangeRow): Promise<void> {
-    await tx.updateTable('group_changes').set(valuesOf(row)).where('number', '=', row.number).execute()
+  async saveIn(tx: WriteTransaction, row: GroupChangeRow): Promise<void> {
+    await tx.sql.updateTable('group_changes').set(valuesOf(row)).where('number', '=', row.number).execute()
   }
 
   took(row: GroupChangeRow): void {

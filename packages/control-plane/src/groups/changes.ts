@@ -13,17 +13,16 @@
  */
 import { type GroupChange, type GroupChangeRequest, type GroupHold, groupOfId, MqError } from '@mq/contract'
 import { type Deps, sleep } from '@mq/kafka'
-import type { Transaction } from 'kysely'
 import { every } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { unknownError } from '../provision/provision-errors.ts'
 import type { Provisioner } from '../provision/provisioner.ts'
-import { appendEntry, type NewEntry } from '../registry/journal.ts'
 import type { ActiveId } from '../registry/records.ts'
 import { type Registry, withoutStamp } from '../registry/registry.ts'
+import type { NewEntry } from '../store/ports/journal.ts'
+import type { WriteTransaction } from '../store/ports/repositories.ts'
 import type { Store } from '../store/store.ts'
-import type { Tables } from '../store/tables.ts'
 import { type ChangeBook, type GroupChangeRow, positionOf, type StoredTarget, storedPosition } from './change-book.ts'
 import { late, retired, stays } from './change-words.ts'
 import { isSame } from './finished-set.ts'
@@ -395,7 +394,7 @@ export class GroupChanges {
     if (!isHeld || registry.unsettled(row.view.mqId) !== undefined) {
       await store.write(`ending change of positions ${row.number}`, async (tx) => {
         await book.saveIn(tx, row)
-        await appendEntry(tx, entry, deps.clock.nowMs(), store.revision)
+        await tx.journal.append(entry, deps.clock.nowMs(), store.revision)
       })
       book.took(row)
       return
@@ -414,7 +413,7 @@ export class GroupChanges {
     const { registry, book } = this.#options
     const others = (record.spec.holds ?? []).filter(({ group }) => group !== row.view.group)
     const spec = { ...record.spec, holds: [...others, ...holds] }
-    await registry.publish({ ...withoutStamp(record), spec }, entry, (tx: Transaction<Tables>) => book.saveIn(tx, row))
+    await registry.publish({ ...withoutStamp(record), spec }, entry, (tx: WriteTransaction) => book.saveIn(tx, row))
     book.took(row)
   }
 

@@ -41,7 +41,6 @@ import type { Provisioner } from '../provision/provisioner.ts'
 import type { SideQueues } from '../provision/side-queues.ts'
 import type { PushHub } from '../push/hub.ts'
 import type { Recovery } from '../recovery/recovery.ts'
-import { listJournal } from '../registry/journal.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
@@ -262,7 +261,7 @@ export function createHandlers(services: Services): Handlers {
     },
 
     listJournal: async ({ query }) => ({
-      entries: await listJournal(store, {
+      entries: await store.read.journal.list({
         limit: query.limit,
         ...(query.subject === undefined ? {} : { subject: query.subject }),
       }),
@@ -272,16 +271,16 @@ export function createHandlers(services: Services): Handlers {
       return {
         autopilot: deciding.policies.autopilot.on,
         decisions: (
-          await deciding.book.list({
+          await deciding.decisions.list({
             limit: query.limit,
             ...(query.id === undefined ? {} : { mqId: query.id }),
             ...(query.state === undefined ? {} : { state: query.state }),
           })
-        ).map((record) => decisionView(deciding.book.current(record.number) ?? record)),
+        ).map((record) => decisionView(deciding.decisions.current(record.number) ?? record)),
         outlooks: deciding.engine.outlooks(query.id),
       }
     },
-    getDecision: async ({ params }) => decisionView(await deciding.book.find(params.number)),
+    getDecision: async ({ params }) => decisionView(await deciding.decisions.find(params.number)),
     approveDecision: async ({ params }) => deciding.engine.approve(params.number, 'api'),
     undoDecision: async ({ params }) => deciding.engine.undo(params.number, 'api'),
     listPolicies: async ({ query }) => {
@@ -317,8 +316,8 @@ export function createHandlers(services: Services): Handlers {
   }
 }
 
-function autopilotView({ policies, book }: Deciding): RouteResponse<'getAutopilot'> {
-  const live = book.live()
+function autopilotView({ policies, decisions }: Deciding): RouteResponse<'getAutopilot'> {
+  const live = decisions.live()
   return {
     ...policies.autopilot,
     underWay: live.filter(({ state }) => isUnderWay(state)).length,

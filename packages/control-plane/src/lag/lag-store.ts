@@ -38,7 +38,7 @@ export async function saveLagHistories(store: Store, ids: ReadonlyMap<string, Id
     await store.write('lag histories', async (tx) => {
       for (const [mqId, lag] of part) {
         const row = { data: pack(lag), saved_at_ms: nowMs }
-        await tx
+        await tx.sql
           .insertInto('lag_histories')
           .values({ mq_id: mqId, ...row })
           .onConflict((conflict) => conflict.column('mq_id').doUpdateSet(row))
@@ -53,7 +53,7 @@ export async function saveLagHistories(store: Store, ids: ReadonlyMap<string, Id
   const gone = known.flatMap(({ mq_id }) => (ids.has(mq_id) ? [] : [mq_id]))
   if (gone.length === 0) return
   await store.write('old lag histories', async (tx) => {
-    for (const mqId of gone) await tx.deleteFrom('lag_histories').where('mq_id', '=', mqId).execute()
+    for (const mqId of gone) await tx.sql.deleteFrom('lag_histories').where('mq_id', '=', mqId).execute()
   })
 }
 

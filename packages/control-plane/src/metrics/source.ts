@@ -99,7 +99,7 @@ export function metricsSource(parts: MeasuredParts): { readonly read: MetricsSou
       sinceMs: steps.at(-1)?.startedAtMs ?? updatedAtMs,
     }))
   const decisions = (): { state: string; sinceMs: number }[] =>
-    deciding.book.live().map(({ state, updatedAtMs }) => ({ state, sinceMs: updatedAtMs }))
+    deciding.decisions.live().map(({ state, updatedAtMs }) => ({ state, sinceMs: updatedAtMs }))
   const single = (value: number): Sample[] => [{ labels: {}, value }]
   const read: MetricsSource = {
     mq_build_info: () => [{ labels: { version: parts.version }, value: 1 }],

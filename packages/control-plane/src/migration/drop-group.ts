@@ -8,7 +8,6 @@
  */
 import { groupIdOf, groupOfId, MqError } from '@mq/contract'
 import type { Clusters } from '../provision/clusters.ts'
-import { appendEntry } from '../registry/journal.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
 import type { Ledger } from './ledger.ts'
@@ -99,8 +98,7 @@ export async function dropGroup(
   const after = { group: name, force, positions, remaining: String(remaining), migrations }
   const why = `group '${name}' was dropped with ${remaining} records of old epochs to read`
   await store.write(`journalling that group ${name} was dropped`, (tx) =>
-    appendEntry(
-      tx,
+    tx.journal.append(
       { kind: 'drop-group', subject: mqId, actor, why, before: null, after },
       logbook.nowMs,
       store.revision,

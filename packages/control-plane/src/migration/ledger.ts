@@ -6,9 +6,9 @@
  * L3. After `close` nothing is written: whoever still works on a migration is not the one who owns it any more.
  */
 import { MigrationPlace, MigrationState, MigrationStep, MqError } from '@mq/contract'
-import type { Transaction } from 'kysely'
+import type { WriteTransaction } from '../store/ports/repositories.ts'
 import type { Store } from '../store/store.ts'
-import type { MigrationStepsTable, MigrationsTable, Tables } from '../store/tables.ts'
+import type { MigrationStepsTable, MigrationsTable } from '../store/tables.ts'
 import { isEnd, isHandingOver } from './machine.ts'
 import { MigrationData, type MigrationRecord, stepOf } from './record.ts'
 
@@ -73,18 +73,15 @@ export class Ledger {
   }
 
   /** Inside `tx`; call `took` once it is through (L1, L2). */
-  async insert(tx: Transaction<Tables>, record: Omit<MigrationRecord, 'number'>): Promise<MigrationRecord> {
-    const last = await tx
-      .selectFrom('migrations')
-      .select((select) => select.fn.max('number').as('number'))
-      .executeTakeFirst()
-    const numbered: MigrationRecord = { ...record, number: Number(last?.number ?? 0) + 1 }
+  async insert(tx: WriteTransaction, record: Omit<MigrationRecord, 'number'>): Promise<MigrationRecord> {
+    const number = await tx.sequences.next('migrations')
+    const numbered: MigrationRecord = { ...record, number }
     await this.save(tx, numbered)
     return numbered
   }
 
   /** Inside `tx`; call `took` once it is through (L1). */
-  async save(tx: Transaction<Tables>, record: MigrationRecord): Promise<void> {
+  async save(tx: WriteTransaction, record: MigrationRecord): Promise<void> {
     if (this.#closed) throw new MqError('MQ_CLOSED', 'the control plane is closing')
     const row = {
       mq_id: record.mqId,
@@ -98,7 +95,7 @@ export class Ledger {
       updated_at_ms: record.updatedAtMs,
       ended_at_ms: record.endedAtMs,
     }
-    await tx
+    await tx.sql
       .insertInto('migrations')
       .values({ number: record.number, ...row })
       .onConflict((conflict) => conflict.column('number').doUpdateSet(row))
@@ -114,7 +111,7 @@ export class Ledger {
         result: JSON.stringify(step.result),
         problem: step.problem,
       }
-      await tx
+      await tx.sql
         .insertInto('migration_steps')
         .values({ migration: record.number, step: step.step, ...stepRow })
         .onConflict((conflict) => conflict.columns(['migration', 'step']).doUpdateSet(stepRow))

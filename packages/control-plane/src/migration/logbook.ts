@@ -9,9 +9,9 @@
 import { type MigrationState, MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { Provisioner } from '../provision/provisioner.ts'
-import { appendEntry, type EntryKind } from '../registry/journal.ts'
 import type { ActiveId, EpochRecord } from '../registry/records.ts'
 import { type Registry, withoutStamp } from '../registry/registry.ts'
+import type { EntryKind } from '../store/ports/journal.ts'
 import type { Store } from '../store/store.ts'
 import type { Ledger } from './ledger.ts'
 import { isEnd, type MigrationEvent, transition } from './machine.ts'
@@ -68,7 +68,7 @@ export class Logbook {
     const { store } = this.#options
     const { mqId, actor } = this.row(number)
     await store.write(`journalling migration ${number}`, (tx) =>
-      appendEntry(tx, { kind, subject: mqId, actor, why, before: null, after }, this.nowMs, store.revision),
+      tx.journal.append({ kind, subject: mqId, actor, why, before: null, after }, this.nowMs, store.revision),
     )
   }
 

@@ -20,7 +20,6 @@ import { errorFacts, type Logger } from '../logger.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { unknownError } from '../provision/provision-errors.ts'
 import type { Provisioner } from '../provision/provisioner.ts'
-import { appendEntry } from '../registry/journal.ts'
 import type { ActiveId } from '../registry/records.ts'
 import { type Registry, withoutStamp } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
@@ -210,7 +209,7 @@ export class Migrator {
         record = await ledger.insert(tx, row)
         const after = { migration: record.number, from, to }
         const decision = { kind: 'migrate', subject: id, actor, why, before: null, after } as const
-        await appendEntry(tx, decision, nowMs, store.revision)
+        await tx.journal.append(decision, nowMs, store.revision)
       })
       ledger.took(record!)
       this.#drive(record!.number)

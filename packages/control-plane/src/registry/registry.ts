@@ -17,11 +17,10 @@ import {
   MqError,
 } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import type { Transaction } from 'kysely'
 import { Mutex } from '../mutex.ts'
+import type { NewEntry } from '../store/ports/journal.ts'
+import type { WriteTransaction } from '../store/ports/repositories.ts'
 import type { Store } from '../store/store.ts'
-import type { Tables } from '../store/tables.ts'
-import { appendEntry, type NewEntry } from './journal.ts'
 import type { ClusterRecord, IdRecord, IdSpec } from './records.ts'
 import { loadRows, saveCluster, saveId, UNKNOWN_SITE } from './rows.ts'
 
@@ -35,7 +34,7 @@ export type Unstamped<R extends IdRecord> = R extends IdRecord ? Omit<R, 'revisi
 /** A new state of a record; revision and time are filled in by the registry. */
 export type IdChange = Unstamped<IdRecord>
 /** What else is written in the same transaction. */
-export type AlsoWrite = (tx: Transaction<Tables>, revision: number) => Promise<void>
+export type AlsoWrite = (tx: WriteTransaction, revision: number) => Promise<void>
 const nothingElse: AlsoWrite = async () => {}
 
 export class Registry {
@@ -138,7 +137,7 @@ export class Registry {
       await this.#store.write(`publishing ${change.id}`, async (tx) => {
         await this.#store.nextRevision(tx)
         await saveId(tx, record)
-        await appendEntry(tx, decision, now, record.revision)
+        await tx.journal.append(decision, now, record.revision)
         await alsoWrite(tx, record.revision)
       })
       this.#store.took(record.revision)
@@ -154,7 +153,7 @@ export class Registry {
     await this.#writes.run(async () => {
       if (this.#ids.get(id)?.state !== 'absent') return
       await this.#store.write(`forgetting ${id}`, async (tx) => {
-        await tx.deleteFrom('mq_ids').where('id', '=', id).execute()
+        await tx.sql.deleteFrom('mq_ids').where('id', '=', id).execute()
       })
       this.#ids.delete(id)
     })
@@ -205,8 +204,7 @@ export class Registry {
       const after = { ...before, economics, updatedAtMs: now }
       await this.#store.write(`keeping prices of cluster ${name}`, async (tx) => {
         await saveCluster(tx, after)
-        await appendEntry(
-          tx,
+        await tx.journal.append(
           { kind: 'price-cluster', subject: name, actor, why: 'asked for', before: before.economics, after: economics },
           now,
           this.#store.revision,
@@ -227,8 +225,7 @@ export class Registry {
       const after = { ...before, site, updatedAtMs: now }
       await this.#store.write(`keeping labels of cluster ${name}`, async (tx) => {
         await saveCluster(tx, after)
-        await appendEntry(
-          tx,
+        await tx.journal.append(
           { kind: 'label-cluster', subject: name, actor, why: 'asked for', before: before.site, after: site },
           now,
           this.#store.revision,
@@ -242,7 +239,7 @@ export class Registry {
   async note(entry: NewEntry): Promise<void> {
     await this.#writes.run(() =>
       this.#store.write(`noting ${entry.kind} of ${entry.subject}`, (tx) =>
-        appendEntry(tx, entry, this.#deps.clock.nowMs(), this.#store.revision),
+        tx.journal.append(entry, this.#deps.clock.nowMs(), this.#store.revision),
       ),
     )
   }
@@ -272,9 +269,8 @@ export class Registry {
         )
       }
       await this.#store.write(`forgetting cluster ${name}`, async (tx) => {
-        await tx.deleteFrom('clusters').where('name', '=', name).execute()
-        await appendEntry(
-          tx,
+        await tx.sql.deleteFrom('clusters').where('name', '=', name).execute()
+        await tx.journal.append(
           { kind: 'forget-cluster', subject: name, actor, why: 'asked for', before: before.address, after: null },
           this.#deps.clock.nowMs(),
           this.#store.revision,
@@ -292,7 +288,7 @@ export class Registry {
       this.#bindings.clear()
       const entry = { kind: 'new-incarnation', subject: 'store', actor: 'mq', why, before, after } as const
       await this.#store.write('starting a new incarnation', (tx) =>
-        appendEntry(tx, entry, this.#deps.clock.nowMs(), this.#store.revision),
+        tx.journal.append(entry, this.#deps.clock.nowMs(), this.#store.revision),
       )
       return after
     })
@@ -319,7 +315,7 @@ export class Registry {
         for (const { record, entry, alsoWrite } of written) {
           await this.#store.raiseRevision(tx, record.revision)
           await saveId(tx, record)
-          await appendEntry(tx, entry, now, record.revision)
+          await tx.journal.append(entry, now, record.revision)
           await alsoWrite(tx, record.revision)
         }
       })
@@ -336,7 +332,7 @@ export class Registry {
   /** Gives every active record that `touches` a new revision, in one transaction with `alsoWrite` (R3). */
   async #republish(
     touches: (record: Extract<IdRecord, { state: 'active' | 'deleted' }>) => boolean,
-    alsoWrite: (tx: Transaction<Tables>) => Promise<void>,
+    alsoWrite: (tx: WriteTransaction) => Promise<void>,
     decision: NewEntry,
     remember: () => void,
     clusters: ReadonlyMap<string, ClusterRecord>,
@@ -353,14 +349,14 @@ export class Registry {
     await this.#store.write(decision.kind, async (tx) => {
       await alsoWrite(tx)
       for (const { record } of changed) {
-        await tx
+        await tx.sql
           .updateTable('mq_ids')
           .set({ revision: record.revision, updated_at_ms: now })
           .where('id', '=', record.id)
           .execute()
       }
       await this.#store.raiseRevision(tx, revision)
-      await appendEntry(tx, decision, now, revision)
+      await tx.journal.append(decision, now, revision)
     })
     this.#store.took(revision)
     remember()

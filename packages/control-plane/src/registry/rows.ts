@@ -2,9 +2,8 @@
  * Records as rows of the store, both ways. What is read is checked: a row that does not fit is an error, never a guess.
  */
 import { ClusterAddress, ClusterEconomics, ClusterSite, type Epoch } from '@mq/contract'
-import type { Transaction } from 'kysely'
+import type { WriteTransaction } from '../store/ports/repositories.ts'
 import type { Store } from '../store/store.ts'
-import type { Tables } from '../store/tables.ts'
 import {
   type ClusterRecord,
   CreatedBy,
@@ -69,7 +68,7 @@ export async function loadRows(
   return { ids, clusters }
 }
 
-export async function saveCluster(tx: Transaction<Tables>, record: ClusterRecord): Promise<void> {
+export async function saveCluster(tx: WriteTransaction, record: ClusterRecord): Promise<void> {
   const row = {
     address: JSON.stringify(record.address),
     kafka_id: record.kafkaId,
@@ -78,14 +77,14 @@ export async function saveCluster(tx: Transaction<Tables>, record: ClusterRecord
     created_at_ms: record.createdAtMs,
     updated_at_ms: record.updatedAtMs,
   }
-  await tx
+  await tx.sql
     .insertInto('clusters')
     .values({ name: record.address.name, ...row })
     .onConflict((conflict) => conflict.column('name').doUpdateSet(row))
     .execute()
 }
 
-export async function saveId(tx: Transaction<Tables>, record: IdRecord): Promise<void> {
+export async function saveId(tx: WriteTransaction, record: IdRecord): Promise<void> {
   const row = {
     state: record.state,
     revision: record.revision,
@@ -96,14 +95,14 @@ export async function saveId(tx: Transaction<Tables>, record: IdRecord): Promise
     created_at_ms: record.createdAtMs,
     updated_at_ms: record.updatedAtMs,
   }
-  await tx
+  await tx.sql
     .insertInto('mq_ids')
     .values({ id: record.id, ...row })
     .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
     .execute()
-  await tx.deleteFrom('epochs').where('mq_id', '=', record.id).execute()
+  await tx.sql.deleteFrom('epochs').where('mq_id', '=', record.id).execute()
   for (const epoch of record.epochs) {
-    await tx
+    await tx.sql
       .insertInto('epochs')
       .values({
         mq_id: record.id,

@@ -3,6 +3,7 @@
  */
 import type { Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
+import type { Tables } from './tables.ts'
 
 const first: Migration = {
   async up(db: Kysely<unknown>): Promise<void> {
@@ -257,6 +258,58 @@ const groupChanges: Migration = {
   },
 }
 
+/**
+ * The journal was called decisions, and decisions were called decision rows. SQLite's schema changes are not one transaction with the note
+ * that they were made: each step asks what is there, so that an upgrade that was cut off goes on.
+ */
+const journal: Migration = {
+  up: async (db) => {
+    const tables = new Set((await db.introspection.getTables()).map(({ name }) => name))
+    if (!tables.has('journal')) await db.schema.alterTable('decisions').renameTo('journal').execute()
+    if (tables.has('decision_rows')) await db.schema.alterTable('decision_rows').renameTo('decisions').execute()
+    for (const old of ['decisions_by_subject', 'decision_rows_by_id', 'decision_rows_over']) {
+      await db.schema.dropIndex(old).ifExists().execute()
+    }
+    const index = (name: string) => db.schema.createIndex(name).ifNotExists()
+    await index('journal_by_subject').on('journal').columns(['subject', 'seq']).execute()
+    await index('decisions_by_id').on('decisions').columns(['mq_id', 'number']).execute()
+    await index('decisions_over').on('decisions').columns(['over', 'updated_at_ms']).execute()
+  },
+}
+
+/** Until here the next number was the highest row and one more. */
+const sequences: Migration = {
+  up: async (db: Kysely<Tables>) => {
+    await db.schema
+      .createTable('sequences')
+      .ifNotExists()
+      .addColumn('name', 'text', (column) => column.primaryKey())
+      .addColumn('value', 'bigint', (column) => column.notNull())
+      .execute()
+    const journal = await db
+      .selectFrom('journal')
+      .select('seq as last')
+      .orderBy('seq', 'desc')
+      .limit(1)
+      .executeTakeFirst()
+    const lasts = [{ name: 'journal', value: Number(journal?.last ?? 0) }]
+    for (const name of ['decisions', 'migrations', 'twins', 'group_changes'] as const) {
+      const row = await db
+        .selectFrom(name)
+        .select('number as last')
+        .orderBy('number', 'desc')
+        .limit(1)
+        .executeTakeFirst()
+      lasts.push({ name, value: Number(row?.last ?? 0) })
+    }
+    await db
+      .insertInto('sequences')
+      .values(lasts)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+  },
+}
+
 /** Applied in the order of their names; one with a lower number may come to a store later than one with a higher. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-registry': first,
@@ -271,4 +324,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0009-lag-histories': lagHistories,
   '0010-cluster-sites': clusterSites,
   '0011-group-changes': groupChanges,
+  '0012-journal': journal,
+  '0013-sequences': sequences,
 }

@@ -16,10 +16,12 @@ import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import { Kysely, SqliteDialect, type Transaction } from 'kysely'
+import { Kysely, SqliteDialect } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 import { migrations } from './migrations.ts'
+import type { Readers, WriteTransaction } from './ports/repositories.ts'
+import { readersOf, writersOf } from './sql/repositories.ts'
 import { kyselyDatabase, openSqlite, storeError } from './sqlite.ts'
 import type { Tables } from './tables.ts'
 
@@ -34,6 +36,7 @@ interface Mark {
 
 export class Store {
   readonly db: Kysely<Tables>
+  readonly read: Readers
   readonly dataDir: string
   /** Hears how long every transaction took. */
   onWrite: ((ms: number, result: 'ok' | 'failed') => void) | undefined
@@ -53,6 +56,7 @@ export class Store {
     this.#lock = lock
     this.#deps = deps
     this.db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: kyselyDatabase(database) }) })
+    this.read = readersOf(this.db)
   }
 
   static async open(dataDir: string, deps: Deps): Promise<Store> {
@@ -119,11 +123,11 @@ export class Store {
   }
 
   /** Runs `work` in one transaction (S4). Inside, use only the transaction it is given. */
-  async write<T>(doing: string, work: (tx: Transaction<Tables>) => Promise<T>): Promise<T> {
+  async write<T>(doing: string, work: (tx: WriteTransaction) => Promise<T>): Promise<T> {
     const startedMs = this.#deps.clock.monotonicMs()
     const told = (result: 'ok' | 'failed'): void => this.onWrite?.(this.#deps.clock.monotonicMs() - startedMs, result)
     try {
-      const result = await this.db.transaction().execute(work)
+      const result = await this.db.transaction().execute((tx) => work(writersOf(tx)))
       this.#lastFailure = undefined
       told('ok')
       return result
@@ -138,15 +142,15 @@ export class Store {
   /**
    * The next revision (S3), inside `tx`. It counts only once the transaction is through: call `took` then.
    */
-  async nextRevision(tx: Transaction<Tables>): Promise<number> {
+  async nextRevision(tx: WriteTransaction): Promise<number> {
     const revision = this.#revision + 1
     await this.raiseRevision(tx, revision)
     return revision
   }
 
   /** Writes a revision that the caller counted itself, inside `tx`; call `took` once the transaction is through. */
-  async raiseRevision(tx: Transaction<Tables>, revision: number): Promise<void> {
-    await tx
+  async raiseRevision(tx: WriteTransaction, revision: number): Promise<void> {
+    await tx.sql
       .updateTable('meta')
       .set({ value: String(revision) })
       .where('key', '=', 'revision')
@@ -174,7 +178,7 @@ export class Store {
   /** Everything in a restored store is settled (S5). */
   async recovered(): Promise<void> {
     await this.write('ending the recovery', (tx) =>
-      tx
+      tx.sql
         .deleteFrom('meta')
         .where('key', '=', 'recovering_from')
         .execute()
@@ -255,8 +259,8 @@ export class Store {
   }
 }
 
-async function setMeta(tx: Transaction<Tables>, key: string, value: string): Promise<void> {
-  await tx
+async function setMeta(tx: WriteTransaction, key: string, value: string): Promise<void> {
+  await tx.sql
     .insertInto('meta')
     .values({ key, value })
     .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))

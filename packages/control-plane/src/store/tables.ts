@@ -50,7 +50,7 @@ export interface EpochsTable {
   created_at_ms: number
 }
 
-export interface DecisionsTable {
+export interface JournalTable {
   seq: number
   at_ms: number
   kind: string
@@ -62,6 +62,12 @@ export interface DecisionsTable {
   after: string | null
   /** Revision of the store once it took effect. */
   revision: number
+}
+
+export interface SequencesTable {
+  name: string
+  /** The last one that was given out. */
+  value: number
 }
 
 /** Roll-ups of traffic: neighbouring windows of one mQ ID share a row. */
@@ -107,7 +113,7 @@ export interface MigrationStepsTable {
   problem: string | null
 }
 
-export interface DecisionRowsTable {
+export interface DecisionsTable {
   number: number
   mq_id: string
   kind: string
@@ -191,14 +197,15 @@ export interface Tables {
   clusters: ClustersTable
   mq_ids: MqIdsTable
   epochs: EpochsTable
-  decisions: DecisionsTable
+  journal: JournalTable
   traffic_10s: TrafficChunksTable
   traffic_5min: TrafficChunksTable
   traffic_1h: TrafficChunksTable
   traffic_growing: TrafficGrowingTable
   migrations: MigrationsTable
   migration_steps: MigrationStepsTable
-  decision_rows: DecisionRowsTable
+  decisions: DecisionsTable
+  sequences: SequencesTable
   policies: PoliciesTable
   twins: TwinsTable
   calibrations: CalibrationsTable

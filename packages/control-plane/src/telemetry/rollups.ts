@@ -7,9 +7,8 @@
  * Y4. Several mQ IDs are written in one transaction, and between two transactions requests have their turn.
  */
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import type { Transaction } from 'kysely'
+import type { WriteTransaction } from '../store/ports/repositories.ts'
 import type { Store } from '../store/store.ts'
-import type { Tables } from '../store/tables.ts'
 import { mergeSlice, type Slice } from './slice.ts'
 import { ByteReader, ByteWriter, decodeSlice, encodeSlice, NameTable } from './slice-codec.ts'
 import { FIVE_MINUTES_MS, type FinishedRollup, WINDOW_MS } from './traffic.ts'
@@ -85,12 +84,12 @@ export async function saveRollups(store: Store, finished: readonly FinishedRollu
   if (finished.length === 0) return
   await store.write('old roll-ups', async (tx) => {
     for (const { table, resolutionMs, chunkMs, keepMs } of RESOLUTIONS) {
-      await tx
+      await tx.sql
         .deleteFrom(table)
         .where('chunk_start_ms', '<=', nowMs - keepMs - chunkMs)
         .execute()
       // Of mQ IDs that fell silent, or are gone.
-      await tx
+      await tx.sql
         .deleteFrom('traffic_growing')
         .where('resolution_ms', '=', resolutionMs)
         .where('chunk_start_ms', '<=', nowMs - keepMs - chunkMs)
@@ -132,14 +131,14 @@ export async function readRollups(
 
 /** Y2: what is still growing stands in a table of its own, so that finished chunks fill their pages to the end. */
 async function add(
-  tx: Transaction<Tables>,
+  tx: WriteTransaction,
   mqId: string,
   resolution: Resolution,
   windows: readonly { readonly startMs: number; readonly slice: Slice }[],
 ): Promise<void> {
   const { resolutionMs, chunkMs, hasShape } = resolution
   if (windows.length === 0) return
-  const growing = await tx
+  const growing = await tx.sql
     .selectFrom('traffic_growing')
     .select(['chunk_start_ms', 'data'])
     .where('mq_id', '=', mqId)
@@ -160,7 +159,7 @@ async function add(
   }
   if (current === undefined) return
   const row = { chunk_start_ms: current.startMs, data: pack(resolution, current) }
-  await tx
+  await tx.sql
     .insertInto('traffic_growing')
     .values({ mq_id: mqId, resolution_ms: resolutionMs, ...row })
     .onConflict((conflict) => conflict.columns(['mq_id', 'resolution_ms']).doUpdateSet(row))
@@ -168,8 +167,8 @@ async function add(
 }
 
 /** A chunk that was finished before, and grew again because a clock went back, is put together. */
-async function finish(tx: Transaction<Tables>, mqId: string, resolution: Resolution, chunk: Chunk): Promise<void> {
-  const known = await tx
+async function finish(tx: WriteTransaction, mqId: string, resolution: Resolution, chunk: Chunk): Promise<void> {
+  const known = await tx.sql
     .selectFrom(resolution.table)
     .select('data')
     .where('chunk_start_ms', '=', chunk.startMs)
@@ -181,7 +180,7 @@ async function finish(tx: Transaction<Tables>, mqId: string, resolution: Resolut
     for (const { startMs, bytes } of chunk.windows) addWindow(whole, startMs, decodeSlice(bytes, chunk.table))
   }
   const data = pack(resolution, whole)
-  await tx
+  await tx.sql
     .insertInto(resolution.table)
     .values({ mq_id: mqId, chunk_start_ms: chunk.startMs, data })
     .onConflict((conflict) => conflict.columns(['chunk_start_ms', 'mq_id']).doUpdateSet({ data }))

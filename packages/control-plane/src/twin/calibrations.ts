@@ -68,7 +68,7 @@ export class Calibrations {
     const all = [...(this.#byCluster.get(cluster) ?? []), { atMs, constants }].slice(-KEPT)
     const row = { data: JSON.stringify(all), updated_at_ms: atMs }
     await this.#store.write('a calibration', async (tx) => {
-      await tx
+      await tx.sql
         .insertInto('calibrations')
         .values({ cluster, ...row })
         .onConflict((conflict) => conflict.column('cluster').doUpdateSet(row))

@@ -39,7 +39,9 @@ export class TwinBook {
         .toString(36)
         .padStart(8, '0')
     if (known === undefined) {
-      await store.write('naming the twins', (tx) => tx.insertInto('meta').values({ key: TAG, value: tag }).execute())
+      await store.write('naming the twins', (tx) =>
+        tx.sql.insertInto('meta').values({ key: TAG, value: tag }).execute(),
+      )
     }
     const book = new TwinBook(store, tag)
     for (const record of await book.#rows('open')) {
@@ -52,12 +54,9 @@ export class TwinBook {
 
   async add(draft: Omit<Twin, 'number'>): Promise<TwinRecord> {
     return await this.#store.write(`a twin of ${draft.mqId}`, async (tx) => {
-      const last = await tx
-        .selectFrom('twins')
-        .select((select) => select.fn.max('number').as('number'))
-        .executeTakeFirst()
-      const record: TwinRecord = { twin: { ...draft, number: Number(last?.number ?? 0) + 1 }, mark: null }
-      await tx
+      const number = await tx.sequences.next('twins')
+      const record: TwinRecord = { twin: { ...draft, number }, mark: null }
+      await tx.sql
         .insertInto('twins')
         .values({ number: record.twin.number, mq_id: draft.mqId, ...rowOf(record) })
         .execute()
@@ -67,7 +66,7 @@ export class TwinBook {
 
   async save(record: TwinRecord): Promise<void> {
     await this.#store.write(`twin ${record.twin.number}`, async (tx) => {
-      await tx.updateTable('twins').set(rowOf(record)).where('number', '=', record.twin.number).execute()
+      await tx.sql.updateTable('twins').set(rowOf(record)).where('number', '=', record.twin.number).execute()
     })
   }
 

@@ -4,25 +4,27 @@
  * W1. A state and the binding that shows it are one transaction: a crash leaves both or neither.
  * W2. Only transitions of the table are written.
  * W3. The mQ ID is read again inside its lock, so no other change is overwritten.
+ * W4. Once closed, nothing is written any more: what a dying process still believes must not reach the store.
  */
 import { type DecisionEvent, type DecisionState, decisionTransition, isDecided, MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { Provisioner } from '../provision/provisioner.ts'
-import { appendEntry, type EntryKind } from '../registry/journal.ts'
 import type { ActiveId, IdSpec } from '../registry/records.ts'
 import { type Registry, withoutStamp } from '../registry/registry.ts'
+import type { EntryKind } from '../store/ports/journal.ts'
+import type { WriteTransaction } from '../store/ports/repositories.ts'
 import type { Store } from '../store/store.ts'
-import type { Book } from './book.ts'
+import type { Decisions } from './decisions.ts'
 import type { DecisionRecord } from './record.ts'
 
 /** The latest steps are kept; turns of a trial are none. */
 const MAX_STEPS = 60
 
-export interface DeskOptions {
+export interface DecisionWriterOptions {
   readonly store: Store
   readonly registry: Registry
   readonly provisioner: Provisioner
-  readonly book: Book
+  readonly decisions: Decisions
   readonly deps: Deps
 }
 
@@ -35,11 +37,17 @@ export interface Step {
 export type ChangeRecord = (record: DecisionRecord, revision?: number) => DecisionRecord
 const same: ChangeRecord = (record) => record
 
-export class Desk {
-  readonly #options: DeskOptions
+export class DecisionWriter {
+  readonly #options: DecisionWriterOptions
+  #closed = false
 
-  constructor(options: DeskOptions) {
+  constructor(options: DecisionWriterOptions) {
     this.#options = options
+  }
+
+  /** W4 */
+  close(): void {
+    this.#closed = true
   }
 
   get nowMs(): number {
@@ -47,20 +55,21 @@ export class Desk {
   }
 
   row(number: number): DecisionRecord {
-    const record = this.#options.book.current(number)
+    const record = this.#options.decisions.current(number)
     if (record === undefined) throw new MqError('MQ_DECISION_OVER', `decision ${number} is over`)
     return record
   }
 
   /** Shows a newer status without a write: the next one carries it. */
-  show(number: number, change: ChangeRecord): void {
-    this.#options.book.took({ ...change(this.row(number)), updatedAtMs: this.nowMs })
+  setStatus(number: number, change: ChangeRecord): void {
+    this.#options.decisions.commitToMemory({ ...change(this.row(number)), updatedAtMs: this.nowMs })
   }
 
   async insert(record: Omit<DecisionRecord, 'number'>): Promise<DecisionRecord> {
-    const { store, book } = this.#options
+    const { store, decisions } = this.#options
     const inserted = await store.write(`a decision about ${record.mqId}`, async (tx) => {
-      const numbered = await book.insert(tx, record)
+      this.#checkOpen()
+      const numbered = await tx.decisions.add(record)
       const after = { decision: numbered.number, state: numbered.state, change: numbered.change }
       const entry = {
         kind: 'decision',
@@ -70,29 +79,29 @@ export class Desk {
         before: null,
         after,
       } as const
-      await appendEntry(tx, entry, this.nowMs, store.revision)
+      await tx.journal.append(entry, this.nowMs, store.revision)
       return numbered
     })
-    book.took(inserted)
+    decisions.commitToMemory(inserted)
     return inserted
   }
 
   /** Writes what was found, the state staying as it is. */
-  async note(number: number, change: ChangeRecord): Promise<DecisionRecord> {
-    const { store, book } = this.#options
+  async update(number: number, change: ChangeRecord): Promise<DecisionRecord> {
+    const { store, decisions } = this.#options
     const after = { ...change(this.row(number)), updatedAtMs: this.nowMs }
-    await store.write(`keeping decision ${number}`, (tx) => book.save(tx, after))
-    book.took(after)
+    await store.write(`keeping decision ${number}`, (tx) => this.#save(tx, after))
+    decisions.commitToMemory(after)
     return after
   }
 
   /** Writes the state an event leads to, the binding staying as it is (W2). */
-  async go(number: number, step: Step, change: ChangeRecord = same): Promise<DecisionRecord> {
-    const { store, book } = this.#options
+  async transition(number: number, step: Step, change: ChangeRecord = same): Promise<DecisionRecord> {
+    const { store, decisions } = this.#options
     const before = this.row(number)
     const after = this.#arrive(change(before), next(before, step.event), step)
     await store.write(`decision ${number}`, async (tx) => {
-      await book.save(tx, after)
+      await this.#save(tx, after)
       if (after.state === before.state) return
       const entry = {
         kind: 'decision',
@@ -102,9 +111,9 @@ export class Desk {
         before: { decision: number, state: before.state },
         after: { decision: number, state: after.state },
       } as const
-      await appendEntry(tx, entry, this.nowMs, store.revision)
+      await tx.journal.append(entry, this.nowMs, store.revision)
     })
-    book.took(after)
+    decisions.commitToMemory(after)
     return after
   }
 
@@ -120,7 +129,7 @@ export class Desk {
     step: Step | undefined,
     change: ChangeRecord = same,
   ): Promise<DecisionRecord> {
-    const { registry, provisioner, book } = this.#options
+    const { registry, provisioner, decisions } = this.#options
     const { mqId } = this.row(number)
     return provisioner.exclusively(mqId, async () => {
       const row = this.row(number)
@@ -128,7 +137,7 @@ export class Desk {
       const record = registry.get(mqId)
       const changed = record?.state === 'active' ? spec(record) : undefined
       if (record?.state !== 'active' || changed === undefined) {
-        return step === undefined ? row : this.go(number, step, (before) => change(before))
+        return step === undefined ? row : this.transition(number, step, (before) => change(before))
       }
       let after = row
       await registry.publish(
@@ -149,12 +158,22 @@ export class Desk {
         async (tx, revision) => {
           const moved = change(row, revision)
           after = step === undefined ? { ...moved, updatedAtMs: this.nowMs } : this.#arrive(moved, state, step)
-          await book.save(tx, after)
+          await this.#save(tx, after)
         },
       )
-      book.took(after)
+      decisions.commitToMemory(after)
       return after
     })
+  }
+
+  async #save(tx: WriteTransaction, record: DecisionRecord): Promise<void> {
+    this.#checkOpen()
+    await tx.decisions.save(record)
+  }
+
+  /** W4 */
+  #checkOpen(): void {
+    if (this.#closed) throw new MqError('MQ_CLOSED', 'the control plane is closing')
   }
 
   #arrive(record: DecisionRecord, state: DecisionState, { event, note, actor }: Step): DecisionRecord {

@@ -4,10 +4,6 @@
  * J1. A row is written in the transaction of the change it describes: neither exists without the other.
  * J2. Rows are only ever added.
  */
-import type { Transaction } from 'kysely'
-import type { Store } from '../store/store.ts'
-import type { Tables } from '../store/tables.ts'
-
 export type EntryKind =
   | 'register-cluster'
   | 'change-cluster'
@@ -73,46 +69,15 @@ export interface Entry extends NewEntry {
   readonly revision: number
 }
 
-/** Adds one entry (J1). */
-export async function appendEntry(
-  tx: Transaction<Tables>,
-  entry: NewEntry,
-  atMs: number,
-  revision: number,
-): Promise<void> {
-  const last = await tx
-    .selectFrom('decisions')
-    .select((select) => select.fn.max('seq').as('seq'))
-    .executeTakeFirst()
-  await tx
-    .insertInto('decisions')
-    .values({
-      seq: Number(last?.seq ?? 0) + 1,
-      at_ms: atMs,
-      kind: entry.kind,
-      subject: entry.subject,
-      actor: entry.actor,
-      why: entry.why,
-      before: entry.before === null ? null : JSON.stringify(entry.before),
-      after: entry.after === null ? null : JSON.stringify(entry.after),
-      revision,
-    })
-    .execute()
+export interface JournalReader {
+  /** The newest entries, newest first. */
+  list(filter: { readonly subject?: string; readonly limit: number }): Promise<Entry[]>
 }
 
-/** The newest entries, newest first. */
-export async function listJournal(store: Store, filter: { subject?: string; limit: number }): Promise<Entry[]> {
-  let query = store.db.selectFrom('decisions').selectAll().orderBy('seq', 'desc').limit(filter.limit)
-  if (filter.subject !== undefined) query = query.where('subject', '=', filter.subject)
-  return (await query.execute()).map((row) => ({
-    seq: Number(row.seq),
-    atMs: Number(row.at_ms),
-    kind: row.kind as EntryKind,
-    subject: row.subject,
-    actor: row.actor,
-    why: row.why,
-    before: row.before === null ? null : JSON.parse(row.before),
-    after: row.after === null ? null : JSON.parse(row.after),
-    revision: Number(row.revision),
-  }))
+export interface JournalRepository extends JournalReader {
+  /**
+   * Adds one entry (J1). Numbers rise with the order in which changes are committed.
+   * @param revision of the store once the change took effect
+   */
+  append(entry: NewEntry, atMs: number, revision: number): Promise<void>
 }

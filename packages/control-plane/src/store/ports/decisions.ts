@@ -1,0 +1,25 @@
+/**
+ * Decisions as rows of the store.
+ *
+ * D1. Numbers rise by one and are never reused; no row is ever removed.
+ */
+import type { DecisionState } from '@mq/contract'
+import type { DecisionRecord } from '../../decisions/record.ts'
+
+export interface DecisionReader {
+  find(number: number): Promise<DecisionRecord | undefined>
+  /** Newest first. */
+  list(filter: {
+    readonly mqId?: string
+    readonly state?: DecisionState
+    readonly limit: number
+  }): Promise<DecisionRecord[]>
+  /** Those that are live and those that were written since, oldest first; the newest when there are more than `limit`. */
+  recent(sinceMs: number, limit: number): Promise<DecisionRecord[]>
+}
+
+export interface DecisionRepository extends DecisionReader {
+  /** Gives it a number (D1). */
+  add(record: Omit<DecisionRecord, 'number'>): Promise<DecisionRecord>
+  save(record: DecisionRecord): Promise<void>
+}
