@@ -202,25 +202,6 @@ describe('the client on real Kafka', { timeout: 300_000 }, () => {
     await until('every message was handled', () => handled.size === 100, 40_000)
   })
 
-  it('begins at the end for a new group that asks for it, and where it stopped the next time', {
-    timeout: 300_000,
-  }, async () => {
-    const mq = await stack.connect()
-    await fill(mq, 'from.latest', 50, 5)
-    const seen: number[] = []
-    const handler = (message: Message<Event>) => {
-      seen.push(message.value.n)
-    }
-    const first = await mq.consume<Event>('from.latest', 'late', handler, { from: 'latest' })
-    await until('it knows its place', () => first.lag() === 0)
-    await first.close()
-    await mq.send('from.latest', { n: 1_000 })
-    const second = await mq.consume<Event>('from.latest', 'late', handler, { from: 'latest' })
-    await until('it reads what came in between', () => seen.includes(1_000), 15_000)
-    assert.deepEqual(seen, [1_000])
-    await second.close()
-  })
-
   it('gives text and bytes back as they were, and says what a format cannot take', { timeout: 300_000 }, async () => {
     await stack.declare('plain.text', { format: 'text' })
     await stack.declare('plain.bytes', { format: 'bytes' })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
-import { ID, OTHER_ID, open, TestBatch, TOPIC } from './support/reader-rig.ts'
+import { ENDS, ID, OTHER_ID, open, TestBatch, TOPIC } from './support/reader-rig.ts'
 
 describe('EpochReader whose topic is created again', () => {
   it('reads a topic that was created again from its beginning, and commits nothing of the old one (R10)', async () => {
@@ -24,7 +24,7 @@ describe('EpochReader whose topic is created again', () => {
   })
 
   it('begins a topic that was created again at its first record, though it was asked to begin at the end (R10)', async () => {
-    const { kafka, time } = await open(() => {}, 'latest')
+    const { kafka, time } = await open(() => {}, ENDS)
     await kafka.assign(0)
     await time.advance(0)
     kafka.recreate()
@@ -47,7 +47,7 @@ describe('EpochReader whose topic is created again', () => {
   })
 
   it('hears by a refused commit that a partition nobody fetches is another one now (R10)', async () => {
-    const { kafka, time, reader } = await open(() => {}, 'earliest', 4, { isOpen: () => false })
+    const { kafka, time, reader } = await open(() => {}, undefined, 4, { isOpen: () => false })
     await kafka.assign(0)
     kafka.recreate()
     await time.advance(3_000)

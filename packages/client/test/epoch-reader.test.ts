@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import { bindingOf } from './support/bindings.ts'
-import { open, TestBatch, TOPIC } from './support/reader-rig.ts'
+import { ENDS, open, TestBatch, TOPIC } from './support/reader-rig.ts'
 import { turn } from './support/time.ts'
 
 describe('EpochReader', () => {
   it('fetches nothing of a partition whose gate is closed, and begins at its position when it opens (R6)', async () => {
     const openGates = new Set([0])
-    const { kafka, reader } = await open(() => {}, 'earliest', 4, { isOpen: (partition) => openGates.has(partition) })
+    const { kafka, reader } = await open(() => {}, undefined, 4, { isOpen: (partition) => openGates.has(partition) })
     kafka.committed.set(`${TOPIC}:1`, 42n)
     await kafka.assign(0, 1, 2)
     assert.deepEqual(kafka.added, ['0@5'])
@@ -27,7 +27,7 @@ describe('EpochReader', () => {
   it('commits the end of a sealed epoch at once, also over records that are none, and says its positions (R7)', async () => {
     const positions: string[] = []
     const onPosition = (partition: number, position: bigint): void => void positions.push(`${partition}@${position}`)
-    const { kafka, time, reader } = await open(() => {}, 'earliest', 4, { onPosition })
+    const { kafka, time, reader } = await open(() => {}, undefined, 4, { onPosition })
     kafka.committed.set(`${TOPIC}:0`, 5n)
     kafka.committed.set(`${TOPIC}:1`, 5n)
     await kafka.assign(0, 1)
@@ -78,11 +78,11 @@ describe('EpochReader', () => {
   it('says more often what it holds while its epoch is being prepared, but not for ever (R8)', async () => {
     const { epochs, consumer } = bindingOf()
     const preparing = { ...epochs[0]!, state: 'preparing' as const }
-    const { kafka, reader } = await open(() => {}, 'earliest', 4, { epoch: preparing })
+    const { kafka, reader } = await open(() => {}, undefined, 4, { epoch: preparing })
     assert.equal(kafka.group.heartbeatMs?.(), 250)
     reader.update(consumer, { ...preparing, state: 'open' })
     assert.equal(kafka.group.heartbeatMs?.(), undefined)
-    const waiting = await open(() => {}, 'earliest', 4, { epoch: preparing })
+    const waiting = await open(() => {}, undefined, 4, { epoch: preparing })
     await waiting.time.advance(21_000)
     assert.equal(waiting.kafka.group.heartbeatMs?.(), undefined)
     const usual = await open(() => {})
@@ -96,9 +96,19 @@ describe('EpochReader', () => {
     assert.deepEqual(kafka.added, ['0@42', '1@5'])
     await time.advance(1_000)
     assert.deepEqual(kafka.commits, ['1@5'])
-    const late = await open(() => {}, 'latest')
-    await late.kafka.assign(0)
-    assert.deepEqual(late.kafka.added, ['0@99'])
+    const late = await open(() => {}, ENDS)
+    late.kafka.committed.set(`${TOPIC}:1`, 42n)
+    await late.kafka.assign(0, 1)
+    assert.deepEqual(late.kafka.added, ['0@99', '1@42'])
+  })
+
+  it('begins a partition that was added later at its first record, though it was asked to begin at the end (R1)', async () => {
+    const { kafka, time } = await open(() => {}, ENDS)
+    await kafka.assign(0)
+    await kafka.assign(2)
+    await time.advance(1_000)
+    assert.deepEqual(kafka.added, ['0@99', '2@5'])
+    assert.deepEqual(kafka.commits, ['0@99', '2@5'])
   })
 
   it('waits for its positions while Kafka is away, and never guesses them (R1)', async () => {
@@ -318,7 +328,7 @@ describe('EpochReader', () => {
   })
 
   it('commits where it began at once when it began at the end: a crash a moment later skips nothing (R1)', async () => {
-    const { kafka, time } = await open(() => {}, 'latest')
+    const { kafka, time } = await open(() => {}, ENDS)
     await kafka.assign(0)
     await time.advance(0)
     assert.deepEqual(kafka.commits, ['0@99'])
@@ -328,7 +338,7 @@ describe('EpochReader', () => {
     const steps: string[] = []
     const opened = await open(
       () => {},
-      'latest',
+      ENDS,
       4,
       {},
       async (kafka) => {

@@ -9,8 +9,8 @@
  *     said and waited out.
  * U4. There is one reader for each live epoch, all under the same group. What was sent later is handed out later: partitions of a
  *     newer epoch wait at their gates (gates.ts), and a reader leaves when its epoch is read to the end or gone.
- * U5. A group that is new begins at the oldest live epoch, or, with `latest`, at the end of the newest and never in between;
- *     a group that has a position anywhere begins newer epochs at their start.
+ * U5. A group that is new begins at the oldest live epoch, or where it asked to (start-positions.ts); a group that has a position
+ *     anywhere begins newer epochs at their start.
  * U7. While the binding holds its group (hold-follower.ts) it is not in it: it leaves as a close does, and joins as a new subscription does.
  *     A handler that has not ended by then counts for nothing: its message is handed out again where the group then stands.
  * U6. A trial that names this process reaches its readers with their next fetch, and leaves them likewise: no rejoining, no gap.
@@ -27,8 +27,9 @@ import { NotAnAttempt } from '../epochs/delivery.ts'
 import { Gates } from '../epochs/gates.ts'
 import { HoldFollower } from '../epochs/hold-follower.ts'
 import { FREE, KeyScheduler, keyHashText } from '../epochs/key-scheduler.ts'
-import { EpochReader, type StartAt } from '../epochs/reader.ts'
+import { EpochReader } from '../epochs/reader.ts'
 import { kafkaPorts, kafkaPositions, type PositionPort } from '../epochs/reader-ports.ts'
+import { StartPositions } from '../epochs/start-positions.ts'
 import { RecordMessage } from '../formats/message.ts'
 import { Arrivals } from '../telemetry/arrivals.ts'
 import { ConsumerMeter } from '../telemetry/consumer-meter.ts'
@@ -59,7 +60,7 @@ export interface SubscriptionOptions {
   readonly handlerTimeoutMs?: number | undefined
   readonly concurrency: number
   /** Where a group begins that has no position yet. */
-  readonly from: StartAt | Date
+  readonly from: 'earliest' | 'latest' | Date
   readonly clusters: ClusterPool
   readonly telemetry: Telemetry
   readonly deps: Deps
@@ -91,6 +92,8 @@ export class GroupSubscription implements Subscription {
   readonly #gates: Gates
   readonly #arrivals: Arrivals
   readonly #hold: HoldFollower
+  /** U5; undefined when it begins at the earliest record. */
+  readonly #startPositions: StartPositions | undefined
   #binding: Binding | undefined
   #isBegun = false
   #hasSaidKept = false
@@ -138,6 +141,7 @@ export class GroupSubscription implements Subscription {
       // Not at once: it is said in the middle of an assignment or a commit.
       onChange: () => queueMicrotask(() => this.#onGates()),
     })
+    this.#startPositions = this.#startPositionsFor(options.from)
     this.#arrivals = new Arrivals(deps.clock, (gap) => options.telemetry.consumerMoved({ mqId, group, ...gap }))
     this.#hold = new HoldFollower({
       ...{ group, deps },
@@ -285,8 +289,7 @@ export class GroupSubscription implements Subscription {
   /** Joins what can be read, once it is known where the group stands. */
   async #begin(): Promise<void> {
     const { deps, logger } = this.#options
-    const { from } = this.#options
-    const isAsked = (): boolean => isMoving(this.#binding!) || from instanceof Date
+    const isAsked = (): boolean => isMoving(this.#binding!) || this.#startPositions !== undefined
     for (let failures = 1; this.#closing === undefined && !this.#hold.isHeld && isAsked(); failures++) {
       try {
         await this.#findPlace(this.#binding!)
@@ -306,19 +309,29 @@ export class GroupSubscription implements Subscription {
     await Promise.all(this.#follow(this.#binding!).map((reader) => reader.start()))
   }
 
+  #startPositionsFor(from: SubscriptionOptions['from']): StartPositions | undefined {
+    if (from === 'earliest') return undefined
+    const point = from === 'latest' ? from : { timestampMs: from.getTime() }
+    const groupId = groupIdOf(this.id, this.group)
+    return new StartPositions({ groupId, point, positionsOf: (epoch) => this.#positionsOf(epoch) })
+  }
+
   /** U5 */
   async #findPlace(binding: Binding): Promise<void> {
+    const start = this.#startPositions
+    const found = start?.find(binding)
+    // Of a group that has positions nobody needs it.
+    found?.catch(() => {})
     this.#gates.apply(binding.epochs, binding.ordering)
-    const hasPlace = await this.#gates.load()
-    const { from } = this.#options
-    if (hasPlace && from instanceof Date) this.#sayKept(from)
-    if (hasPlace || from === 'earliest') return
-    const point = from === 'latest' ? from : { timestampMs: from.getTime() }
-    // Oldest first: whoever stops in between has a position in the oldest, and reads on from there.
-    for (const epoch of binding.epochs) {
-      if (epoch.state === 'lost') continue
-      await this.#positionsOf(epoch).seedAt(groupIdOf(this.id, this.group), epoch.topic, epoch.partitions, point)
+    if (await this.#gates.load()) {
+      start?.groupHasPositions()
+      const { from } = this.#options
+      if (from instanceof Date) this.#sayKept(from)
+      return
     }
+    if (start === undefined) return
+    await found
+    await start.commit(binding)
     await this.#gates.load()
   }
 
@@ -407,8 +420,6 @@ export class GroupSubscription implements Subscription {
       if (this.#readers.has(epoch.epoch) || this.#gates.isDone(epoch.epoch)) continue
       const address = binding.clusters.find((cluster) => cluster.name === epoch.cluster)!
       const { mqId, group, clusters, telemetry, deps, logger } = this.#options
-      // Where a time was asked for, positions have been set.
-      const from = epoch.epoch === binding.epochs[0]!.epoch && this.#options.from === 'latest' ? 'latest' : 'earliest'
       const lagRecords = (): number | null => this.#readers.get(epoch.epoch)?.lagRecords() ?? null
       const { clock } = deps
       const failingRecords = (): number => this.#readers.get(epoch.epoch)?.failingRecords() ?? 0
@@ -423,7 +434,7 @@ export class GroupSubscription implements Subscription {
         group,
         groupId: groupIdOf(mqId, group),
         epoch,
-        from,
+        startOffsets: this.#startPositions?.of(epoch.epoch) ?? new Map(),
         settings,
         ports: kafkaPorts(clusters.get(address)),
         scheduler: this.#scheduler,

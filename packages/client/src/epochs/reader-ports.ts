@@ -32,24 +32,24 @@ export type FetchPort = Pick<Fetcher, 'add' | 'remove' | 'update' | 'position' |
 export interface ReaderPorts {
   openGroup(options: Omit<GroupOptions, 'cluster'>): GroupPort
   openFetcher(options: Omit<FetcherOptions, 'cluster'>): FetchPort
-  listOffsets(topic: string, partitions: number[], at: 'earliest' | 'latest'): Promise<Map<number, bigint>>
+  earliestOffsets(topic: string, partitions: number[]): Promise<Map<number, bigint>>
   /** Where the epoch of a leader ended, or the last one before it; undefined when nobody remembers. */
   endOfLeaderEpoch(topic: string, partition: number, leaderEpoch: number): Promise<EpochEnd | undefined>
   /** The id of the topic that has the name now; undefined where the cluster has no topic ids. */
   topicId(topic: string): Promise<string | undefined>
 }
 
+/** Where a group without a position begins: at the end, or at the first record that is not older. */
+export type StartPoint = 'latest' | { readonly timestampMs: number }
+
 /** Positions of a group in one topic, seen and set from outside. */
 export interface PositionPort {
   /** By partition. */
   positions(groupId: string, topic: string): Promise<Map<number, bigint>>
-  /** Sets every partition to its end, or to the first record that is not older. Nothing happens to a group that has members. */
-  seedAt(
-    groupId: string,
-    topic: string,
-    partitions: number,
-    point: 'latest' | { readonly timestampMs: number },
-  ): Promise<void>
+  /** By partition, also of partitions that somebody added: `partitions` is how many there are at least. */
+  offsetsAt(topic: string, partitions: number, point: StartPoint): Promise<Map<number, bigint>>
+  /** Commits the first positions of a group. Nothing happens to a group that has members. */
+  commitFirst(groupId: string, topic: string, offsets: ReadonlyMap<number, bigint>): Promise<void>
 }
 
 export function kafkaPositions(cluster: Cluster): PositionPort {
@@ -61,21 +61,22 @@ export function kafkaPositions(cluster: Cluster): PositionPort {
         [...committed].map(([place, offset]) => [Number(place.slice(place.lastIndexOf(':') + 1)), offset] as const),
       )
     },
-    seedAt: async (groupId, topic, partitions, point) => {
-      const all = Array.from({ length: partitions }, (_, partition) => partition)
+    offsetsAt: async (topic, partitions, point) => {
+      const [known] = await cluster.metadata([topic], { refresh: true })
+      const all = Array.from({ length: Math.max(partitions, known?.partitions.length ?? 0) }, (_, index) => index)
       const found = await admin.listOffsets(topic, all, point)
-      // Asked after that: what comes in between is not passed over.
+      if (point === 'latest') return found
       const rest = all.filter((partition) => !found.has(partition))
-      const ends = point === 'latest' ? found : await admin.listOffsets(topic, rest, 'latest')
-      const newer = point === 'latest' ? found : await admin.listOffsets(topic, rest, point)
-      const offsets = all.map((partition) => ({
-        ...{ topic, partition },
-        offset: found.get(partition) ?? newer.get(partition) ?? ends.get(partition) ?? 0n,
-      }))
+      const ends = await admin.listOffsets(topic, rest, 'latest')
+      // Asked after that: what comes in between is not passed over.
+      const newer = await admin.listOffsets(topic, rest, point)
+      return new Map([...ends, ...newer, ...found])
+    },
+    commitFirst: async (groupId, topic, first) => {
+      const offsets = [...first].map(([partition, offset]) => ({ topic, partition, offset }))
       try {
         await admin.commitOffsets(groupId, offsets)
       } catch (error) {
-        // Somebody of the group was faster, and has seeded it.
         if (!(error instanceof MqError) || error.code !== 'MQ_GROUP_FENCED') throw error
       }
     },
@@ -89,7 +90,7 @@ export function kafkaPorts(cluster: Cluster): ReaderPorts {
   return {
     openGroup: (options) => new GroupMember({ ...options, cluster }),
     openFetcher: (options) => new Fetcher({ ...options, cluster }),
-    listOffsets: (topic, partitions, at) => admin.listOffsets(topic, partitions, at),
+    earliestOffsets: (topic, partitions) => admin.listOffsets(topic, partitions, 'earliest'),
     endOfLeaderEpoch: (topic, partition, leaderEpoch) => brief.endOffsetForLeaderEpoch(topic, partition, leaderEpoch),
     topicId: async (topic) => {
       const [found] = await cluster.metadata([topic], { refresh: true })

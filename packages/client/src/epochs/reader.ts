@@ -1,9 +1,9 @@
 /**
  * Reads one epoch of an mQ ID for one group: membership, fetching, handing out, committing.
  *
- * R1. Reading starts at the group's committed position; a group without one starts at the earliest record, or at the end when
- *     that was asked for, and then commits where it began, before anything else, so that a restart does not skip what came in
- *     between.
+ * R1. Reading starts at the group's committed position, without one where the reader was told to start (start-positions.ts), and
+ *     otherwise at the earliest record. Where it was told, it commits that before anything else, so that a restart does not skip what
+ *     came in between.
  * R2. A position is committed only when every record before it was handled. What is finished beyond it is noted beside it, so that one
  *     message that fails makes nobody handle what comes after it a second time.
  * R3. Partitions are given up only after their running handlers ended (bounded) and their positions were committed.
@@ -23,9 +23,9 @@ import { fullJitterMs, sleep, within } from '../base/pause.ts'
 import type { ConsumerMeter } from '../telemetry/consumer-meter.ts'
 import { Delivery, type DeliveryContext, PartitionWork } from './delivery.ts'
 import type { KeyScheduler } from './key-scheduler.ts'
-import type { FinishedBeyond } from './offset-tracker.ts'
 import { isForPerson, ReaderLog } from './reader-log.ts'
 import type { FetchPort, GroupPort, ReaderPorts } from './reader-ports.ts'
+import { stillFinished } from './still-finished.ts'
 
 const COMMIT_EVERY_MS = 1_000
 /** What waits for the end of an epoch waits no longer than this for its commit. */
@@ -42,14 +42,13 @@ const STANDSTILL_MS = 30_000
 const MISSING_MS = 5_000
 const RETRY = { baseMs: 200, capMs: 5_000 }
 
-export type StartAt = 'earliest' | 'latest'
-
 export interface EpochReaderOptions {
   readonly mqId: string
   readonly group: string
   readonly groupId: string
   readonly epoch: Epoch
-  readonly from: StartAt
+  /** Where partitions begin that have no committed position; the others at their first record. */
+  readonly startOffsets: ReadonlyMap<number, bigint>
   readonly settings: ConsumerSettings
   readonly ports: ReaderPorts
   readonly scheduler: KeyScheduler
@@ -138,7 +137,7 @@ export class EpochReader {
       if (this.#closed.signal.aborted) return
       throw error
     }
-    if (this.#options.from === 'latest') await this.#commit(this.#live())
+    if (this.#options.startOffsets.size > 0) await this.#commit(this.#live())
   }
 
   update(settings: ConsumerSettings, epoch: Epoch): void {
@@ -240,7 +239,10 @@ export class EpochReader {
           else this.#gated.add(work.partition)
           if (work.committed !== undefined) this.#options.onPosition?.(work.partition, work.committed)
         }
-        if (this.#options.from === 'latest' && starts.some((work) => work.committed === undefined)) this.#commitSoon()
+        const wasTold = starts.some(
+          ({ partition, committed }) => committed === undefined && this.#startOf(partition) !== undefined,
+        )
+        if (wasTold) this.#commitSoon()
         return
       } catch (error) {
         if (!(error instanceof MqError) || isFinal(error)) throw error
@@ -255,37 +257,27 @@ export class EpochReader {
     const topic = this.#topic
     const topicId = await this.#identify()
     const known = await this.#member.positions(partitions.map((partition) => ({ topic, partition, topicId })))
-    const fresh = partitions.filter((partition) => !known.has(`${topic}:${partition}`))
-    const from = this.#formerIds.size > 0 ? 'earliest' : this.#options.from
-    const begins =
-      fresh.length === 0 ? new Map<number, bigint>() : await this.#options.ports.listOffsets(topic, fresh, from)
+    const fresh = partitions.filter(
+      (partition) => !known.has(`${topic}:${partition}`) && this.#startOf(partition) === undefined,
+    )
+    const earliest =
+      fresh.length === 0 ? new Map<number, bigint>() : await this.#options.ports.earliestOffsets(topic, fresh)
     return await Promise.all(
       partitions.map(async (partition) => {
         const position = known.get(`${topic}:${partition}`)
-        if (position === undefined) return new PartitionWork(partition, begins.get(partition) ?? 0n, undefined, topicId)
-        const beyond = await this.#stillFinished(partition, position)
+        if (position === undefined) {
+          const start = this.#startOf(partition) ?? earliest.get(partition) ?? 0n
+          return new PartitionWork(partition, start, undefined, topicId)
+        }
+        const beyond = await stillFinished(position, { ...this.#options, topic, partition, log: this.#log })
         return new PartitionWork(partition, position.offset, position.offset, topicId, beyond)
       }),
     )
   }
 
-  /**
-   * What was noted as finished beyond a position, as far as the log still holds those very records: after an unclean election
-   * others may stand at their offsets. Where that cannot be found out, they are handed out again.
-   */
-  async #stillFinished(partition: number, position: Position): Promise<FinishedBeyond | undefined> {
-    const { finished, failing = [], leaderEpoch } = position
-    if (finished.length + failing.length === 0 || leaderEpoch === undefined) return undefined
-    try {
-      const end = await this.#options.ports.endOfLeaderEpoch(this.#topic, partition, leaderEpoch)
-      if (end === undefined || end.leaderEpoch !== leaderEpoch) return undefined
-      const ranges = finished.filter((range) => range.end <= end.endOffset)
-      return { ranges, leaderEpoch, failing: failing.filter(({ offset }) => offset < end.endOffset) }
-    } catch (error) {
-      const problem = toMq(error)
-      this.#log.warn(problem, ` hands out again what was finished beyond its position: ${problem.message}`)
-      return undefined
-    }
+  /** R1; what a topic of that name held before says nothing about this one (R10). */
+  #startOf(partition: number): bigint | undefined {
+    return this.#formerIds.size > 0 ? undefined : this.#options.startOffsets.get(partition)
   }
 
   /** Which topic has the name now, and whether it is another one than before (R10). */

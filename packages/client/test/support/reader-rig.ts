@@ -12,7 +12,7 @@ import type {
 } from '@mq/kafka'
 import type { MessageHandler } from '../../src/consume/message-handler.ts'
 import { KeyScheduler } from '../../src/epochs/key-scheduler.ts'
-import { EpochReader, type EpochReaderOptions, type StartAt } from '../../src/epochs/reader.ts'
+import { EpochReader, type EpochReaderOptions } from '../../src/epochs/reader.ts'
 import { RecordMessage } from '../../src/formats/message.ts'
 import { ConsumerMeter } from '../../src/telemetry/consumer-meter.ts'
 import { bindingOf } from './bindings.ts'
@@ -145,9 +145,9 @@ export class TestKafka {
     this.committed.clear()
   }
 
-  async listOffsets(_: string, partitions: number[], at: string): Promise<Map<number, bigint>> {
+  async earliestOffsets(_: string, partitions: number[]): Promise<Map<number, bigint>> {
     if (this.failListing !== undefined) throw this.failListing
-    return new Map(partitions.map((partition) => [partition, at === 'earliest' ? 5n : 99n]))
+    return new Map(partitions.map((partition) => [partition, 5n]))
   }
 
   async assign(...partitions: number[]): Promise<void> {
@@ -163,9 +163,12 @@ export class TestKafka {
   }
 }
 
+/** Where a group begins that was asked to begin at the end. */
+export const ENDS: ReadonlyMap<number, bigint> = new Map([0, 1].map((partition) => [partition, 99n]))
+
 export async function open(
   handler: MessageHandler,
-  from: StartAt = 'earliest',
+  startOffsets: ReadonlyMap<number, bigint> = new Map(),
   concurrency = 4,
   gate: Partial<Pick<EpochReaderOptions, 'isOpen' | 'onPosition' | 'epoch'>> = {},
   onJoin: (kafka: TestKafka) => Promise<void> = async () => {},
@@ -189,7 +192,7 @@ export async function open(
     group: 'g',
     groupId: 'g@orders.placed',
     epoch: binding.epochs[0]!,
-    from,
+    startOffsets,
     settings: binding.consumer,
     ports: kafka,
     scheduler: new KeyScheduler({ concurrency, deps: time.deps, yieldNow: (fn) => void setImmediate(fn) }),
