@@ -1,13 +1,7 @@
 /**
- * Pauses, and work that is repeated until it is stopped.
+ * Work that is repeated until it is stopped.
  */
 import type { Deps, TimerHandle } from '@mq/kafka'
-
-export function sleep(deps: Deps, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    deps.timers.setTimeout(resolve, ms)
-  })
-}
 
 /** Hears how long one round of a loop took, and whether it failed. */
 export type OnRound = (loop: string, ms: number, result: 'ok' | 'failed') => void

@@ -7,9 +7,8 @@
  * G3. What is not over when the time is cut off where it stands: everything is written so that a crash at any point is safe.
  */
 import type { Server } from 'node:http'
-import type { Deps } from '@mq/kafka'
+import { type Deps, sleep } from '@mq/kafka'
 import type { FastifyInstance } from 'fastify'
-import { sleep } from './deadline.ts'
 import type { Logger } from './logger.ts'
 import type { Migrator } from './migration/migrator.ts'
 import type { PushHub } from './push/hub.ts'

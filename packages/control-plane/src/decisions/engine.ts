@@ -10,8 +10,8 @@
  */
 import { type Decision, decisionTransition, isUnderWay, MqError, type Outlook } from '@mq/contract'
 import type { ClusterModel } from '@mq/economics'
-import type { Deps } from '@mq/kafka'
-import { every, measured, type OnRound, sleep } from '../deadline.ts'
+import { type Deps, sleep } from '@mq/kafka'
+import { every, measured, type OnRound } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import { worstOf } from '../loops/lateness.ts'
 import { assessPartitions } from '../loops/partitions.ts'

@@ -12,7 +12,7 @@
  * C6. Positions that move back in an old epoch keep a migration from retiring it (`applied`).
  */
 import { type GroupChange, type GroupChangeRequest, type GroupHold, groupOfId, MqError } from '@mq/contract'
-import { type Deps, sleep } from '@mq/kafka'
+import { type Deps, sleep, withinOrUndefined } from '@mq/kafka'
 import { every } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Clusters } from '../provision/clusters.ts'
@@ -129,7 +129,7 @@ export class GroupChanges {
       })
       .finally(() => this.#asking.delete(groupId))
     const running = this.#drive(row.number, false)
-    if (!view.isLive) await Promise.race([running, sleep(deps, ANSWER_MS)])
+    if (!view.isLive) await withinOrUndefined(deps, ANSWER_MS, running)
     return (await book.find(row.number)).view
   }
 

@@ -14,8 +14,7 @@ import {
   MqError,
   type TelemetryReport,
 } from '@mq/contract'
-import type { Deps, TimerHandle } from '@mq/kafka'
-import { sleep } from '../deadline.ts'
+import { type Deps, sleep, withinOrUndefined } from '@mq/kafka'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { unknownError } from '../provision/provision-errors.ts'
@@ -299,12 +298,7 @@ export class Migrator {
     this.#closed = true
     for (const driver of this.#drivers.values()) driver.wake?.()
     const all = Promise.all([...this.#drivers.values()].map((driver) => driver.running))
-    let timer: TimerHandle | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = deps.timers.setTimeout(resolve, waitMs)
-    })
-    await Promise.race([all, late])
-    if (timer !== undefined) deps.timers.clearTimeout(timer)
+    await withinOrUndefined(deps, waitMs, all)
     ledger.close()
   }
 

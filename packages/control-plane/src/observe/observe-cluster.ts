@@ -12,10 +12,10 @@ import {
   Survey,
   type Surveyed,
   type SurveyedGroup,
+  sleep,
   type TopicMetadata,
   type TopicOffsets,
 } from '@mq/kafka'
-import { sleep } from '../deadline.ts'
 import type { ClusterObservation, ObservationProblem, ObservedGrowth, ObservedTopic } from './observation.ts'
 import { groupFacts, recordShare, recordsIn } from './observed-facts.ts'
 import { CLOCK_SKEW_MS, quietPartitions, rateOf, timesOf } from './rates.ts'

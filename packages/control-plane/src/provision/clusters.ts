@@ -9,8 +9,8 @@
  *     its bootstrap addresses answer, and counts as unreachable; of one of which some are not found there it is said.
  */
 import { type AdvertisedBroker, type ClusterAddress, type ClusterView, MqError } from '@mq/contract'
-import { type Deps, within } from '@mq/kafka'
-import { every, measured, type OnRound, sleep } from '../deadline.ts'
+import { type Deps, within, withinOrUndefined } from '@mq/kafka'
+import { every, measured, type OnRound } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import { regionOf } from '../observe/cluster-model.ts'
 import type { Registry } from '../registry/registry.ts'
@@ -136,7 +136,7 @@ export class Clusters {
     // Who waits for an answer is told soon what is known already: a cluster that was away takes its time to say so again.
     const isKnownAway = names.every((name) => this.#entry(name).health.status === 'unreachable')
     const checked = this.checkAll()
-    await (isKnownAway ? Promise.race([checked, sleep(this.#options.deps, KNOWN_AWAY_MS)]) : checked)
+    await (isKnownAway ? withinOrUndefined(this.#options.deps, KNOWN_AWAY_MS, checked) : checked)
     const up = names.flatMap((name) => {
       const { health } = this.#entry(name)
       return health.status === 'up' ? [this.#facts(name, health)] : []

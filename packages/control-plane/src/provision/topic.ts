@@ -2,8 +2,7 @@
  * Making, changing and recognising a topic.
  */
 import { MqError } from '@mq/contract'
-import type { Deps } from '@mq/kafka'
-import { sleep } from '../deadline.ts'
+import { type Deps, sleep } from '@mq/kafka'
 import type { ClusterAdmin, TopicFacts, TopicSpec } from './cluster-admin.ts'
 import type { Clusters } from './clusters.ts'
 import { configsFor, limitOf, refusedLimit, type TimeLimit } from './time-limit.ts'

@@ -15,7 +15,8 @@ import { dropConnection, failureOf, type Purpose } from '../net/broker-connectio
 import type { Cluster } from '../net/cluster.ts'
 import { KafkaCode, kafkaCodeOf, protocolError, toMqError } from '../protocol/kafka-errors.ts'
 import * as requests from '../protocol/requests.ts'
-import { backoffMs, sleep } from '../timing/backoff.ts'
+import { backoffMs } from '../timing/backoff.ts'
+import { sleep, within } from '../timing/waiting.ts'
 
 export type AdminCluster = Pick<
   Cluster,
@@ -106,7 +107,7 @@ export class AdminCalls {
       const leftMs = deadline.endMs - this.nowMs()
       if (leftMs <= 0) throw late()
       try {
-        return await this.#within(leftMs, late, attempt({ number, ambiguous }))
+        return await within(this.cluster.deps, leftMs, late, attempt({ number, ambiguous }))
       } catch (error) {
         last = toMqError(error, context)
         ambiguous ||= AMBIGUOUS.has(last.code)
@@ -163,23 +164,12 @@ export class AdminCalls {
       return new MqError('MQ_KAFKA_TIMEOUT', `${context}: no answer within ${this.requestMs} ms`)
     }
     try {
-      return await this.#within(this.requestMs, late, ask(connection))
+      return await within(this.cluster.deps, this.requestMs, late, ask(connection))
     } catch (error) {
       const problem = toMqError(error, context)
       const failure = problem.code === 'MQ_KAFKA_UNREACHABLE' ? failureOf(connection) : undefined
       // The library's error is kept for what it holds of the answer; only a lost connection gets its true reason.
       throw failure === undefined ? error : toMqError(failure, context)
-    }
-  }
-
-  async #within<T>(limitMs: number, late: () => MqError, work: Promise<T>): Promise<T> {
-    const { timers } = this.cluster.deps
-    const { promise, reject } = Promise.withResolvers<never>()
-    const timer = timers.setTimeout(() => reject(late()), limitMs)
-    try {
-      return await Promise.race([work, promise])
-    } finally {
-      timers.clearTimeout(timer)
     }
   }
 }

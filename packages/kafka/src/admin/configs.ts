@@ -8,7 +8,8 @@ import { MqError } from '@mq/contract'
 import type { describeConfigsV4, incrementalAlterConfigsV1 } from '@platformatic/kafka'
 import { KafkaCode, toMqError } from '../protocol/kafka-errors.ts'
 import * as requests from '../protocol/requests.ts'
-import { backoffMs, sleep } from '../timing/backoff.ts'
+import { backoffMs } from '../timing/backoff.ts'
+import { sleep } from '../timing/waiting.ts'
 import type { AdminCalls } from './calls.ts'
 
 const TOPIC = 2

@@ -15,8 +15,8 @@ import type { Connection } from '@platformatic/kafka'
 import { dropConnection } from '../net/broker-connection.ts'
 import { KafkaCode, kafkaCodeOf } from '../protocol/kafka-errors.ts'
 import * as requests from '../protocol/requests.ts'
-import { within } from '../timing/backoff.ts'
 import type { Deps } from '../timing/deps.ts'
+import { within } from '../timing/waiting.ts'
 import type { GroupCluster } from './types.ts'
 
 const GROUP_KEY = 0

@@ -10,8 +10,9 @@
 import { MqError, type MqErrorCode } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
 import { toMqError } from '../protocol/kafka-errors.ts'
-import { backoffMs, within } from '../timing/backoff.ts'
+import { backoffMs } from '../timing/backoff.ts'
 import { type Deps, systemDeps, type TimerHandle } from '../timing/deps.ts'
+import { untilAborted, within } from '../timing/waiting.ts'
 import { BrokerAccess } from './broker-access.ts'
 import { addressText, dropConnection, type Purpose } from './broker-connection.ts'
 import { type Broker, MetadataCache, requestMetadata, type TopicMetadata } from './metadata-cache.ts'
@@ -245,16 +246,5 @@ export class Cluster {
     const learnt = this.#metadata.broker(nodeId)
     if (learnt !== undefined) return learnt
     throw new MqError('MQ_KAFKA_UNREACHABLE', `broker ${nodeId} is not part of cluster ${this.name} now`)
-  }
-}
-
-async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const onAbort = (): void => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([answer, promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

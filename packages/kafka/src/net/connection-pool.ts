@@ -10,8 +10,9 @@
  * P6. A pool that is left (`leave`) opens nothing more, and each of its connections ends when nothing is under way on it.
  */
 import { MqError } from '@mq/contract'
-import { backoffMs, sleep } from '../timing/backoff.ts'
+import { backoffMs } from '../timing/backoff.ts'
 import type { Deps } from '../timing/deps.ts'
+import { sleep, untilAborted } from '../timing/waiting.ts'
 import {
   addressText,
   type BrokerAddress,
@@ -126,7 +127,7 @@ export class ConnectionPool {
     const { signal } = this.#closed
     const opening = openBrokerConnection(address, purpose, this.#options, this.#deps, signal)
     // Nobody waits for a peer that does not answer once the pool is closed, nor for an attempt that the library leaves open (P4).
-    const connection = await unlessAborted(opening, signal, dropConnection)
+    const connection = await untilAborted(opening, signal, dropConnection)
     this.#open.add(connection)
     connection.once('close', () => this.#open.delete(connection))
     return connection
@@ -204,20 +205,4 @@ export class ConnectionPool {
 
 function keyOf(address: BrokerAddress, purpose: Purpose): string {
   return `${purpose} ${addressText(address)}`
-}
-
-/** Rejects as soon as the signal fires; what comes through later is handed to `late`. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, late: (result: T) => void): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const onAbort = (): void => {
-    work.then(late, () => {})
-    reject(signal.reason)
-  }
-  if (signal.aborted) onAbort()
-  else signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, work])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

@@ -12,8 +12,9 @@ import { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
 import { kafkaCodeOf, protocolError, toMqError } from '../protocol/kafka-errors.ts'
 import * as requests from '../protocol/requests.ts'
-import { backoffMs, within } from '../timing/backoff.ts'
+import { backoffMs } from '../timing/backoff.ts'
 import type { Deps } from '../timing/deps.ts'
+import { within } from '../timing/waiting.ts'
 
 export interface ProducerId {
   readonly producerId: bigint

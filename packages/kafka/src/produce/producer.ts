@@ -18,8 +18,9 @@ import type { HeldRecord } from '../records/batch-parts.ts'
 import { compress } from '../records/compression.ts'
 import { type EncodedHeaders, encodeHeaders, type Headers } from '../records/record-headers.ts'
 import { Alarm } from '../timing/alarm.ts'
-import { type Deps, systemDeps, type TimerHandle } from '../timing/deps.ts'
+import { type Deps, systemDeps } from '../timing/deps.ts'
 import { TurnClock } from '../timing/turn-clock.ts'
+import { withinOrUndefined } from '../timing/waiting.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { type HeldBatch, heldSend } from './held-batch.ts'
 import type { MemoryBudget } from './memory-budget.ts'
@@ -286,12 +287,7 @@ export class Producer {
   }
 
   async #close(deadlineMs: number): Promise<void> {
-    let timer: TimerHandle | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = this.#deps.timers.setTimeout(resolve, deadlineMs)
-    })
-    await Promise.race([this.flush(), late])
-    if (timer !== undefined) this.#deps.timers.clearTimeout(timer)
+    await withinOrUndefined(this.#deps, deadlineMs, this.flush())
     this.#stop.abort(new MqError('MQ_CLOSED', 'The producer was closed'))
     this.#ids.close()
     let records = 0

@@ -15,8 +15,9 @@ import { ClusterFetchNetwork, type FetchCluster, type FetchLink } from '../fetch
 import { KafkaCode, protocolError, toMqError } from '../protocol/kafka-errors.ts'
 import type { ProducerIdentity } from '../records/batch-encoder.ts'
 import { announcedBytes, readBatchHeader } from '../records/batch-header.ts'
-import { backoffMs, sleep } from '../timing/backoff.ts'
+import { backoffMs } from '../timing/backoff.ts'
 import { type Deps, systemDeps } from '../timing/deps.ts'
+import { sleep } from '../timing/waiting.ts'
 import type { Resolution } from './ambiguous-batch.ts'
 
 const ANSWER_BYTES = 4 * 1_048_576

@@ -23,8 +23,8 @@ import {
 import { codecs, decompress } from '../records/compression.ts'
 import { crc32c } from '../records/crc32c.ts'
 import { checkRecords } from '../records/record-check.ts'
-import { within } from '../timing/backoff.ts'
 import type { Deps } from '../timing/deps.ts'
+import { within } from '../timing/waiting.ts'
 import { partsOf } from './answers.ts'
 
 export interface SampleWish {

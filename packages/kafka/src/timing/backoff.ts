@@ -1,51 +1,39 @@
 /**
- * Waiting: growing pauses with jitter, and a sleep that an abort ends.
+ * How long to wait before the next try.
  *
- * B1. The pause doubles per failure up to `maxMs`, each within +-20 %, so that many clients do not come back at once.
- * B2. A sleep leaves neither a timer nor a listener behind, however it ends; nor does a limit.
+ * B1. The pause doubles per failure up to `maxMs`. Jitter keeps many clients from coming back at once.
  */
-import type { Deps } from './deps.ts'
 
 export interface BackoffLimits {
   readonly baseMs: number
   readonly maxMs: number
 }
 
+/**
+ * What chance does to the exact pause: `slight` varies it by +-20 %, `half` takes between half and all of it (never at once),
+ * `full` takes between nothing and all of it (the widest spread), `none` leaves it.
+ */
+export type Jitter = 'slight' | 'half' | 'full' | 'none'
+
 export const DEFAULT_BACKOFF: BackoffLimits = { baseMs: 50, maxMs: 1_000 }
 
 /** @param failures how many times in a row it failed; 0 means no pause */
-export function backoffMs(failures: number, random: () => number, limits: BackoffLimits = DEFAULT_BACKOFF): number {
+export function backoffMs(
+  failures: number,
+  random: () => number,
+  limits: BackoffLimits = DEFAULT_BACKOFF,
+  jitter: Jitter = 'slight',
+): number {
   if (failures <= 0) return 0
-  const exact = Math.min(limits.maxMs, limits.baseMs * 2 ** Math.min(failures - 1, 20))
-  return exact * (0.8 + 0.4 * random())
-}
-
-/** Resolves after the pause; rejects with the abort reason as soon as the signal fires. */
-export function sleep(deps: Deps, delayMs: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(signal.reason)
-      return
-    }
-    const onAbort = () => {
-      deps.timers.clearTimeout(timer)
-      reject(signal?.reason)
-    }
-    const timer = deps.timers.setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort)
-      resolve()
-    }, delayMs)
-    signal?.addEventListener('abort', onAbort, { once: true })
-  })
-}
-
-/** Rejects with `late()` when the work takes longer; the work itself goes on. */
-export async function within<T>(deps: Deps, limitMs: number, late: () => Error, work: Promise<T>): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const timer = deps.timers.setTimeout(() => reject(late()), limitMs)
-  try {
-    return await Promise.race([work, promise])
-  } finally {
-    deps.timers.clearTimeout(timer)
+  const exactMs = Math.min(limits.maxMs, limits.baseMs * 2 ** Math.min(failures - 1, 30))
+  switch (jitter) {
+    case 'slight':
+      return exactMs * (0.8 + 0.4 * random())
+    case 'half':
+      return exactMs * (0.5 + 0.5 * random())
+    case 'full':
+      return exactMs * random()
+    case 'none':
+      return exactMs
   }
 }
