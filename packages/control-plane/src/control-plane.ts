@@ -30,7 +30,7 @@ import { Metrics } from './metrics/metrics.ts'
 import { ProcessFigures } from './metrics/process.ts'
 import { metricsSource } from './metrics/source.ts'
 import { Holdings } from './migration/holdings.ts'
-import { Ledger } from './migration/ledger.ts'
+import { Migrations } from './migration/migrations.ts'
 import { Migrator } from './migration/migrator.ts'
 import type { MigrationTimes } from './migration/work.ts'
 import { clusterModelOf } from './observe/cluster-model.ts'
@@ -150,7 +150,7 @@ export interface Assembled {
   readonly provisioner: Provisioner
   readonly hub: PushHub
   readonly traffic: Traffic
-  readonly ledger: Ledger
+  readonly migrations: Migrations
   readonly migrator: Migrator
   readonly deciding: Deciding
   readonly twins: Twins
@@ -212,8 +212,8 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       hub.publish(binding)
       copies.changed(binding.mqId)
     })
-    const ledger = await Ledger.load(store)
-    const epochUse = new EpochUse(deps, (mqId) => ledger.active().some((record) => record.mqId === mqId))
+    const migrations = await Migrations.load(store.read.migrations)
+    const epochUse = new EpochUse(deps, (mqId) => migrations.active().some((record) => record.mqId === mqId))
     const isActive = (id: string): boolean => registry.get(id)?.state === 'active'
     const traffic = new Traffic({ deps, isKnown: isActive })
     const failing = new FailingReaders(deps.clock, isActive)
@@ -232,9 +232,9 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       },
       ...(options.checkEveryMs === undefined ? {} : { checkEveryMs: options.checkEveryMs }),
     })
-    const copies: CopyWriter = new CopyWriter({ store, registry, ledger, clusters, deps, logger })
+    const copies: CopyWriter = new CopyWriter({ store, registry, migrations, clusters, deps, logger })
     const recovery: Recovery = new Recovery({
-      ...{ store, registry, clusters, ledger, deps, logger },
+      ...{ store, registry, clusters, migrations, deps, logger },
       resumeMigrations: (id) => migrator.resume(id),
       cancelMigration: (number) => migrator.cancel(number),
     })
@@ -257,17 +257,17 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
           ),
         ]
       },
-      movedBy: (id) => ledger.handingOver(id)?.number,
+      movedBy: (id) => migrations.handingOver(id)?.number,
       ...(options.startWith === undefined ? {} : { startWith: options.startWith }),
     })
     const drift: DriftWatch = new DriftWatch({
-      ...{ registry, clusters, provisioner, ledger, store, deps, logger },
+      ...{ registry, clusters, provisioner, migrations, store, deps, logger },
       ...{ everyMs: options.driftEveryMs, settleMs: options.driftSettleMs },
     })
     const groupChanges = new GroupChanges({
       ...{ store, registry, clusters, provisioner, deps, logger },
       book: await ChangeBook.load(store),
-      movedBy: (id) => ledger.handingOver(id)?.number,
+      movedBy: (id) => migrations.handingOver(id)?.number,
       cannotLeave: (id, group) => cannotLeave(clients, id, group),
       ...(options.changeTimes === undefined ? {} : { times: options.changeTimes }),
     })
@@ -277,7 +277,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       registry,
       clusters,
       provisioner,
-      ledger,
+      migrations,
       epochUse,
       deps,
       logger,
@@ -322,7 +322,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       provisioner,
       clusters,
       migrator,
-      ledger,
+      migrations,
       traffic,
       ...{ deps, logger, times, clusterModels, seenLog, onLoop },
       ...(options.newInstallationMode === undefined ? {} : { newInstallationMode: options.newInstallationMode }),
@@ -350,15 +350,16 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       mayBegin: (id) => {
         const { policies } = deciding
         const policy = policies.effective(id, activeOf(id)?.spec.intent.owner?.team)
-        return policies.autopilot.on && policy.mode === 'auto' && ledger.handingOver(id) === undefined
+        return policies.autopilot.on && policy.mode === 'auto' && migrations.handingOver(id) === undefined
       },
     })
-    const holdings = new Holdings({ ledger, deps })
+    const holdings = new Holdings({ migrations, deps })
     const trouble = new HandlerTrouble(deps)
     const processFigures = new ProcessFigures()
     const metrics: Metrics = new Metrics(
       metricsSource({
-        ...{ version, hub, traffic, store, clusters, registry, drift, lagWatch, ledger, deciding, costing, recovery },
+        ...{ version, hub, traffic, store, clusters, registry, drift, lagWatch, migrations },
+        ...{ deciding, costing, recovery },
         ...{ trouble, holdings },
         process: processFigures,
         deps,
@@ -377,7 +378,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       failing,
       recovery,
       migrator,
-      ledger,
+      migrations,
       ...{ holdings, epochUse },
       telemetryMs: options.telemetryMs ?? (options.timing === 'dev' ? times.telemetryMs : undefined),
       deciding,
@@ -459,7 +460,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       provisioner,
       hub,
       traffic,
-      ledger,
+      migrations,
       migrator,
       deciding,
       twins,

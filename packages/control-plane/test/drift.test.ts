@@ -293,8 +293,8 @@ test('an hour of normal work, looked at all the time: no false alarm', { timeout
   })
   const settled = async (id: string): Promise<void> => {
     const deadline = performance.now() + 20_000
-    while (plane.ledger.handingOver(id) !== undefined) {
-      assert.ok(performance.now() < deadline, JSON.stringify(plane.ledger.handingOver(id)?.steps))
+    while (plane.migrations.handingOver(id) !== undefined) {
+      assert.ok(performance.now() < deadline, JSON.stringify(plane.migrations.handingOver(id)?.steps))
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
   }
@@ -328,7 +328,7 @@ test('an hour of normal work, looked at all the time: no false alarm', { timeout
       if (id === undefined) return false
       const at = (await plane.call('GET', `/v1/ids/${id}`)).body.cluster
       ok(await plane.call('POST', `/v1/ids/${id}/migrations`, { to: at === 'a' ? 'b' : 'a' }))
-      if (below(3) === 0) await plane.call('POST', `/v1/migrations/${plane.ledger.of(id).at(-1)?.number}/cancel`)
+      if (below(3) === 0) await plane.call('POST', `/v1/migrations/${plane.migrations.of(id).at(-1)?.number}/cancel`)
       await settled(id)
       return true
     },

@@ -91,12 +91,12 @@ function settle({ a, b }: World): void {
 async function dieIn(plane: Harness, state: MigrationState, body: object): Promise<Binding> {
   const { promise, resolve } = Promise.withResolvers<void>()
   let [before, now] = [bindingOf(plane), bindingOf(plane)]
-  const took = plane.ledger.took.bind(plane.ledger)
-  plane.ledger.took = (record) => {
+  const took = plane.migrations.commitToMemory.bind(plane.migrations)
+  plane.migrations.commitToMemory = (record) => {
     took(record)
     ;[before, now] = [now, bindingOf(plane)]
     if (record.state !== state) return
-    plane.ledger.close()
+    plane.migrations.close()
     resolve()
   }
   const begun = await plane.call('POST', `/v1/ids/${ID}/migrations`, body)

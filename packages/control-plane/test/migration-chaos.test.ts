@@ -61,7 +61,7 @@ async function live(t: TestContext, history: readonly Fault[]): Promise<Record<s
     }
   }
   const ask = (url: string, body?: object) => plane.call('POST', url, body).catch(() => undefined)
-  const open = (): number[] => plane.ledger.active().map(({ number }) => number)
+  const open = (): number[] => plane.migrations.active().map(({ number }) => number)
   const act: Record<Fault, () => unknown> = {
     'a-away': () => {
       world.a.away = new MqError('MQ_KAFKA_UNREACHABLE', 'a is away')
@@ -114,7 +114,7 @@ async function live(t: TestContext, history: readonly Fault[]): Promise<Record<s
   for (;;) {
     send()
     await act.read()
-    const rows = plane.ledger.active()
+    const rows = plane.migrations.active()
     if (rows.every(({ state }) => ENDED.includes(state))) break
     assert.ok(
       performance.now() < deadline,

@@ -152,7 +152,7 @@ describe('a move between real clusters', { timeout: 300_000 }, () => {
       await until(plane, migration.number, ['draining'])
       await readAll(cluster, topic, opened.endOffsets!)
       await until(plane, migration.number, ['retired'])
-      while (plane.ledger.current(migration.number) !== undefined)
+      while (plane.migrations.current(migration.number) !== undefined)
         await new Promise((resolve) => setTimeout(resolve, 20))
       await gone(cluster, topic)
       ;[cluster, partitions] = [next, opened.to.partitions]
@@ -171,7 +171,8 @@ describe('a move between real clusters', { timeout: 300_000 }, () => {
     })
     const cancelled = await call(plane, 'POST', `/v1/migrations/${migration.number}/cancel`)
     assert.equal(cancelled.state, 'cancelled')
-    while (plane.ledger.current(migration.number) !== undefined) await new Promise((resolve) => setTimeout(resolve, 20))
+    while (plane.migrations.current(migration.number) !== undefined)
+      await new Promise((resolve) => setTimeout(resolve, 20))
     await gone(b, 'carts.changed.e2')
     const load = await sendUntilSealed(a, 'carts.changed.e1', 4)
     assert.ok((await load.end()).acknowledged > 0)
@@ -185,13 +186,13 @@ describe('a move between real clusters', { timeout: 300_000 }, () => {
       await first.clusters.checkAll()
       await call(first, 'PUT', `/v1/ids/${id}`, { intent: {} })
       const load = await sendUntilSealed(a, `${id}.e1`, 4)
-      const took = first.ledger.took.bind(first.ledger)
+      const took = first.migrations.commitToMemory.bind(first.migrations)
       const reached = Promise.withResolvers<void>()
-      first.ledger.took = (record) => {
+      first.migrations.commitToMemory = (record) => {
         took(record)
         if (record.state !== state) return
         // Nothing after this moment is written: the process is as good as gone.
-        first.ledger.close()
+        first.migrations.close()
         reached.resolve()
       }
       await call(first, 'POST', `/v1/ids/${id}/migrations`, { to: 'b', partitions: 2, allowFewerCopies: true })
@@ -215,9 +216,9 @@ describe('a move between real clusters', { timeout: 300_000 }, () => {
     const load = await sendUntilSealed(a, 'flights.departed.e1', 4)
     const [topic] = await a.metadata(['flights.departed.e1'], { refresh: true })
     const victim = source.brokers.find((broker) => broker.nodeId === topic!.partitions[0]!.leader)!
-    const took = plane.ledger.took.bind(plane.ledger)
+    const took = plane.migrations.commitToMemory.bind(plane.migrations)
     let killing: Promise<void> | undefined
-    plane.ledger.took = (record) => {
+    plane.migrations.commitToMemory = (record) => {
       took(record)
       if (record.state === 'refusing') killing ??= victim.kill()
     }

@@ -186,7 +186,7 @@ test('a cancel undoes a move before the first refusal, and comes too late after 
     let isHeld = false
     const gate = Promise.withResolvers<void>()
     const hold = (name: string) => {
-      if (name !== call || plane.ledger.active().length === 0) return
+      if (name !== call || plane.migrations.active().length === 0) return
       isHeld = true
       return gate.promise
     }
@@ -377,7 +377,7 @@ async function crashAt(t: TestContext, { when, step, cancel, leadersAfter }: Cra
   let isArmed = !cancel
   let isDead = false
   const die = (name: string): Promise<void> | undefined => {
-    if (name === 'describe' || first.ledger.active().length === 0) return undefined
+    if (name === 'describe' || first.migrations.active().length === 0) return undefined
     if (!isDead && (!isArmed || ++calls !== step)) return undefined
     isDead = true
     asked.resolve()

@@ -30,7 +30,7 @@ describe('a control plane that dies in the middle of a migration', { timeout: 60
       await history.until('records of the new epoch are handled', () => inNew() > 300)
       assert.equal(history.failed, 0)
       await stage.startAgain()
-      assert.equal(stage.plane.ledger.current(number)?.state, 'refusing', 'it knew of no opening')
+      assert.equal(stage.plane.migrations.current(number)?.state, 'refusing', 'it knew of no opening')
       const opened = await stage.reach(number, ['draining', 'retired'])
       history.moved(opened)
       await load.endSending()
@@ -52,7 +52,7 @@ describe('a control plane that dies in the middle of a migration', { timeout: 60
       await history.until('it flows', () => history.handledBy('g') > 300)
       // The leaders take the seal, and the process that asked for it never hears of it.
       stage.before('probeSeal', `${history.id}.e1`, async () => {
-        if (stage.plane.ledger.current(number)?.state === 'sealing') await new Promise(() => {})
+        if (stage.plane.migrations.current(number)?.state === 'sealing') await new Promise(() => {})
       })
       const number = await stage.begin(history.id, { to: 'b', partitions: 6 })
       await stage.reach(number, ['sealing'])

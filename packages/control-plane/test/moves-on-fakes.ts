@@ -98,8 +98,8 @@ export async function until(plane: Harness, states: readonly string[], number = 
 
 export async function over(plane: Harness, number = 1): Promise<Migration> {
   const deadline = performance.now() + 8_000
-  while (plane.ledger.current(number) !== undefined) {
-    assert.ok(performance.now() < deadline, JSON.stringify(plane.ledger.current(number)?.steps))
+  while (plane.migrations.current(number) !== undefined) {
+    assert.ok(performance.now() < deadline, JSON.stringify(plane.migrations.current(number)?.steps))
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
   return migration(plane, number)

@@ -25,7 +25,7 @@ describe('a control plane restored from a backup, on real clusters', { timeout: 
       const move = await stage.move(history.id, { to: 'b', partitions: 6 })
       await history.until(
         'the old topic is deleted',
-        () => stage.plane.ledger.current(move.number) === undefined,
+        () => stage.plane.migrations.current(move.number) === undefined,
         60_000,
       )
       await stage.call('PUT', '/v1/ids/declared.later', { intent: { priority: 'high' } })

@@ -93,7 +93,7 @@ test(
     Object.defineProperty(world.a, 'leadersPerProbe', { value: 4 })
     assert.equal(await settled, true)
     assert.equal(states(bindingOf(plane)), '1 sealed, 2 open')
-    const before = plane.ledger.current(1)?.state
+    const before = plane.migrations.current(1)?.state
     assert.ok(before === 'open' || before === 'draining', String(before))
     await plane.stop(10_000)
 
@@ -103,7 +103,7 @@ test(
     await preparing.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 12 })
     await until(preparing, ['prepared'], 1, 60_000)
     assert.equal(await preparing.migrator.settle(60_000), true, 'nothing is waited for')
-    assert.equal(preparing.ledger.current(1)?.state, 'prepared')
+    assert.equal(preparing.migrations.current(1)?.state, 'prepared')
     await preparing.stop(10_000)
     // It goes on from there at the next start.
     const again = await start(t, other)

@@ -131,14 +131,14 @@ async function moveBack(
     readonly actor: string
   },
 ): Promise<void> {
-  const { writer, ledger, migrator } = work
+  const { writer, migrations, migrator } = work
   const { number, change, migration } = record
   const active = activeOf(work, record.mqId)
   if (migration === null || active === undefined || step.event === 'reverted-superseded') {
     await writer.transition(number, step)
     return
   }
-  const first = ledger.current(migration) ?? (await ledger.find(migration))
+  const first = migrations.current(migration) ?? (await migrations.find(migration))
   if (first.state === 'cancelled' || first.state === 'failed') {
     await writer.transition(number, step)
     return
@@ -185,9 +185,9 @@ async function moveOf(
   wish: { readonly to?: string; readonly partitions?: number },
   remember: (row: DecisionRecord, migration: number) => DecisionRecord,
 ): Promise<MigrationRecord> {
-  const { writer, ledger, migrator } = work
-  if (known !== null) return ledger.current(known) ?? ledger.find(known)
-  const begun = (await ledger.list({ mqId: record.mqId, limit: 20 })).find((one) => one.actor === actor)
+  const { writer, migrations, migrator } = work
+  if (known !== null) return migrations.current(known) ?? migrations.find(known)
+  const begun = (await migrations.list({ mqId: record.mqId, limit: 20 })).find((one) => one.actor === actor)
   const move = begun ?? (await migrator.start(record.mqId, wish, actor)).record
   await writer.update(record.number, (row) => remember(row, move.number))
   return move

@@ -7,7 +7,7 @@ import type { Deps } from '@mq/kafka'
 import type { OnRound } from '../deadline.ts'
 import type { Logger } from '../logger.ts'
 import type { LoopTimes } from '../loops/times.ts'
-import type { Ledger } from '../migration/ledger.ts'
+import type { Migrations } from '../migration/migrations.ts'
 import type { Migrator } from '../migration/migrator.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import type { Provisioner } from '../provision/provisioner.ts'
@@ -29,7 +29,7 @@ export interface DecidingOptions {
   readonly provisioner: Provisioner
   readonly clusters: Clusters
   readonly migrator: Migrator
-  readonly ledger: Ledger
+  readonly migrations: Migrations
   readonly traffic: TrafficReader
   readonly deps: Deps
   readonly logger: Logger

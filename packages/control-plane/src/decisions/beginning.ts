@@ -75,12 +75,12 @@ export async function start(work: Work, record: DecisionRecord): Promise<void> {
 
 /** Why it has to wait for its turn. */
 function whyNotYet(work: Work, record: DecisionRecord, active: ActiveId): string | undefined {
-  const { writer, policies, decisions, ledger } = work
+  const { writer, policies, decisions, migrations } = work
   const { mqId } = record
   if (!policies.autopilot.on) return 'the autopilot is off'
   const other = otherUnderWay(work, record)
   if (other !== undefined) return `for decision ${other.number}, which is ${other.state}`
-  if (active.pending !== null || ledger.handingOver(mqId) !== undefined) return 'for another change of it'
+  if (active.pending !== null || migrations.handingOver(mqId) !== undefined) return 'for another change of it'
   const underWay = decisions.live().filter(({ state }) => isUnderWay(state)).length
   if (underWay >= MOST_UNDER_WAY) return `${underWay} decisions are under way`
   const policy = policies.effective(mqId, active.spec.intent.owner?.team)

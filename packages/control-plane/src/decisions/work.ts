@@ -5,7 +5,7 @@ import { isUnderWay } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { Logger } from '../logger.ts'
 import type { LoopTimes } from '../loops/times.ts'
-import type { Ledger } from '../migration/ledger.ts'
+import type { Migrations } from '../migration/migrations.ts'
 import type { Migrator } from '../migration/migrator.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { intentKey } from '../provision/decide.ts'
@@ -40,7 +40,7 @@ export interface Work {
   readonly provisioner: Provisioner
   readonly clusters: Clusters
   readonly migrator: Migrator
-  readonly ledger: Ledger
+  readonly migrations: Migrations
   readonly traffic: TrafficReader
   readonly deps: Deps
   readonly logger: Logger

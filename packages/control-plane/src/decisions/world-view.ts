@@ -39,7 +39,7 @@ export function worldOf(options: EngineOptions, looks: Looks, ids: readonly stri
 }
 
 function idWorld(options: EngineOptions, looks: Looks, id: string, closely: boolean): IdWorld | undefined {
-  const { policies, traffic, times, deps, ledger } = options
+  const { policies, traffic, times, deps, migrations } = options
   const active = activeOf(options, id)
   if (active === undefined) return undefined
   const nowMs = deps.clock.nowMs()
@@ -76,7 +76,7 @@ function idWorld(options: EngineOptions, looks: Looks, id: string, closely: bool
     readingP99Ms: leastOf(beyond(endToEnd, sendP99Ms), beyond(look.endToEndMs, look.sendMs)),
     whyNoReaders: closely ? whyNoTrial(options, id) : null,
     looks: looks.take(id, look, active.spec.intent.latencyP99Ms, changedAtMs, spellMs(options)),
-    isBusy: active.pending !== null || ledger.handingOver(id) !== undefined,
+    isBusy: active.pending !== null || migrations.handingOver(id) !== undefined,
     decisions,
   }
 }

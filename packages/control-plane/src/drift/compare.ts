@@ -8,7 +8,7 @@
  * C3. A comparison counts only when the stamp is the same before and after it: what mQ changed meanwhile is no drift.
  */
 import type { DriftedTopic } from '@mq/contract'
-import type { Ledger } from '../migration/ledger.ts'
+import type { Migrations } from '../migration/migrations.ts'
 import type { ClusterAdmin, TopicFacts } from '../provision/cluster-admin.ts'
 import { differences, type ExpectedTopic } from '../provision/topic-drift.ts'
 import type { ActiveId, EpochRecord, IdSpec } from '../registry/records.ts'
@@ -31,10 +31,10 @@ const SIZE_LIMIT = 'max.message.bytes'
 const BEFORE_SEAL: ReadonlySet<string> = new Set(['planned', 'prepared'])
 
 /** Nothing while a change of it is under way, or while nobody knows where it stands. */
-export function watchedTopics(registry: Registry, ledger: Ledger, id: string): WatchedTopic[] {
+export function watchedTopics(registry: Registry, migrations: Migrations, id: string): WatchedTopic[] {
   const record = registry.get(id)
   if (record?.state !== 'active' || record.pending !== null || registry.unsettled(id) !== undefined) return []
-  const migration = ledger.handingOver(id)
+  const migration = migrations.handingOver(id)
   const stamp = `${record.revision}/${migration?.number ?? '-'}/${migration?.state ?? '-'}`
   const of = (epoch: EpochRecord, role: DriftedTopic['role'], spec: IdSpec, replication: number): WatchedTopic => {
     const isSealing = role === 'open' && migration !== undefined && !BEFORE_SEAL.has(migration.state)

@@ -11,7 +11,7 @@
 import { type Difference, type DriftedTopic, MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { errorFacts, type Logger } from '../logger.ts'
-import type { Ledger } from '../migration/ledger.ts'
+import type { Migrations } from '../migration/migrations.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import type { Provisioner } from '../provision/provisioner.ts'
 import type { Registry } from '../registry/registry.ts'
@@ -25,7 +25,7 @@ export interface DriftWatchOptions {
   readonly registry: Registry
   readonly clusters: Clusters
   readonly provisioner: Pick<Provisioner, 'exclusively'>
-  readonly ledger: Ledger
+  readonly migrations: Migrations
   readonly store: Store
   readonly deps: Deps
   readonly logger: Logger
@@ -62,14 +62,14 @@ export class DriftWatch {
 
   /** One look at all clusters, when it is time for one. */
   async look(): Promise<void> {
-    const { registry, ledger, deps, everyMs = EVERY_MS } = this.#options
+    const { registry, migrations, deps, everyMs = EVERY_MS } = this.#options
     const nowMs = deps.clock.monotonicMs()
     if (nowMs - this.#lookedMs < everyMs) return
     this.#lookedMs = nowMs
     const ids = registry.all().flatMap(({ id, state }) => (state === 'active' ? [id] : []))
     const known = new Set(ids)
     for (const id of this.#seen.keys()) if (!known.has(id)) this.#seen.delete(id)
-    const watched = ids.flatMap((id) => watchedTopics(registry, ledger, id))
+    const watched = ids.flatMap((id) => watchedTopics(registry, migrations, id))
     const byCluster = Map.groupBy(watched, ({ cluster }) => cluster)
     await Promise.all([...byCluster].map(([cluster, topics]) => this.#lookAt(cluster, topics)))
   }
@@ -102,9 +102,9 @@ export class DriftWatch {
 
   /** Compares one mQ ID now (W2, W3). */
   async recheck(id: string): Promise<void> {
-    const { provisioner, registry, ledger, clusters, deps, settleMs = SETTLE_MS } = this.#options
+    const { provisioner, registry, migrations, clusters, deps, settleMs = SETTLE_MS } = this.#options
     await provisioner.exclusively(id, async () => {
-      const watched = watchedTopics(registry, ledger, id)
+      const watched = watchedTopics(registry, migrations, id)
       if (watched.length === 0) return
       const before = this.#seen.get(id) ?? []
       const now: DriftedTopic[] = []
@@ -116,7 +116,7 @@ export class DriftWatch {
         const sinceMs = before.find(({ topic }) => topic === expected.topic)?.sinceMs ?? deps.clock.nowMs()
         now.push({ ...place, topic: expected.topic, sinceMs, differences })
       }
-      const after = watchedTopics(registry, ledger, id)
+      const after = watchedTopics(registry, migrations, id)
       const isSame =
         after.length === watched.length && after.every(({ stamp }, index) => stamp === watched[index]!.stamp)
       const isYoung = watched.some(({ changedAtMs }) => deps.clock.nowMs() - changedAtMs < settleMs)

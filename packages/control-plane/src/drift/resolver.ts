@@ -15,7 +15,7 @@ import {
   MqError,
 } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import type { Ledger } from '../migration/ledger.ts'
+import type { Migrations } from '../migration/migrations.ts'
 import type { ClusterAdmin } from '../provision/cluster-admin.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { clusterChoice, decide, lastingOf, standingOf, tunedOf } from '../provision/decide.ts'
@@ -34,7 +34,7 @@ export type Action = 'accept' | 'repair'
 
 export interface ResolverOptions {
   readonly registry: Registry
-  readonly ledger: Ledger
+  readonly migrations: Migrations
   readonly clusters: Clusters
   readonly provisioner: Provisioner
   readonly store: Store
@@ -80,10 +80,10 @@ export class DriftResolver {
 
   /** R1 */
   async #look(id: string, action: Action, only: readonly string[] | undefined): Promise<Look> {
-    const { registry, ledger, clusters } = this.#options
+    const { registry, migrations, clusters } = this.#options
     const record = registry.get(id)
     if (record?.state !== 'active') throw unknownError(id)
-    const migration = ledger.handingOver(id)
+    const migration = migrations.handingOver(id)
     if (migration !== undefined) throw movingError(id, migration.number)
     const open = openTopic(record)
     if (open === undefined) throw new MqError('MQ_DRIFT_REFUSED', `'${id}' has no open topic`)

@@ -30,7 +30,7 @@ import { DriftResolver } from '../drift/resolver.ts'
 import type { GroupChanges } from '../groups/changes.ts'
 import type { LagBook } from '../lag/lag-book.ts'
 import type { Holdings } from '../migration/holdings.ts'
-import type { Ledger } from '../migration/ledger.ts'
+import type { Migrations } from '../migration/migrations.ts'
 import type { Migrator } from '../migration/migrator.ts'
 import { viewOf } from '../migration/view.ts'
 import { checkEconomics } from '../observe/cluster-model.ts'
@@ -76,7 +76,7 @@ export interface Services {
   readonly failing: FailingReaders
   readonly recovery: Recovery
   readonly migrator: Migrator
-  readonly ledger: Ledger
+  readonly migrations: Migrations
   readonly holdings: Holdings
   readonly epochUse: EpochUse
   readonly costs: Costs
@@ -115,7 +115,7 @@ export type Handlers = { readonly [N in Handled]: (input: HandlerInput<N>) => Pr
 
 export function createHandlers(services: Services): Handlers {
   const wanted = services.telemetryMs === undefined ? {} : { telemetryMs: services.telemetryMs }
-  const { store, registry, clusters, provisioner, hub, traffic, recovery, migrator, ledger, deciding } = services
+  const { store, registry, clusters, provisioner, hub, traffic, recovery, migrator, migrations, deciding } = services
   const driftResolver = new DriftResolver({ ...services, watch: services.drift })
   return {
     ...costHandlers(services),
@@ -149,7 +149,7 @@ export function createHandlers(services: Services): Handlers {
       return clusters.view(params.name)
     },
     deleteCluster: async ({ params }) => {
-      const [user] = ledger.on(params.name)
+      const [user] = migrations.on(params.name)
       if (user !== undefined) {
         throw new MqError(
           'MQ_CLUSTER_IN_USE',
@@ -232,10 +232,10 @@ export function createHandlers(services: Services): Handlers {
     },
     listMigrations: async ({ query }) => ({
       migrations: (
-        await ledger.list({ limit: query.limit, ...(query.id === undefined ? {} : { mqId: query.id }) })
+        await migrations.list({ limit: query.limit, ...(query.id === undefined ? {} : { mqId: query.id }) })
       ).map((record) => viewOf(record, services.holdings.nowMs)),
     }),
-    getMigration: async ({ params }) => viewOf(await ledger.find(params.number), services.holdings.nowMs),
+    getMigration: async ({ params }) => viewOf(await migrations.find(params.number), services.holdings.nowMs),
     dropGroup: ({ params, body }) => migrator.dropGroup(params.id, body.group, body.force, 'api'),
     skipLostSource: async ({ params }) => viewOf(await migrator.skip(params.number), services.holdings.nowMs),
     cancelMigration: async ({ params }) => viewOf(await migrator.cancel(params.number), services.holdings.nowMs),

@@ -11,7 +11,7 @@ import type { Deciding } from '../decisions/assemble.ts'
 import type { DriftWatch } from '../drift/drift-watch.ts'
 import type { LagWatch } from '../lag/lag-watch.ts'
 import type { Holdings } from '../migration/holdings.ts'
-import type { Ledger } from '../migration/ledger.ts'
+import type { Migrations } from '../migration/migrations.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import type { PushHub } from '../push/hub.ts'
 import type { Recovery } from '../recovery/recovery.ts'
@@ -43,7 +43,7 @@ export interface MeasuredParts {
   readonly registry: Registry
   readonly drift: DriftWatch
   readonly lagWatch: LagWatch
-  readonly ledger: Ledger
+  readonly migrations: Migrations
   readonly deciding: Deciding
   readonly costing: Costing
   readonly recovery: Recovery
@@ -51,7 +51,7 @@ export interface MeasuredParts {
 }
 
 export function metricsSource(parts: MeasuredParts): { readonly read: MetricsSource; readonly begin: () => void } {
-  const { hub, traffic, store, clusters, registry, drift, lagWatch, ledger, deciding, recovery, deps } = parts
+  const { hub, traffic, store, clusters, registry, drift, lagWatch, migrations, deciding, recovery, deps } = parts
   let look = 0
   /** Metrics of one look share what was worked out for it (O1). */
   const once = <T>(work: () => T): (() => T) => {
@@ -93,7 +93,7 @@ export function metricsSource(parts: MeasuredParts): { readonly read: MetricsSou
     async (): Promise<Sample[]> =>
       (await costs.budgets()).flatMap((one) => sampleOf({ scope: one.scope }, read(one)))
   const states = (): { state: string; sinceMs: number }[] =>
-    ledger.active().map(({ state, updatedAtMs, steps }) => ({
+    migrations.active().map(({ state, updatedAtMs, steps }) => ({
       state,
       // A step that is tried again and again writes to the row; its beginning is what counts.
       sinceMs: steps.at(-1)?.startedAtMs ?? updatedAtMs,

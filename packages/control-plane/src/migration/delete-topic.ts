@@ -27,13 +27,13 @@ const NEWS_MS = 60_000
 const LOOK_FOR_NEWS_MS = 5_000
 
 export async function deleteTopic(work: Work, number: number): Promise<void> {
-  const { logbook, clusters, epochUse, times } = work
-  const { from, to, state, mqId, endedAtMs } = logbook.row(number)
+  const { writer, clusters, epochUse, times } = work
+  const { from, to, state, mqId, endedAtMs } = writer.row(number)
   const done = async (result: Record<string, unknown>): Promise<void> => {
-    await logbook.note(number, (row) => withDone(row, 'delete-topic', logbook.nowMs, result))
+    await writer.update(number, (row) => withDone(row, 'delete-topic', writer.nowMs, result))
   }
   if (state !== 'retired') {
-    const isInUse = isAnnounced(logbook.row(number)) && !(await isClosedFor(work, number))
+    const isInUse = isAnnounced(writer.row(number)) && !(await isClosedFor(work, number))
     const kept = await clusters.use(to.cluster, `deleting topic ${to.topic}`, async (admin) => {
       if (isInUse) return true
       const exists = (await admin.findTopics([to.topic])).has(to.topic)
@@ -41,19 +41,19 @@ export async function deleteTopic(work: Work, number: number): Promise<void> {
       if (exists) await admin.deleteTopic(to.topic)
       return false
     })
-    if (stepOf(logbook.row(number), 'seal') !== undefined) await guard(work, number)
+    if (stepOf(writer.row(number), 'seal') !== undefined) await guard(work, number)
     await done({ topic: to.topic, cluster: to.cluster, kept })
     return
   }
-  const afterMs = (endedAtMs ?? logbook.nowMs) + times.deleteAfterMs
+  const afterMs = (endedAtMs ?? writer.nowMs) + times.deleteAfterMs
   for (;;) {
     work.checkClosed()
-    await keepMoves(work, logbook.row(number))
-    const waitMs = afterMs - logbook.nowMs
+    await keepMoves(work, writer.row(number))
+    const waitMs = afterMs - writer.nowMs
     // After a restart nobody has been heard yet.
     const isHeard = hasLookedFor(work, times.quietMs)
     if (waitMs <= 0 && isHeard && !epochUse.isNamed(mqId, from.epoch, times.quietMs)) break
-    const longestMs = logbook.nowMs - (endedAtMs ?? 0) < NEWS_MS ? LOOK_FOR_NEWS_MS : LONGEST_WAIT_MS
+    const longestMs = writer.nowMs - (endedAtMs ?? 0) < NEWS_MS ? LOOK_FOR_NEWS_MS : LONGEST_WAIT_MS
     await work.pause(number, Math.min(longestMs, Math.max(waitMs, Math.min(times.pollMs, 1_000))))
   }
   if (work.registry.cluster(from.cluster) === undefined) {
@@ -69,7 +69,7 @@ export async function deleteTopic(work: Work, number: number): Promise<void> {
  * control plane, while somebody else had sealed the old topic.
  */
 async function isClosedFor(work: Work, number: number): Promise<boolean> {
-  const row = work.logbook.row(number)
+  const row = work.writer.row(number)
   if (row.data.withdrawal?.isClosed === true) return true
   if (await closeNew(work, number)) {
     await noteClosed(work, number)
@@ -83,10 +83,10 @@ async function isClosedFor(work: Work, number: number): Promise<boolean> {
 
 /** D7. Waits until nothing unread stands in the topic. @returns whether the topic is another one, and is not touched */
 async function whenRead(work: Work, number: number): Promise<boolean> {
-  const { logbook, clusters, times } = work
+  const { writer, clusters, times } = work
   for (;;) {
     work.checkClosed()
-    const row = logbook.row(number)
+    const row = writer.row(number)
     const { from } = row
     const found = await clusters.use(from.cluster, `looking into topic ${from.topic}`, async (admin) => {
       const look = await lookAtSource(admin, row)
@@ -153,24 +153,24 @@ async function unreadIn(admin: ClusterAdmin, row: MigrationRecord, partitions: n
 const nameOf = (groupId: string, mqId: string): string => groupOfId(groupId, mqId) ?? groupId
 
 async function noteKept(work: Work, row: MigrationRecord, why: string): Promise<void> {
-  const { logbook } = work
+  const { writer } = work
   if (stepOf(row, 'delete-topic')?.problem === why) return
   work.logger.error({ migration: row.number, mqId: row.mqId }, why)
-  await logbook.decide(row.number, 'migration-topic-kept', why, { migration: row.number, topic: row.from.topic })
-  await logbook.note(row.number, (before) => withStep(before, 'delete-topic', logbook.nowMs, { problem: why }))
+  await writer.journal(row.number, 'migration-topic-kept', why, { migration: row.number, topic: row.from.topic })
+  await writer.update(row.number, (before) => withStep(before, 'delete-topic', writer.nowMs, { problem: why }))
 }
 
 /** D6 */
 async function guard(work: Work, number: number): Promise<void> {
-  const { logbook, times } = work
-  let row = await logbook.note(number, (before) => withStep(before, 'guard', logbook.nowMs, {}))
-  let untilMs = (stepOf(row, 'guard')?.startedAtMs ?? logbook.nowMs) + times.guardMs
+  const { writer, times } = work
+  let row = await writer.update(number, (before) => withStep(before, 'guard', writer.nowMs, {}))
+  let untilMs = (stepOf(row, 'guard')?.startedAtMs ?? writer.nowMs) + times.guardMs
   let looks = 0
   for (;;) {
     work.checkClosed()
     if (isOver(work, row)) break
-    if (isMovedAgain(work, row)) untilMs = logbook.nowMs + times.guardMs
-    const isLast = logbook.nowMs >= untilMs
+    if (isMovedAgain(work, row)) untilMs = writer.nowMs + times.guardMs
+    const isLast = writer.nowMs >= untilMs
     try {
       row = await work.provisioner.exclusively(row.mqId, () => takeBack(work, row))
       looks++
@@ -178,10 +178,10 @@ async function guard(work: Work, number: number): Promise<void> {
       if (!isAway(error)) throw error
     }
     if (isLast) break
-    await work.pause(number, Math.min(times.pollMs, Math.max(1, untilMs - logbook.nowMs)))
+    await work.pause(number, Math.min(times.pollMs, Math.max(1, untilMs - writer.nowMs)))
   }
-  await logbook.note(number, (before) =>
-    withDone(before, 'guard', logbook.nowMs, { looks, lateSeals: before.data.lateSeals }),
+  await writer.update(number, (before) =>
+    withDone(before, 'guard', writer.nowMs, { looks, lateSeals: before.data.lateSeals }),
   )
 }
 
@@ -194,13 +194,13 @@ function isOver(work: Work, { mqId, from }: MigrationRecord): boolean {
 
 /** Whether another move may be asking for the seal: its row is written under the lock of the mQ ID. */
 function isMovedAgain(work: Work, { number, mqId }: MigrationRecord): boolean {
-  return work.ledger
+  return work.migrations
     .active()
     .some((other) => other.mqId === mqId && other.number > number && isHandingOver(other.state))
 }
 
 async function takeBack(work: Work, row: MigrationRecord): Promise<MigrationRecord> {
-  const { clusters, logbook } = work
+  const { clusters, writer } = work
   const { from, number, data } = row
   if (isOver(work, row) || isMovedAgain(work, row)) return row
   const limit = await clusters.use(from.cluster, `checking topic ${from.topic}`, (admin) => admin.sizeLimit(from.topic))
@@ -210,8 +210,8 @@ async function takeBack(work: Work, row: MigrationRecord): Promise<MigrationReco
   )
   const why = `a request for the seal of ${from.topic} took effect after the move was undone, and was taken back`
   work.logger.warn({ migration: number, mqId: row.mqId }, why)
-  await logbook.decide(number, 'migration-late-seal', why, { migration: number, topic: from.topic })
-  return logbook.note(number, (before) => ({
+  await writer.journal(number, 'migration-late-seal', why, { migration: number, topic: from.topic })
+  return writer.update(number, (before) => ({
     ...before,
     data: { ...before.data, lateSeals: before.data.lateSeals + 1 },
   }))

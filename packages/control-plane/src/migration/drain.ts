@@ -30,20 +30,20 @@ interface Look {
 }
 
 export async function drain(work: Work, number: number): Promise<void> {
-  const { logbook, times } = work
+  const { writer, times } = work
   let writtenMs = Number.NEGATIVE_INFINITY
   let lookedMs = Number.NEGATIVE_INFINITY
   let others: OtherGroups | undefined
   for (let round = 0; ; round++) {
     work.checkClosed()
-    let row = await keepMoves(work, logbook.row(number))
+    let row = await keepMoves(work, writer.row(number))
     if (await isGone(work, row)) return
     const pauseMs = round < 30 ? times.pollMs : times.pollMs * 2.5
     let look: Look
     try {
-      if (logbook.nowMs - lookedMs >= WRITE_EVERY_MS) {
+      if (writer.nowMs - lookedMs >= WRITE_EVERY_MS) {
         row = await lookAtSealed(work, row)
-        lookedMs = logbook.nowMs
+        lookedMs = writer.nowMs
       }
       look = await lookAtGroups(work, row, others)
     } catch (error) {
@@ -62,15 +62,12 @@ export async function drain(work: Work, number: number): Promise<void> {
     await sayGone(work, row, groups)
     const news = waiting !== row.data.waiting || groups.some((group) => isNews(group, row))
     const isBack = row.data.sourceAway !== null || row.data.sourceGone !== null
-    if (news || isBack || logbook.nowMs - writtenMs >= WRITE_EVERY_MS) {
-      row = await logbook.note(number, (before) => ({
-        ...withStep(before, 'drain', logbook.nowMs, { problem: null }),
-        data: settled(
-          { ...before.data, groups, positions, waiting, sourceAway: null, sourceGone: null },
-          logbook.nowMs,
-        ),
+    if (news || isBack || writer.nowMs - writtenMs >= WRITE_EVERY_MS) {
+      row = await writer.update(number, (before) => ({
+        ...withStep(before, 'drain', writer.nowMs, { problem: null }),
+        data: settled({ ...before.data, groups, positions, waiting, sourceAway: null, sourceGone: null }, writer.nowMs),
       }))
-      writtenMs = logbook.nowMs
+      writtenMs = writer.nowMs
     }
     if (isRead(look) && isUnused(work, row)) {
       const changes = work.positionChanges?.(row.mqId)
@@ -87,7 +84,7 @@ export async function drain(work: Work, number: number): Promise<void> {
 
 async function lookAtGroups(work: Work, row: MigrationRecord, before: OtherGroups | undefined): Promise<Look> {
   const { from, data } = row
-  const { logbook, times } = work
+  const { writer, times } = work
   const sealed = (data.endOffsets ?? []).map(BigInt)
   const { starts, mq, others, there } = await work.clusters.use(
     from.cluster,
@@ -97,16 +94,16 @@ async function lookAtGroups(work: Work, row: MigrationRecord, before: OtherGroup
       return {
         starts: await admin.startOffsets(from.topic, sealed.length),
         mq: await mqReaders(admin, row),
-        others: await otherReaders(admin, row, before, logbook.nowMs, times.groupsMs),
+        others: await otherReaders(admin, row, before, writer.nowMs, times.groupsMs),
         there: data.ledger.length === 0 ? undefined : await admin.endOffsets(from.topic, sealed.length),
       }
     },
   )
   // A cluster that came back may have lost the end of its log; what is gone stands in the ledger.
   const ends = sealed.map((end, partition) => min(end, there?.[partition] ?? end))
-  const { groups, positions } = accountFor(row, mq, others, { starts, ends, nowMs: logbook.nowMs })
+  const { groups, positions } = accountFor(row, mq, others, { starts, ends, nowMs: writer.nowMs })
   const isExpired = ends.every((end, partition) => (starts[partition] ?? 0n) >= end)
-  const waiting = waitText(row, groups, { isExpired, nowMs: logbook.nowMs, silentMs: times.silentMs })
+  const waiting = waitText(row, groups, { isExpired, nowMs: writer.nowMs, silentMs: times.silentMs })
   return { groups, positions, isExpired, waiting, others }
 }
 
@@ -132,7 +129,7 @@ async function sayGone(work: Work, row: MigrationRecord, groups: readonly GroupD
     if (goneAtMs === null || row.data.groups.find((one) => one.group === group)?.goneAtMs != null) continue
     const why = `group '${group}' was deleted by somebody with ${remaining} records of epoch ${row.from.epoch} to read`
     work.logger.error({ migration: row.number, mqId: row.mqId }, why)
-    await work.logbook.decide(row.number, 'migration-group-gone', why, { migration: row.number, group, remaining })
+    await work.writer.journal(row.number, 'migration-group-gone', why, { migration: row.number, group, remaining })
   }
 }
 
@@ -148,10 +145,10 @@ function isUnused(work: Work, row: MigrationRecord): boolean {
 
 /** D6. @returns whether the migration ended */
 async function topicGone(work: Work, before: MigrationRecord, error: MqError): Promise<boolean> {
-  const { logbook, times } = work
+  const { writer, times } = work
   const row = await sourceMissing(work, await noteChange(work, before, error.message), error)
-  const sinceMs = row.data.sourceGone?.sinceMs ?? logbook.nowMs
-  if (logbook.nowMs - sinceMs < times.lostMs || !hasLookedFor(work, times.lostMs)) return false
+  const sinceMs = row.data.sourceGone?.sinceMs ?? writer.nowMs
+  if (writer.nowMs - sinceMs < times.lostMs || !hasLookedFor(work, times.lostMs)) return false
   const ledger = row.data.ledger.length > 0 ? row.data.ledger : ledgerOf(row)
   if (ledger.length === 0) await retire(work, row, false)
   else await allGone(work, { ...row, data: { ...row.data, ledger } }, error.message)
@@ -165,12 +162,12 @@ async function retire(
   seen?: Pick<Look, 'groups' | 'positions'>,
   changes?: number,
 ): Promise<void> {
-  const { logbook } = work
+  const { writer } = work
   const { number, from } = row
-  const nowMs = logbook.nowMs
+  const nowMs = writer.nowMs
   const last = await lookAtNew(work, row)
   const groups = seen === undefined ? {} : { groups: seen.groups, positions: seen.positions }
-  await logbook.publish(
+  await writer.publish(
     number,
     'drained',
     {
@@ -210,7 +207,7 @@ async function lookAtNew(
         String([...committed.values()].reduce((sum, position) => sum + position, 0n)),
       ]),
     )
-    return { newEnds: { offsets: ends.map(String), atMs: work.logbook.nowMs }, newGroups }
+    return { newEnds: { offsets: ends.map(String), atMs: work.writer.nowMs }, newGroups }
   } catch {
     return undefined
   }

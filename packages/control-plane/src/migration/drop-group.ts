@@ -10,16 +10,16 @@ import { groupIdOf, groupOfId, MqError } from '@mq/contract'
 import type { Clusters } from '../provision/clusters.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
-import type { Ledger } from './ledger.ts'
-import type { Logbook } from './logbook.ts'
 import { isEnd } from './machine.ts'
+import type { MigrationWriter } from './migration-writer.ts'
+import type { Migrations } from './migrations.ts'
 import { clientsText } from './readers.ts'
 
 export interface DropParts {
   readonly registry: Registry
   readonly clusters: Clusters
-  readonly ledger: Ledger
-  readonly logbook: Logbook
+  readonly migrations: Migrations
+  readonly writer: MigrationWriter
   readonly store: Store
 }
 
@@ -52,8 +52,8 @@ export async function dropGroup(
   force: boolean,
   actor: string,
 ): Promise<Dropped> {
-  const { ledger, logbook, store, clusters } = parts
-  const open = ledger.active().filter((row) => row.mqId === mqId)
+  const { migrations, writer, store, clusters } = parts
+  const open = migrations.active().filter((row) => row.mqId === mqId)
   const found = await find(parts, mqId, name)
   const known = open.filter(({ data }) => data.groups.some(({ group }) => group === name))
   if (found === undefined && known.length === 0) {
@@ -82,8 +82,8 @@ export async function dropGroup(
   for (const { number, data } of waiting) {
     const left = data.groups.find(({ group }) => group === name)?.remaining ?? '0'
     remaining += BigInt(left)
-    const word = { actor, atMs: logbook.nowMs, remaining: left }
-    await logbook.note(number, (row) => ({
+    const word = { actor, atMs: writer.nowMs, remaining: left }
+    await writer.update(number, (row) => ({
       ...row,
       data: {
         ...row.data,
@@ -94,18 +94,18 @@ export async function dropGroup(
       },
     }))
   }
-  const migrations = waiting.map(({ number }) => number)
-  const after = { group: name, force, positions, remaining: String(remaining), migrations }
+  const numbers = waiting.map(({ number }) => number)
+  const after = { group: name, force, positions, remaining: String(remaining), migrations: numbers }
   const why = `group '${name}' was dropped with ${remaining} records of old epochs to read`
   await store.write(`journalling that group ${name} was dropped`, (tx) =>
     tx.journal.append(
       { kind: 'drop-group', subject: mqId, actor, why, before: null, after },
-      logbook.nowMs,
+      writer.nowMs,
       store.revision,
     ),
   )
   const isOwn = found === undefined ? !known.some(isOther(name)) : groupOfId(found.groupId, mqId) !== undefined
-  return { group: name, kind: isOwn ? 'mq' : 'other', positions, remaining: String(remaining), migrations }
+  return { group: name, kind: isOwn ? 'mq' : 'other', positions, remaining: String(remaining), migrations: numbers }
 }
 
 const isOther =
@@ -114,12 +114,16 @@ const isOther =
     data.groups.some(({ group, kind }) => group === name && kind === 'other')
 
 /** A group of mQ of that name before another of that id. */
-async function find({ registry, clusters, ledger }: DropParts, mqId: string, name: string): Promise<Found | undefined> {
+async function find(
+  { registry, clusters, migrations }: DropParts,
+  mqId: string,
+  name: string,
+): Promise<Found | undefined> {
   const record = registry.get(mqId)
   const places = new Map<string, Place>()
   const add = ({ cluster, topic }: Place): void => void places.set(`${cluster} ${topic}`, { cluster, topic })
   if (record?.state === 'active') record.epochs.forEach(add)
-  for (const { mqId: id, from } of ledger.active()) if (id === mqId) add(from)
+  for (const { mqId: id, from } of migrations.active()) if (id === mqId) add(from)
   const own = groupIdOf(mqId, name)
   let mq: Found | undefined
   let other: Found | undefined

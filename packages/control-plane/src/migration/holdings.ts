@@ -5,10 +5,10 @@ import type { TelemetryReport } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { HeldBook, type HeldSends } from '../telemetry/held-book.ts'
 import { type Holding, holdingOf, holdingText, holdingWith, WORTH_TELLING_MS } from './holding.ts'
-import type { Ledger } from './ledger.ts'
+import type { Migrations } from './migrations.ts'
 
 export interface HoldingsOptions {
-  readonly ledger: Pick<Ledger, 'active'>
+  readonly migrations: Pick<Migrations, 'active'>
   readonly deps: Deps
 }
 
@@ -46,8 +46,8 @@ export class Holdings {
 
   /** For metrics. */
   all(): HeldId[] {
-    const { ledger } = this.#options
-    const ids = new Set([...this.#book.ids(), ...ledger.active().map(({ mqId }) => mqId)])
+    const { migrations } = this.#options
+    const ids = new Set([...this.#book.ids(), ...migrations.active().map(({ mqId }) => mqId)])
     return [...ids].flatMap((id) => {
       const holding = this.#of(id)
       if (holding === undefined) return []
@@ -56,8 +56,8 @@ export class Holdings {
   }
 
   #of(id: string): Holding | undefined {
-    const { ledger } = this.#options
-    const known = ledger.active().flatMap((record) => (record.mqId === id ? (holdingOf(record) ?? []) : []))[0]
+    const { migrations } = this.#options
+    const known = migrations.active().flatMap((record) => (record.mqId === id ? (holdingOf(record) ?? []) : []))[0]
     return holdingWith(known, this.#book.of(id))
   }
 }

@@ -27,9 +27,9 @@ import { deleteTopic } from './delete-topic.ts'
 import { drain } from './drain.ts'
 import { type Dropped, dropGroup } from './drop-group.ts'
 import { Heard } from './heard.ts'
-import type { Ledger } from './ledger.ts'
-import { Logbook } from './logbook.ts'
 import { isCancellable, isEnd, isHandingOver, transition } from './machine.ts'
+import { MigrationWriter } from './migration-writer.ts'
+import type { Migrations } from './migrations.ts'
 import { planMove, planOrRefuse, type Wish } from './plan.ts'
 import { prepare, warm } from './prepare.ts'
 import { MigrationData, type MigrationRecord, stepOf, withStep } from './record.ts'
@@ -51,7 +51,7 @@ export interface MigratorOptions {
   readonly registry: Registry
   readonly clusters: Clusters
   readonly provisioner: Provisioner
-  readonly ledger: Ledger
+  readonly migrations: Migrations
   readonly epochUse: EpochUse
   readonly deps: Deps
   readonly logger: Logger
@@ -118,13 +118,13 @@ export class Migrator {
 
   constructor(options: MigratorOptions) {
     this.#options = options
-    const { deps, store, registry, ledger } = options
+    const { deps, store, registry, migrations } = options
     this.#heard = new Heard(
       deps,
       (mqId) => registry.get(mqId)?.state === 'active',
-      (mqId, epoch) => ledger.active().some((record) => record.mqId === mqId && record.to.epoch === epoch),
+      (mqId, epoch) => migrations.active().some((record) => record.mqId === mqId && record.to.epoch === epoch),
       (mqId, epoch) =>
-        ledger
+        migrations
           .active()
           .find(
             ({ mqId: id, from, to, state }) =>
@@ -135,13 +135,13 @@ export class Migrator {
       ...options,
       heard: this.#heard,
       sealChecks: new SealChecks(options.clusters, deps),
-      logbook: new Logbook(options),
+      writer: new MigrationWriter(options),
       times: { ...defaultTimes, ...options.times },
       incarnation: () => store.incarnation,
       listeningSinceMs: deps.clock.monotonicMs(),
       checkpoint: (number) => {
         this.#checkClosed()
-        if (this.#mayNotGoOn(ledger.current(number)?.state)) throw closing()
+        if (this.#mayNotGoOn(migrations.current(number)?.state)) throw closing()
         if (this.#drivers.get(number)?.cancelAsked === true) throw new CancelAsked()
       },
       checkClosed: () => this.#checkClosed(),
@@ -152,8 +152,8 @@ export class Migrator {
 
   /** Goes on with everything that is not over (X1), or with what is not over of one mQ ID; what is unsettled waits. */
   resume(id?: string): void {
-    const { ledger, registry } = this.#options
-    for (const { number, mqId } of ledger.active()) {
+    const { migrations, registry } = this.#options
+    for (const { number, mqId } of migrations.active()) {
       if ((id === undefined || mqId === id) && registry.unsettled(mqId) === undefined) this.#drive(number)
     }
   }
@@ -169,7 +169,7 @@ export class Migrator {
 
   /** Begins a move; it goes on by itself. @throws MqError the reason why it cannot be made */
   async start(id: string, wish: Wish, actor: string): Promise<{ plan: MigrationPlan; record: MigrationRecord }> {
-    const { registry, ledger, provisioner, deps, store } = this.#options
+    const { registry, migrations, provisioner, deps, store } = this.#options
     return provisioner.exclusively(id, async () => {
       const { plan, spec, sizeLimit, foreign, topicId, partitions } = await planMove(this.#planner, id, wish)
       const { from, to } = plan
@@ -205,12 +205,12 @@ export class Migrator {
       const before = registry.get(id) as ActiveId
       // The number of the new epoch is used up from here on, whatever becomes of the move.
       await registry.keep({ ...withoutStamp(before), lastEpoch: to.epoch }, async (tx) => {
-        record = await ledger.insert(tx, row)
+        record = await migrations.add(tx, row)
         const after = { migration: record.number, from, to }
         const decision = { kind: 'migrate', subject: id, actor, why, before: null, after } as const
         await tx.journal.append(decision, nowMs, store.revision)
       })
-      ledger.took(record!)
+      migrations.commitToMemory(record!)
       this.#drive(record!.number)
       return { plan, record: record! }
     })
@@ -218,10 +218,10 @@ export class Migrator {
 
   /** Undoes a move (X3). @throws MqError MQ_MIGRATION_SEALED */
   async cancel(number: number): Promise<MigrationRecord> {
-    const { ledger, deps } = this.#options
+    const { migrations, deps } = this.#options
     const untilMs = deps.clock.monotonicMs() + CANCEL_WITHIN_MS
     for (;;) {
-      const record = ledger.current(number) ?? (await ledger.find(number))
+      const record = migrations.current(number) ?? (await migrations.find(number))
       const answer = transition(record.state, 'cancel')
       if (answer.kind === 'refuse') {
         throw new MqError(
@@ -245,12 +245,12 @@ export class Migrator {
 
   /** Lets groups go on without the rest of the old epoch, should its cluster stay away. */
   async skip(number: number): Promise<MigrationRecord> {
-    const { ledger } = this.#options
-    const record = ledger.current(number) ?? (await ledger.find(number))
+    const { migrations } = this.#options
+    const record = migrations.current(number) ?? (await migrations.find(number))
     if (isEnd(record.state)) {
       throw new MqError('MQ_MIGRATION_REFUSED', `migration ${number} of '${record.mqId}' is over (${record.state})`)
     }
-    const after = await this.#work.logbook.note(number, (before) => ({
+    const after = await this.#work.writer.update(number, (before) => ({
       ...before,
       data: { ...before.data, onLostSource: 'skip' },
     }))
@@ -260,17 +260,17 @@ export class Migrator {
 
   /** Lets migrations go on without a group that nobody uses any more, and takes its positions away. */
   async dropGroup(mqId: string, group: string, force: boolean, actor: string): Promise<Dropped> {
-    const { registry, clusters, ledger, store } = this.#options
-    const { logbook } = this.#work
+    const { registry, clusters, migrations, store } = this.#options
+    const { writer } = this.#work
     const record = registry.get(mqId)
     if (record === undefined || record.state === 'absent') throw unknownError(mqId)
-    const dropped = await dropGroup({ registry, clusters, ledger, store, logbook }, mqId, group, force, actor)
+    const dropped = await dropGroup({ registry, clusters, migrations, store, writer }, mqId, group, force, actor)
     for (const number of dropped.migrations) this.#drivers.get(number)?.wake?.()
     return dropped
   }
 
   async #goBack(number: number): Promise<number> {
-    const { mqId, from } = this.#work.logbook.row(number)
+    const { mqId, from } = this.#work.writer.row(number)
     const { cluster: to, partitions, replication } = from
     const { record } = await this.start(
       mqId,
@@ -282,32 +282,32 @@ export class Migrator {
 
   /** Before `close`: lets moves whose producers may wait come out of that, within `waitMs` (X5). @returns whether all did */
   async settle(waitMs: number): Promise<boolean> {
-    const { deps, ledger } = this.#options
+    const { deps, migrations } = this.#options
     this.#stopping = true
     const untilMs = deps.clock.monotonicMs() + waitMs
     const waiting = (): boolean =>
-      [...this.#drivers.keys()].some((number) => !this.#mayNotGoOn(ledger.current(number)?.state))
+      [...this.#drivers.keys()].some((number) => !this.#mayNotGoOn(migrations.current(number)?.state))
     while (waiting() && deps.clock.monotonicMs() < untilMs) await sleep(deps, SETTLE_POLL_MS)
     return !waiting()
   }
 
   /** Ends the drivers where they stand; one that hangs in a request is not waited for longer than `waitMs`. */
   async close(waitMs = 2_000): Promise<void> {
-    const { deps, ledger } = this.#options
+    const { deps, migrations } = this.#options
     if (this.#closed) return
     this.#closed = true
     for (const driver of this.#drivers.values()) driver.wake?.()
     const all = Promise.all([...this.#drivers.values()].map((driver) => driver.running))
     await withinOrUndefined(deps, waitMs, all)
-    ledger.close()
+    migrations.close()
   }
 
   get #planner() {
-    const { registry, clusters, ledger, provisioner } = this.#options
+    const { registry, clusters, migrations, provisioner } = this.#options
     return {
       registry,
       clusters,
-      ledger,
+      migrations,
       heard: this.#heard,
       sealChecks: this.#work.sealChecks,
       nowMs: () => this.#options.deps.clock.nowMs(),
@@ -323,10 +323,10 @@ export class Migrator {
   }
 
   async #run(number: number, driver: Driver): Promise<void> {
-    const { ledger, logger } = this.#options
+    const { migrations, logger } = this.#options
     let failures = 0
     for (;;) {
-      const row = ledger.current(number)
+      const row = migrations.current(number)
       if (row === undefined || this.#closed) return
       if (this.#mayNotGoOn(row.state)) return
       try {
@@ -334,13 +334,13 @@ export class Migrator {
         if (driver.cancelAsked && isCancellable(row.state)) throw new CancelAsked()
         await doInState[row.state](this.#work, number)
         failures = 0
-        const after = ledger.current(number)
+        const after = migrations.current(number)
         if (after !== undefined && after.state !== row.state) {
           if (!isCancellable(after.state)) driver.cancelAsked = false
           logger.info({ migration: number, mqId: row.mqId, from: row.state, to: after.state }, 'migration goes on')
         }
       } catch (error) {
-        if (this.#closed || this.#mayNotGoOn(ledger.current(number)?.state)) return
+        if (this.#closed || this.#mayNotGoOn(migrations.current(number)?.state)) return
         failures++
         await this.#failed(number, error).catch((worse: unknown) => {
           logger.error({ migration: number, ...errorFacts(worse) }, 'the state of a migration cannot be written')
@@ -355,10 +355,10 @@ export class Migrator {
 
   /** Writes down what went wrong, and undoes the move where it has to be (X2). */
   async #failed(number: number, error: unknown): Promise<void> {
-    const { logbook, logger, times } = this.#work
-    const row = logbook.row(number)
+    const { writer, logger, times } = this.#work
+    const row = writer.row(number)
     if (error instanceof CancelAsked) {
-      await logbook.go(number, 'cancel', (before) => ({
+      await writer.transition(number, 'cancel', (before) => ({
         ...before,
         data: { ...before.data, undo: { kind: 'cancel', code: 'MQ_MIGRATION_REFUSED', message: 'asked for' } },
       }))
@@ -370,25 +370,25 @@ export class Migrator {
         : new MqError('MQ_INTERNAL', error instanceof Error ? error.message : String(error), { cause: error })
     const name = stepInState[row.state]
     const step = stepOf(row, name)
-    const spentMs = logbook.nowMs - (step?.startedAtMs ?? logbook.nowMs)
+    const spentMs = writer.nowMs - (step?.startedAtMs ?? writer.nowMs)
     const limitMs = row.state === 'sealing' ? times.sealMs : times.prepareMs
     const facts = { migration: number, mqId: row.mqId, state: row.state, ...errorFacts(problem) }
     const noted = (before: MigrationRecord): MigrationRecord =>
-      withStep(before, name, logbook.nowMs, {
+      withStep(before, name, writer.nowMs, {
         attempts: (step?.attempts ?? 0) + 1,
         problem: `${problem.code}: ${problem.message}`,
       })
     if (isCancellable(row.state) && (!problem.retryable || spentMs > limitMs)) {
       logger.error(facts, 'the migration is undone')
       const { code, message } = problem
-      await logbook.go(number, 'fail', (before) => ({
+      await writer.transition(number, 'fail', (before) => ({
         ...noted(before),
         data: { ...before.data, undo: { kind: 'fail', code, message } },
       }))
       return
     }
     logger.warn(facts, 'a step of the migration is tried again')
-    await logbook.note(number, noted)
+    await writer.update(number, noted)
   }
 
   async #pause(number: number, ms: number): Promise<void> {

@@ -29,7 +29,7 @@ import type { ActiveId, IdSpec } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import { type Foreign, findForeign, foreignText } from './foreign.ts'
 import type { Heard } from './heard.ts'
-import type { Ledger } from './ledger.ts'
+import type { Migrations } from './migrations.ts'
 import { findReaders } from './plan-readers.ts'
 import { checkQuotas, checkRoom } from './room.ts'
 import type { SealChecks } from './seal-checks.ts'
@@ -49,7 +49,7 @@ export interface PlannerOptions {
   readonly nowMs: () => number
   readonly registry: Registry
   readonly clusters: Clusters
-  readonly ledger: Ledger
+  readonly migrations: Migrations
   readonly nameClash: (id: string, epoch: number) => Refusal | undefined
 }
 
@@ -88,11 +88,11 @@ const REFUSALS: ReadonlySet<MqErrorCode> = new Set<MqErrorCode>([
 
 /** @throws MqError the reason why it cannot be made */
 export async function planMove(options: PlannerOptions, id: string, wish: Wish): Promise<Planned> {
-  const { registry, clusters, ledger } = options
+  const { registry, clusters, migrations } = options
   const record = registry.get(id)
   if (record?.state === 'deleted') throw deletedError(id)
   if (record?.state !== 'active') throw unknownError(id)
-  const running = ledger.handingOver(id)
+  const running = migrations.handingOver(id)
   if (running !== undefined) {
     throw new MqError(
       'MQ_MIGRATION_RUNNING',

@@ -23,8 +23,8 @@ const WROTE_LATELY_MS = 60_000
 const LEAST_WARM_MS = 200
 
 export async function prepare(work: Work, number: number): Promise<void> {
-  const { logbook, clusters, deps } = work
-  const { from, to, data, mqId } = await logbook.note(number, (row) => withStep(row, 'prepare', logbook.nowMs, {}))
+  const { writer, clusters, deps } = work
+  const { from, to, data, mqId } = await writer.update(number, (row) => withStep(row, 'prepare', writer.nowMs, {}))
   const { spec } = data
   const { replication } = to
   await clusters.reach(from.cluster)
@@ -68,8 +68,8 @@ export async function prepare(work: Work, number: number): Promise<void> {
     )
     work.checkpoint(number)
   }
-  const nowMs = logbook.nowMs
-  await logbook.publish(
+  const nowMs = writer.nowMs
+  await writer.publish(
     number,
     'prepared',
     {
@@ -118,10 +118,10 @@ export async function prepare(work: Work, number: number): Promise<void> {
  * ever: a member without its share would handle nothing until the group has come to rest.
  */
 export async function warm(work: Work, number: number): Promise<void> {
-  const { logbook, clusters, times } = work
-  const { from, to, mqId, steps } = logbook.row(number)
-  const sinceMs = stepOf(logbook.row(number), 'warm')?.startedAtMs ?? steps.at(-1)!.startedAtMs
-  const spentMs = (): number => logbook.nowMs - sinceMs
+  const { writer, clusters, times } = work
+  const { from, to, mqId, steps } = writer.row(number)
+  const sinceMs = stepOf(writer.row(number), 'warm')?.startedAtMs ?? steps.at(-1)!.startedAtMs
+  const spentMs = (): number => writer.nowMs - sinceMs
   const groups = await clusters.use(from.cluster, `reading the groups of ${from.topic}`, (admin) =>
     admin.groupsOf(mqId, from.topic),
   )
@@ -141,19 +141,19 @@ export async function warm(work: Work, number: number): Promise<void> {
     if (spentMs() >= Math.min(times.warmMs, LEAST_WARM_MS) && (cold.length === 0 || spentMs() >= times.warmMs)) break
     await work.pause(number, Math.min(WARM_POLL_MS, times.warmMs))
   }
-  checkFormerSuccessors(work, logbook.row(number))
+  checkFormerSuccessors(work, writer.row(number))
   const { partitions } = await rehearse(work, number)
   const sizeLimit = await clusters.use(from.cluster, `checking topic ${from.topic}`, (admin) =>
     admin.sizeLimit(from.topic),
   )
-  const foreign = await findForeign({ clusters, heard: work.heard, nowMs: () => logbook.nowMs }, mqId, {
+  const foreign = await findForeign({ clusters, heard: work.heard, nowMs: () => writer.nowMs }, mqId, {
     ...from,
     partitions,
   })
   const writers = work.heard.writersSince(mqId, WROTE_LATELY_MS)
   work.checkpoint(number)
-  const nowMs = logbook.nowMs
-  await logbook.go(number, 'seal-begins', (row) => ({
+  const nowMs = writer.nowMs
+  await writer.transition(number, 'seal-begins', (row) => ({
     ...withStep(withDone(row, 'warm', nowMs, { notJoined: cold }), 'seal', nowMs, {}),
     data: { ...row.data, foreign: foreign.producers, foreignUnknown: foreign.unknown, writers, partitions, sizeLimit },
   }))

@@ -17,6 +17,7 @@ import {
 } from '@mq/contract'
 import { z } from 'zod'
 import { IdSpec } from '../registry/records.ts'
+import { isEnd } from './machine.ts'
 
 /** Values in microseconds and how often each was seen. */
 const Entries = z.array(z.tuple([z.number(), z.number()]))
@@ -117,6 +118,11 @@ export interface MigrationRecord {
 
 export function stepOf(record: MigrationRecord, name: MigrationStepName): MigrationStep | undefined {
   return record.steps.find((step) => step.step === name)
+}
+
+/** Nothing is left to do: it ended and the topic it left is gone. */
+export function isOver(record: MigrationRecord): boolean {
+  return isEnd(record.state) && stepOf(record, 'delete-topic')?.endedAtMs != null
 }
 
 /** The record with a step changed or begun. */

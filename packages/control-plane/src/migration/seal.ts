@@ -31,7 +31,7 @@ interface Proof {
  * any producer holds, and the connections stand when time counts.
  */
 export async function rehearse(work: Work, number: number): Promise<{ readonly partitions: number }> {
-  const row = work.logbook.row(number)
+  const row = work.writer.row(number)
   const { from } = row
   return work.clusters.use(from.cluster, `rehearsing the seal of ${from.topic}`, async (admin) => {
     const { partitions } = checkSource(await lookAtSource(admin, row))
@@ -80,10 +80,10 @@ class SealRequest {
 
   /** @throws what the last request failed with */
   ask(): void {
-    const { clusters, deps, logbook } = this.#work
+    const { clusters, deps, writer } = this.#work
     if (this.#failure !== undefined) throw this.#failure
     if (this.#isUnderWay || deps.clock.monotonicMs() - this.#sentMs < REPEAT_REQUEST_MS) return
-    const { cluster, topic } = logbook.row(this.#number).from
+    const { cluster, topic } = writer.row(this.#number).from
     this.#isUnderWay = true
     this.#sentMs = deps.clock.monotonicMs()
     this.settled = clusters
@@ -98,16 +98,16 @@ class SealRequest {
 }
 
 async function prove(work: Work, number: number, request: SealRequest): Promise<void> {
-  const { logbook, clusters, deps, times } = work
-  const { from } = logbook.row(number)
+  const { writer, clusters, deps, times } = work
+  const { from } = writer.row(number)
   const beganMs = deps.clock.monotonicMs()
   const proofs = new Map<number, Proof>()
-  let count = coveredPartitions(logbook.row(number))
+  let count = coveredPartitions(writer.row(number))
   let provenMs: number | undefined
   /** Whether the leaders have to be asked for: the rehearsal has just done so. */
   let isStale = false
   for (let round = 0; ; round++) {
-    const isUndoable = logbook.row(number).state === 'sealing'
+    const isUndoable = writer.row(number).state === 'sealing'
     if (isUndoable) work.checkpoint(number)
     else work.checkClosed()
     if (proofs.size < count) request.ask()
@@ -126,7 +126,7 @@ async function prove(work: Work, number: number, request: SealRequest): Promise<
       }
       isStale = probes.some((probe) => probe.verdict === 'unknown')
       for (const { partition, leader, leaderEpoch, verdict } of probes) {
-        if (verdict === 'sealed') proofs.set(partition, { partition, leader, leaderEpoch, provenAtMs: logbook.nowMs })
+        if (verdict === 'sealed') proofs.set(partition, { partition, leader, leaderEpoch, provenAtMs: writer.nowMs })
       }
     }
     // Asking for ends changes nothing: it need not wait until the refusal is written (S3).
@@ -146,8 +146,8 @@ async function prove(work: Work, number: number, request: SealRequest): Promise<
       } else if (look.kind === 'there' && look.partitions > count) count = look.partitions
       else if (look.kind === 'there' && final !== undefined) {
         const endsMs = deps.clock.monotonicMs() - beganMs
-        await logbook.go(number, 'all-sealed', (row) => ({
-          ...withDone(row, 'seal', logbook.nowMs, {
+        await writer.transition(number, 'all-sealed', (row) => ({
+          ...withDone(row, 'seal', writer.nowMs, {
             ...stepOf(row, 'seal')?.result,
             provenMs: tenths(provenMs ?? endsMs),
             endsMs: tenths(endsMs),
@@ -159,7 +159,7 @@ async function prove(work: Work, number: number, request: SealRequest): Promise<
         return
       }
     }
-    const spentMs = logbook.nowMs - (stepOf(logbook.row(number), 'seal')?.startedAtMs ?? logbook.nowMs)
+    const spentMs = writer.nowMs - (stepOf(writer.row(number), 'seal')?.startedAtMs ?? writer.nowMs)
     if (isUndoable && proofs.size === 0 && spentMs > times.sealMs) {
       throw new MqError('MQ_KAFKA_TIMEOUT', `no leader of topic ${from.topic} took the seal within ${times.sealMs} ms`)
     }
@@ -174,10 +174,10 @@ export async function refused(
   change: (row: MigrationRecord) => MigrationRecord = (row) => row,
   why = 'a leader refuses data',
 ): Promise<void> {
-  const { logbook } = work
-  const { from } = logbook.row(number)
-  const { nowMs } = logbook
-  await logbook.publish(
+  const { writer } = work
+  const { from } = writer.row(number)
+  const { nowMs } = writer
+  await writer.publish(
     number,
     'leader-refused',
     {
@@ -199,7 +199,7 @@ async function finalEnds(
   proofs: Map<number, Proof>,
   count: number,
 ): Promise<SealProof[] | undefined> {
-  const { from } = work.logbook.row(number)
+  const { from } = work.writer.row(number)
   const ends = await work.clusters.use(from.cluster, `finding the end of topic ${from.topic}`, (admin) =>
     admin.sealedEnds(from.topic, [...proofs.values()]),
   )
@@ -220,16 +220,16 @@ function endsOf({ from }: MigrationRecord, proofs: readonly SealProof[]): string
 }
 
 function lookNow(work: Work, number: number): Promise<SourceLook> {
-  const row = work.logbook.row(number)
+  const row = work.writer.row(number)
   return work.clusters.use(row.from.cluster, `looking at topic ${row.from.topic}`, (admin) => lookAtSource(admin, row))
 }
 
 /** Another topic of the name took the seal: it is the one to read from here on, and what was in the old one is gone (T2). */
 async function recreated(work: Work, number: number, look: SourceLook & { kind: 'recreated' }): Promise<void> {
-  const { logbook } = work
-  if (logbook.row(number).state === 'sealing') throw new MqError('MQ_TOPIC_CHANGED', look.what)
-  await noteChange(work, logbook.row(number), look.what)
-  await logbook.note(number, (row) => ({
+  const { writer } = work
+  if (writer.row(number).state === 'sealing') throw new MqError('MQ_TOPIC_CHANGED', look.what)
+  await noteChange(work, writer.row(number), look.what)
+  await writer.update(number, (row) => ({
     ...row,
     data: {
       ...row.data,
@@ -242,13 +242,13 @@ async function recreated(work: Work, number: number, look: SourceLook & { kind: 
 
 /** The topic went away between the first refusal and the last proof: nothing of it can be read, and producers go on. */
 async function gone(work: Work, number: number): Promise<boolean> {
-  const { logbook, times } = work
-  const what = `topic ${logbook.row(number).from.topic} was deleted by somebody else while it was sealed`
-  const row = await noteChange(work, logbook.row(number), what)
-  const sinceMs = row.data.changes.find((change) => change.what === what)?.atMs ?? logbook.nowMs
-  if (logbook.nowMs - sinceMs < times.sealMs) return false
-  await logbook.go(number, 'all-sealed', (before) => ({
-    ...withDone(before, 'seal', logbook.nowMs, { ...stepOf(before, 'seal')?.result, gone: true }),
+  const { writer, times } = work
+  const what = `topic ${writer.row(number).from.topic} was deleted by somebody else while it was sealed`
+  const row = await noteChange(work, writer.row(number), what)
+  const sinceMs = row.data.changes.find((change) => change.what === what)?.atMs ?? writer.nowMs
+  if (writer.nowMs - sinceMs < times.sealMs) return false
+  await writer.transition(number, 'all-sealed', (before) => ({
+    ...withDone(before, 'seal', writer.nowMs, { ...stepOf(before, 'seal')?.result, gone: true }),
     data: {
       ...before.data,
       proofs: [],
@@ -260,8 +260,8 @@ async function gone(work: Work, number: number): Promise<boolean> {
 }
 
 export async function open(work: Work, number: number): Promise<void> {
-  const { logbook } = work
-  const { from, to, data } = logbook.row(number)
+  const { writer } = work
+  const { from, to, data } = writer.row(number)
   const { endOffsets } = data
   if (endOffsets === null || endOffsets.length < from.partitions) {
     throw new MqError(
@@ -270,7 +270,7 @@ export async function open(work: Work, number: number): Promise<void> {
     )
   }
   const records = endOffsets.reduce((sum, end) => sum + BigInt(end), 0n)
-  await logbook.publish(
+  await writer.publish(
     number,
     'opened',
     {
@@ -291,6 +291,6 @@ export async function open(work: Work, number: number): Promise<void> {
         }),
       }),
     },
-    (row, revision) => withDone(row, 'open', logbook.nowMs, { records: String(records), revision }),
+    (row, revision) => withDone(row, 'open', writer.nowMs, { records: String(records), revision }),
   )
 }

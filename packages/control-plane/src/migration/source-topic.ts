@@ -47,26 +47,26 @@ export function checkSource(look: SourceLook): { readonly partitions: number } {
 
 /** T3 */
 export async function noteChange(work: Work, row: MigrationRecord, what: string): Promise<MigrationRecord> {
-  const { logbook } = work
+  const { writer } = work
   if (row.data.changes.some((change) => change.what === what)) return row
   work.logger.error({ migration: row.number, mqId: row.mqId }, what)
-  await logbook.decide(row.number, 'migration-topic-changed', what, { migration: row.number, topic: row.from.topic })
-  return logbook.note(row.number, (before) => ({
+  await writer.journal(row.number, 'migration-topic-changed', what, { migration: row.number, topic: row.from.topic })
+  return writer.update(row.number, (before) => ({
     ...before,
-    data: { ...before.data, changes: [...before.data.changes, { atMs: logbook.nowMs, what }] },
+    data: { ...before.data, changes: [...before.data.changes, { atMs: writer.nowMs, what }] },
   }))
 }
 
 /** Writes down since when the topic is not there (T2). */
 export async function sourceMissing(work: Work, row: MigrationRecord, error: MqError): Promise<MigrationRecord> {
   if (row.data.sourceGone !== null) return row
-  const sourceGone = { sinceMs: work.logbook.nowMs, what: error.message }
-  return work.logbook.note(row.number, (before) => ({ ...before, data: { ...before.data, sourceGone } }))
+  const sourceGone = { sinceMs: work.writer.nowMs, what: error.message }
+  return work.writer.update(row.number, (before) => ({ ...before, data: { ...before.data, sourceGone } }))
 }
 
 /** T1: gives clients the ends of partitions that were added after the ends of the epoch were taken. */
 export async function coverAdded(work: Work, row: MigrationRecord): Promise<MigrationRecord> {
-  const { logbook, clusters } = work
+  const { writer, clusters } = work
   const { from, number } = row
   const known = row.data.endOffsets ?? []
   const look = await clusters.use(from.cluster, `looking at topic ${from.topic}`, (admin) => lookAtSource(admin, row))
@@ -88,14 +88,14 @@ export async function coverAdded(work: Work, row: MigrationRecord): Promise<Migr
     const end = ends.find((one) => one.partition === partition)
     if (probe === undefined || end?.kind !== 'end' || end.highWatermark < end.endOffset) return []
     const { leader, leaderEpoch } = probe
-    return [{ partition, leader, leaderEpoch, provenAtMs: logbook.nowMs, endOffset: String(end.endOffset) }]
+    return [{ partition, leader, leaderEpoch, provenAtMs: writer.nowMs, endOffset: String(end.endOffset) }]
   })
   if (proofs.length < added.length) return row
   const addedEnds = proofs.map(({ endOffset }) => endOffset)
   const what = `${added.length} partitions were added to topic ${from.topic} after it was sealed`
   const records = addedEnds.reduce((sum, end) => sum + BigInt(end), 0n)
   work.logger.error({ migration: number, mqId: row.mqId, records: Number(records) }, what)
-  return logbook.publish(
+  return writer.publish(
     number,
     'partitions-added',
     {
@@ -120,7 +120,7 @@ export async function coverAdded(work: Work, row: MigrationRecord): Promise<Migr
           before.data.startOffsets === null ? null : [...before.data.startOffsets, ...addedEnds.map(() => '0')],
         // Nobody has read what was just found.
         groups: before.data.groups.map((group) => (records > 0n ? { ...group, drainedAtMs: null } : group)),
-        changes: [...before.data.changes, { atMs: logbook.nowMs, what }],
+        changes: [...before.data.changes, { atMs: writer.nowMs, what }],
       },
     }),
   )

@@ -16,10 +16,10 @@ import { hasLookedFor, isAway, isGone, keepMoves, type Work } from './work.ts'
 
 /** Notes that the old cluster is away; true when groups went on without it. */
 export async function sourceAway(work: Work, row: MigrationRecord, error: MqError): Promise<boolean> {
-  const { logbook, times } = work
+  const { writer, times } = work
   const { number, from, data } = row
-  const sinceMs = data.sourceAway?.sinceMs ?? logbook.nowMs
-  if (data.onLostSource === 'skip' && logbook.nowMs - sinceMs >= times.lostMs && hasLookedFor(work, times.lostMs)) {
+  const sinceMs = data.sourceAway?.sinceMs ?? writer.nowMs
+  if (data.onLostSource === 'skip' && writer.nowMs - sinceMs >= times.lostMs && hasLookedFor(work, times.lostMs)) {
     await strand(work, row)
     return true
   }
@@ -30,8 +30,8 @@ export async function sourceAway(work: Work, row: MigrationRecord, error: MqErro
   const message = `cluster '${from.cluster}' is away (${error.message}): ${next}`
   if (data.sourceAway?.message === message) return false
   work.logger.warn({ migration: number, mqId: row.mqId }, message)
-  await logbook.note(number, (before) => ({
-    ...withStep(before, 'drain', logbook.nowMs, { problem: `${error.code}: ${error.message}` }),
+  await writer.update(number, (before) => ({
+    ...withStep(before, 'drain', writer.nowMs, { problem: `${error.code}: ${error.message}` }),
     data: { ...before.data, sourceAway: { sinceMs, code: error.code, message } },
   }))
   return false
@@ -39,11 +39,11 @@ export async function sourceAway(work: Work, row: MigrationRecord, error: MqErro
 
 /** L2 */
 async function strand(work: Work, row: MigrationRecord): Promise<void> {
-  const { logbook } = work
+  const { writer } = work
   const { number, from } = row
   const ledger = row.data.ledger.length > 0 ? row.data.ledger : ledgerOf(row)
   const records = ledger.reduce((sum, { from: first, to }) => sum + BigInt(to) - BigInt(first), 0n)
-  await logbook.publish(
+  await writer.publish(
     number,
     'source-lost',
     {
@@ -59,7 +59,7 @@ async function strand(work: Work, row: MigrationRecord): Promise<void> {
       }),
     },
     (before) => ({
-      ...withStep(before, 'reconcile', logbook.nowMs, { endedAtMs: null, result: {} }),
+      ...withStep(before, 'reconcile', writer.nowMs, { endedAtMs: null, result: {} }),
       data: { ...before.data, ledger },
     }),
   )
@@ -86,14 +86,14 @@ export function ledgerOf({ data, steps }: MigrationRecord): StrandedRange[] {
 
 /** Waits for the old cluster while groups read on (state `stranded`). */
 export async function reconcile(work: Work, number: number): Promise<void> {
-  const { logbook, clusters, registry, times } = work
+  const { writer, clusters, registry, times } = work
   let missingSinceMs: number | undefined
   for (;;) {
     work.checkClosed()
-    const row = await keepMoves(work, logbook.row(number))
+    const row = await keepMoves(work, writer.row(number))
     if (await isGone(work, row)) return
     const { from } = row
-    if (isExpired(row, logbook.nowMs)) {
+    if (isExpired(row, writer.nowMs)) {
       await allGone(work, row, `cluster '${from.cluster}' was away until their retention was over`)
       return
     }
@@ -111,8 +111,8 @@ export async function reconcile(work: Work, number: number): Promise<void> {
       const isMissing = error instanceof MqError && error.code === 'MQ_TOPIC_MISSING'
       if (!isMissing && !isAway(error)) throw error
       if (!isMissing) missingSinceMs = undefined
-      else missingSinceMs ??= logbook.nowMs
-      if (missingSinceMs !== undefined && logbook.nowMs - missingSinceMs >= times.lostMs) {
+      else missingSinceMs ??= writer.nowMs
+      if (missingSinceMs !== undefined && writer.nowMs - missingSinceMs >= times.lostMs) {
         await allGone(work, row, (error as MqError).message)
         return
       }
@@ -134,7 +134,7 @@ async function back(
   row: MigrationRecord,
   { starts, ends }: { readonly starts: readonly bigint[]; readonly ends: readonly bigint[] },
 ): Promise<void> {
-  const { logbook } = work
+  const { writer } = work
   const { number, from } = row
   const ledger = row.data.ledger.map((range) => {
     const [first, to] = [BigInt(range.from), BigInt(range.to)]
@@ -145,10 +145,10 @@ async function back(
   const gone = sumGone(ledger)
   if (gone > 0n) {
     const why = `${gone} offsets of epoch ${from.epoch} that groups had not read are gone from cluster '${from.cluster}'`
-    await logbook.decide(number, 'migration-records-gone', why, { migration: number, ledger })
+    await writer.journal(number, 'migration-records-gone', why, { migration: number, ledger })
     work.logger.error({ migration: number, mqId: row.mqId, gone: String(gone) }, why)
   }
-  await logbook.publish(
+  await writer.publish(
     number,
     'source-back',
     {
@@ -162,16 +162,16 @@ async function back(
       }),
     },
     (before) => ({
-      ...withDone(before, 'reconcile', logbook.nowMs, { back: true, gone: String(gone) }),
-      data: settled({ ...before.data, ledger, sourceAway: null }, logbook.nowMs),
+      ...withDone(before, 'reconcile', writer.nowMs, { back: true, gone: String(gone) }),
+      data: settled({ ...before.data, ledger, sourceAway: null }, writer.nowMs),
     }),
   )
 }
 
 export async function allGone(work: Work, row: MigrationRecord, reason: string): Promise<void> {
-  const { logbook } = work
+  const { writer } = work
   const { number, from } = row
-  const nowMs = logbook.nowMs
+  const nowMs = writer.nowMs
   const ledger = row.data.ledger.map((range) => ({
     ...range,
     gone: String(BigInt(range.to) - BigInt(range.from)),
@@ -179,7 +179,7 @@ export async function allGone(work: Work, row: MigrationRecord, reason: string):
   }))
   const why = `${sumGone(ledger)} offsets of epoch ${from.epoch} are gone: ${reason}`
   work.logger.error({ migration: number, mqId: row.mqId }, why)
-  await logbook.publish(
+  await writer.publish(
     number,
     'drained',
     {

@@ -20,8 +20,8 @@ import { isAway, isMissing, range, type Work } from './work.ts'
 const SETTLE_MS = 3_000
 
 export async function undo(work: Work, number: number): Promise<void> {
-  const { logbook } = work
-  const row = await logbook.note(number, (before) => withStep(before, 'undo', logbook.nowMs, {}))
+  const { writer } = work
+  const row = await writer.update(number, (before) => withStep(before, 'undo', writer.nowMs, {}))
   const { from, to } = row
   const isAsked = stepOf(row, 'seal') !== undefined
   const withdrawal = isAnnounced(row) ? await withdrawOrLeave(work, number, isAsked) : undefined
@@ -31,8 +31,8 @@ export async function undo(work: Work, number: number): Promise<void> {
   }
   const found = isAsked ? await release(work, row) : await lookAtLimit(work, row)
   const { kind, message } = row.data.undo ?? { kind: 'cancel', message: 'asked for' }
-  const nowMs = logbook.nowMs
-  await logbook.publish(
+  const nowMs = writer.nowMs
+  await writer.publish(
     number,
     kind === 'cancel' ? 'undone-cancel' : 'undone-fail',
     {
@@ -69,8 +69,8 @@ async function lookAtLimit({ clusters }: Work, { from, data }: MigrationRecord):
 
 /** The migration goes on after all (U1). */
 async function goForward(work: Work, number: number, why: string): Promise<void> {
-  const { logbook } = work
-  const { nowMs } = logbook
+  const { writer } = work
+  const { nowMs } = writer
   await refused(
     work,
     number,
@@ -83,7 +83,7 @@ async function goForward(work: Work, number: number, why: string): Promise<void>
 }
 
 async function withdrawOrLeave(work: Work, number: number, isAsked: boolean): Promise<Withdrawal | undefined> {
-  const { from, to } = work.logbook.row(number)
+  const { from, to } = work.writer.row(number)
   try {
     return await withdraw(work, number, (error) => {
       if (!isAsked || !isAway(error)) return error

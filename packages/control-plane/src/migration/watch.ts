@@ -18,16 +18,16 @@ import { keepOpen } from './withdraw.ts'
 import { hasLookedFor, isAway, isGone, isMissing, keepMoves, type Work } from './work.ts'
 
 export async function watch(work: Work, number: number): Promise<void> {
-  const { logbook, times } = work
-  let row = await logbook.note(number, (before) => withStep(before, 'watch', logbook.nowMs, {}))
+  const { writer, times } = work
+  let row = await writer.update(number, (before) => withStep(before, 'watch', writer.nowMs, {}))
   const { from } = row
-  const untilMs = (stepOf(row, 'open')?.endedAtMs ?? logbook.nowMs) + times.watchMs
+  const untilMs = (stepOf(row, 'open')?.endedAtMs ?? writer.nowMs) + times.watchMs
   let looks = 0
   let missed = 0
   for (;;) {
     work.checkClosed()
     if (await isGone(work, row)) return
-    const isLast = logbook.nowMs >= untilMs
+    const isLast = writer.nowMs >= untilMs
     try {
       row = await lookAtSealed(work, row)
       looks++
@@ -41,14 +41,14 @@ export async function watch(work: Work, number: number): Promise<void> {
     })
     row = await lookAtTarget(work, await keepMoves(work, row))
     if (isLast && isTargetSettled(work, row)) break
-    await work.pause(number, isLast ? times.pollMs : Math.min(times.pollMs, Math.max(1, untilMs - logbook.nowMs)))
+    await work.pause(number, isLast ? times.pollMs : Math.min(times.pollMs, Math.max(1, untilMs - writer.nowMs)))
   }
   work.logger.info({ migration: number, epoch: from.epoch, looks, missed }, 'the sealed epoch was watched')
-  await logbook.go(number, 'watched', (before) => ({
+  await writer.transition(number, 'watched', (before) => ({
     ...withStep(
-      withDone(before, 'watch', logbook.nowMs, { looks, missed, stragglers: before.data.stragglers.length }),
+      withDone(before, 'watch', writer.nowMs, { looks, missed, stragglers: before.data.stragglers.length }),
       'drain',
-      logbook.nowMs,
+      writer.nowMs,
       {},
     ),
     data: { ...before.data, foreign: stillForeign(work.heard, before.mqId, before.data.foreign) },
@@ -59,13 +59,13 @@ export async function watch(work: Work, number: number): Promise<void> {
 function isTargetSettled(work: Work, { data }: MigrationRecord): boolean {
   if (data.targetAway === null) return true
   const { backBy } = data.targetAway
-  const back = backBy === null ? undefined : work.ledger.current(backBy)
+  const back = backBy === null ? undefined : work.migrations.current(backBy)
   return backBy !== null && (back === undefined || !isHandingOver(back.state))
 }
 
 /** Looks for growth, for partitions that somebody added, and whether the seal is still set (D1, W1). */
 export async function lookAtSealed(work: Work, before: MigrationRecord): Promise<MigrationRecord> {
-  const { logbook, clusters } = work
+  const { writer, clusters } = work
   const row = await coverAdded(work, before)
   const { from, number } = row
   const partitions = coveredPartitions(row)
@@ -76,19 +76,19 @@ export async function lookAtSealed(work: Work, before: MigrationRecord): Promise
   }))
   let after = row
   if (row.data.startOffsets === null) {
-    after = await logbook.note(number, (before) => ({ ...before, data: { ...before.data, startOffsets: starts } }))
+    after = await writer.update(number, (before) => ({ ...before, data: { ...before.data, startOffsets: starts } }))
   }
   if (limit !== String(SEALED_TOPIC_BYTES)) {
     const why = `max.message.bytes of ${from.topic} was ${limit}, and is ${SEALED_TOPIC_BYTES} again`
     await clusters.use(from.cluster, `sealing topic ${from.topic} again`, (admin) => admin.requestSeal(from.topic))
-    await logbook.decide(number, 'migration-resealed', why, { migration: number, topic: from.topic, limit })
+    await writer.journal(number, 'migration-resealed', why, { migration: number, topic: from.topic, limit })
     work.logger.error({ migration: number, mqId: row.mqId, limit }, 'the seal of an epoch was taken back by someone')
   }
-  const stragglers = await withRecords(work, after, newStragglers(after, ends, logbook.nowMs))
+  const stragglers = await withRecords(work, after, newStragglers(after, ends, writer.nowMs))
   if (stragglers.length === 0) return after
-  await logbook.decide(number, 'straggler', `epoch ${from.epoch} grew after its seal was proven`, { stragglers })
+  await writer.journal(number, 'straggler', `epoch ${from.epoch} grew after its seal was proven`, { stragglers })
   work.logger.error({ migration: number, mqId: row.mqId, stragglers }, 'records were appended to a sealed epoch')
-  return logbook.note(number, (before) => ({
+  return writer.update(number, (before) => ({
     ...before,
     data: { ...before.data, stragglers: [...before.data.stragglers, ...stragglers] },
   }))
@@ -120,13 +120,13 @@ async function withRecords(work: Work, { from, data }: MigrationRecord, grown: S
 
 /** W3 */
 async function lookAtTarget(work: Work, row: MigrationRecord): Promise<MigrationRecord> {
-  const { logbook, registry, times, heard } = work
+  const { writer, registry, times, heard } = work
   const { number, mqId, from, to, data } = row
   const { targetAway } = data
   if (targetAway !== null && targetAway.backBy !== null) {
     // One that was cancelled stays so: a person wanted that.
-    if (work.ledger.current(targetAway.backBy)?.state !== 'failed') return row
-    return logbook.note(number, (before) => ({
+    if (work.migrations.current(targetAway.backBy)?.state !== 'failed') return row
+    return writer.update(number, (before) => ({
       ...before,
       data: { ...before.data, targetAway: { ...targetAway, backBy: null } },
     }))
@@ -135,13 +135,13 @@ async function lookAtTarget(work: Work, row: MigrationRecord): Promise<Migration
   const isOpen =
     record?.state === 'active' && record.epochs.some((one) => one.epoch === to.epoch && one.state === 'open')
   const why = isOpen ? await problemOf(work, row) : undefined
-  const sinceMs = targetAway?.sinceMs ?? logbook.nowMs
+  const sinceMs = targetAway?.sinceMs ?? writer.nowMs
   const { targetLostMs } = times
-  const isLong = logbook.nowMs - sinceMs >= targetLostMs && hasLookedFor(work, targetLostMs)
+  const isLong = writer.nowMs - sinceMs >= targetLostMs && hasLookedFor(work, targetLostMs)
   const isLost = isLong && !heard.wroteSince(mqId, to.epoch, targetLostMs)
   if (why === undefined && (targetAway === null || !isLost || !isOpen)) {
     if (targetAway === null) return row
-    return logbook.note(number, (before) => ({ ...before, data: { ...before.data, targetAway: null } }))
+    return writer.update(number, (before) => ({ ...before, data: { ...before.data, targetAway: null } }))
   }
   const home = `epoch ${from.epoch} was on '${from.cluster}'`
   let blocked = why ?? 'it is back'
@@ -160,11 +160,11 @@ async function lookAtTarget(work: Work, row: MigrationRecord): Promise<Migration
       : `epoch ${to.epoch} on '${to.cluster}' could not be written, so migration ${backBy} goes back to '${from.cluster}': mq migrations show ${backBy}`
   if (targetAway?.message === message) return row
   if (targetAway === null || backBy !== null) {
-    await logbook.decide(number, 'migration-target-away', message, { migration: number, to, backBy })
+    await writer.journal(number, 'migration-target-away', message, { migration: number, to, backBy })
     work.logger.error({ migration: number, mqId, backBy }, message)
   }
   const next = { sinceMs, code: 'MQ_MIGRATION_TARGET_AWAY', message, backBy }
-  return logbook.note(number, (before) => ({ ...before, data: { ...before.data, targetAway: next } }))
+  return writer.update(number, (before) => ({ ...before, data: { ...before.data, targetAway: next } }))
 }
 
 /** Why the new epoch cannot be written; undefined when nothing speaks against it. */

@@ -77,9 +77,9 @@ export async function withdraw(
   number: number,
   newAway: (error: unknown) => unknown = (error) => error,
 ): Promise<Withdrawal> {
-  const { logbook } = work
-  const { data, from, to } = logbook.row(number)
-  const isAsked = stepOf(logbook.row(number), 'seal') !== undefined
+  const { writer } = work
+  const { data, from, to } = writer.row(number)
+  const isAsked = stepOf(writer.row(number), 'seal') !== undefined
   let facts: WithdrawalFacts = { isClosed: data.withdrawal?.isClosed === true, isAsked }
   for (;;) {
     switch (withdrawalStep(facts)) {
@@ -118,7 +118,7 @@ export async function withdraw(
 
 /** N4 */
 export async function noteClosed(work: Work, number: number): Promise<void> {
-  await work.logbook.note(number, (row) => ({
+  await work.writer.update(number, (row) => ({
     ...row,
     data: {
       ...row.data,
@@ -129,12 +129,12 @@ export async function noteClosed(work: Work, number: number): Promise<void> {
 
 /** N5 */
 async function forward(work: Work, number: number, why: string): Promise<Withdrawal> {
-  const { logbook, clusters } = work
-  const { data, to } = logbook.row(number)
+  const { writer, clusters } = work
+  const { data, to } = writer.row(number)
   if (data.withdrawal !== null) {
     const { sizeLimit } = data.withdrawal
     await clusters.use(to.cluster, `opening topic ${to.topic} again`, (admin) => admin.releaseSeal(to.topic, sizeLimit))
-    await logbook.note(number, (row) => ({ ...row, data: { ...row.data, withdrawal: null, reopened: { sizeLimit } } }))
+    await writer.update(number, (row) => ({ ...row, data: { ...row.data, withdrawal: null, reopened: { sizeLimit } } }))
   }
   return { kind: 'forward', why }
 }
@@ -143,13 +143,13 @@ async function forward(work: Work, number: number, why: string): Promise<Withdra
 export async function keepOpen(work: Work, row: MigrationRecord): Promise<void> {
   const { reopened } = row.data
   if (reopened === null) return
-  const { clusters, logbook, provisioner, registry, ledger } = work
+  const { clusters, writer, provisioner, registry, migrations } = work
   const { mqId, number, to } = row
   await provisioner.exclusively(mqId, async () => {
     const record = registry.get(mqId)
     const isOpen =
       record?.state === 'active' && record.epochs.some(({ epoch, state }) => epoch === to.epoch && state === 'open')
-    const isMovedAgain = ledger
+    const isMovedAgain = migrations
       .active()
       .some((other) => other.mqId === mqId && other.number > number && isHandingOver(other.state))
     if (!isOpen || isMovedAgain) return
@@ -160,12 +160,12 @@ export async function keepOpen(work: Work, row: MigrationRecord): Promise<void> 
     )
     const why = `a request to close ${to.topic} took effect after epoch ${to.epoch} was opened, and was taken back`
     work.logger.warn({ migration: number, mqId }, why)
-    await logbook.decide(number, 'migration-late-seal', why, { migration: number, topic: to.topic })
+    await writer.journal(number, 'migration-late-seal', why, { migration: number, topic: to.topic })
   })
 }
 
 async function oldLeaders(work: Work, number: number): Promise<OldLeaders> {
-  const row = work.logbook.row(number)
+  const row = work.writer.row(number)
   const { topic, cluster } = row.from
   try {
     const probes = await work.clusters.use(cluster, `probing topic ${topic}`, (admin) =>
@@ -182,8 +182,8 @@ async function oldLeaders(work: Work, number: number): Promise<OldLeaders> {
 
 /** Closes the new topic for good (N1). @returns false when it holds a record */
 export async function closeNew(work: Work, number: number): Promise<boolean> {
-  const { logbook, clusters } = work
-  const { to, data } = logbook.row(number)
+  const { writer, clusters } = work
+  const { to, data } = writer.row(number)
   const count = await clusters.use(to.cluster, `looking at topic ${to.topic}`, async (admin) => {
     const facts = (await admin.findTopics([to.topic])).get(to.topic)
     return facts === undefined ? undefined : Math.max(to.partitions, facts.partitions)
@@ -221,7 +221,7 @@ export async function closeNew(work: Work, number: number): Promise<boolean> {
 }
 
 function note(work: Work, number: number, sizeLimit: string): Promise<MigrationRecord> {
-  return work.logbook.note(number, (row) => ({
+  return work.writer.update(number, (row) => ({
     ...row,
     data: { ...row.data, withdrawal: row.data.withdrawal ?? { sizeLimit, isClosed: false } },
   }))
@@ -229,7 +229,7 @@ function note(work: Work, number: number, sizeLimit: string): Promise<MigrationR
 
 /** N6. @throws MqError while a successor that was given up before may still be opened by a client */
 export function checkFormerSuccessors(work: Work, { number, mqId, from }: MigrationRecord): void {
-  const former = work.ledger
+  const former = work.migrations
     .active()
     .find(
       (other) =>

@@ -9,8 +9,8 @@ import type { Provisioner } from '../provision/provisioner.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { EpochUse } from '../telemetry/epoch-use.ts'
 import type { Heard } from './heard.ts'
-import type { Ledger } from './ledger.ts'
-import type { Logbook } from './logbook.ts'
+import type { MigrationWriter } from './migration-writer.ts'
+import type { Migrations } from './migrations.ts'
 import type { MigrationRecord } from './record.ts'
 import type { SealChecks } from './seal-checks.ts'
 
@@ -61,11 +61,11 @@ export const defaultTimes: MigrationTimes = {
 export class CancelAsked extends Error {}
 
 export interface Work {
-  readonly logbook: Logbook
+  readonly writer: MigrationWriter
   readonly registry: Registry
   readonly clusters: Clusters
   readonly provisioner: Provisioner
-  readonly ledger: Ledger
+  readonly migrations: Migrations
   readonly epochUse: EpochUse
   readonly heard: Heard
   readonly sealChecks: SealChecks
@@ -114,7 +114,7 @@ export function hasLookedFor(work: Work, ms: number): boolean {
 export async function isGone(work: Work, row: MigrationRecord): Promise<boolean> {
   const record = work.registry.get(row.mqId)
   if (record?.state === 'active' && record.epochs.some((epoch) => epoch.epoch === row.from.epoch)) return false
-  await work.logbook.go(row.number, 'id-deleted')
+  await work.writer.transition(row.number, 'id-deleted')
   return true
 }
 
@@ -122,5 +122,5 @@ export async function isGone(work: Work, row: MigrationRecord): Promise<boolean>
 export async function keepMoves(work: Work, row: MigrationRecord): Promise<MigrationRecord> {
   const moves = work.heard.takeMoves(row.mqId, row.to.epoch, row.data.moves)
   if (moves === undefined) return row
-  return work.logbook.note(row.number, (before) => ({ ...before, data: { ...before.data, moves } }))
+  return work.writer.update(row.number, (before) => ({ ...before, data: { ...before.data, moves } }))
 }

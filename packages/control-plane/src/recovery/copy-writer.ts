@@ -9,7 +9,7 @@
  */
 import type { Deps, TimerHandle } from '@mq/kafka'
 import { errorFacts, type Logger } from '../logger.ts'
-import type { Ledger } from '../migration/ledger.ts'
+import type { Migrations } from '../migration/migrations.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import type { IdRecord } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
@@ -23,7 +23,7 @@ const COPIES_AT_A_TIME = 500
 export interface CopyWriterOptions {
   readonly store: Store
   readonly registry: Registry
-  readonly ledger: Ledger
+  readonly migrations: Migrations
   readonly clusters: Clusters
   readonly deps: Deps
   readonly logger: Logger
@@ -75,7 +75,7 @@ export class CopyWriter {
   #placesOf(record: IdRecord): Set<string> {
     const places = this.#places.get(record.id) ?? new Set<string>()
     for (const { cluster } of record.epochs) places.add(cluster)
-    for (const { mqId, from, to } of this.#options.ledger.active()) {
+    for (const { mqId, from, to } of this.#options.migrations.active()) {
       if (mqId === record.id) places.add(from.cluster).add(to.cluster)
     }
     if (record.pending?.kind === 'delete') for (const { cluster } of record.pending.topics) places.add(cluster)
@@ -148,12 +148,11 @@ export class CopyWriter {
   }
 
   #copyOf(id: string): [[string, string]] | undefined {
-    const { store, registry, ledger } = this.#options
+    const { store, registry, migrations } = this.#options
     const record = registry.get(id)
     if (record === undefined || record.state === 'absent') return undefined
     const clusters = [...this.#placesOf(record)].flatMap((name) => registry.cluster(name)?.address ?? [])
-    const migrations = ledger.of(id)
     const stamp = { incarnation: store.incarnation, revision: record.revision }
-    return [[copyKey(store.plane, id), encodeCopy({ stamp, record, clusters, migrations })]]
+    return [[copyKey(store.plane, id), encodeCopy({ stamp, record, clusters, migrations: migrations.of(id) })]]
   }
 }

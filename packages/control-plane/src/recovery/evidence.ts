@@ -8,7 +8,7 @@
 import type { ClusterAddress } from '@mq/contract'
 import { SEALED_TOPIC_BYTES } from '@mq/kafka'
 import { errorFacts, type Logger } from '../logger.ts'
-import type { Ledger } from '../migration/ledger.ts'
+import type { Migrations } from '../migration/migrations.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { topicName } from '../provision/placement-rules.ts'
 import type { Registry } from '../registry/registry.ts'
@@ -23,7 +23,7 @@ const LIMITS_AT_A_TIME = 8
 export interface EvidencesOptions {
   readonly registry: Registry
   readonly clusters: Clusters
-  readonly ledger: Ledger
+  readonly migrations: Migrations
   readonly plane: string
   /** The incarnation that the stored rows belong to. */
   readonly from: number
@@ -74,7 +74,7 @@ export class Evidences {
   }
 
   of(id: string): Evidence {
-    const { registry, ledger, from } = this.#options
+    const { registry, migrations, from } = this.#options
     const record = registry.get(id)
     return {
       stored:
@@ -83,7 +83,7 @@ export class Evidences {
           : {
               stamp: { incarnation: from, revision: record.revision },
               record,
-              migrations: ledger.of(id),
+              migrations: migrations.of(id),
             },
       copies: this.#copies.get(id) ?? [],
       topic: (cluster, topic) =>

@@ -14,8 +14,8 @@
 import { MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { errorFacts, type Logger } from '../logger.ts'
-import type { Ledger } from '../migration/ledger.ts'
 import { isCancellable, isEnd } from '../migration/machine.ts'
+import type { Migrations } from '../migration/migrations.ts'
 import { type MigrationRecord, withStep } from '../migration/record.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import type { Position } from '../push/hub.ts'
@@ -32,7 +32,7 @@ export interface RecoveryOptions {
   readonly store: Store
   readonly registry: Registry
   readonly clusters: Clusters
-  readonly ledger: Ledger
+  readonly migrations: Migrations
   readonly deps: Deps
   readonly logger: Logger
   /** Goes on with the migrations of an mQ ID once it is settled. */
@@ -104,7 +104,7 @@ export class Recovery {
 
   /** A person says what holds (V2). @throws MqError MQ_ID_UNKNOWN, or MQ_REQUEST_INVALID where nothing is to be settled */
   async settleAs(id: string, as: 'stored' | 'deleted', actor: string): Promise<void> {
-    const { registry, ledger } = this.#options
+    const { registry, migrations } = this.#options
     const record = registry.get(id)
     if (record === undefined || record.state === 'absent') {
       throw new MqError('MQ_ID_UNKNOWN', `'${id}' is not declared`, { details: { mqId: id } })
@@ -112,12 +112,12 @@ export class Recovery {
     if (this.#problem(id) === undefined) {
       throw new MqError('MQ_REQUEST_INVALID', `'${id}' is settled: there is nothing to decide`)
     }
-    const migrations = ledger.of(id)
+    const stored = migrations.of(id)
     const settled: Settled = {
       kind: 'settled',
       from: 'store',
       record: as === 'stored' ? record : ({ ...record, state: 'deleted', epochs: [], pending: null } as KnownRecord),
-      migrations: as === 'stored' ? migrations : [],
+      migrations: as === 'stored' ? stored : [],
     }
     await this.#publish([settled], actor, `a person settled it as ${as}`)
     await this.#endWhenDone()
@@ -129,13 +129,13 @@ export class Recovery {
   }
 
   #begin(): void {
-    const { store, registry, clusters, ledger, logger } = this.#options
+    const { store, registry, clusters, migrations, logger } = this.#options
     this.#settled.clear()
     this.#reasons.clear()
     this.#evidences = new Evidences({
       registry,
       clusters,
-      ledger,
+      migrations,
       plane: store.plane,
       from: store.recoveringFrom ?? store.incarnation,
       logger,
@@ -175,19 +175,18 @@ export class Recovery {
 
   async #publish(found: readonly Settled[], actor: string, why: string): Promise<void> {
     if (this.#closed) return
-    const { registry, ledger, deps } = this.#options
+    const { registry, migrations, deps } = this.#options
     const saved: MigrationRecord[] = []
     const doubtful: number[] = []
-    const changes = found.map(({ record, from, migrations }) => {
+    const changes = found.map(({ record, from, migrations: known }) => {
       const before = registry.get(record.id)
-      const named = new Set(migrations.map(({ number }) => number))
-      const ended = ledger
+      const named = new Set(known.map(({ number }) => number))
+      const ended = migrations
         .active()
         .filter(({ mqId, number }) => mqId === record.id && !named.has(number))
         .map((one) => endedByRestore(one, deps.clock.nowMs()))
-      const rows = from === 'store' ? ended : [...migrations, ...ended]
-      if (from === 'store')
-        doubtful.push(...migrations.filter(({ state }) => isCancellable(state)).map((one) => one.number))
+      const rows = from === 'store' ? ended : [...known, ...ended]
+      if (from === 'store') doubtful.push(...known.filter(({ state }) => isCancellable(state)).map((one) => one.number))
       return {
         record: withoutStamp(record),
         entry: {
@@ -196,19 +195,19 @@ export class Recovery {
           after: {
             state: record.state,
             epochs: record.epochs,
-            migrations: migrations.map(({ number, state }) => ({ number, state })),
+            migrations: known.map(({ number, state }) => ({ number, state })),
           },
         },
-        alsoWrite: async (tx: Parameters<Ledger['save']>[0]) => {
+        alsoWrite: async (tx: Parameters<Migrations['save']>[0]) => {
           for (const row of rows) {
-            await ledger.save(tx, row)
+            await migrations.save(tx, row)
             saved.push(row)
           }
         },
       }
     })
     await registry.settle(changes, () => {
-      for (const row of saved) ledger.took(row)
+      for (const row of saved) migrations.commitToMemory(row)
       for (const { record } of found) {
         this.#settled.add(record.id)
         this.#reasons.delete(record.id)

@@ -134,7 +134,7 @@ export class Stage {
   async dieIn(number: number, state: Migration['state']): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.onState(number, state, () => {
-      this.plane.ledger.close()
+      this.plane.migrations.close()
       resolve()
     })
     await promise
@@ -180,10 +180,10 @@ export class Stage {
 
   /** Runs once, in the moment in which a move gets into a state. */
   onState(number: number, state: Migration['state'], hook: () => void): void {
-    const { ledger } = this.plane
-    const took = ledger.took.bind(ledger)
+    const { migrations } = this.plane
+    const took = migrations.commitToMemory.bind(migrations)
     let isDone = false
-    ledger.took = (record) => {
+    migrations.commitToMemory = (record) => {
       took(record)
       if (isDone || record.number !== number || record.state !== state) return
       isDone = true

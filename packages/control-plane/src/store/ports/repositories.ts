@@ -8,18 +8,21 @@ import type { Transaction as SqlTransaction } from 'kysely'
 import type { Tables } from '../tables.ts'
 import type { DecisionReader, DecisionRepository } from './decisions.ts'
 import type { JournalReader, JournalRepository } from './journal.ts'
+import type { MigrationReader, MigrationRepository } from './migrations.ts'
 import type { Sequences } from './sequences.ts'
 
 /** Reads outside of any transaction: each sees what was committed before it. */
 export interface Readers {
   readonly journal: JournalReader
   readonly decisions: DecisionReader
+  readonly migrations: MigrationReader
 }
 
 /** One transaction: what is written through it happens whole or not at all. */
 export interface WriteTransaction extends Readers {
   readonly journal: JournalRepository
   readonly decisions: DecisionRepository
+  readonly migrations: MigrationRepository
   readonly sequences: Sequences
   readonly sql: SqlTransaction<Tables>
 }

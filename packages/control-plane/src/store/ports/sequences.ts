@@ -7,4 +7,6 @@ export type SequenceName = 'journal' | 'decisions' | 'migrations' | 'twins' | 'g
 
 export interface Sequences {
   next(name: SequenceName): Promise<number>
+  /** Gives out no number up to this one any more: a row came from elsewhere that carries it. */
+  skipTo(name: SequenceName, number: number): Promise<void>
 }

@@ -8,6 +8,7 @@ import type { Readers, WriteTransaction } from '../ports/repositories.ts'
 import type { Tables } from '../tables.ts'
 import { SqlDecisions } from './decisions.ts'
 import { SqlJournal } from './journal.ts'
+import { SqlMigrations } from './migrations.ts'
 import { SqlSequences } from './sequences.ts'
 
 export function readersOf(db: Kysely<Tables>): Readers {
@@ -20,5 +21,10 @@ export function writersOf(tx: Transaction<Tables>): WriteTransaction {
 
 function repositoriesOf(db: Kysely<Tables>): Omit<WriteTransaction, 'sql'> {
   const sequences = new SqlSequences(db)
-  return { sequences, journal: new SqlJournal(db, sequences), decisions: new SqlDecisions(db, sequences) }
+  return {
+    sequences,
+    journal: new SqlJournal(db, sequences),
+    decisions: new SqlDecisions(db, sequences),
+    migrations: new SqlMigrations(db, sequences),
+  }
 }

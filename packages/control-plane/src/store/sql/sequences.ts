@@ -21,4 +21,14 @@ export class SqlSequences implements Sequences {
       .executeTakeFirstOrThrow()
     return Number(value)
   }
+
+  async skipTo(name: SequenceName, number: number): Promise<void> {
+    await this.#db
+      .insertInto('sequences')
+      .values({ name, value: number })
+      .onConflict((conflict) =>
+        conflict.column('name').doUpdateSet({ value: number }).where('sequences.value', '<', number),
+      )
+      .execute()
+  }
 }

@@ -13,14 +13,14 @@ import type { ActiveId, EpochRecord } from '../registry/records.ts'
 import { type Registry, withoutStamp } from '../registry/registry.ts'
 import type { EntryKind } from '../store/ports/journal.ts'
 import type { Store } from '../store/store.ts'
-import type { Ledger } from './ledger.ts'
 import { isEnd, type MigrationEvent, transition } from './machine.ts'
+import type { Migrations } from './migrations.ts'
 import type { MigrationRecord } from './record.ts'
 
-export interface LogbookOptions {
+export interface MigrationWriterOptions {
   readonly store: Store
   readonly registry: Registry
-  readonly ledger: Ledger
+  readonly migrations: Migrations
   readonly provisioner: Provisioner
   readonly deps: Deps
 }
@@ -33,11 +33,11 @@ export interface BindingChange {
   apply(record: ActiveId): { epochs: EpochRecord[]; spec?: ActiveId['spec'] }
 }
 
-export class Logbook {
-  readonly #options: LogbookOptions
+export class MigrationWriter {
+  readonly #options: MigrationWriterOptions
   readonly #turns = new Map<number, Promise<unknown>>()
 
-  constructor(options: LogbookOptions) {
+  constructor(options: MigrationWriterOptions) {
     this.#options = options
   }
 
@@ -47,24 +47,24 @@ export class Logbook {
 
   /** The row as it is now. */
   row(number: number): MigrationRecord {
-    const record = this.#options.ledger.current(number)
+    const record = this.#options.migrations.current(number)
     if (record === undefined) throw new MqError('MQ_MIGRATION_UNKNOWN', `migration ${number} is over`)
     return record
   }
 
   /** Writes what was found, the state staying as it is. */
-  async note(number: number, change: (record: MigrationRecord) => MigrationRecord): Promise<MigrationRecord> {
-    const { store, ledger } = this.#options
+  async update(number: number, change: (record: MigrationRecord) => MigrationRecord): Promise<MigrationRecord> {
+    const { store, migrations } = this.#options
     return this.#inTurn(number, async () => {
       const after = { ...change(this.row(number)), updatedAtMs: this.nowMs }
-      await store.write(`keeping migration ${number}`, (tx) => ledger.save(tx, after))
-      ledger.took(after)
+      await store.write(`keeping migration ${number}`, (tx) => migrations.save(tx, after))
+      migrations.commitToMemory(after)
       return after
     })
   }
 
-  /** Writes a decision that is about the mQ ID without changing it. */
-  async decide(number: number, kind: EntryKind, why: string, after: unknown): Promise<void> {
+  /** Writes into the journal what is about the mQ ID without changing it. */
+  async journal(number: number, kind: EntryKind, why: string, after: unknown): Promise<void> {
     const { store } = this.#options
     const { mqId, actor } = this.row(number)
     await store.write(`journalling migration ${number}`, (tx) =>
@@ -73,12 +73,12 @@ export class Logbook {
   }
 
   /** Writes the state an event leads to, the binding staying as it is (B2). */
-  async go(
+  async transition(
     number: number,
     event: MigrationEvent,
     change: (record: MigrationRecord) => MigrationRecord = (record) => record,
   ): Promise<MigrationRecord> {
-    return this.note(number, (record) => {
+    return this.update(number, (record) => {
       const to = next(record, event)
       return this.#arrive(change(record), to)
     })
@@ -91,7 +91,7 @@ export class Logbook {
     binding: BindingChange,
     change: (record: MigrationRecord, revision: number) => MigrationRecord,
   ): Promise<MigrationRecord> {
-    const { registry, ledger, provisioner } = this.#options
+    const { registry, migrations, provisioner } = this.#options
     const { mqId } = this.row(number)
     const write = async (): Promise<MigrationRecord> => {
       const row = this.row(number)
@@ -112,10 +112,10 @@ export class Logbook {
         },
         async (tx, revision) => {
           after = { ...this.#arrive(change(row, revision), state), updatedAtMs: this.nowMs }
-          await ledger.save(tx, after)
+          await migrations.save(tx, after)
         },
       )
-      ledger.took(after)
+      migrations.commitToMemory(after)
       return after
     }
     return provisioner.exclusively(mqId, () => this.#inTurn(number, write))
