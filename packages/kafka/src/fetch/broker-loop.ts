@@ -6,8 +6,8 @@
  * L2. A request holds only partitions with room. While others of this broker wait for room it polls briefly, so that they are not
  *     kept waiting by an idle one.
  * L3. Partitions take turns at the front, as a broker fills a response in the order of the request.
- * L4. A broker that sends nothing for `STALL_MS` beyond the poll counts as away: a stopped process keeps its connections open. After
- *     that responses are asked for smaller, and grow again as they arrive.
+ * L4. A broker that sends nothing for `STALL_MS` beyond the poll counts as away: a stopped process keeps its connections open. How much it
+ *     is asked for at a time is in response-size.ts.
  * L5. A failed request closes the link; every partition in it goes back to be located.
  * L6. A broker that slows this client down for its quota says for how long, and then answers without any partition: nothing is
  *     wrong with them, and nothing is asked of it until that time has passed.
@@ -23,14 +23,13 @@ import { toMqError } from '../protocol/kafka-errors.ts'
 import type { Deps, TimerHandle } from '../timing/deps.ts'
 import type { FetchLink, FetchNetwork } from './fetch-network.ts'
 import type { FetchPartition, FetchPhase } from './fetch-partition.ts'
+import { ResponseSize } from './response-size.ts'
 
 /** A broker holds a poll no longer, whatever the settings say: a request times out at the library after 30 seconds. */
 const MAX_WAIT_MS = 15_000
 const BRIEF_WAIT_MS = 25
 export const STALL_MS = 10_000
 const MIN_PARTITION_BYTES = 16 * 1024
-const MIN_RESPONSE_BYTES = 64 * 1024
-const MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 /** The quota may be raised meanwhile: then it is asked again, whatever it said. */
 const MAX_THROTTLE_MS = 300_000
 
@@ -69,8 +68,7 @@ export class BrokerLoop {
   #state: 'idle' | 'scheduled' | 'asking' | 'closed' = 'idle'
   #throttle: TimerHandle | undefined
   #turn = 0
-  /** What a response may hold, lowered while a broker is slow. */
-  #ceilingBytes = MAX_RESPONSE_BYTES
+  readonly #size = new ResponseSize()
 
   constructor(owner: LoopOwner, nodeId: number) {
     this.#owner = owner
@@ -133,9 +131,11 @@ export class BrokerLoop {
       const request = this.#request(partitions, shareBytes, roomBytes, someWaitForRoom)
       const link = await this.link()
       this.#owner.onRequest?.()
+      const { clock } = this.#owner.deps
+      const askedMs = clock.monotonicMs()
       const response = await this.#unlessStalled(link, link.fetch(request), request)
       if (this.#is('closed')) return
-      this.#ceilingBytes = Math.min(MAX_RESPONSE_BYTES, this.#ceilingBytes * 2)
+      this.#size.answered(request.maxBytes, response.buffer.length, clock.monotonicMs() - askedMs)
       this.#state = 'idle'
       this.#take(asked, { response, isolation: request.isolation })
     } catch (error) {
@@ -161,10 +161,7 @@ export class BrokerLoop {
           timer.unref()
           return
         }
-        this.#ceilingBytes = Math.max(
-          MIN_RESPONSE_BYTES,
-          Math.floor(Math.min(this.#ceilingBytes, request.maxBytes) / 2),
-        )
+        this.#size.stalled(request.maxBytes)
         reject(new MqError('MQ_KAFKA_TIMEOUT', `broker ${this.#nodeId} sent nothing for ${STALL_MS} ms in a fetch`))
       }
       let timer = timers.setTimeout(check, request.maxWaitMs + STALL_MS)
@@ -199,7 +196,7 @@ export class BrokerLoop {
     return {
       maxWaitMs: Math.min(waitMs, MAX_WAIT_MS),
       minBytes: settings.fetchMinBytes,
-      maxBytes: Math.max(MIN_RESPONSE_BYTES, Math.min(roomBytes, this.#ceilingBytes)),
+      maxBytes: this.#size.within(roomBytes),
       isolation: settings.isolation,
       topics: [...topics.values()],
     }
