@@ -5,7 +5,6 @@
 export { CONSUME_OPTIONS, closedError, consumeProblem, guarded, type PoisonHandler } from './api/mq.ts'
 export { idProblem, queueOf } from './api/queue.ts'
 export { checkOptions } from './base/options.ts'
-export { halfJitterMs, within } from './base/pause.ts'
 export { leftAlone, refused } from './base/refused.ts'
 export { type ContextHandler, limited } from './consume/handler-limit.ts'
 export { checkRule, policyOf, type RetryPolicy, ruleOf } from './consume/retry-policy.ts'

@@ -184,7 +184,7 @@ describe('rules of retrying', () => {
     const intent = { deadLetter: true, retry: { attempts: 9, backoff: { baseMs: 50, maxMs: 60 } } }
     assert.deepEqual(policyOf(intent, ruleOf({ backoff: { maxMs: 70 } }, undefined, undefined)), {
       attempts: 9,
-      backoff: { baseMs: 50, capMs: 70 },
+      backoff: { baseMs: 50, maxMs: 70 },
       givesUpUndecodable: false,
     })
     assert.equal(policyOf(intent, ruleOf(undefined, false, undefined)).attempts, Number.POSITIVE_INFINITY)

@@ -9,17 +9,15 @@ import type { ReceivedMessage, Subscription } from '@mq/client'
 import {
   type ContextHandler,
   FREE,
-  halfJitterMs,
   KeyScheduler,
   limited,
   RecordMessage,
   type RecordPlace,
   type RetryPolicy,
   type WorkBatch,
-  within,
 } from '@mq/client/parts'
 import { MqError } from '@mq/contract'
-import type { FetchedRecord } from '@mq/kafka'
+import { backoffMs, type FetchedRecord, withinOrUndefined } from '@mq/kafka'
 import type { Deps } from '@mq/kafka/types'
 import type { GroupReader, MemoryGroup } from './memory-group.ts'
 import type { MemoryTopic } from './memory-topic.ts'
@@ -156,7 +154,7 @@ export class MemorySubscription implements Subscription, GroupReader {
   async #close(limitMs: number): Promise<void> {
     const { deps, group } = this.#options
     const ended = Promise.all([...this.#readings.keys()].map((partition) => this.release(partition)))
-    if (limitMs > 0) await within(deps, limitMs, ended)
+    if (limitMs > 0) await withinOrUndefined(deps, limitMs, ended)
     if (this.#scheduler.running > 0) {
       const what = `The subscription of group ${this.group} to ${this.id} was closed, and waits no longer for handlers`
       this.#over.abort(new MqError('MQ_CLOSED', what))
@@ -212,7 +210,7 @@ export class MemorySubscription implements Subscription, GroupReader {
           this.#options.onGivenUp(failure)
         } else reading.retrying++
         ended()
-        return isLast ? undefined : halfJitterMs(attempt, policy.backoff, deps)
+        return isLast ? undefined : backoffMs(attempt, deps.random, policy.backoff, 'half')
       },
     }
   }

@@ -9,11 +9,10 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { MqError, Name } from '@mq/contract'
-import { CodecProbeThread, MemoryBudget, systemDeps } from '@mq/kafka'
+import { backoffMs, CodecProbeThread, MemoryBudget, pause, systemDeps } from '@mq/kafka'
 import type { ClusterCredentials, Deps } from '@mq/kafka/types'
 import { type FieldsFirstLogger, type Logger, loggerOf } from '../base/logger.ts'
 import { checkOptions, type OptionNames } from '../base/options.ts'
-import { fullJitterMs, sleep } from '../base/pause.ts'
 import { BindingCache, defaultCacheDir } from '../bindings/cache.ts'
 import { ControlPlaneClient, type Fetch } from '../bindings/control-plane-client.ts'
 import { BindingSource } from '../bindings/source.ts'
@@ -30,7 +29,7 @@ import type { MqConnection } from './types.ts'
 
 const CONNECT_MS = 5_000
 const CONNECT_WITH_CACHE_MS = 2_000
-const RETRY = { baseMs: 100, capMs: 1_000 }
+const RETRY = { baseMs: 100, maxMs: 1_000 }
 
 export interface ConnectOptions {
   /** The control plane, such as `http://127.0.0.1:7070`; `MQ_URL` when left out. */
@@ -191,13 +190,13 @@ async function reach(
         logger.warn(`Starting from cached bindings: ${error.message}`, { code: error.code })
         return undefined
       }
-      const pauseMs = fullJitterMs(failures, RETRY, deps)
+      const pauseMs = backoffMs(failures, deps.random, RETRY, 'full')
       if (deps.clock.monotonicMs() + pauseMs >= endMs) {
         throw new MqError('MQ_CONTROL_PLANE_AWAY', `${error.message}; nothing is cached for this application`, {
           cause: error,
         })
       }
-      await sleep(deps, pauseMs, signal)
+      await pause(deps, pauseMs, signal)
     }
   }
 }

@@ -8,10 +8,9 @@
  */
 import { type Binding, DEAD_LETTER_HEADER_BYTES, type Epoch, isSideId, MqError, Name } from '@mq/contract'
 
-import type { Deps, MemoryBudget, Receipt } from '@mq/kafka'
+import { type Deps, type MemoryBudget, type Receipt, withinOrUndefined } from '@mq/kafka'
 import type { Logger } from '../base/logger.ts'
 import { checkOptions, type OptionNames, optionsProblem } from '../base/options.ts'
-import { within } from '../base/pause.ts'
 import { refused } from '../base/refused.ts'
 import type { BindingCache } from '../bindings/cache.ts'
 import type { ControlPlaneClient } from '../bindings/control-plane-client.ts'
@@ -308,7 +307,8 @@ export class MqClient implements MqConnection {
     const subscriptions = [...this.#subscriptions]
     const { source, prover, cache, clusters, telemetry, shadow, deps, logger } = this.#parts
     for (const reading of this.#readings) reading.close()
-    const wait = (limitMs: number, promise: Promise<unknown>): Promise<unknown> => within(deps, limitMs, promise)
+    const wait = (limitMs: number, promise: Promise<unknown>): Promise<unknown> =>
+      withinOrUndefined(deps, limitMs, promise)
     let outlets: [string, Outlet][] = []
     const unsettled = await closeInTurn(
       deps,
@@ -343,7 +343,7 @@ export class MqClient implements MqConnection {
   /** The binding in force, waited for a moment. @throws MQ_CONTROL_PLANE_AWAY, MQ_ID_DELETED */
   async #bindingOf(id: string): Promise<Binding> {
     const { source, deps } = this.#parts
-    const binding = await within(deps, FIRST_BINDING_MS, source.resolve(id))
+    const binding = await withinOrUndefined(deps, FIRST_BINDING_MS, source.resolve(id))
     if (binding === undefined) throw noBinding(id, source.problem(id), `after ${FIRST_BINDING_MS} ms`)
     if (binding.deleted) throw new MqError('MQ_ID_DELETED', `${id} was deleted`)
     if (this.#closing !== undefined) throw closedError()

@@ -9,15 +9,14 @@
  * R4. Nothing here is ever waited for once an mQ ID has a binding.
  */
 import { type Binding, bindingVersion, MqError } from '@mq/contract'
-import type { Deps } from '@mq/kafka'
+import { type BackoffLimits, backoffMs, type Deps, pause } from '@mq/kafka'
 import type { Logger } from '../base/logger.ts'
-import { fullJitterMs, type PauseLimits, sleep } from '../base/pause.ts'
 import type { BindingCache } from './cache.ts'
 import type { ControlPlaneClient } from './control-plane-client.ts'
 import type { BindingStore } from './store.ts'
 import { BindingStream } from './stream.ts'
 
-const RETRY: PauseLimits = { baseMs: 200, capMs: 5_000 }
+const RETRY: BackoffLimits = { baseMs: 200, maxMs: 5_000 }
 const CACHED_LIMIT_MS = 2_000
 const POLL_MS = 30_000
 const SWEEP_EVERY = 10
@@ -110,7 +109,7 @@ export class BindingSource {
         this.#follow(mqId)
         return binding
       }
-      await sleep(deps, fullJitterMs(failures, RETRY, deps), this.#closed.signal)
+      await pause(deps, backoffMs(failures, deps.random, RETRY, 'full'), this.#closed.signal)
     }
     throw new MqError('MQ_CLOSED', `The connection was closed before ${mqId} had a binding`)
   }
@@ -146,7 +145,7 @@ export class BindingSource {
   async #poll(): Promise<void> {
     const { deps, pollMs = POLL_MS } = this.#options
     for (let round = 1; !this.#closed.signal.aborted; round++) {
-      await sleep(deps, pollMs * (0.8 + 0.4 * deps.random()), this.#closed.signal)
+      await pause(deps, pollMs * (0.8 + 0.4 * deps.random()), this.#closed.signal)
       for (const stream of this.#streams) {
         if (stream.live && round % SWEEP_EVERY !== 0) continue
         for (const mqId of stream.mqIds) if (!(await this.#ask(mqId))) break

@@ -9,12 +9,11 @@
  *     drops connections is not hammered.
  */
 import { HEARTBEAT_MS, MqError } from '@mq/contract'
-import type { Deps } from '@mq/kafka'
+import { type BackoffLimits, backoffMs, type Deps, pause } from '@mq/kafka'
 import { createParser } from 'eventsource-parser'
-import { fullJitterMs, type PauseLimits, sleep } from '../base/pause.ts'
 import type { ControlPlaneClient } from './control-plane-client.ts'
 
-const RECONNECT: PauseLimits = { baseMs: 250, capMs: 15_000 }
+const RECONNECT: BackoffLimits = { baseMs: 250, maxMs: 15_000 }
 const MAX_EVENT_CHARS = 4 * 1_048_576
 /** mQ IDs of one stream: what stands in a request line without trouble anywhere on the way. */
 const MAX_QUERY_CHARS = 6_000
@@ -72,7 +71,7 @@ export class BindingStream {
   async #run(): Promise<void> {
     const closed = this.#closed.signal
     // mQ IDs usually come several at a time: one turn of the event loop gathers them into one request.
-    await sleep(this.#options.deps, 5, closed)
+    await pause(this.#options.deps, 5, closed)
     while (!closed.aborted) {
       this.#attempt = new AbortController()
       const error = await this.#readOnce(AbortSignal.any([this.#attempt.signal, closed]))
@@ -81,8 +80,8 @@ export class BindingStream {
       this.#live = false
       this.#failures++
       this.#options.onDown(error)
-      const pause = AbortSignal.any([this.#attempt.signal, closed])
-      await sleep(this.#options.deps, fullJitterMs(this.#failures, RECONNECT, this.#options.deps), pause)
+      const cut = AbortSignal.any([this.#attempt.signal, closed])
+      await pause(this.#options.deps, backoffMs(this.#failures, this.#options.deps.random, RECONNECT, 'full'), cut)
     }
   }
 

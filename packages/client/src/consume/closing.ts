@@ -5,11 +5,10 @@
  * D2. They never use up the time of the flush, however long a handler runs or a broker takes to answer a commit.
  * D3. It ends with the deadline, whatever a broker does not answer. What reads has ended by then, or is cut off: nobody waits for it.
  */
-import type { Deps } from '@mq/kafka'
+import { type Deps, withinOrUndefined } from '@mq/kafka'
 import type { CloseOptions, RunningMessage } from '../api/types.ts'
 import type { Logger } from '../base/logger.ts'
 import type { OptionNames } from '../base/options.ts'
-import { within } from '../base/pause.ts'
 
 export const CLOSE_OPTIONS: OptionNames<CloseOptions> = { deadlineMs: true }
 
@@ -26,9 +25,9 @@ export async function closeInTurn<T>(
 ): Promise<T> {
   const endMs = deps.clock.monotonicMs() + deadlineMs
   const closed = closeSubscriptions(deadlineMs * HANDLERS_SHARE)
-  await within(deps, deadlineMs * SUBSCRIPTIONS_SHARE, closed)
+  await withinOrUndefined(deps, deadlineMs * SUBSCRIPTIONS_SHARE, closed)
   const leftMs = Math.max(1, endMs - deps.clock.monotonicMs())
-  const [flushed] = await Promise.all([flush(leftMs), within(deps, leftMs, closed)])
+  const [flushed] = await Promise.all([flush(leftMs), withinOrUndefined(deps, leftMs, closed)])
   return flushed
 }
 

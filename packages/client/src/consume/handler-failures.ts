@@ -9,15 +9,14 @@
  * H4. That a dead letter cannot be written is said at once and then every 30 seconds, not with every message.
  */
 import { MqError } from '@mq/contract'
-import type { Deps, FetchedRecord } from '@mq/kafka'
+import { backoffMs, type Deps, type FetchedRecord } from '@mq/kafka'
 import { LogWindow } from '../base/log-window.ts'
 import type { Logger } from '../base/logger.ts'
 import { Notices } from '../base/notices.ts'
-import { halfJitterMs } from '../base/pause.ts'
 import { NotAnAttempt } from '../epochs/delivery.ts'
 import { FOREVER, type RetryPolicy } from './retry-policy.ts'
 
-const WRITE_RETRY = { baseMs: 1_000, capMs: 30_000 }
+const WRITE_RETRY = { baseMs: 1_000, maxMs: 30_000 }
 
 export interface HandlerFailuresOptions {
   readonly mqId: string
@@ -43,9 +42,9 @@ export class HandlerFailures {
     const { deps } = this.#options
     if (error instanceof NotAnAttempt) {
       this.#notWritten(error)
-      return halfJitterMs(attempt, WRITE_RETRY, deps)
+      return backoffMs(attempt, deps.random, WRITE_RETRY, 'half')
     }
-    const delayMs = halfJitterMs(attempt, (this.#options.policy?.() ?? FOREVER).backoff, deps)
+    const delayMs = backoffMs(attempt, deps.random, (this.#options.policy?.() ?? FOREVER).backoff, 'half')
     this.#log(record, keyHash, attempt, error, `again in ${Math.round(delayMs)} ms`)
     return delayMs
   }

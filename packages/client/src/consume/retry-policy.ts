@@ -4,6 +4,7 @@
  * RP1. Without a word from either a message is handed out until its handler succeeds. Nothing is given up that has nowhere to go.
  * RP2. What the application says stands above the intent, field by field. The intent takes effect while the subscription runs.
  */
+
 import {
   DEFAULT_ATTEMPTS,
   DEFAULT_BACKOFF,
@@ -13,14 +14,14 @@ import {
   MqError,
   mergedRule,
 } from '@mq/contract'
+import type { BackoffLimits } from '@mq/kafka'
 import type { BackoffOptions, RetryOptions } from '../api/types.ts'
 import { checkOptions, type OptionNames } from '../base/options.ts'
-import type { PauseLimits } from '../base/pause.ts'
 
 export interface RetryPolicy {
   /** Infinite without dead letters (RP1). */
   readonly attempts: number
-  readonly backoff: PauseLimits
+  readonly backoff: BackoffLimits
   /** Whether what cannot be decoded becomes a dead letter at once. */
   readonly givesUpUndecodable: boolean
 }
@@ -38,7 +39,7 @@ export function policyOf(intent: GroupRule | undefined, own: GroupRule): RetryPo
   const gives = deadLetter === true
   return {
     attempts: gives ? (retry?.attempts ?? DEFAULT_ATTEMPTS) : Number.POSITIVE_INFINITY,
-    backoff: { baseMs: Math.min(baseMs, maxMs), capMs: maxMs },
+    backoff: { baseMs: Math.min(baseMs, maxMs), maxMs: maxMs },
     givesUpUndecodable: gives && undecodable === 'dead-letter',
   }
 }

@@ -16,11 +16,10 @@
  * U6. A trial that names this process reaches its readers with their next fetch, and leaves them likewise: no rejoining, no gap.
  */
 import { type Binding, type Epoch, type GroupHold, groupIdOf, MqError, settingsFor } from '@mq/contract'
-import { type Deps, fateOf, isFinal } from '@mq/kafka'
+import { backoffMs, type Deps, fateOf, isFinal, pause, withinOrUndefined } from '@mq/kafka'
 import type { CloseOptions, RunningMessage, Subscription } from '../api/types.ts'
 import type { Logger } from '../base/logger.ts'
 import { optionsProblem } from '../base/options.ts'
-import { fullJitterMs, sleep, within } from '../base/pause.ts'
 import { type GivingUpParts, givingUp } from '../dead-letters/giving-up.ts'
 import type { ClusterPool } from '../epochs/cluster-pool.ts'
 import { NotAnAttempt } from '../epochs/delivery.ts'
@@ -46,7 +45,7 @@ const CLOSE_MS = 20_000
 const FIRST_ASSIGNMENT_MS = 15_000
 /** How long handlers have to end when the group is held (U7); the control plane waits longer. */
 const LEAVE_MS = 15_000
-const RETRY = { baseMs: 200, capMs: 5_000 }
+const RETRY = { baseMs: 200, maxMs: 5_000 }
 /** A process that did nothing for longer may have slept. */
 const STANDSTILL_MS = 20
 
@@ -205,7 +204,8 @@ export class GroupSubscription implements Subscription {
     // A failure after the limit reaches the log and `done`.
     const started = this.#hold.join().then(() => true)
     started.catch(() => {})
-    if ((await within(this.#options.deps, FIRST_ASSIGNMENT_MS, started)) === true || this.#closing !== undefined) return
+    const isStarted = await withinOrUndefined(this.#options.deps, FIRST_ASSIGNMENT_MS, started)
+    if (isStarted === true || this.#closing !== undefined) return
     const message = `Group ${this.group} of ${this.id} is not joined after ${FIRST_ASSIGNMENT_MS} ms and goes on trying`
     this.#options.logger.warn(message, { code: 'MQ_GROUP_FAILED', mqId: this.id, group: this.group })
   }
@@ -267,7 +267,7 @@ export class GroupSubscription implements Subscription {
         this.#options.beside?.close(limitMs),
       ])
       leaving.catch(() => {})
-      await within(this.#options.deps, limitMs, this.#hold.close())
+      await withinOrUndefined(this.#options.deps, limitMs, this.#hold.close())
       await leaving
       await this.#closeReaders(limitMs)
     } finally {
@@ -301,7 +301,7 @@ export class GroupSubscription implements Subscription {
           const message = `Group ${this.group} of ${this.id} waits to hear where it stands: ${problem.message}. ${problem.action}`
           logger.warn(message, { code: problem.code, mqId: this.id, group: this.group })
         }
-        await sleep(deps, fullJitterMs(failures, RETRY, deps))
+        await pause(deps, backoffMs(failures, deps.random, RETRY, 'full'))
       }
     }
     if (this.#closing !== undefined || this.#hold.isHeld) return

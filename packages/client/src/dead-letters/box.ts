@@ -17,9 +17,8 @@ import {
   SETTLED_HEADER,
   type SettledMarker,
 } from '@mq/contract'
-import type { Deps } from '@mq/kafka'
+import { type Deps, pause } from '@mq/kafka'
 import type { SendOptions } from '../api/types.ts'
-import { sleep } from '../base/pause.ts'
 import type { MessageRecord } from '../formats/message.ts'
 import { DeadLetterFold } from './fold.ts'
 import { headersWith, letterOfRecord } from './letter.ts'
@@ -81,7 +80,7 @@ export class GroupDeadLetters implements DeadLetterBox {
       paced += letters.length
       if (ratePerSecond === undefined) return
       const aheadMs = (paced / ratePerSecond) * 1_000 - (deps.clock.monotonicMs() - startedMs)
-      if (aheadMs > 0) await sleep(deps, aheadMs, options.signal)
+      if (aheadMs > 0) await pause(deps, aheadMs, options.signal)
     })
     return { done, tooOften, left: chosen.size - done }
   }

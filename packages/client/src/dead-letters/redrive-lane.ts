@@ -7,15 +7,14 @@
  * RL4. The lane is read from when the binding names it, by every member of the group, and closed with its subscription.
  */
 import { type Binding, type DeadLetterFacts, type Format, REDRIVEN_HEADER } from '@mq/contract'
-import type { Deps, RecordHeader } from '@mq/kafka'
+import { backoffMs, type Deps, pause, type RecordHeader } from '@mq/kafka'
 import type { Subscription } from '../api/types.ts'
 import type { Logger } from '../base/logger.ts'
-import { fullJitterMs, sleep } from '../base/pause.ts'
 import type { MessageHandler } from '../consume/message-handler.ts'
 import { type MessageRecord, RecordMessage } from '../formats/message.ts'
 import { factsIn, parseFacts } from './letter.ts'
 
-const RETRY = { baseMs: 500, capMs: 10_000 }
+const RETRY = { baseMs: 500, maxMs: 10_000 }
 
 /** A record with the place and time it first had (RL2). */
 class RedrivenRecord implements MessageRecord {
@@ -144,7 +143,7 @@ export class RedriveLane {
           const message = `Group ${group} cannot read ${id}, through which dead letters come back: ${String(error)}`
           logger.warn(message, { code: 'MQ_GROUP_FAILED', mqId: id, group })
         }
-        await sleep(deps, fullJitterMs(failures, RETRY, deps), this.#closed.signal)
+        await pause(deps, backoffMs(failures, deps.random, RETRY, 'full'), this.#closed.signal)
       }
     }
   }

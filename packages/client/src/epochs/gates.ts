@@ -13,13 +13,12 @@
  *     waits for all of the older ones. Added partitions are read and waited for like the others.
  */
 import { type Epoch, MqError, type Ordering, sealedEnds } from '@mq/contract'
-import type { Deps } from '@mq/kafka'
+import { type Deps, pause } from '@mq/kafka'
 import type { Logger } from '../base/logger.ts'
-import { sleep } from '../base/pause.ts'
 import { olderPartitions } from './gate-rule.ts'
 
 /** Others commit their ends soon after an epoch ended: then it is asked often, and less and less. */
-const ASK_EVERY_MS = { firstMs: 20, capMs: 200 }
+const ASK_EVERY_MS = { firstMs: 20, maxMs: 200 }
 const ASK_IDLE_MS = 1_000
 const SAY_AFTER_FAILURES = 20
 
@@ -188,8 +187,8 @@ export class Gates {
       }
       // A quarter of the time since the last epoch ended: 20 ms at first.
       const sinceMs = deps.clock.monotonicMs() - this.#endedAtMs
-      const everyMs = Math.min(ASK_EVERY_MS.capMs, Math.max(ASK_EVERY_MS.firstMs, sinceMs / 4))
-      await sleep(deps, isWaiting() ? everyMs : ASK_IDLE_MS, AbortSignal.any([signal, this.#nap.signal]))
+      const everyMs = Math.min(ASK_EVERY_MS.maxMs, Math.max(ASK_EVERY_MS.firstMs, sinceMs / 4))
+      await pause(deps, isWaiting() ? everyMs : ASK_IDLE_MS, AbortSignal.any([signal, this.#nap.signal]))
     }
     this.#asking = undefined
     if (!signal.aborted) onChange()

@@ -17,9 +17,18 @@
  *     whatever the group had read of the old one and wherever it was asked to start; that is said.
  */
 import { type ConsumerSettings, type Epoch, MqError, sealedEnds } from '@mq/contract'
-import { type Deps, type FetchedBatch, isFinal, type Position, type TimerHandle, type TopicPartition } from '@mq/kafka'
+import {
+  backoffMs,
+  type Deps,
+  type FetchedBatch,
+  isFinal,
+  type Position,
+  pause,
+  type TimerHandle,
+  type TopicPartition,
+  withinOrUndefined,
+} from '@mq/kafka'
 import type { Logger } from '../base/logger.ts'
-import { fullJitterMs, sleep, within } from '../base/pause.ts'
 import type { ConsumerMeter } from '../telemetry/consumer-meter.ts'
 import { Delivery, type DeliveryContext, PartitionWork } from './delivery.ts'
 import type { KeyScheduler } from './key-scheduler.ts'
@@ -40,7 +49,7 @@ const DRAIN_MS = 45_000
 const STANDSTILL_MS = 30_000
 /** A topic that is made again is wanted soon. */
 const MISSING_MS = 5_000
-const RETRY = { baseMs: 200, capMs: 5_000 }
+const RETRY = { baseMs: 200, maxMs: 5_000 }
 
 export interface EpochReaderOptions {
   readonly mqId: string
@@ -247,7 +256,8 @@ export class EpochReader {
       } catch (error) {
         if (!(error instanceof MqError) || isFinal(error)) throw error
         if (failures % 5 === 0 || isForPerson(error)) this.#log.failed('waits for its positions', error)
-        await sleep(this.#options.deps, fullJitterMs(failures, RETRY, this.#options.deps), this.#closed.signal)
+        const { deps } = this.#options
+        await pause(deps, backoffMs(failures, deps.random, RETRY, 'full'), this.#closed.signal)
       }
     }
   }
@@ -330,7 +340,7 @@ export class EpochReader {
       this.#gated.delete(work.partition)
       this.#fetcher.remove(this.#topic, work.partition)
     }
-    await within(this.#options.deps, limitMs, Promise.all(works.map((work) => work.drain())))
+    await withinOrUndefined(this.#options.deps, limitMs, Promise.all(works.map((work) => work.drain())))
     const running = works.reduce((count, work) => count + work.running, 0)
     if (running > 0) {
       const error = new MqError('MQ_HANDLER_FAILED', `${running} handlers still ran after ${Math.round(limitMs)} ms`)
@@ -374,7 +384,7 @@ export class EpochReader {
     const work = this.#works.get(partition)
     const position = this.#fetcher.position(this.#topic, partition)
     if (work === undefined || position === undefined) return
-    void sleep(this.#options.deps, pauseMs, this.#closed.signal).then(() => {
+    void pause(this.#options.deps, pauseMs, this.#closed.signal).then(() => {
       if (this.#closed.signal.aborted || work.phase !== 'live') return
       this.#fetch(work, position)
     })

@@ -11,15 +11,23 @@
  * P4. One attempt at a time for an mQ ID; what could not be found out is asked again, more and more rarely.
  */
 import { type Binding, type ClusterAddress, type Epoch, provenSeal, type Succession, successionOf } from '@mq/contract'
-import { type Cluster, type Deps, mayBeSealed, probeOpen, proveSealed, type SealFinding } from '@mq/kafka'
+import {
+  backoffMs,
+  type Cluster,
+  type Deps,
+  mayBeSealed,
+  pause,
+  probeOpen,
+  proveSealed,
+  type SealFinding,
+} from '@mq/kafka'
 import type { Logger } from '../base/logger.ts'
-import { sleep } from '../base/pause.ts'
 import type { BindingStore } from '../bindings/store.ts'
 import type { ClusterPool } from './cluster-pool.ts'
 
 export const PATIENCE_MS = 3_000
 const LOOK_EVERY_MS = 500
-const ASK_EVERY_MS = { firstMs: 250, capMs: 5_000 }
+const ASK_EVERY_MS = { baseMs: 250, maxMs: 5_000 }
 const SAY_AFTER = 8
 
 /** What is asked of the brokers. */
@@ -91,8 +99,8 @@ export class SealProver {
       const sinceMs = isEnding ? ending.sinceMs : silentSinceMs
       if (sinceMs === undefined || nowMs - sinceMs < patienceMs) attempts = 0
       else if (await this.#open(binding, succession, isEnding, ++attempts)) return
-      const everyMs = attempts === 0 ? LOOK_EVERY_MS : pauseMs(attempts)
-      await sleep(deps, everyMs * (0.75 + 0.5 * deps.random()), signal)
+      const everyMs = attempts === 0 ? LOOK_EVERY_MS : backoffMs(attempts + 1, deps.random, ASK_EVERY_MS, 'none')
+      await pause(deps, everyMs * (0.75 + 0.5 * deps.random()), signal)
     }
   }
 
@@ -128,9 +136,6 @@ export class SealProver {
     this.#options.logger.warn(`${mqId} waits for the control plane: ${what}`, { code: 'MQ_CONTROL_PLANE_AWAY', mqId })
   }
 }
-
-const pauseMs = (attempts: number): number =>
-  Math.min(ASK_EVERY_MS.capMs, ASK_EVERY_MS.firstMs * 2 ** Math.min(attempts, 10))
 
 /** The contract holds that there is one. */
 function addressOf({ clusters }: Binding, { cluster }: Epoch): ClusterAddress {

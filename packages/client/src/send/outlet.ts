@@ -14,17 +14,19 @@
  */
 import { type Binding, type Epoch, MqError, type MqErrorCode, openEpoch } from '@mq/contract'
 import {
+  backoffMs,
   type Deps,
   type EncodedHeaders,
   encodeHeaders,
   type MemoryBudget,
   type ProducerTopic,
+  pause,
   type Receipt,
   type SendLimits,
+  withinOrUndefined,
 } from '@mq/kafka'
 import type { SendOptions } from '../api/types.ts'
 import { unknownOption } from '../base/options.ts'
-import { sleep, within } from '../base/pause.ts'
 import { refused } from '../base/refused.ts'
 import { type Handed, Handover } from '../epochs/handover.ts'
 import type { EpochWriter } from '../epochs/writer.ts'
@@ -78,7 +80,7 @@ const NO_OPTIONS: SendOptions = {}
 const LOST_LOG_MS = 5_000
 /** How long the answers of an epoch that ended are waited for. */
 const LAST_ANSWERS_MS = 500
-const ASK_AGAIN = { firstMs: 50, capMs: 1_000 }
+const ASK_AGAIN = { baseMs: 100, maxMs: 1_000 }
 /** Answers that nothing is new before a refusing topic is tried again. */
 const TRY_AGAIN_AFTER = 3
 
@@ -207,7 +209,7 @@ export class Outlet {
         await this.#options.refetch()
         if (!isOn()) return
         if (round > TRY_AGAIN_AFTER) writer.resume()
-        await sleep(deps, Math.min(ASK_AGAIN.capMs, ASK_AGAIN.firstMs * 2 ** Math.min(round, 10)), this.#closed.signal)
+        await pause(deps, backoffMs(round, deps.random, ASK_AGAIN, 'none'), this.#closed.signal)
       }
     } finally {
       this.#isAsking = false
@@ -365,7 +367,7 @@ export class Outlet {
   /** Takes what an epoch holds. @returns the writer of the next one; nothing when nothing may be sent meanwhile */
   async #leave(binding: Binding, open: Epoch, from: EpochWriter): Promise<EpochWriter | undefined> {
     // T6
-    await within(this.#options.deps, LAST_ANSWERS_MS, from.answered())
+    await withinOrUndefined(this.#options.deps, LAST_ANSWERS_MS, from.answered())
     this.#handover.putFirst(from.takeOver())
     if (this.#phase.kind === 'refused') {
       this.#handover.refuse(this.#phase.error)
@@ -385,7 +387,7 @@ export class Outlet {
     const signal = AbortSignal.any([over.signal, this.#closed.signal])
     const limitMs = ended?.state === 'lost' ? LOST_LOG_MS : deadlineMs
     const found = this.#handover.resolve((question) => from.find(question, ended, signal))
-    await within(deps, limitMs, found)
+    await withinOrUndefined(deps, limitMs, found)
     over.abort()
     await found
   }
