@@ -4,8 +4,8 @@
  * Q1. What can be known without running anything (format, lint, types, boundaries, docs) comes first; a failure there ends the run.
  * Q2. The tests on real Kafka are never left out in silence: without Java or Maven the run fails, unless MQ_TEST_WITHOUT_KAFKA=1,
  *     which is said loudly before and after.
- * Q3. All tests count in one summary, whose closing lines are the last that are printed. Two files run at a time. Those with Kafka
- *     come after the others: they mostly wait, for elections, sessions and retries, and two of them fit on two cores.
+ * Q3. All tests count in one summary, whose closing lines are the last that are printed. Three files run at a time, the slowest first
+ *     (slow-tests.ts): those with Kafka partly wait, for elections, sessions and retries, and two of them leave two cores idle.
  * Q4. A run that found no test fails.
  * Q5. What passes on the newest Kafka passes on those that people have: a whole run goes through the core (core-tests.ts) once more on an
  *     older version, and `--kafka` runs the core alone on any.
@@ -20,12 +20,18 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { CORE_TESTS, OLDER_KAFKA } from './core-tests.ts'
 import { runTests, type TestGroup } from './run-tests.ts'
+import { SLOW_TESTS } from './slow-tests.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { values: flags } = parseArgs({
   options: { only: { type: 'string' }, kafka: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
 })
 const { only, kafka } = flags
+const LANES = 3
+
+// Hundreds of processes load the same TypeScript, and start brokers that live for seconds: compiled once, half of the processor time.
+process.env.NODE_COMPILE_CACHE ??= join(root, '.mq', 'compile-cache')
+process.env.MQ_KAFKA_JVM_FLAGS ??= '-XX:TieredStopAtLevel=1'
 
 interface Check {
   readonly name: string
@@ -191,7 +197,7 @@ async function main(): Promise<number> {
     .sort()
   const withKafka = files.filter((file) => file.endsWith('.kafka.test.ts'))
   const core = only === undefined ? withKafka.filter((file) => CORE_TESTS.includes(file)) : []
-  const groups: TestGroup[] = [{ files: files.filter((file) => !withKafka.includes(file)), concurrency: 2 }]
+  const groups: TestGroup[] = [{ files: files.filter((file) => !withKafka.includes(file)) }]
   const remarks: string[] = []
   if (withKafka.length > 0) {
     if (process.env.MQ_TEST_WITHOUT_KAFKA === '1') {
@@ -207,7 +213,7 @@ async function main(): Promise<number> {
         console.log('  or leave out the tests on real Kafka, knowingly: MQ_TEST_WITHOUT_KAFKA=1 ./mq test')
         return 1
       }
-      groups.push({ files: withKafka, concurrency: 2 }, coreGroup(core, OLDER_KAFKA))
+      groups.push({ files: withKafka }, coreGroup(core, OLDER_KAFKA))
     }
   }
   if (files.length === 0) {
@@ -215,11 +221,11 @@ async function main(): Promise<number> {
     console.log(`No test file${only === undefined ? '' : ` whose name contains '${only}'`} was found.`)
     return 1
   }
-  return (await runTests(root, groups, remarks)) ? 0 : 1
+  return (await runTests(root, groups, { lanes: LANES, slowest: SLOW_TESTS, remarks })) ? 0 : 1
 }
 
 function coreGroup(files: readonly string[], version: string): TestGroup {
-  return { files, concurrency: 2, title: `the core on Kafka ${version}`, env: { MQ_KAFKA_VERSION: version } }
+  return { files, title: `the core on Kafka ${version}`, env: { MQ_KAFKA_VERSION: version } }
 }
 
 /** The core alone, on one version. */
@@ -234,7 +240,7 @@ async function testOn(version: string): Promise<number> {
     console.log(`    ${problem.code}: ${problem.message}\n    ${problem.action}`)
     return 1
   }
-  return (await runTests(root, [coreGroup(files, version)])) ? 0 : 1
+  return (await runTests(root, [coreGroup(files, version)], { lanes: LANES, slowest: SLOW_TESTS })) ? 0 : 1
 }
 
 process.exitCode = await main()

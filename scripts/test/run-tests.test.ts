@@ -1,4 +1,4 @@
-/** Invariants N1 to N3 (run-tests.ts), on planted test files, each in a process of its own. */
+/** Invariants N1 to N5 (run-tests.ts) and U1, U2 (test-guard.ts), on planted test files, each in a process of its own. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { CORE_TESTS } from '../core-tests.ts'
 import type { TestGroup } from '../run-tests.ts'
+import { SLOW_TESTS } from '../slow-tests.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 const scratch = mkdtempSync(join(tmpdir(), 'mq-run-tests-'))
@@ -26,17 +27,34 @@ plant('open.test.mjs', "test('passes', () => { setInterval(() => {}, 1000) })")
 plant('block.test.mjs', "test('spins', () => { for (;;); })")
 plant('env.test.mjs', "test('is told', (t) => { if (process.env.PLANTED !== 'yes') throw new Error('not told') })")
 plant('broken.test.mjs', 'import "./no-such-file.mjs"')
+plant(
+  'works.test.mjs',
+  `import { spawnSync } from 'node:child_process'
+  const work = (ms) => { for (let used = 0; used < ms * 1000; ) { const { user, system } = process.cpuUsage(); used = user + system } }
+  test('works', () => {
+    work(process.cpuUsage().user / 1000 + 300)
+    const child = spawnSync(process.execPath, ['-e', \`const work = \${work}; work(500)\`])
+    if (child.status !== 0 || process.env.MQ_TEST_USAGE !== undefined) throw new Error('a child would overwrite what was used')
+  })`,
+)
 
 let drivers = 0
 
 async function running(
-  groups: readonly (readonly string[] | Omit<TestGroup, 'concurrency'>)[],
-  remarks: readonly string[] = [],
+  groups: readonly (readonly string[] | TestGroup)[],
+  options: {
+    readonly remarks?: readonly string[]
+    readonly slowest?: readonly string[]
+    readonly lanes?: number
+    readonly fileMs?: number
+  } = {},
 ): Promise<{ ok: boolean; lines: string[] }> {
+  const { fileMs = 8_000, ...others } = options
+  const runOptions = { lanes: 2, limits: { fileMs, runMs: 60_000 }, ...others }
   const program = `
     import { runTests } from ${JSON.stringify(new URL('../run-tests.ts', import.meta.url).href)}
-    const groups = ${JSON.stringify(groups.map((group) => ({ ...('files' in group ? group : { files: group }), concurrency: 2 })))}
-    const ok = await runTests(${JSON.stringify(scratch)}, groups, ${JSON.stringify(remarks)}, { fileMs: 2000, groupMs: 8000 })
+    const groups = ${JSON.stringify(groups.map((group) => ('files' in group ? group : { files: group })))}
+    const ok = await runTests(${JSON.stringify(scratch)}, groups, ${JSON.stringify(runOptions)})
     process.exitCode = ok ? 0 : 1
   `
   const driver = join(scratch, `driver-${++drivers}.mjs`)
@@ -51,7 +69,7 @@ async function running(
 }
 
 test('two groups are counted together, with the closing lines once and last', TIMEOUT, async () => {
-  const { ok, lines } = await running([['good.test.mjs'], ['better.test.mjs']], ['a remark'])
+  const { ok, lines } = await running([['good.test.mjs'], ['better.test.mjs']], { remarks: ['a remark'] })
   assert.equal(ok, true)
   const closing = lines.slice(-9).map((line) => line.replace('ℹ ', ''))
   assert.deepEqual(closing.slice(0, 4), ['a remark', 'tests 3', 'suites 0', 'pass 3'])
@@ -87,7 +105,7 @@ for (const [file, what] of [
     assert.equal(ok, false)
     const passed = Number(/^ℹ pass (\d+)$/m.exec(lines.join('\n'))?.[1])
     assert.ok(passed >= 2, lines.join('\n'))
-    if (file === 'open.test.mjs') assert.match(lines.join('\n'), /still running after 2 s; open: .*Timeout/)
+    if (file === 'open.test.mjs') assert.match(lines.join('\n'), /still running after 8 s; open: .*Timeout/)
   })
 }
 
@@ -95,14 +113,47 @@ test('a run without a single test fails', TIMEOUT, async () => {
   assert.equal((await running([[], []])).ok, false)
 })
 
-test('a group gives its tests an environment of their own, and its title stands before them', TIMEOUT, async () => {
-  const title = 'the core on Kafka 0.0.0'
-  const { ok, lines } = await running([['good.test.mjs'], { files: ['env.test.mjs'], title, env: { PLANTED: 'yes' } }])
-  assert.equal(ok, true, lines.join('\n'))
-  const at = (text: string): number => lines.findIndex((line) => line.includes(text))
-  assert.ok(at('two') < at(title) && at(title) < at('is told'), lines.join('\n'))
+test(
+  'a group gives its tests an environment of their own, and its title stands before them (N5)',
+  TIMEOUT,
+  async () => {
+    const title = 'the core on Kafka 0.0.0'
+    const { ok, lines } = await running([
+      ['good.test.mjs'],
+      { files: ['env.test.mjs'], title, env: { PLANTED: 'yes' } },
+    ])
+    assert.equal(ok, true, lines.join('\n'))
+    const at = (text: string): number => lines.findIndex((line) => line.includes(text))
+    assert.ok(at('is told') > at(`env.test.mjs: ${title}`) && at(title) >= 0, lines.join('\n'))
+  },
+)
+
+test('the slowest files begin first, and what each reports stands under its name (N4, N5)', TIMEOUT, async () => {
+  const slowest = ['better.test.mjs', 'good.test.mjs', 'gone.test.mjs']
+  const { ok, lines } = await running([['good.test.mjs', 'env.test.mjs'], ['better.test.mjs']], { slowest, lanes: 1 })
+  assert.equal(ok, false)
+  const order = lines.flatMap((line) => /^. (better|three|good|one|two|env|is told)\b/.exec(line)?.[1] ?? [])
+  assert.deepEqual(order.slice(0, 7), ['better', 'three', 'good', 'one', 'two', 'env', 'is told'])
 })
 
-test('every file of the core is there', () => {
-  for (const file of CORE_TESTS) assert.ok(existsSync(new URL(`../../${file}`, import.meta.url)), file)
+test(
+  'the summary names the slowest files with the processor time of all their processes (N1, U2)',
+  TIMEOUT,
+  async () => {
+    const { ok, lines } = await running([['good.test.mjs', 'works.test.mjs', 'crash.test.mjs']], { fileMs: 45_000 })
+    assert.equal(ok, false)
+    const all = lines.findIndex((line) => line.includes('3 files took'))
+    const used = lines.slice(all).flatMap((line) => {
+      const found = /^ℹ +[\d.]+ s +([\d.?]+) s of processor time {2}(\w+)\.test\.mjs$/.exec(line)
+      return found === null ? [] : [[found[2]!, Number(found[1])] as const]
+    })
+    const of = new Map(used)
+    assert.deepEqual([...of.keys()].toSorted(), ['crash', 'good', 'works'])
+    assert.ok(of.get('works')! - of.get('good')! >= (process.platform === 'linux' ? 0.7 : 0.25), lines.join('\n'))
+  },
+)
+
+test('every file of the core, and of those that begin first, is there', () => {
+  for (const file of [...CORE_TESTS, ...SLOW_TESTS])
+    assert.ok(existsSync(new URL(`../../${file}`, import.meta.url)), file)
 })
