@@ -28,7 +28,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   'packages/api-client': ['contract'],
   'packages/client': ['contract', 'api-client', 'kafka'],
   'packages/economics': ['contract'],
-  'packages/control-plane': ['contract', 'kafka', 'economics'],
+  'packages/autopilot': ['contract', 'economics'],
+  'packages/control-plane': ['contract', 'kafka', 'economics', 'autopilot'],
   'packages/cli': ['contract', 'api-client', 'client', 'local', 'control-plane'],
   'packages/console': ['contract'],
   'packages/local': ['contract', 'kafka'],
@@ -47,7 +48,7 @@ const ONLY_EXTERNAL: Readonly<Record<string, readonly string[]>> = { 'packages/c
 const KAFKA_LIBRARIES =
   /^(?:@platformatic\/kafka|kafkajs|node-rdkafka|@confluentinc\/kafka-javascript|kafka-crab-js)(?:\/|$)/
 const CORE = new Set(
-  ['contract', 'api-client', 'kafka', 'client', 'control-plane', 'economics', 'testing'].map(
+  ['contract', 'api-client', 'kafka', 'client', 'control-plane', 'economics', 'autopilot', 'testing'].map(
     (name) => `packages/${name}`,
   ),
 )

@@ -13,6 +13,7 @@ const packages = [
   'kafka',
   'client',
   'economics',
+  'autopilot',
   'control-plane',
   'cli',
   'console',

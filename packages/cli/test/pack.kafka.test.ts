@@ -16,7 +16,18 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const TSC = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
-const NAMES = ['api-client', 'cli', 'client', 'contract', 'control-plane', 'economics', 'kafka', 'local', 'testing']
+const NAMES = [
+  'api-client',
+  'autopilot',
+  'cli',
+  'client',
+  'contract',
+  'control-plane',
+  'economics',
+  'kafka',
+  'local',
+  'testing',
+]
 /** Eight packages are built, packed, looked at and installed: minutes on a busy machine. */
 const LIMIT = { timeout: 1_800_000 }
 

@@ -5,6 +5,8 @@
  * C2. What was begun before a crash is finished after the start, from the store alone.
  * C3. `close` ends within CLOSE_DEADLINE_MS and leaves no handle open; `stop` lets what is under way end first (stopping.ts).
  */
+
+import { devTimes, type LoopTimes, usualTimes } from '@mq/autopilot'
 import { type ClusterAddress as Address, ClusterAddress, MqError, type PolicyMode } from '@mq/contract'
 import type { ClusterModel } from '@mq/economics'
 import { type Cluster, type ClusterCredentials, type Deps, systemDeps, within } from '@mq/kafka'
@@ -25,7 +27,6 @@ import { createServer, type TlsPair } from './http/server.ts'
 import { LAG_EVERY_DEV_MS, LAG_EVERY_MS, LagWatch } from './lag/lag-watch.ts'
 import type { readPositions } from './lag/positions.ts'
 import { createLogger, errorFacts, type Logger } from './logger.ts'
-import { devTimes, type LoopTimes, usualTimes } from './loops/times.ts'
 import { Metrics } from './metrics/metrics.ts'
 import { ProcessFigures } from './metrics/process.ts'
 import { metricsSource } from './metrics/source.ts'

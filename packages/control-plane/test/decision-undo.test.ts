@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DecisionRecord } from '../src/decisions/record.ts'
+import type { DecisionRecord } from '@mq/autopilot'
 import { specWithout } from '../src/decisions/work.ts'
 import type { IdSpec } from '../src/registry/records.ts'
 

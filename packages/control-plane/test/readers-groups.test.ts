@@ -1,14 +1,8 @@
 /**
- * Trials of readers where groups share processes, are many, or differ by their own work (canary N4, sides D2, watching P5, baseline B2).
+ * Trials of readers where groups share processes, are many, or differ by their own work (canary N4, sides D2, watching P5).
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { kept } from '../src/decisions/baseline.ts'
-import { worstOf } from '../src/decisions/group-latency.ts'
-import { whoOf } from '../src/decisions/samples.ts'
-import { windowsOf } from '../src/decisions/windows.ts'
-import { Sketch } from '../src/telemetry/sketch.ts'
-import { sample, T0 } from './judged.ts'
 import { ReadersFleet } from './readers-fleet.ts'
 
 const TIMEOUT = { timeout: 90_000 }
@@ -79,35 +73,6 @@ describe('who tries', () => {
 })
 
 describe('groups that are slow by themselves', () => {
-  test('one that got slower by much and is within its limit hides nothing that is over (D2)', () => {
-    const then = new Map([
-      ['a', 10],
-      ['b', 450],
-      ['c', 900],
-    ])
-    const worst = (a: number, b: number, c: number) =>
-      worstOf(
-        [
-          { group: 'a', p99Ms: a },
-          { group: 'b', p99Ms: b },
-          { group: 'c', p99Ms: c },
-        ],
-        (group) => then.get(group) ?? null,
-        () => 500,
-      )
-    assert.deepEqual(worst(40, 600, 920), { p99Ms: 600, limitMs: 500, restP99Ms: 450 })
-    assert.equal(worst(520, 460, 920).p99Ms, 520)
-    assert.equal(worst(40, 460, 1_300).p99Ms, 1_300)
-    assert.deepEqual(
-      worstOf(
-        [],
-        () => null,
-        () => 500,
-      ),
-      { p99Ms: null, limitMs: 500, restP99Ms: null },
-    )
-  })
-
   test('while it is watched each group is held to its own past (P5)', TIMEOUT, async (t) => {
     let [slowMs, fastMs] = [0, 0]
     const fleet: ReadersFleet = new ReadersFleet({
@@ -197,42 +162,4 @@ describe('harm that is easily passed over', () => {
       },
     )
   }
-})
-
-describe('the time before', () => {
-  test('of thousands of windows those on trial and every group keep a past of their own (B2)', () => {
-    const all = Array.from({ length: 60 * 72 }, (_, nth) => {
-      const reader = nth % 60
-      const window = {
-        instance: `i${reader}`,
-        group: reader === 59 ? 'small' : 'large',
-        windowStartMs: T0 + nth * 10,
-        windowMs: 10_000,
-        activeMs: 10_000,
-        trial: null,
-        records: 100,
-        wireBytes: 1_000,
-      }
-      return window
-    })
-    const windows = windowsOf(all, {
-      isPlausible: () => true,
-      sampleOf: ({ instance, group, windowStartMs, activeMs, records }) =>
-        sample({ instance, group, atMs: windowStartMs, activeMs, records }),
-      latencyOf: () => new Sketch(),
-    })
-    assert.equal(windows.parts.length, all.length, 'nobody is passed over')
-    const { baseline, past } = kept(windows, ['i7', 'i11'])
-    assert.equal(baseline.length, 160)
-    const both = [...baseline, ...past]
-    const of = (who: string): number => both.filter((one) => whoOf(one) === who).length
-    assert.ok(of('large i7') >= 12 && of('large i11') >= 12, `${of('large i7')} ${of('large i11')}`)
-    assert.ok(of('small i59') >= 6, `${of('small i59')}`)
-    assert.ok(past.length < 40)
-    const last = all.findLast(({ instance }) => instance === 'i7')!.windowStartMs
-    assert.ok(
-      both.some(({ instance, atMs }) => instance === 'i7' && atMs === last),
-      'the newest is among them',
-    )
-  })
 })

@@ -6,11 +6,12 @@
  * P3. Taking back restores what stood before as a new revision, and only where the decision's own change still stands: it never
  *     overwrites what came after it.
  */
+
+import type { DecisionRecord } from '@mq/autopilot'
 import { formatDurationMs, type Migration, MqError } from '@mq/contract'
 import type { MigrationRecord } from '../migration/record.ts'
 import { TIME_LIMIT_SETTING } from '../provision/time-limit.ts'
 import type { ActiveId } from '../registry/records.ts'
-import type { DecisionRecord } from './record.ts'
 import { ended } from './trial.ts'
 import { activeOf, overtakenBy, specAfter, specWithout, stands, storedRecords, type Work } from './work.ts'
 

@@ -1,12 +1,14 @@
 /**
  * The parts of deciding, put together.
  */
+
+import type { LoopTimes } from '@mq/autopilot'
+import { pricerFor, readingPricerFor, usualFetchesOf } from '@mq/autopilot'
 import type { PolicyMode } from '@mq/contract'
 import type { ClusterModel } from '@mq/economics'
 import type { Deps } from '@mq/kafka'
 import type { OnRound } from '../deadline.ts'
 import type { Logger } from '../logger.ts'
-import type { LoopTimes } from '../loops/times.ts'
 import type { Migrations } from '../migration/migrations.ts'
 import type { Migrator } from '../migration/migrator.ts'
 import type { Clusters } from '../provision/clusters.ts'
@@ -19,7 +21,6 @@ import { DecisionWriter } from './decision-writer.ts'
 import { Decisions } from './decisions.ts'
 import { Engine } from './engine.ts'
 import { Policies } from './policies.ts'
-import { pricerFor, readingPricerFor, usualFetchesOf } from './pricing.ts'
 import type { TrafficReader } from './work.ts'
 import { configurationOf, logBytesOf, type SeenLog } from './world-view.ts'
 
@@ -66,12 +67,12 @@ export async function assembleDeciding(options: DecidingOptions): Promise<Decidi
     writer,
     pricer: (active) => {
       const known = knownOf(active)
-      return known === undefined ? undefined : pricerFor(active, known.cluster, known.workload)
+      return known === undefined ? undefined : pricerFor(configurationOf(active), known.cluster, known.workload)
     },
     readingPricer: (active, usual) => {
       const known = knownOf(active)
       if (known === undefined) return undefined
-      return readingPricerFor(active, known.cluster, known.workload, known.profile, usual ?? undefined)
+      return readingPricerFor(configurationOf(active), known.cluster, known.workload, known.profile, usual ?? undefined)
     },
     usualFetches: (active) => {
       const known = knownOf(active)

@@ -5,16 +5,14 @@
  * R7. Nothing waits for ever: what is approved and cannot begin gives way, as what nobody answers does. Where nobody is there to try it on
  *     it gives way sooner, for until then nothing else is begun for its mQ ID.
  */
+
+import type { Canary, DecisionRecord } from '@mq/autopilot'
+import { changesToday, kept, seconds } from '@mq/autopilot'
 import { isUnderWay } from '@mq/contract'
-import { changesToday } from '../loops/readiness.ts'
 import type { ActiveId } from '../registry/records.ts'
-import { kept } from './baseline.ts'
-import type { Canary } from './canary.ts'
 import { howTried, noteOf } from './how-tried.ts'
-import type { DecisionRecord } from './record.ts'
 import { unseenMs } from './restart.ts'
 import { type Side, sideOf } from './sides.ts'
-import { seconds } from './verdict.ts'
 import {
   activeOf,
   endToEndP99Of,

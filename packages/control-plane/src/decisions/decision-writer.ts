@@ -6,6 +6,8 @@
  * W3. The mQ ID is read again inside its lock, so no other change is overwritten.
  * W4. Once closed, nothing is written any more: what a dying process still believes must not reach the store.
  */
+
+import type { DecisionRecord } from '@mq/autopilot'
 import { type DecisionEvent, type DecisionState, decisionTransition, isDecided, MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { Provisioner } from '../provision/provisioner.ts'
@@ -15,7 +17,6 @@ import type { EntryKind } from '../store/ports/journal.ts'
 import type { WriteTransaction } from '../store/ports/repositories.ts'
 import type { Store } from '../store/store.ts'
 import type { Decisions } from './decisions.ts'
-import type { DecisionRecord } from './record.ts'
 
 /** The latest steps are kept; turns of a trial are none. */
 const MAX_STEPS = 60

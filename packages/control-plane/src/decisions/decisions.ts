@@ -3,9 +3,10 @@
  *
  * K1. Memory follows once the transaction of a change is through.
  */
+
+import { type DecisionRecord, isLive } from '@mq/autopilot'
 import { type DecisionState, MqError } from '@mq/contract'
 import type { DecisionReader } from '../store/ports/decisions.ts'
-import { type DecisionRecord, isLive } from './record.ts'
 
 /** Decisions over for this long still count for budgets and repeats. */
 export const REMEMBER_MS = 8 * 86_400_000

@@ -8,22 +8,25 @@
  * G5. The loops work on a few mQ IDs at a time, so that thousands of them never hold up a request.
  * G6. A repair that waits is dropped once what it is to mend was in time for a whole spell.
  */
+
+import type { Assessment, Proposal, World } from '@mq/autopilot'
+import {
+  assessPartitions,
+  assessPlacement,
+  assessRetention,
+  assessTuning,
+  type DecisionRecord,
+  Looks,
+  newRecord,
+  viewOf,
+  worstMsOf,
+} from '@mq/autopilot'
 import { type Decision, decisionTransition, isUnderWay, MqError, type Outlook } from '@mq/contract'
 import type { ClusterModel } from '@mq/economics'
 import { type Deps, sleep } from '@mq/kafka'
 import { every, measured, type OnRound } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
-import { worstOf } from '../loops/lateness.ts'
-import { assessPartitions } from '../loops/partitions.ts'
-import { assessPlacement } from '../loops/placement.ts'
-import type { Assessment, Proposal } from '../loops/proposal.ts'
-import { assessRetention } from '../loops/retention.ts'
-import { assessTuning } from '../loops/tuning.ts'
-import type { World } from '../loops/world.ts'
 import { KeyedMutex } from '../mutex.ts'
-import { Looks } from './looks.ts'
-import { newRecord } from './proposed.ts'
-import { type DecisionRecord, viewOf } from './record.ts'
 import { step } from './steps.ts'
 import { ended } from './trial.ts'
 import { activeOf, type Work } from './work.ts'
@@ -141,7 +144,7 @@ export class Engine {
     for (const { id, intent, looks, decisions } of ids) {
       const waits = decisions.filter(({ state, work }) => work.repair !== null && isUntouched(state))
       if (waits.length === 0 || looks.length > 0) continue
-      const nowTakesMs = worstOf(lookOf(traffic, id, nowMs))
+      const nowTakesMs = worstMsOf(lookOf(traffic, id, nowMs))
       if (nowTakesMs === 0 || nowTakesMs > intent.latencyP99Ms) continue
       const note = `the p99 is met again: ${Math.round(nowTakesMs)} ms where ${intent.latencyP99Ms} ms are allowed`
       for (const { number } of waits) {
@@ -172,7 +175,7 @@ export class Engine {
     const same = open.find(({ change }) => JSON.stringify(change) === JSON.stringify(proposal.change))
     if (same !== undefined) return false
     const older = open.filter(({ kind, loop }) => kind === proposal.change.kind && loop === proposal.loop)
-    const record = newRecord(world, one, active, proposal)
+    const record = newRecord(world, one, active.spec.choices, proposal)
     const inserted = await writer.insert(record)
     for (const { number } of older) {
       const note = `decision ${inserted.number} is better on newer figures`

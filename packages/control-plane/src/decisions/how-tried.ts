@@ -4,10 +4,8 @@
  * R4. What cannot be compared, because it concerns the whole topic, or readers that report no windows or of which no few can be taken,
  *     is made for all and watched. Of readers only a person may ask for that.
  */
-import type { Canary } from './canary.ts'
+import type { Canary, DecisionRecord, Subject } from '@mq/autopilot'
 import { readingNow, whyNoTrial } from './reading-now.ts'
-import type { DecisionRecord } from './record.ts'
-import type { Subject } from './samples.ts'
 import type { Work } from './work.ts'
 
 export type HowTried =

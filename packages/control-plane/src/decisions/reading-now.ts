@@ -1,10 +1,18 @@
 /**
  * Who reads an mQ ID now, and whether a few of them can try another way to fetch.
  */
+
+import {
+  chooseReaders,
+  type GroupReporting,
+  isPlausibleReading,
+  oddClocks,
+  readingP99Of,
+  reportingOf,
+  untried,
+  whyNoReaders,
+} from '@mq/autopilot'
 import { INSTANCE_AWAY_MS } from '../telemetry/id-traffic.ts'
-import { chooseReaders, untried } from './canary.ts'
-import { oddClocks } from './clocks.ts'
-import { type GroupReporting, isPlausibleReading, readingP99Of, reportingOf, whyNoReaders } from './readings.ts'
 import type { Work } from './work.ts'
 
 type Look = Pick<Work, 'traffic' | 'deps' | 'times'>

@@ -4,8 +4,9 @@
  * E1. No change of settings begins before reports of some time are there: a few of the first would pass for all.
  * E2. What brokers hold is counted from the first look after the restart on, as what clients say is.
  */
+
+import type { DecisionRecord } from '@mq/autopilot'
 import type { ActiveId } from '../registry/records.ts'
-import type { DecisionRecord } from './record.ts'
 import { storedRecords, type Work } from './work.ts'
 
 /** E1: how long until so much was seen; nothing when it was. */

@@ -7,21 +7,40 @@
  *     with the time before. The group counts that is farthest over what it may take.
  * D3. What readers say they read is held against what brokers took, group by group, where every member of the group reports.
  */
+
+import type { DecisionRecord } from '@mq/autopilot'
+import {
+  type Canary,
+  type ComparedP99,
+  chooseCanary,
+  chooseReaders,
+  type EndToEndLimit,
+  type GroupP99,
+  type GuardrailInput,
+  guardrails,
+  isPlausible,
+  isPlausibleReading,
+  lag,
+  measuredOutcome,
+  oddClocks,
+  readerGuardrails,
+  readingOf,
+  type Sample,
+  type Subject,
+  sampleOf,
+  slowestOf,
+  untried,
+  type WindowKind,
+  type Windows,
+  windowsOf,
+  worstGroupOf,
+} from '@mq/autopilot'
 import type { Guardrail, Outcome, Trial } from '@mq/contract'
 import type { ActiveId, IdSpec } from '../registry/records.ts'
+import { mergedP99Ms } from '../telemetry/merged-latency.ts'
 import type { InstanceWindow } from '../telemetry/profile.ts'
 import type { ReaderWindow } from '../telemetry/reader-window.ts'
-import { type Canary, chooseCanary, chooseReaders, untried } from './canary.ts'
-import { oddClocks } from './clocks.ts'
-import { type ComparedP99, type EndToEndLimit, type GroupP99, slowestOf, worstOf } from './group-latency.ts'
-import { type GuardrailInput, guardrails, lag } from './guardrails.ts'
-import { outcomeOf } from './measured.ts'
-import { readerGuardrails } from './reader-guardrails.ts'
 import { readingNow } from './reading-now.ts'
-import { isPlausibleReading, readingOf } from './readings.ts'
-import type { DecisionRecord } from './record.ts'
-import { isPlausible, type Sample, type Subject, sampleOf } from './samples.ts'
-import { type WindowKind, type Windows, windowsOf } from './windows.ts'
 import { lagOf, type Work } from './work.ts'
 
 /** What guardrails look at, for either side. */
@@ -71,6 +90,7 @@ function producers(work: Work, active: ActiveId, record: DecisionRecord): Side {
     isPlausible,
     sampleOf: (window) => sampleOf(window, price ?? (() => null)),
     latencyOf: ({ sendLatency }) => sendLatency,
+    mergedP99Ms: (windows) => mergedP99Ms(windows, ({ sendLatency }) => sendLatency),
   }
   const since = (sinceMs: number): Windows => windowsOf(traffic.instanceWindows(mqId, sinceMs), kind)
   return {
@@ -87,7 +107,7 @@ function producers(work: Work, active: ActiveId, record: DecisionRecord): Side {
     }),
     reported: (windows, sinceMs) => windows.recordsSince(sinceMs, times.telemetryMs),
     guardrails: (held) => guardrails({ ...held, ...lagging(work, record), ...limits(row), nowMs: writer.nowMs, times }),
-    outcome: (samples, p99Ms, rate) => outcomeOf(samples, p99Ms, rate, null),
+    outcome: (samples, p99Ms, rate) => measuredOutcome(samples, p99Ms, rate, null),
     trialOf: ({ producer }, instances) => ({
       decision: number,
       instances: [...instances],
@@ -119,6 +139,7 @@ function readers(work: Work, active: ActiveId, record: DecisionRecord): Side {
     isPlausible: (window) => isPlausibleReading(window) && (window.trial !== number || runsOn(change, window)),
     sampleOf: (window) => readingOf(window, price ?? (() => null)),
     latencyOf: ({ endToEnd }) => endToEnd,
+    mergedP99Ms: (windows) => mergedP99Ms(windows, ({ endToEnd }) => endToEnd),
   }
   const since = (sinceMs: number): Windows => windowsOf(traffic.readerWindows(mqId, sinceMs), kind)
   const groupP99s = (windows: Windows): GroupP99[] =>
@@ -144,7 +165,7 @@ function readers(work: Work, active: ActiveId, record: DecisionRecord): Side {
       const then = new Map(row.groupP99s?.map((one) => [one.group, one.p99Ms]))
       const others = new Map(rest === null ? [] : groupP99s(rest).map((one) => [one.group, one.p99Ms]))
       const old = row.groupP99s === null ? row.baselineP99Ms : null
-      return worstOf(groupP99s(changed), (group) => others.get(group) ?? then.get(group) ?? old, limitOf)
+      return worstGroupOf(groupP99s(changed), (group) => others.get(group) ?? then.get(group) ?? old, limitOf)
     },
     reported: (windows, sinceMs, stored) => {
       const whole = readingNow(work, mqId).filter(({ members, reporting }) => reporting >= members)
@@ -161,7 +182,7 @@ function readers(work: Work, active: ActiveId, record: DecisionRecord): Side {
     ],
     outcome: (samples, p99Ms, rate) => {
       const sendP99Ms = traffic.profile(mqId)?.sendLatency.quantileMs(0.99) ?? null
-      return outcomeOf(samples, sendP99Ms, rate, p99Ms)
+      return measuredOutcome(samples, sendP99Ms, rate, p99Ms)
     },
     trialOf: ({ producer, consumer }, instances) => ({
       decision: number,

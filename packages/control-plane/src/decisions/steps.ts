@@ -4,10 +4,11 @@
  * X1. Every step may be repeated: a killed control plane goes on, or undoes, from what stands in the row.
  * X2. What failed for good is undone; what may pass is tried again at the next step.
  */
+
+import type { DecisionRecord } from '@mq/autopilot'
 import { type DecisionState, MqError } from '@mq/contract'
 import { apply, takeBack } from './apply.ts'
 import { start } from './beginning.ts'
-import type { DecisionRecord } from './record.ts'
 import { ended, look } from './trial.ts'
 import { watch } from './watching.ts'
 import { activeOf, overtakenBy, stands, type Work } from './work.ts'

@@ -4,12 +4,11 @@
  * R2. Only the trial's own settings in the binding tell who is on trial; what clients report names the decision they were on.
  * R3. A verdict in favour asks the brokers how much they really took before it counts.
  */
+
+import { type DecisionRecord, errorOf, judgeTrial, pastOf, type TrialFacts, type Verdict } from '@mq/autopilot'
 import type { ActiveId } from '../registry/records.ts'
-import { errorOf } from './measured.ts'
-import { type DecisionRecord, pastOf } from './record.ts'
 import { recounted } from './restart.ts'
 import { type Side, sideOf } from './sides.ts'
-import { judgeTrial, type TrialFacts, type Verdict } from './verdict.ts'
 import { activeOf, overtakenBy, storedRecords, type Work } from './work.ts'
 
 const MQ = 'mq'

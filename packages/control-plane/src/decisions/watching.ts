@@ -4,16 +4,23 @@
  * P4. Everything is looked at that was looked at in a trial, of all instances against the time before.
  * P5. What was slow before is no fault of the change, and where readers changed it excuses no other group.
  */
+
+import type { Windows } from '@mq/autopilot'
+import {
+  type DecisionRecord,
+  type EndToEndLimit,
+  errorOf,
+  judgeWatch,
+  pastOf,
+  reading,
+  slowestOf,
+  type WatchFacts,
+  worstGroupOf,
+} from '@mq/autopilot'
 import type { ActiveId } from '../registry/records.ts'
-import { type EndToEndLimit, slowestOf, worstOf } from './group-latency.ts'
-import { reading } from './guardrails.ts'
-import { errorOf } from './measured.ts'
-import { type DecisionRecord, pastOf } from './record.ts'
 import { recounted } from './restart.ts'
 import { sideOf } from './sides.ts'
 import { ended } from './trial.ts'
-import { judgeWatch, type WatchFacts } from './watch-verdict.ts'
-import type { Windows } from './windows.ts'
 import { activeOf, endToEndP99Of, overtakenBy, readersP99sOf, storedRecords, type Work } from './work.ts'
 
 const MQ = 'mq'
@@ -45,7 +52,7 @@ export async function watch(work: Work, known: DecisionRecord): Promise<void> {
   const slowest = side.compared(settled, null, limitOf)
   const minute = readersP99sOf(work, mqId)
   const readersP99Ms = slowestOf(minute)
-  const worst = worstOf(minute, () => null, limitOf)
+  const worst = worstGroupOf(minute, () => null, limitOf)
   const held = [
     ...side.guardrails({
       onTrial: all,

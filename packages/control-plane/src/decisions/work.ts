@@ -1,10 +1,11 @@
 /**
  * What the steps of a decision work with, and what they all ask.
  */
+
+import type { DecisionRecord, GroupP99, LoopTimes, PriceReading, PriceWindow, UsualFetches } from '@mq/autopilot'
 import { isUnderWay } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { Logger } from '../logger.ts'
-import type { LoopTimes } from '../loops/times.ts'
 import type { Migrations } from '../migration/migrations.ts'
 import type { Migrator } from '../migration/migrator.ts'
 import type { Clusters } from '../provision/clusters.ts'
@@ -17,11 +18,7 @@ import type { ReaderWindow } from '../telemetry/reader-window.ts'
 import type { Slice } from '../telemetry/slice.ts'
 import type { DecisionWriter } from './decision-writer.ts'
 import type { Decisions } from './decisions.ts'
-import type { GroupP99 } from './group-latency.ts'
 import type { Policies } from './policies.ts'
-import type { PriceReading } from './readings.ts'
-import type { DecisionRecord, UsualFetches } from './record.ts'
-import type { PriceWindow } from './samples.ts'
 import type { SeenLog } from './world-view.ts'
 
 /** The part of the traffic that decisions look at. */

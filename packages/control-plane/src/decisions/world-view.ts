@@ -6,18 +6,19 @@
  * V3. A first look goes by what is summed up for every mQ ID; windows of single instances are read of those alone that a loop would
  *     change, so that thousands of quiet ones cost nothing.
  */
+
+import type { DecisionRecord, IdWorld, LatencyLook, Looks, Stretch, World } from '@mq/autopilot'
+import { isPlausible, spellMs } from '@mq/autopilot'
 import { BATCH_OVERHEAD_BYTES } from '@mq/contract'
-import type { Configuration } from '@mq/economics'
-import { spellMs } from '../loops/lateness.ts'
-import type { IdWorld, LatencyLook, Stretch, World } from '../loops/world.ts'
+import type { ClusterModel, Configuration } from '@mq/economics'
+import { intentKey } from '../provision/decide.ts'
+import { wantedPartitions } from '../provision/placement-rules.ts'
+import { type ClusterTraits, meetsIntent } from '../provision/requirements.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { InstanceWindow } from '../telemetry/profile.ts'
 import { workloadOf } from '../telemetry/workload.ts'
 import type { EngineOptions } from './engine.ts'
-import type { Looks } from './looks.ts'
 import { whyNoTrial } from './reading-now.ts'
-import type { DecisionRecord } from './record.ts'
-import { isPlausible } from './samples.ts'
 import { activeOf, endToEndP99Of, openEpochOf, type TrafficReader } from './work.ts'
 
 /** Into so many parts the time that was watched is cut, to see whether it is steady. */
@@ -27,18 +28,25 @@ const LEAST_STRETCH_WINDOWS = 2
 /** @param closely whether windows of instances are read, too: they are kept for longer as soon as somebody asks for them */
 export function worldOf(options: EngineOptions, looks: Looks, ids: readonly string[], closely: boolean): World {
   const { deps, policies, times } = options
+  const [clusters, traits] = [options.clusterModels(), options.clusters.traits()]
   return {
     nowMs: deps.clock.nowMs(),
     autopilot: policies.autopilot.on,
     times,
     detail: closely ? 'full' : 'brief',
-    clusters: options.clusterModels(),
-    traits: options.clusters.traits(),
-    ids: ids.flatMap((id) => idWorld(options, looks, id, closely) ?? []),
+    clusters,
+    ids: ids.flatMap((id) => idWorld(options, looks, id, closely, clusters, traits) ?? []),
   }
 }
 
-function idWorld(options: EngineOptions, looks: Looks, id: string, closely: boolean): IdWorld | undefined {
+function idWorld(
+  options: EngineOptions,
+  looks: Looks,
+  id: string,
+  closely: boolean,
+  clusters: readonly ClusterModel[],
+  traits: readonly ClusterTraits[],
+): IdWorld | undefined {
   const { policies, traffic, times, deps, migrations } = options
   const active = activeOf(options, id)
   if (active === undefined) return undefined
@@ -59,13 +67,18 @@ function idWorld(options: EngineOptions, looks: Looks, id: string, closely: bool
   const sendP99Ms = profile?.sendLatency.quantileMs(0.99) ?? null
   const endToEnd = endToEndP99Of(profile)
   const look = lookOf(traffic, id, nowMs)
+  const configuration = configurationOf(active)
+  const home = clusters.find(({ name }) => name === configuration.cluster)
   return {
     id,
     intent: active.spec.intent,
+    intentKey: intentKey(active.spec.intent),
     policy: policies.effective(id, active.spec.intent.owner?.team),
     producer: active.spec.producer,
     consumer: active.spec.consumer,
-    configuration: configurationOf(active),
+    configuration,
+    eligibleClusters: traits.flatMap(({ name }) => (meetsIntent(active.spec.intent, name, traits) ? [name] : [])),
+    wantedPartitions: wantedPartitions(active.spec.intent, home?.brokers ?? 1).partitions,
     largestBatchBytes: Number(active.spec.topicConfigs['max.message.bytes'] ?? 1_048_576) - BATCH_OVERHEAD_BYTES,
     seenRetentionMs: seenRetention(options, active),
     epoch: openEpochOf(active),

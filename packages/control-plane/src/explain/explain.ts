@@ -5,6 +5,8 @@
  * E2. Only clusters that are as safe as the one in force and meet the intent are looked at, and none for an mQ ID that may not move.
  * E3. The amounts are those of the same optimiser and price book that decisions use, with the same margin.
  */
+
+import { LATENCY_MARGIN } from '@mq/autopilot'
 import type { CostOption, Explanation, Intent } from '@mq/contract'
 import { formatDurationMs } from '@mq/contract'
 import {
@@ -22,7 +24,6 @@ import {
   type Workload,
 } from '@mq/economics'
 import { configurationOf } from '../decisions/world-view.ts'
-import { LATENCY_MARGIN } from '../loops/settings.ts'
 import { type ClusterTraits, meetsIntent } from '../provision/requirements.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { TrafficProfile } from '../telemetry/profile.ts'

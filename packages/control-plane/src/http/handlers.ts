@@ -1,6 +1,8 @@
 /**
  * What each route of the contract does. The table is total: a route without a handler does not compile.
  */
+
+import { viewOf as decisionView } from '@mq/autopilot'
 import {
   type ClusterAddress,
   type Declaration,
@@ -23,7 +25,6 @@ import type { Budgets } from '../cost/budgets.ts'
 import type { Costs } from '../cost/costs.ts'
 import type { Owners } from '../cost/owners.ts'
 import type { Deciding } from '../decisions/assemble.ts'
-import { viewOf as decisionView } from '../decisions/record.ts'
 import type { SeenLog } from '../decisions/world-view.ts'
 import type { DriftWatch } from '../drift/drift-watch.ts'
 import { DriftResolver } from '../drift/resolver.ts'

@@ -5,6 +5,8 @@
  * A2. Dollars come from measured bytes and requests; what a process beside the real one cannot measure (CPU of brokers and of
  *     request handling) is modelled, the same way for all.
  */
+
+import { predictedOutcome } from '@mq/autopilot'
 import type { Intent, Outcome, TwinRank } from '@mq/contract'
 import {
   type ClientKnobs,
@@ -15,7 +17,6 @@ import {
   sameKnobs,
   type Workload,
 } from '@mq/economics'
-import { outcomeOf } from '../loops/proposal.ts'
 import type { HeardFigures } from './listener.ts'
 import type { SentFigures } from './replay.ts'
 
@@ -42,7 +43,7 @@ export function rank(input: RankingInput): TwinRank[] {
         settings: settingsOf(configuration),
         isCurrent: sameKnobs(configuration, current),
         meetsIntent: heard.endToEndP99Ms <= intent.latencyP99Ms,
-        predicted: outcomeOf(candidateOf(workload, configuration, cluster)),
+        predicted: predictedOutcome(candidateOf(workload, configuration, cluster)),
         measured: outcome,
         recordsPerUsd: outcome.usdPerMillionRecords === null ? null : 1e6 / outcome.usdPerMillionRecords,
       }

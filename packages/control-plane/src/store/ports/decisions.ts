@@ -3,8 +3,9 @@
  *
  * D1. Numbers rise by one and are never reused; no row is ever removed.
  */
+
+import type { DecisionRecord } from '@mq/autopilot'
 import type { DecisionState } from '@mq/contract'
-import type { DecisionRecord } from '../../decisions/record.ts'
 
 export interface DecisionReader {
   find(number: number): Promise<DecisionRecord | undefined>

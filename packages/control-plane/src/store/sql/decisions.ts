@@ -1,7 +1,8 @@
 /** Decisions as rows of a SQL database. */
+
+import { DecisionRecord, isLive } from '@mq/autopilot'
 import type { DecisionState } from '@mq/contract'
 import type { Kysely } from 'kysely'
-import { DecisionRecord, isLive } from '../../decisions/record.ts'
 import type { DecisionRepository } from '../ports/decisions.ts'
 import type { Sequences } from '../ports/sequences.ts'
 import type { DecisionsTable, Tables } from '../tables.ts'
