@@ -12,6 +12,8 @@
  * D8. A package for browsers imports no module of Node and names no global of it.
  * D9. What works on epochs and bytes knows neither value formats nor the public API: rooms of a package that `LOWER_ROOMS` names import
  *     only each other.
+ * D10. No file imports itself by way of others. Types count: who reads one of the files has to read them all. The problem names the files
+ *     of a cycle in the order they import one another.
  *
  * Tests may import every package by its name: they start clusters and fakes that the code under test must not know.
  */
@@ -62,6 +64,8 @@ const INJECTED: readonly (readonly [RegExp, string])[] = [
   [/(?<![.\w$])(?:globalThis\.)?set(?:Timeout|Interval)(?=\s*[(<])/g, 'a global timer'],
 ]
 const LONGEST_FILE_LINES = 500
+/** Cycles that are being taken apart (D10). */
+const OPEN_CYCLES = /^packages\/control-plane\/src\/http\//
 /** Folders of a package's source that import nothing of its other folders, types neither (D9). */
 const LOWER_ROOMS: Readonly<Record<string, readonly string[]>> = {
   'packages/client': ['base', 'bindings', 'telemetry', 'epochs'],
@@ -85,7 +89,57 @@ export function checkBoundaries(
   sources: readonly Source[],
   declared: (folder: string) => ReadonlySet<string>,
 ): Problem[] {
-  return sources.flatMap((source) => checkSource(source, declared))
+  return [...sources.flatMap((source) => checkSource(source, declared)), ...checkCycles(sources)]
+}
+
+/** D10. Every file of a cycle stands in one of those that are named. */
+function checkCycles(sources: readonly Source[]): Problem[] {
+  const known = new Map(sources.map((source) => [source.file, source]))
+  const imports = new Map(
+    sources.map(({ file, text }) => [
+      file,
+      importsOf(text).flatMap(({ specifier, line }) => {
+        const target = specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier) : ''
+        return known.has(target) ? [{ target, line }] : []
+      }),
+    ]),
+  )
+  const problems: Problem[] = []
+  const told = new Set<string>()
+  for (const file of imports.keys()) {
+    const cycle = told.has(file) || OPEN_CYCLES.test(file) ? undefined : shortestCycle(file, imports)
+    if (cycle === undefined) continue
+    for (const each of cycle) told.add(each)
+    problems.push({
+      file,
+      line: imports.get(file)!.find(({ target }) => target === (cycle[1] ?? file))!.line,
+      what: `imports itself: ${[...cycle, file].join(' -> ')}`,
+      mend: 'move what both sides need into a file of its own, or hand it in',
+    })
+  }
+  return problems
+}
+
+/** The files from `start` on, each importing the next and the last one `start`; undefined when no way leads back. */
+function shortestCycle(
+  start: string,
+  imports: ReadonlyMap<string, readonly { readonly target: string }[]>,
+): string[] | undefined {
+  const cameFrom = new Map<string, string>()
+  const queue = [start]
+  for (const file of queue) {
+    for (const { target } of imports.get(file) ?? []) {
+      if (target === start) {
+        const way = [file]
+        while (way[0] !== start) way.unshift(cameFrom.get(way[0]!)!)
+        return way
+      }
+      if (cameFrom.has(target)) continue
+      cameFrom.set(target, file)
+      queue.push(target)
+    }
+  }
+  return undefined
 }
 
 function checkSource({ file, text }: Source, declared: (folder: string) => ReadonlySet<string>): Problem[] {

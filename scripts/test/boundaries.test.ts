@@ -1,6 +1,6 @@
-/** Invariants D1 to D9 (boundaries.ts) and U1, U2 (source-text.ts): each planted violation is found, and what is allowed passes. */
+/** Invariants D1 to D10 (boundaries.ts) and U1, U2 (source-text.ts): each planted violation is found, and what is allowed passes. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { checkBoundaries, mayImport, readSources } from '../boundaries.ts'
 import { codeOnly, importsOf } from '../source-text.ts'
@@ -173,4 +173,42 @@ test('what works on epochs and bytes imports nothing of formats and the public A
     assert.deepEqual(found('packages/client/src/api/a.ts', `import { x } from '../${room}/a.ts'\n`), [])
   }
   assert.deepEqual(found('packages/client/test/a.test.ts', "import { x } from '../src/formats/codecs.ts'\n"), [])
+})
+
+describe('cycles', () => {
+  const cyclesOf = (files: Record<string, string>): string[] =>
+    checkBoundaries(
+      Object.entries(files).map(([name, text]) => ({ file: `packages/kafka/src/${name}`, text })),
+      everything,
+    ).map(({ file, line, what }) => `${file}:${line}: ${what}`)
+
+  test('files that import one another are named in their order, types and exports included (D10)', () => {
+    const found = cyclesOf({
+      'a.ts': "import { x } from 'zod'\nimport { b } from './room/b.ts'\n",
+      'room/b.ts': "export { c } from './c.ts'\n",
+      'room/c.ts': "import type { A } from '../a.ts'\n",
+      'd.ts': "import { a } from './a.ts'\n",
+    })
+    assert.deepEqual(found, [
+      'packages/kafka/src/a.ts:2: imports itself: packages/kafka/src/a.ts -> packages/kafka/src/room/b.ts -> packages/kafka/src/room/c.ts -> packages/kafka/src/a.ts',
+    ])
+  })
+
+  test('a file that imports itself, two cycles apart, and a dynamic import are found; a diamond is none (D10)', () => {
+    assert.equal(cyclesOf({ 'a.ts': "import { x } from './a.ts'\n" }).length, 1)
+    const two = {
+      'a.ts': "import './b.ts'\n",
+      'b.ts': "await import('./a.ts')\n",
+      'c.ts': "import './d.ts'\nimport './a.ts'\n",
+      'd.ts': "import './c.ts'\n",
+    }
+    assert.equal(cyclesOf(two).length, 2)
+    const diamond = {
+      'a.ts': "import './b.ts'\nimport './c.ts'\n",
+      'b.ts': "import './d.ts'\n",
+      'c.ts': "import './d.ts'\n",
+      'd.ts': '',
+    }
+    assert.deepEqual(cyclesOf(diamond), [])
+  })
 })

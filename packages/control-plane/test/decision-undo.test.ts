@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DecisionRecord } from '@mq/autopilot'
-import { specWithout } from '../src/decisions/work.ts'
+import { specWithout } from '../src/autopilot/settings-spec.ts'
 import type { IdSpec } from '../src/registry/records.ts'
 
 test('settings to send with that are restored reach processes in a trial of readers, too', () => {

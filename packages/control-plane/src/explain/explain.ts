@@ -23,7 +23,7 @@ import {
   savingOf,
   type Workload,
 } from '@mq/economics'
-import { configurationOf } from '../decisions/world-view.ts'
+import { configurationOf } from '../autopilot/configuration.ts'
 import { type ClusterTraits, meetsIntent } from '../provision/requirements.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { TrafficProfile } from '../telemetry/profile.ts'

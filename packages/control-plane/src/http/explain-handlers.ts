@@ -3,7 +3,7 @@
  */
 import type { ClusterModel } from '@mq/economics'
 import type { Costs } from '../cost/costs.ts'
-import { logBytesOf, type SeenLog } from '../decisions/world-view.ts'
+import { logBytesOf, type SeenLog } from '../autopilot/configuration.ts'
 import { explain, type Subject } from '../explain/explain.ts'
 import { whatIf } from '../explain/what-if.ts'
 import type { Clusters } from '../provision/clusters.ts'

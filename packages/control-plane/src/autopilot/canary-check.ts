@@ -7,47 +7,50 @@
 
 import { type DecisionRecord, errorOf, judgeTrial, pastOf, type TrialFacts, type Verdict } from '@mq/autopilot'
 import type { ActiveId } from '../registry/records.ts'
-import { recounted } from './restart.ts'
-import { type Side, sideOf } from './sides.ts'
-import { activeOf, overtakenBy, storedRecords, type Work } from './work.ts'
+import type { Context } from './context.ts'
+import { markedForRollback } from './rollback-mark.ts'
+import { activeOf, overtakenBy } from './standing.ts'
+import { storedRecords } from './stored-records.ts'
+import { type TrialSubject, trialSubjectOf } from './trial-subject.ts'
+import { recounted } from './warm-up.ts'
 
 const MQ = 'mq'
 
 /** From `trial` on: looks, changes turns, and ends it when it is decided. */
-export async function look(work: Work, found: DecisionRecord): Promise<void> {
-  const { writer, policies } = work
+export async function look(context: Context, found: DecisionRecord): Promise<void> {
+  const { writer, policies } = context
   const { number } = found
-  const gone = overtakenBy(work, found)
-  const active = activeOf(work, found.mqId)
+  const gone = overtakenBy(context, found)
+  const active = activeOf(context, found.mqId)
   if (gone !== undefined || active === undefined) {
     await writer.transition(number, { event: 'supersede', note: gone ?? 'it was deleted', actor: MQ }, (row) =>
-      ended(row, writer.nowMs, 'superseded', gone ?? ''),
+      markedForRollback(row, writer.nowMs, 'superseded', gone ?? ''),
     )
     return
   }
   if (!policies.autopilot.on) {
     const note = 'the autopilot was turned off'
     await writer.transition(number, { event: 'undo', note, actor: MQ }, (row) =>
-      ended(row, writer.nowMs, 'undone', note),
+      markedForRollback(row, writer.nowMs, 'undone', note),
     )
     return
   }
-  const record = await recounted(work, found, active)
-  const seen = factsOf(work, record, active)
+  const record = await recounted(context, found, active)
+  const seen = factsOf(context, record, active)
   let verdict = judgeTrial(seen.facts)
   if (verdict.kind === 'pass') {
     // R3.
-    const held = await storedRecords(work, active)
+    const held = await storedRecords(context, active)
     const stored = record.work.stored
     const storedSince = held === null || stored === null ? null : Number(held - BigInt(stored.records))
     verdict = judgeTrial({ ...seen.facts, storedRecords: storedSince, reportedRecords: seen.reported(storedSince) })
   }
-  await decide(work, record, verdict, seen)
-  if (verdict.kind === 'wait') await changeTurn(work, writer.row(number))
+  await decide(context, record, verdict, seen)
+  if (verdict.kind === 'wait') await changeTurn(context, writer.row(number))
 }
 
 interface Seen {
-  readonly side: Side
+  readonly side: TrialSubject
   readonly facts: TrialFacts
   readonly p99Ms: number | null
   readonly dropped: number
@@ -55,11 +58,11 @@ interface Seen {
   reported(storedRecords: number | null): number
 }
 
-function factsOf(work: Work, record: DecisionRecord, active: ActiveId): Seen {
-  const { writer, times } = work
+function factsOf(context: Context, record: DecisionRecord, active: ActiveId): Seen {
+  const { writer, times } = context
   const { number, work: row } = record
   const trial = record.trial!
-  const side = sideOf(work, active, record)
+  const side = trialSubjectOf(context, active, record)
   // A window may have begun just before the trial did.
   const windows = side.since(trial.startedAtMs - times.telemetryMs)
   const named = new Set(trial.instances)
@@ -83,7 +86,7 @@ function factsOf(work: Work, record: DecisionRecord, active: ActiveId): Seen {
     endToEndLimitMs,
     reports: windows.where((one) => named.has(one.instance)).samples,
     instances: trial.instances,
-    beganAtMs: Math.max(trial.startedAtMs, work.upSinceMs),
+    beganAtMs: Math.max(trial.startedAtMs, context.upSinceMs),
   })
   const reported = (stored: number | null): number =>
     side.reported(windows, row.stored?.atMs ?? trial.startedAtMs, stored)
@@ -116,8 +119,8 @@ function factsOf(work: Work, record: DecisionRecord, active: ActiveId): Seen {
   }
 }
 
-async function decide(work: Work, record: DecisionRecord, verdict: Verdict, seen: Seen): Promise<void> {
-  const { writer } = work
+async function decide(context: Context, record: DecisionRecord, verdict: Verdict, seen: Seen): Promise<void> {
+  const { writer } = context
   const { number } = record
   const { facts, side } = seen
   const measured = side.outcome(facts.onTrial, seen.p99Ms, record.work.recordsPerSecond)
@@ -149,19 +152,19 @@ async function decide(work: Work, record: DecisionRecord, verdict: Verdict, seen
       return
     case 'lose':
       await writer.transition(number, { event: 'trial-lost', note: verdict.status, actor: MQ }, (row) =>
-        ended(found(row), writer.nowMs, 'undone', verdict.status),
+        markedForRollback(found(row), writer.nowMs, 'undone', verdict.status),
       )
   }
 }
 
 /** One instance alone: the other side's turn. */
-async function changeTurn(work: Work, record: DecisionRecord): Promise<void> {
-  const { writer, times } = work
+async function changeTurn(context: Context, record: DecisionRecord): Promise<void> {
+  const { writer, times } = context
   const { turn } = record.work
-  const active = activeOf(work, record.mqId)
+  const active = activeOf(context, record.mqId)
   if (turn === null || active === undefined || writer.nowMs - turn.sinceMs < times.turnMs) return
   const isOnTrial = !turn.isOnTrial
-  const side = sideOf(work, active, record)
+  const side = trialSubjectOf(context, active, record)
   await writer.publish(
     record.number,
     'trial',
@@ -170,18 +173,4 @@ async function changeTurn(work: Work, record: DecisionRecord): Promise<void> {
     undefined,
     (row) => ({ ...row, work: { ...row.work, turn: { isOnTrial, sinceMs: writer.nowMs } } }),
   )
-}
-
-export function ended(
-  record: DecisionRecord,
-  nowMs: number,
-  outcome: 'undone' | 'failed' | 'superseded',
-  reason: string,
-  actor = MQ,
-): DecisionRecord {
-  return {
-    ...record,
-    trial: record.trial === null ? null : { ...record.trial, endedAtMs: record.trial.endedAtMs ?? nowMs },
-    work: { ...record.work, undo: record.work.undo ?? { outcome, reason, actor } },
-  }
 }

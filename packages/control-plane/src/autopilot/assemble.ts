@@ -17,12 +17,12 @@ import type { ActiveId } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
 import { workloadOf } from '../telemetry/workload.ts'
+import { configurationOf, logBytesOf, type SeenLog } from './configuration.ts'
+import type { TrafficReader } from './context.ts'
 import { DecisionWriter } from './decision-writer.ts'
 import { Decisions } from './decisions.ts'
 import { Engine } from './engine.ts'
 import { Policies } from './policies.ts'
-import type { TrafficReader } from './work.ts'
-import { configurationOf, logBytesOf, type SeenLog } from './world-view.ts'
 
 export interface DecidingOptions {
   readonly store: Store

@@ -5,10 +5,10 @@
  *     is made for all and watched. Of readers only a person may ask for that.
  */
 import type { Canary, DecisionRecord, Subject } from '@mq/autopilot'
-import { readingNow, whyNoTrial } from './reading-now.ts'
-import type { Work } from './work.ts'
+import { activeConsumers, whyNoTrial } from './active-consumers.ts'
+import type { Context } from './context.ts'
 
-export type HowTried =
+export type RolloutStrategy =
   | { readonly kind: 'trial'; readonly subject: Subject }
   | { readonly kind: 'for-all'; readonly why: string }
   /** Nobody reads it at the moment. */
@@ -17,17 +17,17 @@ export type HowTried =
   | { readonly kind: 'not'; readonly why: string }
 
 /** R4. */
-export function howTried(work: Work, record: DecisionRecord): HowTried {
+export function rolloutStrategy(context: Context, record: DecisionRecord): RolloutStrategy {
   if (record.kind === 'producer-settings') return { kind: 'trial', subject: 'producers' }
   if (record.kind !== 'consumer-settings') {
     return { kind: 'for-all', why: 'it concerns the whole topic, so it is made for all and watched' }
   }
-  const why = whyNoTrial(work, record.mqId)
+  const why = whyNoTrial(context, record.mqId)
   if (why === null) return { kind: 'trial', subject: 'readers' }
   if (record.approvedBy !== null) {
     return { kind: 'for-all', why: `${why}: as ${record.approvedBy} wished, it is made for all and watched` }
   }
-  return readingNow(work, record.mqId).length === 0 ? { kind: 'wait', why } : { kind: 'not', why }
+  return activeConsumers(context, record.mqId).length === 0 ? { kind: 'wait', why } : { kind: 'not', why }
 }
 
 export function noteOf({ design, instances, ofInstances }: Canary, subject: Subject): string {

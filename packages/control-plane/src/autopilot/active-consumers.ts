@@ -13,14 +13,14 @@ import {
   whyNoReaders,
 } from '@mq/autopilot'
 import { INSTANCE_AWAY_MS } from '../telemetry/id-traffic.ts'
-import type { Work } from './work.ts'
+import type { Context } from './context.ts'
 
-type Look = Pick<Work, 'traffic' | 'deps' | 'times'>
+type Look = Pick<Context, 'traffic' | 'deps' | 'times'>
 
 const awayMs = ({ times }: Look): number => Math.max(INSTANCE_AWAY_MS, 3 * times.telemetryMs)
 
 /** Groups that read now, and how many of their members can be compared. */
-export function readingNow(look: Look, mqId: string): GroupReporting[] {
+export function activeConsumers(look: Look, mqId: string): GroupReporting[] {
   const { traffic, deps } = look
   const sinceMs = deps.clock.nowMs() - awayMs(look)
   return reportingOf(traffic.profile(mqId)?.groups ?? [], traffic.readerWindows(mqId, sinceMs))
@@ -28,7 +28,7 @@ export function readingNow(look: Look, mqId: string): GroupReporting[] {
 
 /** Why no trial of readers can begin, whenever it is asked; null when one can. */
 export function whyNoTrial(look: Look, mqId: string): string | null {
-  const why = whyNoReaders(readingNow(look, mqId))
+  const why = whyNoReaders(activeConsumers(look, mqId))
   if (why !== null) return why
   const sinceMs = look.deps.clock.nowMs() - awayMs(look)
   const windows = look.traffic.readerWindows(mqId, sinceMs).filter(isPlausibleReading)

@@ -10,20 +10,13 @@ import type { Canary, DecisionRecord } from '@mq/autopilot'
 import { changesToday, kept, seconds } from '@mq/autopilot'
 import { isUnderWay } from '@mq/contract'
 import type { ActiveId } from '../registry/records.ts'
-import { howTried, noteOf } from './how-tried.ts'
-import { unseenMs } from './restart.ts'
-import { type Side, sideOf } from './sides.ts'
-import {
-  activeOf,
-  endToEndP99Of,
-  groupP99sOf,
-  lagOf,
-  otherUnderWay,
-  overtakenBy,
-  stands,
-  storedRecords,
-  type Work,
-} from './work.ts'
+import type { Context } from './context.ts'
+import { endToEndP99Of, groupP99sOf, lagOf } from './latency-facts.ts'
+import { noteOf, rolloutStrategy } from './rollout-strategy.ts'
+import { activeOf, otherUnderWay, overtakenBy, stands } from './standing.ts'
+import { storedRecords } from './stored-records.ts'
+import { type TrialSubject, trialSubjectOf } from './trial-subject.ts'
+import { warmUpMs } from './warm-up.ts'
 
 const MQ = 'mq'
 /** Over all mQ IDs: a model that is wrong is wrong in many places at once. */
@@ -32,11 +25,11 @@ const MOST_UNDER_WAY = 200
 const NOBODY_MS = 60_000
 
 /** From `approved` on: begins the trial, or what needs none, as soon as it may. */
-export async function start(work: Work, record: DecisionRecord): Promise<void> {
-  const { writer, times } = work
+export async function start(context: Context, record: DecisionRecord): Promise<void> {
+  const { writer, times } = context
   const { number, mqId } = record
-  const gone = overtakenBy(work, record)
-  const active = activeOf(work, mqId)
+  const gone = overtakenBy(context, record)
+  const active = activeOf(context, mqId)
   if (gone !== undefined || active === undefined || !stands(active, record, 'before')) {
     const note = gone ?? 'the settings it was made for do not stand any more'
     await writer.transition(number, { event: 'supersede', note, actor: MQ })
@@ -51,32 +44,32 @@ export async function start(work: Work, record: DecisionRecord): Promise<void> {
       await writer.transition(number, { event: 'supersede', note, actor: MQ })
     } else if (record.status !== status) writer.setStatus(number, (row) => ({ ...row, status }))
   }
-  const busy = whyNotYet(work, record, active)
+  const busy = whyNotYet(context, record, active)
   if (busy !== undefined) return wait(busy)
-  const how = howTried(work, record)
+  const how = rolloutStrategy(context, record)
   if (how.kind === 'wait') return wait(how.why, NOBODY_MS)
   if (how.kind === 'not') {
     await writer.transition(number, { event: 'supersede', note: how.why, actor: MQ })
     return
   }
-  const side = sideOf(work, active, record, how.kind === 'trial' ? how.subject : 'producers')
+  const side = trialSubjectOf(context, active, record, how.kind === 'trial' ? how.subject : 'producers')
   if (how.kind === 'for-all') {
-    const begun = begunWith(work, active, record, side, [])
+    const begun = begunWith(context, active, record, side, [])
     await writer.transition(number, { event: 'apply-began', note: how.why, actor: MQ }, begun)
     return
   }
   if (!side.isPriced) return wait('nothing is known about the prices of its cluster')
   const canary = side.canary(writer.nowMs - Math.max(3 * times.telemetryMs, times.settleMs))
   if (typeof canary === 'string') return wait(canary, how.subject === 'readers' ? NOBODY_MS : undefined)
-  await begin(work, record, active, side, canary)
+  await begin(context, record, active, side, canary)
 }
 
 /** Why it has to wait for its turn. */
-function whyNotYet(work: Work, record: DecisionRecord, active: ActiveId): string | undefined {
-  const { writer, policies, decisions, migrations } = work
+function whyNotYet(context: Context, record: DecisionRecord, active: ActiveId): string | undefined {
+  const { writer, policies, decisions, migrations } = context
   const { mqId } = record
   if (!policies.autopilot.on) return 'the autopilot is off'
-  const other = otherUnderWay(work, record)
+  const other = otherUnderWay(context, record)
   if (other !== undefined) return `for decision ${other.number}, which is ${other.state}`
   if (active.pending !== null || migrations.handingOver(mqId) !== undefined) return 'for another change of it'
   const underWay = decisions.live().filter(({ state }) => isUnderWay(state)).length
@@ -88,19 +81,19 @@ function whyNotYet(work: Work, record: DecisionRecord, active: ActiveId): string
   }
   // What is no matter of clients needs no reports of theirs.
   const isOfClients = record.kind === 'producer-settings' || record.kind === 'consumer-settings'
-  const leftMs = isOfClients ? unseenMs(work) : 0
+  const leftMs = isOfClients ? warmUpMs(context) : 0
   return leftMs === 0 ? undefined : `reports of another ${seconds(leftMs)} are needed since the control plane began`
 }
 
 /** R1. @param instances those that try it; none where it is made for all at once */
 function begunWith(
-  work: Work,
+  context: Context,
   active: ActiveId,
   record: DecisionRecord,
-  side: Side,
+  side: TrialSubject,
   instances: readonly string[],
 ): (row: DecisionRecord) => DecisionRecord {
-  const { writer, times, traffic } = work
+  const { writer, times, traffic } = context
   const profile = traffic.profile(record.mqId)
   const sinceMs = writer.nowMs - Math.max(times.observeMs, times.longestTrialMs)
   const windows = side.since(sinceMs).where(({ trial }) => trial === null)
@@ -111,7 +104,7 @@ function begunWith(
     ...kept(windows, instances),
     baselineP99Ms: side.p99Ms(windows),
     groupP99s: [...groupP99s.values()],
-    usualFetches: work.usualFetches(active),
+    usualFetches: context.usualFetches(active),
     lagBefore: lagOf(profile),
     recordsPerSecond: profile?.recordsPerSecond ?? record.work.recordsPerSecond,
   }
@@ -120,11 +113,17 @@ function begunWith(
   return (row) => ({ ...row, measuredBefore, work: { ...row.work, ...begun } })
 }
 
-async function begin(work: Work, record: DecisionRecord, active: ActiveId, side: Side, canary: Canary): Promise<void> {
-  const { writer } = work
+async function begin(
+  context: Context,
+  record: DecisionRecord,
+  active: ActiveId,
+  side: TrialSubject,
+  canary: Canary,
+): Promise<void> {
+  const { writer } = context
   const { number } = record
-  const begun = begunWith(work, active, record, side, canary.instances)
-  const held = await storedRecords(work, active)
+  const begun = begunWith(context, active, record, side, canary.instances)
+  const held = await storedRecords(context, active)
   const startedAtMs = writer.nowMs
   const note = noteOf(canary, side.subject)
   await writer.publish(

@@ -22,25 +22,21 @@ import {
   worstMsOf,
 } from '@mq/autopilot'
 import { type Decision, decisionTransition, isUnderWay, MqError, type Outlook } from '@mq/contract'
-import type { ClusterModel } from '@mq/economics'
 import { type Deps, sleep } from '@mq/kafka'
 import { every, measured, type OnRound } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import { KeyedMutex } from '../mutex.ts'
+import type { WorldSources } from './context.ts'
+import { markedForRollback } from './rollback-mark.ts'
+import { activeOf } from './standing.ts'
 import { step } from './steps.ts'
-import { ended } from './trial.ts'
-import { activeOf, type Work } from './work.ts'
 import { lookOf, worldOf } from './world-view.ts'
 
 const IDS_AT_A_TIME = 20
 const MAX_OUTLOOKS = 50_000
 
-export interface EngineOptions extends Work {
+export interface EngineOptions extends WorldSources {
   readonly onLoop?: OnRound | undefined
-  /** What clusters cost, as far as it is known now. */
-  readonly clusterModels: () => readonly ClusterModel[]
-  /** `retention.ms` of a topic as it was last seen; null when it was not, or has no limit. */
-  readonly seenRetentionMs: (cluster: string, topic: string) => number | null
 }
 
 export class Engine {
@@ -255,7 +251,7 @@ export class Engine {
         row.state !== 'proposed' &&
         row.state !== 'waiting' &&
         row.state !== 'approved'
-          ? ended(row, nowMs, 'undone', reason, actor)
+          ? markedForRollback(row, nowMs, 'undone', reason, actor)
           : row,
       )
       await step(this.#options, number).catch((error: unknown) => this.#later(number, error))

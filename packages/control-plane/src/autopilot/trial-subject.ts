@@ -40,8 +40,9 @@ import type { ActiveId, IdSpec } from '../registry/records.ts'
 import { mergedP99Ms } from '../telemetry/merged-latency.ts'
 import type { InstanceWindow } from '../telemetry/profile.ts'
 import type { ReaderWindow } from '../telemetry/reader-window.ts'
-import { readingNow } from './reading-now.ts'
-import { lagOf, type Work } from './work.ts'
+import { activeConsumers } from './active-consumers.ts'
+import type { Context } from './context.ts'
+import { lagOf } from './latency-facts.ts'
 
 /** What guardrails look at, for either side. */
 export interface Held {
@@ -54,7 +55,7 @@ export interface Held {
   readonly endToEndLimitMs: EndToEndLimit
 }
 
-export interface Side {
+export interface TrialSubject {
   readonly subject: Subject
   readonly isPriced: boolean
   since(sinceMs: number): Windows
@@ -78,14 +79,19 @@ export function subjectOf({ change, trial }: DecisionRecord): Subject {
   return change.kind === 'consumer-settings' && trial !== null ? 'readers' : 'producers'
 }
 
-export function sideOf(work: Work, active: ActiveId, record: DecisionRecord, subject = subjectOf(record)): Side {
-  return subject === 'readers' ? readers(work, active, record) : producers(work, active, record)
+export function trialSubjectOf(
+  context: Context,
+  active: ActiveId,
+  record: DecisionRecord,
+  subject = subjectOf(record),
+): TrialSubject {
+  return subject === 'readers' ? readers(context, active, record) : producers(context, active, record)
 }
 
-function producers(work: Work, active: ActiveId, record: DecisionRecord): Side {
-  const { traffic, times, writer } = work
+function producers(context: Context, active: ActiveId, record: DecisionRecord): TrialSubject {
+  const { traffic, times, writer } = context
   const { mqId, number, change, work: row } = record
-  const price = work.pricer(active)
+  const price = context.pricer(active)
   const kind: WindowKind<InstanceWindow> = {
     isPlausible,
     sampleOf: (window) => sampleOf(window, price ?? (() => null)),
@@ -106,7 +112,8 @@ function producers(work: Work, active: ActiveId, record: DecisionRecord): Side {
       restP99Ms: rest === null ? row.baselineP99Ms : rest.p99Ms,
     }),
     reported: (windows, sinceMs) => windows.recordsSince(sinceMs, times.telemetryMs),
-    guardrails: (held) => guardrails({ ...held, ...lagging(work, record), ...limits(row), nowMs: writer.nowMs, times }),
+    guardrails: (held) =>
+      guardrails({ ...held, ...lagging(context, record), ...limits(row), nowMs: writer.nowMs, times }),
     outcome: (samples, p99Ms, rate) => measuredOutcome(samples, p99Ms, rate, null),
     trialOf: ({ producer }, instances) => ({
       decision: number,
@@ -123,17 +130,17 @@ const limits = ({ sendP99LimitMs }: DecisionRecord['work']): Pick<GuardrailInput
 })
 
 function lagging(
-  { traffic }: Work,
+  { traffic }: Context,
   { mqId, work: row }: DecisionRecord,
 ): Pick<GuardrailInput, 'lagBefore' | 'lagNow' | 'recordsPerSecond'> {
   const { lagBefore, recordsPerSecond } = row
   return { lagBefore, lagNow: lagOf(traffic.profile(mqId)), recordsPerSecond }
 }
 
-function readers(work: Work, active: ActiveId, record: DecisionRecord): Side {
-  const { traffic, times, writer } = work
+function readers(context: Context, active: ActiveId, record: DecisionRecord): TrialSubject {
+  const { traffic, times, writer } = context
   const { mqId, number, change, work: row } = record
-  const price = work.readingPricer(active, row.usualFetches)
+  const price = context.readingPricer(active, row.usualFetches)
   const kind: WindowKind<ReaderWindow> = {
     // D1
     isPlausible: (window) => isPlausibleReading(window) && (window.trial !== number || runsOn(change, window)),
@@ -155,7 +162,7 @@ function readers(work: Work, active: ActiveId, record: DecisionRecord): Side {
       const recent = onNoTrial(since(sinceMs)).parts
       const canary = chooseReaders(recent, oddClocks(recent))
       if (canary === undefined) return 'no instance reads now'
-      const groups = readingNow(work, mqId).map(({ group }) => group)
+      const groups = activeConsumers(context, mqId).map(({ group }) => group)
       const [without] = untried(groups, recent, canary.instances)
       return without === undefined ? canary : `nobody of group '${without}' can try it now`
     },
@@ -168,7 +175,7 @@ function readers(work: Work, active: ActiveId, record: DecisionRecord): Side {
       return worstGroupOf(groupP99s(changed), (group) => others.get(group) ?? then.get(group) ?? old, limitOf)
     },
     reported: (windows, sinceMs, stored) => {
-      const whole = readingNow(work, mqId).filter(({ members, reporting }) => reporting >= members)
+      const whole = activeConsumers(context, mqId).filter(({ members, reporting }) => reporting >= members)
       const counts = whole.map(({ group }) =>
         windows.where((one) => one.group === group).recordsSince(sinceMs, times.telemetryMs),
       )
@@ -178,7 +185,7 @@ function readers(work: Work, active: ActiveId, record: DecisionRecord): Side {
     guardrails: (held) => [
       ...readerGuardrails({ ...held, nowMs: writer.nowMs, times }),
       // Clients that report no windows are in here, too.
-      lag(lagging(work, record)),
+      lag(lagging(context, record)),
     ],
     outcome: (samples, p99Ms, rate) => {
       const sendP99Ms = traffic.profile(mqId)?.sendLatency.quantileMs(0.99) ?? null

@@ -12,25 +12,28 @@ import { formatDurationMs, type Migration, MqError } from '@mq/contract'
 import type { MigrationRecord } from '../migration/record.ts'
 import { TIME_LIMIT_SETTING } from '../provision/time-limit.ts'
 import type { ActiveId } from '../registry/records.ts'
-import { ended } from './trial.ts'
-import { activeOf, overtakenBy, specAfter, specWithout, stands, storedRecords, type Work } from './work.ts'
+import type { Context } from './context.ts'
+import { markedForRollback } from './rollback-mark.ts'
+import { specAfter, specWithout } from './settings-spec.ts'
+import { activeOf, overtakenBy, stands } from './standing.ts'
+import { storedRecords } from './stored-records.ts'
 
 const MQ = 'mq'
 
 /** From `applying` to `watching`. */
-export async function apply(work: Work, record: DecisionRecord): Promise<void> {
-  const { writer } = work
+export async function apply(context: Context, record: DecisionRecord): Promise<void> {
+  const { writer } = context
   const { number, change } = record
-  const active = activeOf(work, record.mqId)
-  const gone = overtakenBy(work, record)
+  const active = activeOf(context, record.mqId)
+  const gone = overtakenBy(context, record)
   if (gone !== undefined || active === undefined) {
     const note = gone ?? 'it was deleted'
     await writer.transition(number, { event: 'supersede', note, actor: MQ }, (row) =>
-      ended(row, writer.nowMs, 'superseded', note),
+      markedForRollback(row, writer.nowMs, 'superseded', note),
     )
     return
   }
-  const held = await storedRecords(work, active)
+  const held = await storedRecords(context, active)
   const arrived = (row: DecisionRecord, revision?: number): DecisionRecord => ({
     ...row,
     revision: revision ?? row.revision,
@@ -56,13 +59,13 @@ export async function apply(work: Work, record: DecisionRecord): Promise<void> {
       )
       return
     case 'retention':
-      await setRetention(work, active, change.after.retentionMs, `decision ${number}: ${record.title}`)
+      await setRetention(context, active, change.after.retentionMs, `decision ${number}: ${record.title}`)
       await writer.transition(number, step, arrived)
       return
     case 'cluster':
     case 'partitions': {
       const wish = change.kind === 'cluster' ? { to: change.after.cluster } : { partitions: change.after.partitions }
-      const move = await moveOf(work, record, record.migration, `decision ${number}`, wish, (row, migration) => ({
+      const move = await moveOf(context, record, record.migration, `decision ${number}`, wish, (row, migration) => ({
         ...row,
         migration,
         status: `migration ${migration} carries it out`,
@@ -70,7 +73,7 @@ export async function apply(work: Work, record: DecisionRecord): Promise<void> {
       if (move.state === 'cancelled' || move.state === 'failed') {
         const why = `migration ${move.number} was ${move.state}`
         await writer.transition(number, { event: 'fail', note: why, actor: MQ }, (row) =>
-          ended(row, writer.nowMs, 'failed', why),
+          markedForRollback(row, writer.nowMs, 'failed', why),
         )
       } else if (isOpen(move)) {
         await writer.transition(
@@ -87,8 +90,8 @@ export async function apply(work: Work, record: DecisionRecord): Promise<void> {
 }
 
 /** From `undoing` to the end it was undone for (P3). */
-export async function takeBack(work: Work, record: DecisionRecord): Promise<void> {
-  const { writer } = work
+export async function takeBack(context: Context, record: DecisionRecord): Promise<void> {
+  const { writer } = context
   const { number, change } = record
   const { outcome, reason, actor } = record.work.undo ?? { outcome: 'undone', reason: 'asked for', actor: MQ }
   const event = `reverted-${outcome}` as const
@@ -110,21 +113,21 @@ export async function takeBack(work: Work, record: DecisionRecord): Promise<void
       )
       return
     case 'retention': {
-      const active = activeOf(work, record.mqId)
+      const active = activeOf(context, record.mqId)
       if (active !== undefined && outcome !== 'superseded') {
-        await setRetention(work, active, change.before.retentionMs, why)
+        await setRetention(context, active, change.before.retentionMs, why)
       }
       await writer.transition(number, step)
       return
     }
     case 'cluster':
     case 'partitions':
-      return moveBack(work, record, step)
+      return moveBack(context, record, step)
   }
 }
 
 async function moveBack(
-  work: Work,
+  context: Context,
   record: DecisionRecord,
   step: {
     readonly event: 'reverted-undone' | 'reverted-failed' | 'reverted-superseded'
@@ -132,9 +135,9 @@ async function moveBack(
     readonly actor: string
   },
 ): Promise<void> {
-  const { writer, migrations, migrator } = work
+  const { writer, migrations, migrator } = context
   const { number, change, migration } = record
-  const active = activeOf(work, record.mqId)
+  const active = activeOf(context, record.mqId)
   if (migration === null || active === undefined || step.event === 'reverted-superseded') {
     await writer.transition(number, step)
     return
@@ -156,7 +159,7 @@ async function moveBack(
   if (change.kind !== 'cluster' && change.kind !== 'partitions') return
   const wish = change.kind === 'cluster' ? { to: change.before.cluster } : { partitions: change.before.partitions }
   const back = await moveOf(
-    work,
+    context,
     record,
     record.work.undoMigration,
     `undo of decision ${number}`,
@@ -179,14 +182,14 @@ function isOpen({ state }: Pick<Migration, 'state'>): boolean {
 
 /** The move that does it: known by its number, found by its actor after a crash, or begun now (P2). */
 async function moveOf(
-  work: Work,
+  context: Context,
   record: DecisionRecord,
   known: number | null,
   actor: string,
   wish: { readonly to?: string; readonly partitions?: number },
   remember: (row: DecisionRecord, migration: number) => DecisionRecord,
 ): Promise<MigrationRecord> {
-  const { writer, migrations, migrator } = work
+  const { writer, migrations, migrator } = context
   if (known !== null) return migrations.current(known) ?? migrations.find(known)
   const begun = (await migrations.list({ mqId: record.mqId, limit: 20 })).find((one) => one.actor === actor)
   const move = begun ?? (await migrator.start(record.mqId, wish, actor)).record
@@ -195,13 +198,13 @@ async function moveOf(
 }
 
 /** Both limits of age follow one another: a record that would be deleted at once is refused, not taken. */
-async function setRetention(work: Work, active: ActiveId, retentionMs: number, why: string): Promise<void> {
+async function setRetention(context: Context, active: ActiveId, retentionMs: number, why: string): Promise<void> {
   const configs = {
     'retention.ms': String(retentionMs),
     [TIME_LIMIT_SETTING]: String(retentionMs),
   }
   const value = formatDurationMs(retentionMs)
-  await work.provisioner.reconfigure(active.id, MQ, why, ({ spec }) => ({
+  await context.provisioner.reconfigure(active.id, MQ, why, ({ spec }) => ({
     alter: configs,
     spec: {
       ...spec,

@@ -18,39 +18,42 @@ import {
   worstGroupOf,
 } from '@mq/autopilot'
 import type { ActiveId } from '../registry/records.ts'
-import { recounted } from './restart.ts'
-import { sideOf } from './sides.ts'
-import { ended } from './trial.ts'
-import { activeOf, endToEndP99Of, overtakenBy, readersP99sOf, storedRecords, type Work } from './work.ts'
+import type { Context } from './context.ts'
+import { endToEndP99Of, readersP99sOf } from './latency-facts.ts'
+import { markedForRollback } from './rollback-mark.ts'
+import { activeOf, overtakenBy } from './standing.ts'
+import { storedRecords } from './stored-records.ts'
+import { trialSubjectOf } from './trial-subject.ts'
+import { recounted } from './warm-up.ts'
 
 const MQ = 'mq'
 /** Readers may get slower by this much where they missed the intent before. */
 const SLOWER = 1.2
 
 /** From `watching` to `kept`, or on the way back. */
-export async function watch(work: Work, known: DecisionRecord): Promise<void> {
-  const { writer, traffic, times } = work
+export async function watch(context: Context, known: DecisionRecord): Promise<void> {
+  const { writer, traffic, times } = context
   const { number, mqId } = known
-  const active = activeOf(work, mqId)
-  const gone = overtakenBy(work, known)
+  const active = activeOf(context, mqId)
+  const gone = overtakenBy(context, known)
   if (gone !== undefined || active === undefined) {
     const note = gone ?? 'it was deleted'
     await writer.transition(number, { event: 'supersede', note, actor: MQ }, (row) =>
-      ended(row, writer.nowMs, 'superseded', note),
+      markedForRollback(row, writer.nowMs, 'superseded', note),
     )
     return
   }
-  const record = await recounted(work, known, active)
+  const record = await recounted(context, known, active)
   const { work: row } = record
   const appliedAtMs = row.appliedAtMs ?? record.updatedAtMs
-  const side = sideOf(work, active, record)
+  const side = trialSubjectOf(context, active, record)
   const windows = side.since(appliedAtMs).where((one) => one.trial === null && one.windowStartMs >= appliedAtMs)
   const settled = windows.where((one) => one.windowStartMs >= appliedAtMs + times.settleMs)
   const { samples } = settled
   const all = windows.samples
   const limitOf = limitOfGroups(record, active)
   const slowest = side.compared(settled, null, limitOf)
-  const minute = readersP99sOf(work, mqId)
+  const minute = readersP99sOf(context, mqId)
   const readersP99Ms = slowestOf(minute)
   const worst = worstGroupOf(minute, () => null, limitOf)
   const held = [
@@ -82,13 +85,13 @@ export async function watch(work: Work, known: DecisionRecord): Promise<void> {
     sinceMs: writer.nowMs - appliedAtMs,
     reportedRecords: side.reported(windows, row.stored?.atMs ?? appliedAtMs, null),
     storedRecords: null,
-    bytes: side.subject === 'producers' ? grown(work, record, active, windows) : null,
+    bytes: side.subject === 'producers' ? grown(context, record, active, windows) : null,
     isStructural: record.kind !== 'producer-settings' && side.subject === 'producers',
     times,
   }
   let verdict = judgeWatch(facts)
   if (verdict.kind === 'pass') {
-    const now = await storedRecords(work, active)
+    const now = await storedRecords(context, active)
     const since = now === null || row.stored === null ? null : Number(now - BigInt(row.stored.records))
     const reportedRecords = side.reported(windows, row.stored?.atMs ?? appliedAtMs, since)
     verdict = judgeWatch({ ...facts, storedRecords: since, reportedRecords })
@@ -111,7 +114,7 @@ export async function watch(work: Work, known: DecisionRecord): Promise<void> {
     await writer.transition(number, { event: 'verified', note: verdict.status, actor: MQ }, found)
   else {
     await writer.transition(number, { event: 'regressed', note: verdict.status, actor: MQ }, (before) =>
-      ended(found(before), writer.nowMs, 'undone', verdict.status),
+      markedForRollback(found(before), writer.nowMs, 'undone', verdict.status),
     )
   }
 }
@@ -129,7 +132,7 @@ function limitOfGroups({ kind, measuredBefore, work: { groupP99s } }: DecisionRe
 
 /** Bytes reported and held between two looks at the log after the change; the first look is remembered. */
 function grown(
-  { writer, seenLog, times }: Work,
+  { writer, seenLog, times }: Context,
   { number, work: row }: DecisionRecord,
   active: ActiveId,
   windows: Windows,

@@ -7,20 +7,21 @@
 
 import type { DecisionRecord } from '@mq/autopilot'
 import type { ActiveId } from '../registry/records.ts'
-import { storedRecords, type Work } from './work.ts'
+import type { Context } from './context.ts'
+import { storedRecords } from './stored-records.ts'
 
 /** E1: how long until so much was seen; nothing when it was. */
-export function unseenMs({ upSinceMs, times, writer }: Work): number {
+export function warmUpMs({ upSinceMs, times, writer }: Context): number {
   return Math.max(0, upSinceMs + 3 * times.telemetryMs + times.settleMs - writer.nowMs)
 }
 
 /** E2. */
-export async function recounted(work: Work, record: DecisionRecord, active: ActiveId): Promise<DecisionRecord> {
-  const { writer, upSinceMs } = work
+export async function recounted(context: Context, record: DecisionRecord, active: ActiveId): Promise<DecisionRecord> {
+  const { writer, upSinceMs } = context
   const { number } = record
   const { stored, held } = record.work
   if ((stored?.atMs ?? upSinceMs) >= upSinceMs && (held?.atMs ?? upSinceMs) >= upSinceMs) return record
-  const now = await storedRecords(work, active)
+  const now = await storedRecords(context, active)
   // Asked again at the next look.
   if (now === null) return record
   const from = stored === null ? null : { atMs: writer.nowMs, records: String(now) }

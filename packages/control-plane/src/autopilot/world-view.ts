@@ -17,16 +17,18 @@ import { type ClusterTraits, meetsIntent } from '../provision/requirements.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { InstanceWindow } from '../telemetry/profile.ts'
 import { workloadOf } from '../telemetry/workload.ts'
-import type { EngineOptions } from './engine.ts'
-import { whyNoTrial } from './reading-now.ts'
-import { activeOf, endToEndP99Of, openEpochOf, type TrafficReader } from './work.ts'
+import { whyNoTrial } from './active-consumers.ts'
+import { configurationOf, logBytesOf } from './configuration.ts'
+import type { TrafficReader, WorldSources } from './context.ts'
+import { endToEndP99Of } from './latency-facts.ts'
+import { activeOf, openEpochOf } from './standing.ts'
 
 /** Into so many parts the time that was watched is cut, to see whether it is steady. */
 const STRETCHES = 4
 const LEAST_STRETCH_WINDOWS = 2
 
 /** @param closely whether windows of instances are read, too: they are kept for longer as soon as somebody asks for them */
-export function worldOf(options: EngineOptions, looks: Looks, ids: readonly string[], closely: boolean): World {
+export function worldOf(options: WorldSources, looks: Looks, ids: readonly string[], closely: boolean): World {
   const { deps, policies, times } = options
   const [clusters, traits] = [options.clusterModels(), options.clusters.traits()]
   return {
@@ -40,7 +42,7 @@ export function worldOf(options: EngineOptions, looks: Looks, ids: readonly stri
 }
 
 function idWorld(
-  options: EngineOptions,
+  options: WorldSources,
   looks: Looks,
   id: string,
   closely: boolean,
@@ -116,34 +118,7 @@ export function lookOf(traffic: TrafficReader, id: string, atMs: number): Latenc
   }
 }
 
-export function configurationOf(active: ActiveId): Configuration {
-  const { producer, consumer, replication, intent } = active.spec
-  const open = active.epochs.find(({ state }) => state === 'open' || state === 'sealing') ?? active.epochs.at(-1)!
-  return {
-    cluster: open.cluster,
-    partitions: open.partitions,
-    replication,
-    retentionMs: intent.retention.policy === 'time' ? intent.retention.durationMs : null,
-    localRetentionMs: null,
-    codec: producer.codec,
-    codecLevel: producer.codecLevel ?? null,
-    lingerMs: producer.lingerMs,
-    batchBytes: producer.batchBytes,
-    fetchMinBytes: consumer.fetchMinBytes,
-    fetchMaxWaitMs: consumer.fetchMaxWaitMs,
-    followerFetch: false,
-  }
-}
-
-export type SeenLog = (cluster: string, topic: string) => { readonly atMs: number; readonly bytes: number } | null
-
-/** One copy of the open epoch as it lies on disk. */
-export function logBytesOf(seenLog: SeenLog, active: ActiveId): number | null {
-  const open = active.epochs.find(({ state }) => state === 'open')
-  return open === undefined ? null : (seenLog(open.cluster, open.topic)?.bytes ?? null)
-}
-
-function seenRetention(options: EngineOptions, active: ActiveId): number | null {
+function seenRetention(options: WorldSources, active: ActiveId): number | null {
   const open = active.epochs.find(({ state }) => state === 'open')
   return open === undefined ? null : options.seenRetentionMs(open.cluster, open.topic)
 }

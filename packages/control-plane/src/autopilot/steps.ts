@@ -7,17 +7,19 @@
 
 import type { DecisionRecord } from '@mq/autopilot'
 import { type DecisionState, MqError } from '@mq/contract'
-import { apply, takeBack } from './apply.ts'
-import { start } from './beginning.ts'
-import { ended, look } from './trial.ts'
-import { watch } from './watching.ts'
-import { activeOf, overtakenBy, stands, type Work } from './work.ts'
+import { look } from './canary-check.ts'
+import type { Context } from './context.ts'
+import { watch } from './post-rollout-check.ts'
+import { markedForRollback } from './rollback-mark.ts'
+import { apply, takeBack } from './rollout.ts'
+import { activeOf, overtakenBy, stands } from './standing.ts'
+import { start } from './start-rollout.ts'
 
 const MQ = 'mq'
 /** Steps that follow one another at once, as long as each ends in a new state. */
 const MOST_STEPS_AT_ONCE = 6
 
-type DoStep = (work: Work, record: DecisionRecord) => Promise<void>
+type DoStep = (context: Context, record: DecisionRecord) => Promise<void>
 
 const doInState: Record<DecisionState, DoStep> = {
   proposed: waitForAnswer,
@@ -36,38 +38,38 @@ const doInState: Record<DecisionState, DoStep> = {
 }
 
 /** Carries a decision on as far as it goes now. */
-export async function step(work: Work, number: number): Promise<void> {
+export async function step(context: Context, number: number): Promise<void> {
   for (let count = 0; count < MOST_STEPS_AT_ONCE; count++) {
-    const before = work.decisions.current(number)
+    const before = context.decisions.current(number)
     if (before === undefined) return
     try {
-      await doInState[before.state](work, before)
+      await doInState[before.state](context, before)
     } catch (error) {
       if (!(error instanceof MqError) || error.retryable || error.code === 'MQ_CLOSED') throw error
-      await failed(work, number, error)
+      await failed(context, number, error)
     }
-    if (work.decisions.current(number)?.state === before.state) return
+    if (context.decisions.current(number)?.state === before.state) return
   }
 }
 
 /** X2. */
-async function failed({ writer, decisions }: Work, number: number, error: MqError): Promise<void> {
+async function failed({ writer, decisions }: Context, number: number, error: MqError): Promise<void> {
   const record = decisions.current(number)
   if (record === undefined) return
   const note = `${error.code}: ${error.message}`
   if (record.state === 'approved' || record.state === 'applying' || record.state === 'trial') {
     await writer.transition(number, { event: 'fail', note, actor: MQ }, (row) =>
-      ended(row, writer.nowMs, 'failed', note),
+      markedForRollback(row, writer.nowMs, 'failed', note),
     )
   } else if (record.state === 'undoing') {
     await writer.transition(number, { event: 'reverted-failed', note: `it could not be undone: ${note}`, actor: MQ })
   } else throw error
 }
 
-async function waitForAnswer(work: Work, record: DecisionRecord): Promise<void> {
-  const { writer, times } = work
-  const active = activeOf(work, record.mqId)
-  const gone = overtakenBy(work, record)
+async function waitForAnswer(context: Context, record: DecisionRecord): Promise<void> {
+  const { writer, times } = context
+  const active = activeOf(context, record.mqId)
+  const gone = overtakenBy(context, record)
   if (gone !== undefined || active === undefined || !stands(active, record, 'before')) {
     const note = gone ?? 'the settings it was made for do not stand any more'
     await writer.transition(record.number, { event: 'supersede', note, actor: MQ })
@@ -77,13 +79,13 @@ async function waitForAnswer(work: Work, record: DecisionRecord): Promise<void> 
 }
 
 /** A kept decision stands until its settings do not. */
-async function lookAfter(work: Work, record: DecisionRecord): Promise<void> {
-  const { writer } = work
-  const active = activeOf(work, record.mqId)
+async function lookAfter(context: Context, record: DecisionRecord): Promise<void> {
+  const { writer } = context
+  const active = activeOf(context, record.mqId)
   const isMove = record.kind === 'cluster' || record.kind === 'partitions'
-  const gone = isMove && active !== undefined ? undefined : overtakenByChange(work, record)
+  const gone = isMove && active !== undefined ? undefined : overtakenByChange(context, record)
   if (gone === undefined && active !== undefined && stands(active, record, 'after')) return
-  const later = work.decisions
+  const later = context.decisions
     .of(record.mqId)
     .find(
       (one) =>
@@ -93,8 +95,8 @@ async function lookAfter(work: Work, record: DecisionRecord): Promise<void> {
   await writer.transition(record.number, { event: 'supersede', note, actor: MQ })
 }
 
-function overtakenByChange(work: Work, record: DecisionRecord): string | undefined {
-  const reason = overtakenBy(work, record)
+function overtakenByChange(context: Context, record: DecisionRecord): string | undefined {
+  const reason = overtakenBy(context, record)
   // Settings move with the mQ ID.
   return reason === 'the mQ ID was moved' ? undefined : reason
 }
