@@ -10,7 +10,7 @@
 import type { DecisionRecord, IdWorld, LatencyLook, Looks, Stretch, World } from '@mq/autopilot'
 import { isPlausible, spellMs } from '@mq/autopilot'
 import { BATCH_OVERHEAD_BYTES } from '@mq/contract'
-import type { ClusterModel, Configuration } from '@mq/economics'
+import type { ClusterModel } from '@mq/economics'
 import { intentKey } from '../provision/decide.ts'
 import { wantedPartitions } from '../provision/placement-rules.ts'
 import { type ClusterTraits, meetsIntent } from '../provision/requirements.ts'

@@ -2,8 +2,8 @@
  * The routes that explain what an mQ ID costs and why, and what it would cost under other wishes.
  */
 import type { ClusterModel } from '@mq/economics'
-import type { Costs } from '../cost/costs.ts'
 import { logBytesOf, type SeenLog } from '../autopilot/configuration.ts'
+import type { Costs } from '../cost/costs.ts'
 import { explain, type Subject } from '../explain/explain.ts'
 import { whatIf } from '../explain/what-if.ts'
 import type { Clusters } from '../provision/clusters.ts'

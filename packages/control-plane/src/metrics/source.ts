@@ -6,8 +6,8 @@
  */
 import type { CostBy, CostLine } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import type { Costing } from '../cost/assemble.ts'
 import type { Deciding } from '../autopilot/assemble.ts'
+import type { Costing } from '../cost/assemble.ts'
 import type { DriftWatch } from '../drift/drift-watch.ts'
 import type { LagWatch } from '../lag/lag-watch.ts'
 import type { Holdings } from '../migration/holdings.ts'
