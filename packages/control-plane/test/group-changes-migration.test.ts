@@ -146,6 +146,47 @@ test('changes are refused while a migration hands over (C4)', TIMEOUT, async (t)
   assert.match(moving.message, /migration 1.*once its new epoch is open/)
 })
 
+test('a change that goes on after a restart sets nothing while a migration hands over (C4)', TIMEOUT, async (t) => {
+  const plane = await startHarness(t, { changeTimes: { pollMs: 5 } })
+  assert.equal((await plane.call('PUT', `/v1/ids/${ID}`, { intent: {} })).status, 200)
+  const { kafka, dataDir } = plane
+  const [first] = epochsOf(plane)
+  kafka.append(first!.topic, 0, 10n)
+  kafka.commit(BILLING, first!.topic, 0, 5n)
+  kafka.group(BILLING).members = 1
+  await change(plane, { kind: 'to-latest' })
+  const held = (): boolean => plane.registry.binding(ID)?.holds?.length === 1
+  await until('the members are asked to leave', held)
+  let isDead = false
+  kafka.before = (call) => {
+    if (call !== 'setPositions') return
+    isDead = true
+    plane.store.write = () => Promise.reject(new Error('the process is gone'))
+    throw new Error('the process is gone')
+  }
+  kafka.group(BILLING).members = 0
+  await until('it dies before it sets anything', () => isDead)
+  await plane.close()
+  const started = Promise.withResolvers<void>()
+  let hasSet = false
+  kafka.before = async (call) => {
+    if (call === 'groupStanding') await started.promise
+    if (call === 'setPositions') hasSet = true
+  }
+  const next = await startHarness(t, {
+    ...{ kafka, dataDir, changeTimes: { pollMs: 5 } },
+    migrationTimes: { warmMs: 600_000, pollMs: 5 },
+  })
+  const migration = await next.call('POST', `/v1/ids/${ID}/migrations`, { partitions: first!.partitions * 2 })
+  assert.equal(migration.status, 200, migration.text)
+  started.resolve()
+  const seen = async () => (await next.call('GET', '/v1/group-changes/1')).body
+  await until('it is over', async () => (await seen()).state === 'failed')
+  assert.equal((await seen()).problem.code, 'MQ_MIGRATION_RUNNING')
+  assert.equal(hasSet, false)
+  assert.equal(next.registry.binding(ID)?.holds, undefined)
+})
+
 test('changes are refused while the cluster of a live epoch is away (C4)', TIMEOUT, async (t) => {
   const plane = await startHarness(t)
   assert.equal((await plane.call('PUT', `/v1/ids/${ID}`, { intent: {} })).status, 200)

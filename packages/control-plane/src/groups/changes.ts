@@ -7,7 +7,8 @@
  * C2. What is to be set is worked out while the group is empty, written down, and only then set.
  * C3. A change is applied at most once. After a restart it goes on by itself while its hold surely keeps members away; later the positions
  *     are compared with what stands in the row: all set means done, anything else is told and never set a second time.
- * C4. One change of a group at a time; none while a migration hands over, and none while a live epoch cannot be written to.
+ * C4. One change of a group at a time; none while a migration hands over, and none while a live epoch cannot be written to. That is looked
+ *     at again right before positions are set, also by a change that goes on after a restart.
  * C5. A change that is over and its line in the journal are one transaction, together with the binding without the hold.
  * C6. Positions that move back in an old epoch keep a migration from retiring it (`applied`).
  */
@@ -275,6 +276,7 @@ export class GroupChanges {
     let row = await book.find(number)
     const { view, groupId } = row
     const active = this.#active(view.mqId)
+    this.#checkPlace(active)
     if (row.targets === null) {
       const sights = await this.#sights(active, row)
       const members = membersOf(sights)
@@ -315,7 +317,6 @@ export class GroupChanges {
     const there = new Set(active.epochs.map(({ epoch }) => epoch))
     const gone = row.epochs.find((epoch) => !there.has(epoch))
     if (gone !== undefined) throw retired(row.view, gone)
-    this.#checkPlace(active)
     return lookAtGroup(this.#options.clusters, active, row.groupId)
   }
 
