@@ -7,7 +7,6 @@
  * A3. `close` settles every send or says how many it could not, ends every subscription, and leaves nothing running.
  */
 import { type Binding, DEAD_LETTER_HEADER_BYTES, type Epoch, isSideId, MqError, Name } from '@mq/contract'
-
 import { type Deps, type MemoryBudget, type Receipt, withinOrUndefined } from '@mq/kafka'
 import type { Logger } from '../base/logger.ts'
 import { checkOptions, type OptionNames, optionsProblem } from '../base/options.ts'
@@ -209,6 +208,7 @@ export class MqClient implements MqConnection {
     const { store, logger } = this.#parts
     const { group } = source
     const binding = await this.#parts.source.resolve(laneId)
+    if (binding.deleted) throw new MqError('MQ_ID_DELETED', `${laneId} was deleted`)
     const through: SubscriptionOptions['through'] = (next) =>
       asRedriven({ id: source.id, format: source.binding.format }, next, ({ partition, offset }) =>
         logger.error(`${laneId} partition ${partition} offset ${offset} is no dead letter and was passed over`, {

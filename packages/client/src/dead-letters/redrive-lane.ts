@@ -5,6 +5,7 @@
  * RL2. The handler is given the message as it was: mQ ID, epoch, partition, offset, time, key, value bytes, headers.
  * RL3. They come late, one at a time, and beside newer messages of their keys.
  * RL4. The lane is read from when the binding names it, by every member of the group, and closed with its subscription.
+ * RL5. A lane that ends by itself is opened again, with growing pauses: nobody else would notice that messages no longer come back.
  */
 import { type Binding, type DeadLetterFacts, type Format, REDRIVEN_HEADER } from '@mq/contract'
 import { backoffMs, type Deps, pause, type RecordHeader } from '@mq/kafka'
@@ -131,16 +132,24 @@ export class RedriveLane {
     const { deps, group, logger } = this.#parts
     const isOver = (): boolean => this.#closed.signal.aborted || this.#id !== id
     for (let failures = 1; !isOver(); failures++) {
+      let openedMs: number | undefined
       try {
+        let opened: Subscription | undefined
         await this.#parts.open(id, (lane) => {
+          opened = lane
           if (isOver()) void lane.close().catch(() => {})
           else this.#lane = lane
         })
+        openedMs = deps.clock.monotonicMs()
+        // RL5: rejects when it ended by itself.
+        await opened?.done
         return
       } catch (error) {
         if (isOver()) return
+        // One that was read for a while did not fail again and again.
+        if (openedMs !== undefined && deps.clock.monotonicMs() - openedMs > RETRY.maxMs) failures = 1
         if (failures === 3) {
-          const message = `Group ${group} cannot read ${id}, through which dead letters come back: ${String(error)}`
+          const message = `Group ${group} cannot read ${id}, through which dead letters come back, and goes on trying: ${String(error)}`
           logger.warn(message, { code: 'MQ_GROUP_FAILED', mqId: id, group })
         }
         await pause(deps, backoffMs(failures, deps.random, RETRY, 'full'), this.#closed.signal)
