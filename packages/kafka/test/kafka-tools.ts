@@ -26,3 +26,9 @@ export async function javaTool(className: string, args: readonly string[], input
 export async function kcat(args: readonly string[], input = ''): Promise<string> {
   return await run('kcat', args, input)
 }
+
+/** Runs a Java source file against Kafka's classes; its standard output comes back. */
+export async function javaSource(file: string): Promise<string> {
+  const { classPath, java } = await installKafka()
+  return await run(java.path, ['-Xmx192m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', classPath, file])
+}
