@@ -140,8 +140,8 @@ try {
   const fullBytes = size()
   const perId = (fullBytes - emptyBytes) / flags.ids
   const kept = await Promise.all(
-    RESOLUTIONS.map(async ({ table, resolutionMs, keepMs }) => {
-      const row = store.sqlite.prepare(`SELECT COUNT(*) AS chunks, SUM(LENGTH(data)) AS bytes FROM ${table}`).get() as {
+    RESOLUTIONS.map(async ({ name, resolutionMs, keepMs }) => {
+      const row = store.sqlite.prepare(`SELECT COUNT(*) AS chunks, SUM(LENGTH(data)) AS bytes FROM traffic_${name}`).get() as {
         chunks: number
         bytes: number
       }

@@ -16,8 +16,8 @@ import { configurationOf, logBytesOf, type SeenLog } from './autopilot/configura
 import { assembleCosting, type Costing } from './cost/assemble.ts'
 import { every, measured, type OnRound } from './deadline.ts'
 import { DriftWatch } from './drift/drift-watch.ts'
-import { ChangeBook } from './groups/change-book.ts'
 import { type ChangeTimes, GroupChanges } from './groups/changes.ts'
+import { PositionChanges } from './groups/position-changes.ts'
 import { checkExposure, createGuard, type Tokens } from './http/guard.ts'
 import { createHandlers } from './http/handlers.ts'
 import { listen, urlOf, useTls } from './http/listening.ts'
@@ -58,7 +58,7 @@ import { saveRollups } from './telemetry/rollups.ts'
 import { Traffic } from './telemetry/traffic.ts'
 import { workloadOf } from './telemetry/workload.ts'
 import { Calibrations } from './twin/calibrations.ts'
-import { TwinBook } from './twin/twin-book.ts'
+import { TwinWriter } from './twin/twin-writer.ts'
 import { Twins, usualTwinTimes } from './twin/twins.ts'
 import { readVersion } from './version.ts'
 
@@ -267,7 +267,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     })
     const groupChanges = new GroupChanges({
       ...{ store, registry, clusters, provisioner, deps, logger },
-      book: await ChangeBook.load(store),
+      changes: await PositionChanges.load(store),
       movedBy: (id) => migrations.handingOver(id)?.number,
       cannotLeave: (id, group) => cannotLeave(clients, id, group),
       ...(options.changeTimes === undefined ? {} : { times: options.changeTimes }),
@@ -334,7 +334,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       return record?.state === 'active' ? record : undefined
     }
     const twins = new Twins({
-      book: await TwinBook.load(store, deps),
+      writer: await TwinWriter.load(store, deps),
       calibrations,
       deps,
       logger,

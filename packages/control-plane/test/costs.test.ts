@@ -1,14 +1,15 @@
 /**
  * Showback and budgets: what passed between two looks, kept with the prices of its time, and added up by who caused it
- * (interval.ts I1-I3, ledger.ts G1-G3, report.ts E1).
+ * (interval.ts I1-I3, cost-history.ts G1-G3, report.ts E1).
  */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { CostReport, Explanation, ownerOf } from '@mq/contract'
 import { systemDeps } from '@mq/kafka'
+import { CostHistory, HOURS_KEPT_MS } from '../src/cost/cost-history.ts'
+import { type CostHour, HOUR_MS, startOf } from '../src/cost/cost-hour.ts'
 import type { RecordedInterval } from '../src/cost/interval.ts'
 import { intervalOf } from '../src/cost/interval.ts'
-import { type CostHour, CostLedger, HOUR_MS, HOURS_KEPT_MS, startOf } from '../src/cost/ledger.ts'
 import { reportOf } from '../src/cost/report.ts'
 import { clusterModelOf } from '../src/observe/cluster-model.ts'
 import type { ClusterObservation } from '../src/observe/observation.ts'
@@ -158,12 +159,12 @@ describe('owner rules', () => {
   })
 })
 
-describe('the ledger', () => {
+describe('the history', () => {
   async function open(t: TestContext, folder = temporaryFolder(t), nowMs = NOW_MS) {
     const deps = { ...systemDeps, clock: { ...systemDeps.clock, nowMs: () => clock.nowMs } }
     const clock = { nowMs }
     const store = await Store.open(folder, deps)
-    return { store, clock, folder, deps, ledger: await CostLedger.load(store, deps) }
+    return { store, clock, folder, deps, history: await CostHistory.load(store, deps) }
   }
 
   const recorded = (startMs: number, version: 'old' | 'new'): RecordedInterval => {
@@ -172,18 +173,18 @@ describe('the ledger', () => {
   }
 
   it('keeps past hours as they were computed when prices change (G1, G2)', async (t) => {
-    const { store, ledger } = await open(t)
+    const { store, history } = await open(t)
     const hourMs = startOf(NOW_MS, HOUR_MS)
     const old = recorded(hourMs, 'old')
     const later = recorded(hourMs + 2 * HOUR_MS, 'new')
     const sameHour = recorded(hourMs + 2 * HOUR_MS + MINUTE_MS, 'old')
     assert.ok(later.modelledUsd > 2 * old.modelledUsd)
-    await ledger.add('main', old)
-    const [first] = await ledger.between(hourMs, hourMs + HOUR_MS)
-    await ledger.add('main', later)
-    await ledger.add('main', sameHour)
-    assert.deepEqual((await ledger.between(hourMs, hourMs + HOUR_MS))[0], first)
-    const all = await ledger.between(hourMs, hourMs + 3 * HOUR_MS)
+    await history.add('main', old)
+    const [first] = await history.between(hourMs, hourMs + HOUR_MS)
+    await history.add('main', later)
+    await history.add('main', sameHour)
+    assert.deepEqual((await history.between(hourMs, hourMs + HOUR_MS))[0], first)
+    const all = await history.between(hourMs, hourMs + 3 * HOUR_MS)
     assert.equal(all.length, 3)
     const versions = reportOf(all, 'meter', hourMs, hourMs + 3 * HOUR_MS).clusters[0]!.priceBooks
     assert.equal(versions.length, 2)
@@ -198,28 +199,28 @@ describe('the ledger', () => {
   it('goes on with the hour under way after a restart', async (t) => {
     const first = await open(t)
     const hourMs = startOf(NOW_MS, HOUR_MS)
-    await first.ledger.add('main', recorded(hourMs, 'old'))
+    await first.history.add('main', recorded(hourMs, 'old'))
     await first.store.close()
     const second = await open(t, first.folder)
-    await second.ledger.add('main', recorded(hourMs + MINUTE_MS, 'old'))
-    const [hour, ...more] = await second.ledger.between(hourMs, hourMs + HOUR_MS)
+    await second.history.add('main', recorded(hourMs + MINUTE_MS, 'old'))
+    const [hour, ...more] = await second.history.between(hourMs, hourMs + HOUR_MS)
     assert.deepEqual([hour!.watchedMs, more.length], [2 * MINUTE_MS, 0])
     near(hour!.modelledUsd, 2 * recorded(hourMs, 'old').modelledUsd)
     await second.store.close()
   })
 
   it('shows little as little and not as nothing, and still adds up (E1)', async (t) => {
-    const { store, ledger } = await open(t)
+    const { store, history } = await open(t)
     const hourMs = startOf(NOW_MS, HOUR_MS)
     const hour = recorded(hourMs, 'old')
     const shrunk = 0.002 / hour.modelledUsd
-    await ledger.add('main', {
+    await history.add('main', {
       ...hour,
       modelledUsd: hour.modelledUsd * shrunk,
       billedUsd: hour.billedUsd * shrunk,
       lines: hour.lines.map((line) => ({ ...line, usd: line.usd * shrunk })),
     })
-    const report = reportOf(await ledger.between(hourMs, hourMs + HOUR_MS), 'meter', hourMs, hourMs + HOUR_MS)
+    const report = reportOf(await history.between(hourMs, hourMs + HOUR_MS), 'meter', hourMs, hourMs + HOUR_MS)
     const lines = [...report.lines, ...report.unallocated]
     near(report.totalUsd, 0.002)
     near(
@@ -235,14 +236,14 @@ describe('the ledger', () => {
   })
 
   it('folds old hours into days without changing what they add up to (G3)', async (t) => {
-    const { store, ledger, clock } = await open(t)
+    const { store, history, clock } = await open(t)
     const dayMs = startOf(NOW_MS, DAY_MS)
-    for (let hour = 0; hour < 24; hour++) await ledger.add('main', recorded(dayMs + hour * HOUR_MS, 'old'))
-    const before = reportOf(await ledger.between(dayMs, dayMs + DAY_MS), 'meter', dayMs, dayMs + DAY_MS)
+    for (let hour = 0; hour < 24; hour++) await history.add('main', recorded(dayMs + hour * HOUR_MS, 'old'))
+    const before = reportOf(await history.between(dayMs, dayMs + DAY_MS), 'meter', dayMs, dayMs + DAY_MS)
     clock.nowMs = NOW_MS + HOURS_KEPT_MS + 2 * DAY_MS
-    await ledger.fold()
-    await ledger.fold()
-    const rows = await ledger.between(dayMs, dayMs + DAY_MS)
+    await history.fold()
+    await history.fold()
+    const rows = await history.between(dayMs, dayMs + DAY_MS)
     assert.deepEqual(
       rows.map(({ resolutionMs, watchedMs }) => [resolutionMs, watchedMs]),
       [[DAY_MS, 24 * MINUTE_MS]],
@@ -251,8 +252,8 @@ describe('the ledger', () => {
     assert.deepEqual(after.lines, before.lines)
     near(after.clusters[0]!.modelledUsd, before.clusters[0]!.modelledUsd)
     clock.nowMs = NOW_MS + 402 * DAY_MS
-    await ledger.fold()
-    assert.equal(await ledger.sinceMs(), null)
+    await history.fold()
+    assert.equal(await history.sinceMs(), null)
     await store.close()
   })
 })

@@ -128,9 +128,7 @@ describe('how far mQ goes by itself where nobody said', () => {
       const second = await startHarness(t, { dataDir, newInstallationMode: 'auto' })
       assert.equal(await modeOf(second), 'approve')
       // As a store of before looks: mQ IDs, and nothing written down.
-      await second.store.write('taking a mark away', async (tx) => {
-        await tx.sql.deleteFrom('meta').where('key', '=', 'default_policy_mode').execute()
-      })
+      second.store.sqlite.exec("DELETE FROM meta WHERE key = 'default_policy_mode'")
       await second.close()
       const third = await startHarness(t, { dataDir, newInstallationMode: 'approve' })
       assert.equal(await modeOf(third), 'auto')

@@ -9,8 +9,8 @@ import { test } from 'node:test'
 import { systemDeps } from '@mq/kafka'
 import { Kysely, SqliteDialect } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
-import { migrations } from '../src/store/migrations.ts'
-import { kyselyDatabase, openSqlite } from '../src/store/sqlite.ts'
+import { migrations } from '../src/store/sql/schema-migrations.ts'
+import { kyselyDatabase, openSqlite } from '../src/store/sqlite/database.ts'
 import { STORE_FILE, Store } from '../src/store/store.ts'
 import { temporaryFolder } from './harness.ts'
 
@@ -109,7 +109,11 @@ for (const { name, applied, oldChunks } of versions) {
     await first.close()
     await makeStore(old, applied, oldChunks)
     const store = await Store.open(old, systemDeps)
-    const epochs = await store.db.selectFrom('epochs').selectAll().execute()
+    const epochs = store.sqlite.prepare('SELECT mq_id, epoch, late FROM epochs').all() as {
+      mq_id: string
+      epoch: number
+      late: number
+    }[]
     assert.deepEqual(
       epochs.map(({ mq_id, epoch, late }) => [mq_id, Number(epoch), Number(late)]),
       [['x.y', 1, 0]],

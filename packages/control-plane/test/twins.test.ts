@@ -12,7 +12,7 @@ import { Store } from '../src/store/store.ts'
 import type { TrafficProfile } from '../src/telemetry/profile.ts'
 import { Sketch } from '../src/telemetry/sketch.ts'
 import { Calibrations } from '../src/twin/calibrations.ts'
-import { TwinBook } from '../src/twin/twin-book.ts'
+import { TwinWriter } from '../src/twin/twin-writer.ts'
 import { Twins, type TwinsOptions, usualTwinTimes } from '../src/twin/twins.ts'
 
 const HOUR_MS = 3_600_000
@@ -62,9 +62,9 @@ async function twinsIn(t: TestContext, changes: Partial<TwinsOptions> = {}) {
   const deps = { ...systemDeps, clock: { ...systemDeps.clock, nowMs: () => world.nowMs } }
   const folder = mkdtempSync(join(tmpdir(), 'mq-twins-'))
   const store = await Store.open(folder, deps)
-  const book = await TwinBook.load(store, deps)
+  const writer = await TwinWriter.load(store, deps)
   const twins = new Twins({
-    book,
+    writer,
     calibrations: await Calibrations.load(store, deps),
     deps,
     logger: silentLogger,
@@ -95,7 +95,7 @@ async function twinsIn(t: TestContext, changes: Partial<TwinsOptions> = {}) {
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }
-  return { twins, world, store, book, begun, settled }
+  return { twins, world, store, writer, begun, settled }
 }
 
 test('a twin begins by itself when a workload became another one, and not before (S2)', {
@@ -165,7 +165,7 @@ test('a twin of an unknown mQ ID, or of one whose traffic nobody reported, is re
 })
 
 test('a twin whose process died is failed at the next start, and keeps its number (K1, K2)', async (t) => {
-  const { book, store } = await twinsIn(t)
+  const { writer, store } = await twinsIn(t)
   const draft = {
     mqId: 'orders.placed',
     cluster: 'main',
@@ -182,10 +182,10 @@ test('a twin whose process died is failed at the next start, and keeps its numbe
     startedAtMs: 1,
     endedAtMs: null,
   }
-  assert.equal((await book.add(draft)).twin.number, 1)
-  assert.equal((await book.add({ ...draft, state: 'done', endedAtMs: 2 })).twin.number, 2)
-  const again = await TwinBook.load(store, systemDeps)
-  assert.equal(again.tag, book.tag, 'topics of this store are known again')
+  assert.equal((await writer.add(draft)).twin.number, 1)
+  assert.equal((await writer.add({ ...draft, state: 'done', endedAtMs: 2 })).twin.number, 2)
+  const again = await TwinWriter.load(store, systemDeps)
+  assert.equal(again.tag, writer.tag, 'topics of this store are known again')
   const died = (await again.find(1)).twin
   assert.equal(died.state, 'failed')
   assert.match(died.problem!, /ended while it ran/)
@@ -234,10 +234,9 @@ test('a calibration gives way to newer ones after a week, and is forgotten after
 test('calibrations of an older version are still read', async (t) => {
   const { store } = await twinsIn(t)
   const row = { cluster: 'main', data: JSON.stringify([{ produceRttMs: 3 }, { produceRttMs: 4 }]) }
-  await store.db
-    .insertInto('calibrations')
-    .values({ ...row, updated_at_ms: Date.now() })
-    .execute()
+  store.sqlite
+    .prepare('INSERT INTO calibrations (cluster, data, updated_at_ms) VALUES (?, ?, ?)')
+    .run(row.cluster, row.data, Date.now())
   assert.equal((await Calibrations.load(store, systemDeps)).constants('main')!.produceRttMs, 3)
 })
 

@@ -5,13 +5,11 @@
  * O3. What holds where nobody set a rule is written down with the store: a later version never changes how far mQ goes by itself.
  * O2. The switch is on until somebody turned it off; it stays off over restarts.
  */
-import { DEFAULT_POLICY, type EffectivePolicy, effectivePolicy, PolicyMode, PolicyRule } from '@mq/contract'
+import { DEFAULT_POLICY, type EffectivePolicy, effectivePolicy, PolicyMode, type PolicyRule } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { z } from 'zod'
 import type { Store } from '../store/store.ts'
 
-const SWITCH = 'autopilot'
-const DEFAULT_MODE = 'default_policy_mode'
 /** What installations did that were made before the mode was written down. */
 const MODE_BEFORE: PolicyMode = 'auto'
 const Switch = z.object({ on: z.boolean(), changedAtMs: z.number().int(), changedBy: z.string() })
@@ -38,11 +36,9 @@ export class Policies {
   static async load(store: Store, deps: Deps, newMode: PolicyMode = DEFAULT_POLICY.mode): Promise<Policies> {
     const policies = new Policies(store, deps)
     policies.#defaultMode = await defaultMode(store, newMode)
-    for (const row of await store.db.selectFrom('policies').selectAll().execute()) {
-      policies.#rules.set(row.scope, PolicyRule.parse(JSON.parse(row.rule)))
-    }
-    const row = await store.db.selectFrom('meta').select('value').where('key', '=', SWITCH).executeTakeFirst()
-    if (row !== undefined) policies.#switch = Switch.parse(JSON.parse(row.value))
+    for (const [scope, rule] of await store.read.policies.all()) policies.#rules.set(scope, rule)
+    const value = await store.read.settings.get('autopilot')
+    if (value !== undefined) policies.#switch = Switch.parse(JSON.parse(value))
     return policies
   }
 
@@ -64,15 +60,8 @@ export class Policies {
     const isEmpty = rule.mode === null && rule.maxChangesPerDay === null && rule.autoKnobs === null
     const nowMs = this.#deps.clock.nowMs()
     await this.#store.write(`the policy of ${scope}`, async (tx) => {
-      if (isEmpty) await tx.sql.deleteFrom('policies').where('scope', '=', scope).execute()
-      else {
-        const row = { rule: JSON.stringify(rule), updated_at_ms: nowMs }
-        await tx.sql
-          .insertInto('policies')
-          .values({ scope, ...row })
-          .onConflict((conflict) => conflict.column('scope').doUpdateSet(row))
-          .execute()
-      }
+      if (isEmpty) await tx.policies.remove(scope)
+      else await tx.policies.save(scope, rule, nowMs)
       const entry = { kind: 'policy', subject: scope, actor, why: 'asked for', before, after: rule } as const
       await tx.journal.append(entry, nowMs, this.#store.revision)
     })
@@ -85,12 +74,7 @@ export class Policies {
     const nowMs = this.#deps.clock.nowMs()
     const after = { on, changedAtMs: nowMs, changedBy: actor }
     await this.#store.write(`the switch to ${on ? 'on' : 'off'}`, async (tx) => {
-      const value = JSON.stringify(after)
-      await tx.sql
-        .insertInto('meta')
-        .values({ key: SWITCH, value })
-        .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
-        .execute()
+      await tx.settings.set('autopilot', JSON.stringify(after))
       const entry = {
         kind: 'autopilot',
         subject: 'autopilot',
@@ -107,12 +91,9 @@ export class Policies {
 
 /** O3 */
 async function defaultMode(store: Store, newMode: PolicyMode): Promise<PolicyMode> {
-  const row = await store.db.selectFrom('meta').select('value').where('key', '=', DEFAULT_MODE).executeTakeFirst()
-  if (row !== undefined) return PolicyMode.parse(row.value)
-  const declared = await store.db.selectFrom('mq_ids').select('id').limit(1).executeTakeFirst()
-  const mode = declared === undefined ? newMode : MODE_BEFORE
-  await store.write('how far mQ goes by itself', async (tx) => {
-    await tx.sql.insertInto('meta').values({ key: DEFAULT_MODE, value: mode }).execute()
-  })
+  const value = await store.read.settings.get('default_policy_mode')
+  if (value !== undefined) return PolicyMode.parse(value)
+  const mode = (await store.read.mqIds.hasAny()) ? MODE_BEFORE : newMode
+  await store.write('how far mQ goes by itself', (tx) => tx.settings.set('default_policy_mode', mode))
   return mode
 }

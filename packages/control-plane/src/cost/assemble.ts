@@ -12,13 +12,13 @@ import { Watcher } from '../observe/watcher.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
 import { Budgets } from './budgets.ts'
+import { CostHistory } from './cost-history.ts'
 import { Costs } from './costs.ts'
-import { CostLedger } from './ledger.ts'
 import { Owners } from './owners.ts'
 
 export interface Costing {
   readonly watcher: Watcher
-  readonly ledger: CostLedger
+  readonly history: CostHistory
   readonly budgets: Budgets
   readonly owners: Owners
   readonly costs: Costs
@@ -38,7 +38,7 @@ export interface CostingOptions {
 
 export async function assembleCosting(options: CostingOptions): Promise<Costing> {
   const { store, registry, openCluster, deps, logger, constants, observeEveryMs } = options
-  const ledger = await CostLedger.load(store, deps)
+  const history = await CostHistory.load(store, deps)
   const budgets = await Budgets.load(store, deps)
   const owners = await Owners.load(store, deps)
   const modelOf = (name: string, look: ClusterObservation): ClusterModel | null => {
@@ -63,12 +63,12 @@ export async function assembleCosting(options: CostingOptions): Promise<Costing>
   })
   const costs: Costs = new Costs({
     registry,
-    ledger,
+    history,
     budgets,
     owners,
     deps,
     modelOf,
     problems: () => watcher.problems(),
   })
-  return { watcher, ledger, budgets, owners, costs }
+  return { watcher, history, budgets, owners, costs }
 }

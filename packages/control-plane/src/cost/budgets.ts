@@ -6,14 +6,8 @@
  */
 import { MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
+import type { BudgetRecord } from '../store/ports/budgets.ts'
 import type { Store } from '../store/store.ts'
-
-export interface BudgetRecord {
-  readonly scope: string
-  readonly usdPerMonth: number
-  readonly setBy: string
-  readonly setAtMs: number
-}
 
 export class Budgets {
   readonly #store: Store
@@ -27,14 +21,7 @@ export class Budgets {
 
   static async load(store: Store, deps: Deps): Promise<Budgets> {
     const budgets = new Budgets(store, deps)
-    for (const row of await store.db.selectFrom('budgets').selectAll().execute()) {
-      budgets.#budgets.set(row.scope, {
-        scope: row.scope,
-        usdPerMonth: Number(row.usd_per_month),
-        setBy: row.set_by,
-        setAtMs: Number(row.set_at_ms),
-      })
-    }
+    for (const record of await store.read.budgets.all()) budgets.#budgets.set(record.scope, record)
     return budgets
   }
 
@@ -49,13 +36,8 @@ export class Budgets {
   async set(scope: string, usdPerMonth: number, actor: string): Promise<void> {
     const before = this.#budgets.get(scope) ?? null
     const after: BudgetRecord = { scope, usdPerMonth, setBy: actor, setAtMs: this.#deps.clock.nowMs() }
-    const row = { usd_per_month: String(usdPerMonth), set_by: actor, set_at_ms: after.setAtMs }
     await this.#store.write(`the budget of ${scope}`, async (tx) => {
-      await tx.sql
-        .insertInto('budgets')
-        .values({ scope, ...row })
-        .onConflict((conflict) => conflict.column('scope').doUpdateSet(row))
-        .execute()
+      await tx.budgets.save(after)
       const entry = { kind: 'budget', subject: scope, actor, why: 'asked for', before, after } as const
       await tx.journal.append(entry, after.setAtMs, this.#store.revision)
     })
@@ -66,7 +48,7 @@ export class Budgets {
     const before = this.#budgets.get(scope)
     if (before === undefined) throw new MqError('MQ_BUDGET_UNKNOWN', `there is no budget for ${scope}`)
     await this.#store.write(`the budget of ${scope}`, async (tx) => {
-      await tx.sql.deleteFrom('budgets').where('scope', '=', scope).execute()
+      await tx.budgets.remove(scope)
       const entry = { kind: 'budget', subject: scope, actor, why: 'asked for', before, after: null } as const
       await tx.journal.append(entry, this.#deps.clock.nowMs(), this.#store.revision)
     })

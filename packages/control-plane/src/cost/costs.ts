@@ -10,14 +10,15 @@ import type { Deps } from '@mq/kafka'
 import type { ClusterObservation } from '../observe/observation.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Budgets } from './budgets.ts'
-import { intervalOf, type RecordedLine } from './interval.ts'
-import { type CostHour, type CostLedger, DAY_MS, HOUR_MS, startOf } from './ledger.ts'
+import type { CostHistory } from './cost-history.ts'
+import { type CostHour, DAY_MS, HOUR_MS, type RecordedLine, startOf } from './cost-hour.ts'
+import { intervalOf } from './interval.ts'
 import type { Owners } from './owners.ts'
 import { measuredOf, reportOf } from './report.ts'
 
 export interface CostsOptions {
   readonly registry: Registry
-  readonly ledger: CostLedger
+  readonly history: CostHistory
   readonly budgets: Budgets
   readonly owners: Owners
   readonly deps: Deps
@@ -43,7 +44,7 @@ export class Costs {
 
   /** Records what passed since the look before. */
   async take(cluster: string, look: ClusterObservation, before: ClusterObservation | null): Promise<void> {
-    const { registry, ledger, owners, modelOf } = this.#options
+    const { registry, history, owners, modelOf } = this.#options
     const model = modelOf(cluster, look)
     if (model === null) return
     this.#assumptions.set(cluster, model.assumptions)
@@ -58,18 +59,18 @@ export class Costs {
       monthlyBillUsd,
     })
     if (interval === null) return
-    await ledger.add(cluster, interval)
+    await history.add(cluster, interval)
     // A look just after midnight still adds to the day before.
     const dayMs = startOf(interval.toMs, DAY_MS)
     for (const key of this.#pastDays.keys()) if (key.startsWith(`${dayMs} `)) this.#pastDays.delete(key)
   }
 
   async report(by: CostBy, sinceMs: number): Promise<CostReport> {
-    const { ledger, deps, problems } = this.#options
+    const { history, deps, problems } = this.#options
     const toMs = deps.clock.nowMs()
     const fromMs = toMs - sinceMs
-    const hours = await ledger.between(fromMs, toMs)
-    const watchedSinceMs = await ledger.sinceMs()
+    const hours = await history.between(fromMs, toMs)
+    const watchedSinceMs = await history.sinceMs()
     return {
       by,
       fromMs,
@@ -86,11 +87,11 @@ export class Costs {
   async lastHour(id: string): Promise<MeasuredCost | null> {
     const toMs = this.#options.deps.clock.nowMs()
     const fromMs = toMs - HOUR_MS
-    return measuredOf(await this.#options.ledger.between(fromMs, toMs), id, fromMs, toMs)
+    return measuredOf(await this.#options.history.between(fromMs, toMs), id, fromMs, toMs)
   }
 
   async budgets(): Promise<Budget[]> {
-    const { ledger, deps } = this.#options
+    const { history, deps } = this.#options
     const records = this.#all()
     if (records.length === 0) return []
     const nowMs = deps.clock.nowMs()
@@ -100,7 +101,7 @@ export class Costs {
     const todayMs = startOf(nowMs, DAY_MS)
     const scopes = records.map(({ scope }) => scope)
     await this.#learnPastDays(monthStartMs - SCALED_DAYS * DAY_MS, todayMs, scopes)
-    const today = await ledger.between(todayMs, nowMs)
+    const today = await history.between(todayMs, nowMs)
     return records.map((record) => {
       const days = [
         ...this.#past(record.scope, monthStartMs - SCALED_DAYS * DAY_MS, todayMs),
@@ -166,7 +167,7 @@ export class Costs {
     for (let dayMs = fromMs; dayMs < todayMs; dayMs += DAY_MS) {
       const unknown = scopes.filter((scope) => !this.#pastDays.has(`${dayMs} ${scope}`))
       if (unknown.length === 0) continue
-      const hours = (await this.#options.ledger.between(dayMs, dayMs + DAY_MS)).filter(
+      const hours = (await this.#options.history.between(dayMs, dayMs + DAY_MS)).filter(
         ({ startMs }) => startMs >= dayMs,
       )
       for (const scope of unknown) this.#pastDays.set(`${dayMs} ${scope}`, daysOf(hours, scope, todayMs)[0] ?? null)

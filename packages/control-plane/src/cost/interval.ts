@@ -20,29 +20,13 @@ import {
 import type { ClusterObservation, ObservedTopic } from '../observe/observation.ts'
 import { billOf, readersByTopic } from '../observe/topic-bill.ts'
 import type { IdRecord } from '../registry/records.ts'
+import type { LineKind, RecordedLine } from './cost-hour.ts'
 
 export const MOST_GAP_MS = 15 * 60_000
 const MONTH_MS = HOURS_PER_MONTH * 3_600_000
 /** Below what any hour could show; the store keeps more digits than a bill does. */
 const SMALLEST_USD = 1e-12
 const FOREIGN = '*'
-
-/**
- * `own`: what it causes; `reading`: what its readers cause; `idle`: its share of brokers that no topic needs; `foreign`,
- * `foreign-idle`: the same of topics mQ does not know; `fees`: nobody's.
- */
-export type LineKind = 'own' | 'reading' | 'idle' | 'foreign' | 'foreign-idle' | 'fees'
-
-export interface RecordedLine {
-  /** Empty for what no mQ ID caused. */
-  readonly id: string
-  /** Empty where nobody said. */
-  readonly team: string
-  readonly service: string
-  readonly meter: Meter | 'not-modelled'
-  readonly kind: LineKind
-  readonly usd: number
-}
 
 export interface RecordedInterval {
   readonly fromMs: number

@@ -7,8 +7,6 @@ import { type OwnerRule, OwnerRules } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { Store } from '../store/store.ts'
 
-const KEY = 'owner_rules'
-
 export class Owners {
   readonly #store: Store
   readonly #deps: Deps
@@ -21,8 +19,8 @@ export class Owners {
 
   static async load(store: Store, deps: Deps): Promise<Owners> {
     const owners = new Owners(store, deps)
-    const row = await store.db.selectFrom('meta').select('value').where('key', '=', KEY).executeTakeFirst()
-    if (row !== undefined) owners.#rules = OwnerRules.parse(JSON.parse(row.value))
+    const value = await store.read.settings.get('owner_rules')
+    if (value !== undefined) owners.#rules = OwnerRules.parse(JSON.parse(value))
     return owners
   }
 
@@ -36,11 +34,7 @@ export class Owners {
     if (JSON.stringify(before) === value) return
     const nowMs = this.#deps.clock.nowMs()
     await this.#store.write('the rules of owners', async (tx) => {
-      await tx.sql
-        .insertInto('meta')
-        .values({ key: KEY, value })
-        .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
-        .execute()
+      await tx.settings.set('owner_rules', value)
       const entry = { kind: 'owners', subject: 'owners', actor, why: 'asked for', before, after: rules } as const
       await tx.journal.append(entry, nowMs, this.#store.revision)
     })

@@ -1,5 +1,5 @@
 /**
- * Showback from the ledger: who caused which part of what was billed.
+ * Showback from the history: who caused which part of what was billed.
  *
  * E1. Lines and the unallocated rest add up to the total as it is shown: in whole cents from a dollar on, and in finer steps below it,
  *     so that little is never shown as nothing; what rounding leaves goes to the largest remainders. The same for the month.
@@ -8,8 +8,7 @@
  */
 import type { CostBy, CostLine, CostReport, MeasuredCost } from '@mq/contract'
 import { HOURS_PER_MONTH } from '@mq/economics'
-import type { RecordedLine } from './interval.ts'
-import type { CostHour } from './ledger.ts'
+import type { CostHour, RecordedLine } from './cost-hour.ts'
 
 const MONTH_MS = HOURS_PER_MONTH * 3_600_000
 /** Decimals of an amount: the largest decides for all that are added up. */

@@ -24,10 +24,11 @@ import { type Registry, withoutStamp } from '../registry/registry.ts'
 import type { NewEntry } from '../store/ports/journal.ts'
 import type { WriteTransaction } from '../store/ports/repositories.ts'
 import type { Store } from '../store/store.ts'
-import { type ChangeBook, type GroupChangeRow, positionOf, type StoredTarget, storedPosition } from './change-book.ts'
+import { type GroupChangeRow, positionOf, type StoredTarget, storedPosition } from './change-row.ts'
 import { late, retired, stays } from './change-words.ts'
 import { isSame } from './finished-set.ts'
 import { findGroup, type GroupSight, lookAtGroup, membersOf } from './group-view.ts'
+import type { PositionChanges } from './position-changes.ts'
 import { countMoves, preview } from './preview.ts'
 import { resolveTargets, type Target, type UseAdmin } from './targets.ts'
 
@@ -54,7 +55,7 @@ export interface GroupChangesOptions {
   readonly registry: Registry
   readonly clusters: Clusters
   readonly provisioner: Provisioner
-  readonly book: ChangeBook
+  readonly changes: PositionChanges
   readonly deps: Deps
   readonly logger: Logger
   readonly times?: Partial<ChangeTimes>
@@ -88,8 +89,8 @@ export class GroupChanges {
 
   /** Goes on with what is not over (C3), and ends holds that nobody waits for. */
   start(): void {
-    const { deps, logger, book } = this.#options
-    for (const { number } of book.live()) void this.#drive(number, true)
+    const { deps, logger, changes } = this.#options
+    for (const { number } of changes.live()) void this.#drive(number, true)
     this.#stopSweep = every(
       deps,
       () => SWEEP_EVERY_MS,
@@ -107,9 +108,9 @@ export class GroupChanges {
 
   /** Begins a change; a running group is done with later, everything else at once. */
   async ask(mqId: string, request: GroupChangeRequest, actor: string): Promise<GroupChange> {
-    const { book, deps } = this.#options
+    const { changes, deps } = this.#options
     const { view, groupId, epochs } = await this.#draft(mqId, request, actor)
-    const busy = book.live().find((row) => row.groupId === groupId)
+    const busy = changes.live().find((row) => row.groupId === groupId)
     if (busy !== undefined) {
       throw new MqError(
         'MQ_GROUP_CHANGE_REFUSED',
@@ -123,7 +124,7 @@ export class GroupChanges {
     }
     this.#asking.add(groupId)
     const none = { moves: [], readAgain: 0, skipped: 0, readAgainTimes: null, skippedTimes: null }
-    const row = await book
+    const row = await changes
       .add({
         view: { ...view, state: 'waiting', ...none },
         ...{ groupId, epochs, targets: null, heldAtMs: null, attempt: 0 },
@@ -131,11 +132,11 @@ export class GroupChanges {
       .finally(() => this.#asking.delete(groupId))
     const running = this.#drive(row.number, false)
     if (!view.isLive) await withinOrUndefined(deps, ANSWER_MS, running)
-    return (await book.find(row.number)).view
+    return (await changes.find(row.number)).view
   }
 
   async find(number: number): Promise<GroupChange> {
-    return (await this.#options.book.find(number)).view
+    return (await this.#options.changes.find(number)).view
   }
 
   async close(): Promise<void> {
@@ -207,9 +208,9 @@ export class GroupChanges {
   }
 
   async #run(number: number, isResumed: boolean): Promise<void> {
-    const { logger, book } = this.#options
+    const { logger, changes } = this.#options
     try {
-      const row = await book.find(number)
+      const row = await changes.find(number)
       if (isResumed && row.view.state === 'applying') {
         if (await this.#settleAfterRestart(row)) return
       }
@@ -224,17 +225,17 @@ export class GroupChanges {
   }
 
   async #carryOut(number: number): Promise<void> {
-    const { deps, book, provisioner } = this.#options
-    const first = await book.find(number)
+    const { deps, changes, provisioner } = this.#options
+    const first = await changes.find(number)
     const { mqId } = first.view
     if (first.view.isLive && first.view.state === 'waiting') await this.#hold(first)
     for (;;) {
       this.#closed.signal.throwIfAborted()
       const isDone = await provisioner.exclusively(mqId, () => this.#apply(number))
       if (isDone) return
-      const row = await book.find(number)
+      const row = await changes.find(number)
       if (!row.view.isLive) await this.#hold({ ...row, view: { ...row.view, isLive: true } })
-      this.#checkTime(await book.find(number))
+      this.#checkTime(await changes.find(number))
       await sleep(deps, this.#times.pollMs, this.#closed.signal)
     }
   }
@@ -272,8 +273,8 @@ export class GroupChanges {
 
   /** @returns false while members are there */
   async #apply(number: number): Promise<boolean> {
-    const { book, clusters, deps } = this.#options
-    let row = await book.find(number)
+    const { changes, clusters, deps } = this.#options
+    let row = await changes.find(number)
     const { view, groupId } = row
     const active = this.#active(view.mqId)
     this.#checkPlace(active)
@@ -281,7 +282,7 @@ export class GroupChanges {
       const sights = await this.#sights(active, row)
       const members = membersOf(sights)
       if (members.length > 0) {
-        book.took({ ...row, view: { ...view, members } })
+        changes.commitToMemory({ ...row, view: { ...view, members } })
         return false
       }
       const { action, partition, epoch } = view
@@ -295,7 +296,7 @@ export class GroupChanges {
         view: { ...view, ...seen, state: 'applying', members: [], notes: [...new Set([...view.notes, ...notes])] },
       }
       // C2
-      await book.save(row)
+      await changes.save(row)
     }
     if (row.heldAtMs !== null && deps.clock.nowMs() - row.heldAtMs > this.#times.holdMs - MARGIN_MS)
       throw late(row.view)
@@ -361,8 +362,8 @@ export class GroupChanges {
   }
 
   async #fail(number: number, error: unknown): Promise<void> {
-    const { deps, book, provisioner } = this.#options
-    const row = await book.find(number)
+    const { deps, changes, provisioner } = this.#options
+    const row = await changes.find(number)
     const problem =
       error instanceof MqError
         ? error
@@ -389,15 +390,15 @@ export class GroupChanges {
 
   /** C5. Within the lock of the mQ ID. */
   async #end(row: GroupChangeRow, entry: NewEntry): Promise<void> {
-    const { registry, store, book, deps } = this.#options
+    const { registry, store, changes, deps } = this.#options
     const record = registry.get(row.view.mqId)
     const isHeld = record?.state === 'active' && (record.spec.holds ?? []).some(({ change }) => change === row.number)
     if (!isHeld || registry.unsettled(row.view.mqId) !== undefined) {
       await store.write(`ending change of positions ${row.number}`, async (tx) => {
-        await book.saveIn(tx, row)
+        await changes.saveIn(tx, row)
         await tx.journal.append(entry, deps.clock.nowMs(), store.revision)
       })
-      book.took(row)
+      changes.commitToMemory(row)
       return
     }
     await this.#write(record, row, [], entry)
@@ -411,17 +412,17 @@ export class GroupChanges {
   }
 
   async #write(record: ActiveId, row: GroupChangeRow, holds: readonly GroupHold[], entry: NewEntry): Promise<void> {
-    const { registry, book } = this.#options
+    const { registry, changes } = this.#options
     const others = (record.spec.holds ?? []).filter(({ group }) => group !== row.view.group)
     const spec = { ...record.spec, holds: [...others, ...holds] }
-    await registry.publish({ ...withoutStamp(record), spec }, entry, (tx: WriteTransaction) => book.saveIn(tx, row))
-    book.took(row)
+    await registry.publish({ ...withoutStamp(record), spec }, entry, (tx: WriteTransaction) => changes.saveIn(tx, row))
+    changes.commitToMemory(row)
   }
 
   /** Holds whose change is over, as a restored backup may bring them back. */
   async #sweep(): Promise<void> {
-    const { registry, book, provisioner } = this.#options
-    const live = new Set(book.live().map(({ number }) => number))
+    const { registry, changes, provisioner } = this.#options
+    const live = new Set(changes.live().map(({ number }) => number))
     for (const found of registry.all()) {
       if (found.state !== 'active' || (found.spec.holds ?? []).every(({ change }) => live.has(change))) continue
       if (registry.unsettled(found.id) !== undefined) continue

@@ -21,11 +21,11 @@ interface Packed {
 }
 
 export async function loadLagHistories(store: Store): Promise<Map<string, IdLag>> {
-  const rows = await store.db.selectFrom('lag_histories').select(['mq_id', 'data']).execute()
+  const rows = await store.read.lagHistories.all()
   return new Map(
-    rows.flatMap(({ mq_id, data }) => {
+    [...rows].flatMap(([mqId, data]) => {
       const found = unpack(data)
-      return found === undefined ? [] : [[mq_id, found] as const]
+      return found === undefined ? [] : [[mqId, found] as const]
     }),
   )
 }
@@ -36,24 +36,16 @@ export async function saveLagHistories(store: Store, ids: ReadonlyMap<string, Id
   for (let from = 0; from < changed.length; from += IDS_PER_WRITE) {
     const part = changed.slice(from, from + IDS_PER_WRITE)
     await store.write('lag histories', async (tx) => {
-      for (const [mqId, lag] of part) {
-        const row = { data: pack(lag), saved_at_ms: nowMs }
-        await tx.sql
-          .insertInto('lag_histories')
-          .values({ mq_id: mqId, ...row })
-          .onConflict((conflict) => conflict.column('mq_id').doUpdateSet(row))
-          .execute()
-      }
+      for (const [mqId, lag] of part) await tx.lagHistories.save(mqId, pack(lag), nowMs)
     })
     for (const [, lag] of part) lag.isChanged = false
     await new Promise((resolve) => setImmediate(resolve))
   }
   if (changed.length === 0) return
-  const known = await store.db.selectFrom('lag_histories').select('mq_id').execute()
-  const gone = known.flatMap(({ mq_id }) => (ids.has(mq_id) ? [] : [mq_id]))
+  const gone = (await store.read.lagHistories.ids()).filter((mqId) => !ids.has(mqId))
   if (gone.length === 0) return
   await store.write('old lag histories', async (tx) => {
-    for (const mqId of gone) await tx.sql.deleteFrom('lag_histories').where('mq_id', '=', mqId).execute()
+    for (const mqId of gone) await tx.lagHistories.remove(mqId)
   })
 }
 

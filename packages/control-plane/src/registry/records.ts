@@ -102,6 +102,8 @@ export type IdRecord =
 
 export type ActiveId = Extract<IdRecord, { state: 'active' }>
 
+export const UNKNOWN_SITE: ClusterSite = { region: null, labels: {} }
+
 export interface ClusterRecord {
   readonly address: ClusterAddress
   /** Kafka's own id of the cluster, as first seen. */

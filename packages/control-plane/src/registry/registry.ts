@@ -21,8 +21,7 @@ import { Mutex } from '../mutex.ts'
 import type { NewEntry } from '../store/ports/journal.ts'
 import type { WriteTransaction } from '../store/ports/repositories.ts'
 import type { Store } from '../store/store.ts'
-import type { ClusterRecord, IdRecord, IdSpec } from './records.ts'
-import { loadRows, saveCluster, saveId, UNKNOWN_SITE } from './rows.ts'
+import { type ClusterRecord, type IdRecord, type IdSpec, UNKNOWN_SITE } from './records.ts'
 
 /** A record without what the registry fills in, to be changed and written again. */
 export function withoutStamp<R extends IdRecord>(record: R): Unstamped<R> {
@@ -57,9 +56,8 @@ export class Registry {
   static async load(store: Store, deps: Deps, onBinding: (binding: Binding) => void): Promise<Registry> {
     const registry = new Registry(store, deps, onBinding)
     try {
-      const { ids, clusters } = await loadRows(store)
-      for (const [id, record] of ids) registry.#ids.set(id, record)
-      for (const [name, record] of clusters) registry.#clusters.set(name, record)
+      for (const record of await store.read.mqIds.all()) registry.#ids.set(record.id, record)
+      for (const record of await store.read.clusters.all()) registry.#clusters.set(record.address.name, record)
     } catch (error) {
       if (error instanceof MqError) throw error
       throw new MqError('MQ_STORE_DAMAGED', `the store in ${store.dataDir} holds rows mQ cannot read`, { cause: error })
@@ -118,7 +116,7 @@ export class Registry {
       const revision = this.#ids.get(change.id)?.revision ?? 0
       const record = { ...change, revision, updatedAtMs: this.#deps.clock.nowMs() } as IdRecord
       await this.#store.write(`keeping ${change.id}`, async (tx) => {
-        await saveId(tx, record)
+        await tx.mqIds.save(record)
         await alsoWrite(tx, revision)
       })
       this.#ids.set(record.id, record)
@@ -135,12 +133,11 @@ export class Registry {
       const record = { ...change, revision: this.#store.revision + 1, updatedAtMs: now } as IdRecord
       const binding = this.#bind(record)
       await this.#store.write(`publishing ${change.id}`, async (tx) => {
-        await this.#store.nextRevision(tx)
-        await saveId(tx, record)
+        await tx.revision.raise(record.revision)
+        await tx.mqIds.save(record)
         await tx.journal.append(decision, now, record.revision)
         await alsoWrite(tx, record.revision)
       })
-      this.#store.took(record.revision)
       this.#ids.set(record.id, record)
       this.#bindings.set(record.id, binding)
       this.#onBinding(binding)
@@ -153,7 +150,7 @@ export class Registry {
     await this.#writes.run(async () => {
       if (this.#ids.get(id)?.state !== 'absent') return
       await this.#store.write(`forgetting ${id}`, async (tx) => {
-        await tx.sql.deleteFrom('mq_ids').where('id', '=', id).execute()
+        await tx.mqIds.remove(id)
       })
       this.#ids.delete(id)
     })
@@ -184,7 +181,7 @@ export class Registry {
       await this.#republish(
         (record) => record.epochs.some((epoch) => epoch.cluster === address.name),
         async (tx) => {
-          await saveCluster(tx, after)
+          await tx.clusters.save(after)
         },
         decision,
         () => this.#clusters.set(address.name, after),
@@ -203,7 +200,7 @@ export class Registry {
       const now = this.#deps.clock.nowMs()
       const after = { ...before, economics, updatedAtMs: now }
       await this.#store.write(`keeping prices of cluster ${name}`, async (tx) => {
-        await saveCluster(tx, after)
+        await tx.clusters.save(after)
         await tx.journal.append(
           { kind: 'price-cluster', subject: name, actor, why: 'asked for', before: before.economics, after: economics },
           now,
@@ -224,7 +221,7 @@ export class Registry {
       const now = this.#deps.clock.nowMs()
       const after = { ...before, site, updatedAtMs: now }
       await this.#store.write(`keeping labels of cluster ${name}`, async (tx) => {
-        await saveCluster(tx, after)
+        await tx.clusters.save(after)
         await tx.journal.append(
           { kind: 'label-cluster', subject: name, actor, why: 'asked for', before: before.site, after: site },
           now,
@@ -250,7 +247,7 @@ export class Registry {
       const before = this.#clusters.get(name)
       if (before === undefined || before.kafkaId === kafkaId) return
       const after = { ...before, kafkaId }
-      await this.#store.write(`keeping cluster ${name}`, (tx) => saveCluster(tx, after))
+      await this.#store.write(`keeping cluster ${name}`, (tx) => tx.clusters.save(after))
       this.#clusters.set(name, after)
     })
   }
@@ -269,7 +266,7 @@ export class Registry {
         )
       }
       await this.#store.write(`forgetting cluster ${name}`, async (tx) => {
-        await tx.sql.deleteFrom('clusters').where('name', '=', name).execute()
+        await tx.clusters.remove(name)
         await tx.journal.append(
           { kind: 'forget-cluster', subject: name, actor, why: 'asked for', before: before.address, after: null },
           this.#deps.clock.nowMs(),
@@ -313,13 +310,12 @@ export class Registry {
       })
       await this.#store.write('settling', async (tx) => {
         for (const { record, entry, alsoWrite } of written) {
-          await this.#store.raiseRevision(tx, record.revision)
-          await saveId(tx, record)
+          await tx.revision.raise(record.revision)
+          await tx.mqIds.save(record)
           await tx.journal.append(entry, now, record.revision)
           await alsoWrite(tx, record.revision)
         }
       })
-      this.#store.took(revision)
       for (const { record, binding } of written) {
         this.#ids.set(record.id, record)
         this.#bindings.set(record.id, binding)
@@ -348,17 +344,10 @@ export class Registry {
     }
     await this.#store.write(decision.kind, async (tx) => {
       await alsoWrite(tx)
-      for (const { record } of changed) {
-        await tx.sql
-          .updateTable('mq_ids')
-          .set({ revision: record.revision, updated_at_ms: now })
-          .where('id', '=', record.id)
-          .execute()
-      }
-      await this.#store.raiseRevision(tx, revision)
+      for (const { record } of changed) await tx.mqIds.restamp(record.id, record.revision, now)
+      await tx.revision.raise(revision)
       await tx.journal.append(decision, now, revision)
     })
-    this.#store.took(revision)
     remember()
     for (const { record, binding } of changed) {
       this.#ids.set(record.id, record)

@@ -16,14 +16,11 @@ import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import { Kysely, SqliteDialect } from 'kysely'
-import { Migrator } from 'kysely/migration'
-import { type FolderLock, lockFolder } from './folder-lock.ts'
-import { migrations } from './migrations.ts'
+import type { EngineTransaction } from './ports/engine.ts'
 import type { Readers, WriteTransaction } from './ports/repositories.ts'
-import { readersOf, writersOf } from './sql/repositories.ts'
-import { kyselyDatabase, openSqlite, storeError } from './sqlite.ts'
-import type { Tables } from './tables.ts'
+import { storeError } from './sqlite/database.ts'
+import { SqliteEngine } from './sqlite/engine.ts'
+import { type FolderLock, lockFolder } from './sqlite/folder-lock.ts'
 
 export const STORE_FILE = 'control-plane.sqlite'
 export const MARK_FILE = 'store-mark.json'
@@ -35,12 +32,11 @@ interface Mark {
 }
 
 export class Store {
-  readonly db: Kysely<Tables>
   readonly read: Readers
   readonly dataDir: string
   /** Hears how long every transaction took. */
   onWrite: ((ms: number, result: 'ok' | 'failed') => void) | undefined
-  readonly #database: DatabaseSync
+  readonly #engine: SqliteEngine
   readonly #lock: FolderLock
   readonly #deps: Deps
   #incarnation = 0
@@ -50,13 +46,12 @@ export class Store {
   #recoveringFrom: number | undefined
   #lastFailure: MqError | undefined
 
-  private constructor(dataDir: string, database: DatabaseSync, lock: FolderLock, deps: Deps) {
+  private constructor(dataDir: string, engine: SqliteEngine, lock: FolderLock, deps: Deps) {
     this.dataDir = dataDir
-    this.#database = database
+    this.#engine = engine
     this.#lock = lock
     this.#deps = deps
-    this.db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: kyselyDatabase(database) }) })
-    this.read = readersOf(this.db)
+    this.read = engine.read
   }
 
   static async open(dataDir: string, deps: Deps): Promise<Store> {
@@ -66,26 +61,26 @@ export class Store {
       throw storeError(error, `making the folder ${dataDir}`)
     }
     const lock = lockFolder(dataDir)
-    let database: DatabaseSync | undefined
+    let engine: SqliteEngine | undefined
     try {
       const file = join(dataDir, STORE_FILE)
       const wasThere = existsSync(file)
       const mark = readMark(dataDir)
       if (mark !== undefined && !wasThere) throw incomplete(dataDir, mark, `there is no ${STORE_FILE}`)
-      database = openSqlite(file)
-      if (mark !== undefined && !hasTables(database)) {
+      engine = await SqliteEngine.open(file, (database) => {
+        if (mark === undefined || hasTables(database)) return
         throw incomplete(
           dataDir,
           mark,
           `${STORE_FILE} holds no tables: it was copied without its write-ahead log (-wal)`,
         )
-      }
+      })
       chmodSync(file, 0o600)
-      const store = new Store(dataDir, database, lock, deps)
+      const store = new Store(dataDir, engine, lock, deps)
       await store.#start()
       return store
     } catch (error) {
-      if (database?.isOpen) database.close()
+      await engine?.close()
       lock.release()
       throw storeError(error, `opening ${dataDir}`)
     }
@@ -119,15 +114,29 @@ export class Store {
 
   /** The connection itself, for tests that fill the disk. */
   get sqlite(): DatabaseSync {
-    return this.#database
+    return this.#engine.database
   }
 
   /** Runs `work` in one transaction (S4). Inside, use only the transaction it is given. */
   async write<T>(doing: string, work: (tx: WriteTransaction) => Promise<T>): Promise<T> {
+    let raisedTo = 0
+    const result = await this.#write(doing, (tx) => {
+      raisedTo = 0
+      const raise = async (revision: number): Promise<void> => {
+        await tx.facts.set('revision', String(revision))
+        raisedTo = Math.max(raisedTo, revision)
+      }
+      return work({ ...tx, revision: { raise } })
+    })
+    this.#revision = Math.max(this.#revision, raisedTo)
+    return result
+  }
+
+  async #write<T>(doing: string, work: (tx: EngineTransaction) => Promise<T>): Promise<T> {
     const startedMs = this.#deps.clock.monotonicMs()
     const told = (result: 'ok' | 'failed'): void => this.onWrite?.(this.#deps.clock.monotonicMs() - startedMs, result)
     try {
-      const result = await this.db.transaction().execute((tx) => work(writersOf(tx)))
+      const result = await this.#engine.transaction(work)
       this.#lastFailure = undefined
       told('ok')
       return result
@@ -139,35 +148,13 @@ export class Store {
     }
   }
 
-  /**
-   * The next revision (S3), inside `tx`. It counts only once the transaction is through: call `took` then.
-   */
-  async nextRevision(tx: WriteTransaction): Promise<number> {
-    const revision = this.#revision + 1
-    await this.raiseRevision(tx, revision)
-    return revision
-  }
-
-  /** Writes a revision that the caller counted itself, inside `tx`; call `took` once the transaction is through. */
-  async raiseRevision(tx: WriteTransaction, revision: number): Promise<void> {
-    await tx.sql
-      .updateTable('meta')
-      .set({ value: String(revision) })
-      .where('key', '=', 'revision')
-      .execute()
-  }
-
-  took(revision: number): void {
-    if (revision > this.#revision) this.#revision = revision
-  }
-
   /** A life above `seen`, for a store that clients know a later state of (S2, S5). Returns the new incarnation. */
   async renew(seen: number): Promise<number> {
     const next = this.#above(Math.max(seen, this.#incarnation))
     const from = this.#recoveringFrom ?? this.#incarnation
-    await this.write('starting a new incarnation', async (tx) => {
-      await setMeta(tx, 'incarnation', String(next))
-      await setMeta(tx, 'recovering_from', String(from))
+    await this.#write('starting a new incarnation', async (tx) => {
+      await tx.facts.set('incarnation', String(next))
+      await tx.facts.set('recovering_from', String(from))
     })
     this.#incarnation = next
     this.#recoveringFrom = from
@@ -177,63 +164,42 @@ export class Store {
 
   /** Everything in a restored store is settled (S5). */
   async recovered(): Promise<void> {
-    await this.write('ending the recovery', (tx) =>
-      tx.sql
-        .deleteFrom('meta')
-        .where('key', '=', 'recovering_from')
-        .execute()
-        .then(() => undefined),
-    )
+    await this.#write('ending the recovery', (tx) => tx.facts.remove('recovering_from'))
     this.#recoveringFrom = undefined
   }
 
   /** Whether the store takes writes now: tries one. */
   async check(): Promise<void> {
-    await this.write('a check', (tx) => setMeta(tx, 'checked_at_ms', String(this.#deps.clock.nowMs())))
+    await this.#write('a check', (tx) => tx.facts.set('checked_at_ms', String(this.#deps.clock.nowMs())))
   }
 
   async close(): Promise<void> {
     try {
       this.#writeMark()
     } finally {
-      await this.db.destroy()
-      if (this.#database.isOpen) this.#database.close()
+      await this.#engine.close()
       this.#lock.release()
     }
   }
 
   async #start(): Promise<void> {
-    const migrator = new Migrator({
-      db: this.db,
-      provider: { getMigrations: async () => ({ ...migrations }) },
-      // Versions were made side by side: 0005 came into stores before 0004 did.
-      allowUnorderedMigrations: true,
-    })
-    const { error } = await migrator.migrateToLatest()
-    if (error !== undefined) {
-      const text = error instanceof Error ? error.message : String(error)
-      if (text.includes('corrupted migrations')) {
-        throw new MqError('MQ_STORE_NEWER', `the store in ${this.dataDir} was written by a newer mQ: ${text}`)
-      }
-      throw storeError(error, 'bringing its tables up to date')
-    }
-    const meta = new Map((await this.db.selectFrom('meta').selectAll().execute()).map((row) => [row.key, row.value]))
+    const facts = await this.#engine.read.facts.all()
     const mark = readMark(this.dataDir)
-    const known = Number(meta.get('incarnation') ?? 0)
-    this.#revision = Number(meta.get('revision') ?? 0)
-    const sameLife = known > 0 && mark !== undefined && mark.run === meta.get('run') && mark.revision <= this.#revision
+    const known = Number(facts.get('incarnation') ?? 0)
+    this.#revision = Number(facts.get('revision') ?? 0)
+    const sameLife = known > 0 && mark !== undefined && mark.run === facts.get('run') && mark.revision <= this.#revision
     this.#incarnation = sameLife ? known : this.#above(Math.max(known, mark?.incarnation ?? 0))
     this.#run = this.#newName()
-    this.#plane = meta.get('plane') ?? this.#newName()
-    const from = meta.get('recovering_from') ?? (sameLife || known === 0 ? undefined : String(known))
+    this.#plane = facts.get('plane') ?? this.#newName()
+    const from = facts.get('recovering_from') ?? (sameLife || known === 0 ? undefined : String(known))
     this.#recoveringFrom = from === undefined ? undefined : Number(from)
-    await this.write('starting', async (tx) => {
-      await setMeta(tx, 'incarnation', String(this.#incarnation))
-      await setMeta(tx, 'revision', String(this.#revision))
+    await this.#write('starting', async (tx) => {
+      await tx.facts.set('incarnation', String(this.#incarnation))
+      await tx.facts.set('revision', String(this.#revision))
       // The mark follows: a crash between the two reads as a restored store and costs one new incarnation, no more.
-      await setMeta(tx, 'run', this.#run)
-      await setMeta(tx, 'plane', this.#plane)
-      if (from !== undefined) await setMeta(tx, 'recovering_from', from)
+      await tx.facts.set('run', this.#run)
+      await tx.facts.set('plane', this.#plane)
+      if (from !== undefined) await tx.facts.set('recovering_from', from)
     })
     this.#writeMark()
   }
@@ -257,14 +223,6 @@ export class Store {
       throw storeError(error, `writing ${file}`)
     }
   }
-}
-
-async function setMeta(tx: WriteTransaction, key: string, value: string): Promise<void> {
-  await tx.sql
-    .insertInto('meta')
-    .values({ key, value })
-    .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
-    .execute()
 }
 
 function readMark(dataDir: string): Mark | undefined {

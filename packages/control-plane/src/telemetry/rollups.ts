@@ -8,6 +8,7 @@
  */
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import type { WriteTransaction } from '../store/ports/repositories.ts'
+import type { TrafficResolution } from '../store/ports/traffic.ts'
 import type { Store } from '../store/store.ts'
 import { mergeSlice, type Slice } from './slice.ts'
 import { ByteReader, ByteWriter, decodeSlice, encodeSlice, NameTable } from './slice-codec.ts'
@@ -18,8 +19,7 @@ const DAY_MS = 24 * HOUR_MS
 
 interface Resolution {
   readonly resolutionMs: number
-  /** Of its own: rows that are removed together stand together, and leave whole pages behind. */
-  readonly table: 'traffic_10s' | 'traffic_5min' | 'traffic_1h'
+  readonly name: TrafficResolution
   /** Windows of that time share a row (Y2). */
   readonly chunkMs: number
   readonly keepMs: number
@@ -29,21 +29,21 @@ interface Resolution {
 
 const TEN_SECONDS: Resolution = {
   resolutionMs: WINDOW_MS,
-  table: 'traffic_10s',
+  name: '10s',
   chunkMs: FIVE_MINUTES_MS,
   keepMs: HOUR_MS / 2,
   hasShape: false,
 }
 const FIVE_MINUTES: Resolution = {
   resolutionMs: FIVE_MINUTES_MS,
-  table: 'traffic_5min',
+  name: '5min',
   chunkMs: HOUR_MS,
   keepMs: DAY_MS / 2,
   hasShape: true,
 }
 const HOUR: Resolution = {
   resolutionMs: HOUR_MS,
-  table: 'traffic_1h',
+  name: '1h',
   chunkMs: DAY_MS,
   keepMs: 32 * DAY_MS,
   hasShape: false,
@@ -83,18 +83,7 @@ export async function saveRollups(store: Store, finished: readonly FinishedRollu
   }
   if (finished.length === 0) return
   await store.write('old roll-ups', async (tx) => {
-    for (const { table, resolutionMs, chunkMs, keepMs } of RESOLUTIONS) {
-      await tx.sql
-        .deleteFrom(table)
-        .where('chunk_start_ms', '<=', nowMs - keepMs - chunkMs)
-        .execute()
-      // Of mQ IDs that fell silent, or are gone.
-      await tx.sql
-        .deleteFrom('traffic_growing')
-        .where('resolution_ms', '=', resolutionMs)
-        .where('chunk_start_ms', '<=', nowMs - keepMs - chunkMs)
-        .execute()
-    }
+    for (const { name, chunkMs, keepMs } of RESOLUTIONS) await tx.traffic.remove(name, nowMs - keepMs - chunkMs)
   })
 }
 
@@ -107,21 +96,11 @@ export async function readRollups(
 ): Promise<{ windowStartMs: number; slice: Slice }[]> {
   const resolution = RESOLUTIONS.find((one) => one.resolutionMs === resolutionMs)
   if (resolution === undefined) return []
-  const finished = await store.db
-    .selectFrom(resolution.table)
-    .select(['chunk_start_ms', 'data'])
-    .where('chunk_start_ms', '>', sinceMs - resolution.chunkMs)
-    .where('mq_id', '=', mqId)
-    .orderBy('chunk_start_ms')
-    .execute()
-  const growing = await store.db
-    .selectFrom('traffic_growing')
-    .select(['chunk_start_ms', 'data'])
-    .where('mq_id', '=', mqId)
-    .where('resolution_ms', '=', resolutionMs)
-    .execute()
-  const windows = [...finished, ...growing].flatMap((row) => {
-    const chunk = unpack(resolution, Number(row.chunk_start_ms), row.data)
+  const { traffic } = store.read
+  const finished = await traffic.finishedAfter(resolution.name, mqId, sinceMs - resolution.chunkMs)
+  const growing = await traffic.growing(resolution.name, mqId)
+  const windows = [...finished, ...(growing === undefined ? [] : [growing])].flatMap((row) => {
+    const chunk = unpack(resolution, row.startMs, row.data)
     return chunk.windows
       .filter(({ startMs }) => startMs >= sinceMs)
       .map(({ startMs, bytes }) => ({ windowStartMs: startMs, slice: decodeSlice(bytes, chunk.table) }))
@@ -129,25 +108,20 @@ export async function readRollups(
   return windows.sort((a, b) => a.windowStartMs - b.windowStartMs)
 }
 
-/** Y2: what is still growing stands in a table of its own, so that finished chunks fill their pages to the end. */
+/** Y2 */
 async function add(
   tx: WriteTransaction,
   mqId: string,
   resolution: Resolution,
   windows: readonly { readonly startMs: number; readonly slice: Slice }[],
 ): Promise<void> {
-  const { resolutionMs, chunkMs, hasShape } = resolution
+  const { name, chunkMs, hasShape } = resolution
   if (windows.length === 0) return
-  const growing = await tx.sql
-    .selectFrom('traffic_growing')
-    .select(['chunk_start_ms', 'data'])
-    .where('mq_id', '=', mqId)
-    .where('resolution_ms', '=', resolutionMs)
-    .executeTakeFirst()
+  const growing = await tx.traffic.growing(name, mqId)
   let current =
     growing === undefined
       ? undefined
-      : { startMs: Number(growing.chunk_start_ms), ...unpack(resolution, Number(growing.chunk_start_ms), growing.data) }
+      : { startMs: growing.startMs, ...unpack(resolution, growing.startMs, growing.data) }
   for (const { startMs, slice } of windows) {
     const chunkStartMs = floorTo(startMs, chunkMs)
     if (current !== undefined && current.startMs !== chunkStartMs) {
@@ -158,33 +132,18 @@ async function add(
     addWindow(current, startMs, hasShape ? slice : { ...slice, shape: null })
   }
   if (current === undefined) return
-  const row = { chunk_start_ms: current.startMs, data: pack(resolution, current) }
-  await tx.sql
-    .insertInto('traffic_growing')
-    .values({ mq_id: mqId, resolution_ms: resolutionMs, ...row })
-    .onConflict((conflict) => conflict.columns(['mq_id', 'resolution_ms']).doUpdateSet(row))
-    .execute()
+  await tx.traffic.saveGrowing(name, mqId, { startMs: current.startMs, data: pack(resolution, current) })
 }
 
 /** A chunk that was finished before, and grew again because a clock went back, is put together. */
 async function finish(tx: WriteTransaction, mqId: string, resolution: Resolution, chunk: Chunk): Promise<void> {
-  const known = await tx.sql
-    .selectFrom(resolution.table)
-    .select('data')
-    .where('chunk_start_ms', '=', chunk.startMs)
-    .where('mq_id', '=', mqId)
-    .executeTakeFirst()
+  const known = await tx.traffic.finished(resolution.name, mqId, chunk.startMs)
   let whole = chunk
   if (known !== undefined) {
-    whole = { startMs: chunk.startMs, ...unpack(resolution, chunk.startMs, known.data) }
+    whole = { startMs: chunk.startMs, ...unpack(resolution, chunk.startMs, known) }
     for (const { startMs, bytes } of chunk.windows) addWindow(whole, startMs, decodeSlice(bytes, chunk.table))
   }
-  const data = pack(resolution, whole)
-  await tx.sql
-    .insertInto(resolution.table)
-    .values({ mq_id: mqId, chunk_start_ms: chunk.startMs, data })
-    .onConflict((conflict) => conflict.columns(['chunk_start_ms', 'mq_id']).doUpdateSet({ data }))
-    .execute()
+  await tx.traffic.saveFinished(resolution.name, mqId, { startMs: chunk.startMs, data: pack(resolution, whole) })
 }
 
 /** Y1 */

@@ -10,6 +10,7 @@
  */
 import { calibrated, DEFAULT_CONSTANTS, type ModelConstants } from '@mq/economics'
 import type { Deps } from '@mq/kafka'
+import type { KeptCalibration } from '../store/ports/calibrations.ts'
 import type { Store } from '../store/store.ts'
 import type { Calibration } from './calibrate.ts'
 import { median, quantile } from './quantile.ts'
@@ -25,15 +26,10 @@ export const MOST_APART = 3
 const LEAST_APART_MS = 5
 const WAYS = ['produceRttMs', 'produceRttP99Ms', 'fetchRttMs', 'fetchRttP99Ms'] as const
 
-interface Kept {
-  readonly atMs: number
-  readonly constants: Calibration
-}
-
 export class Calibrations {
   readonly #store: Store
   readonly #deps: Deps
-  readonly #byCluster = new Map<string, readonly Kept[]>()
+  readonly #byCluster = new Map<string, readonly KeptCalibration[]>()
 
   private constructor(store: Store, deps: Deps) {
     this.#store = store
@@ -42,13 +38,7 @@ export class Calibrations {
 
   static async load(store: Store, deps: Deps): Promise<Calibrations> {
     const calibrations = new Calibrations(store, deps)
-    for (const row of await store.db.selectFrom('calibrations').selectAll().execute()) {
-      // Before moments were kept there were the constants alone.
-      const all = (JSON.parse(row.data) as (Kept | Calibration)[]).map((one) =>
-        'constants' in one ? one : { atMs: row.updated_at_ms, constants: one },
-      )
-      calibrations.#byCluster.set(row.cluster, all)
-    }
+    for (const [cluster, kept] of await store.read.calibrations.all()) calibrations.#byCluster.set(cluster, kept)
     return calibrations
   }
 
@@ -66,14 +56,7 @@ export class Calibrations {
     if (Object.keys(constants).length === 0) return
     const atMs = this.#deps.clock.nowMs()
     const all = [...(this.#byCluster.get(cluster) ?? []), { atMs, constants }].slice(-KEPT)
-    const row = { data: JSON.stringify(all), updated_at_ms: atMs }
-    await this.#store.write('a calibration', async (tx) => {
-      await tx.sql
-        .insertInto('calibrations')
-        .values({ cluster, ...row })
-        .onConflict((conflict) => conflict.column('cluster').doUpdateSet(row))
-        .execute()
-    })
+    await this.#store.write('a calibration', (tx) => tx.calibrations.save(cluster, all, atMs))
     this.#byCluster.set(cluster, all)
   }
 }

@@ -20,7 +20,8 @@ import { driftOf, markOf, type WorkloadMark } from './drift.ts'
 import { rank } from './ranking.ts'
 import { runTwin, sweepTwins, TWIN_LIMITS, TWIN_TOPIC_PREFIX, type TwinCandidate, type TwinRound } from './run-twin.ts'
 import { payloadOf } from './traffic.ts'
-import { isTwinOver, type TwinBook, type TwinRecord } from './twin-book.ts'
+import { isTwinOver, type TwinRecord } from './twin-record.ts'
+import type { TwinWriter } from './twin-writer.ts'
 
 export interface TwinTimes {
   /** Between two looks for drift. */
@@ -34,7 +35,7 @@ export interface TwinTimes {
 export const usualTwinTimes: TwinTimes = { lookMs: 60_000, restMs: 6 * 3_600_000, leastUsdPerMonth: 20 }
 
 export interface TwinsOptions {
-  readonly book: TwinBook
+  readonly writer: TwinWriter
   readonly calibrations: Calibrations
   readonly deps: Deps
   readonly logger: Logger
@@ -108,7 +109,7 @@ export class Twins {
 
   /** @throws MqError MQ_ID_UNKNOWN, MQ_TWIN_UNDER_WAY, MQ_TRAFFIC_UNKNOWN */
   async begin(mqId: string, request: TwinRequest, actor: string, why: string): Promise<Twin> {
-    const { book, deps } = this.#options
+    const { writer, deps } = this.#options
     if (this.#closed) throw new MqError('MQ_CLOSED', 'the control plane is closing')
     // What is wrong with the question is said first: waiting for another one would not mend it.
     const subject = this.#subject(mqId)
@@ -120,7 +121,7 @@ export class Twins {
         { details: { number: busy.number } },
       )
     }
-    const record = await book.add({
+    const record = await writer.add({
       mqId,
       cluster: subject.configuration.cluster,
       state: 'preparing',
@@ -149,11 +150,11 @@ export class Twins {
 
   async get(number: number): Promise<Twin> {
     if (this.#underWay?.number === number) return this.#underWay.record.twin
-    return (await this.#options.book.find(number)).twin
+    return (await this.#options.writer.find(number)).twin
   }
 
   async list(filter: { readonly mqId?: string | undefined; readonly limit: number }): Promise<Twin[]> {
-    return (await this.#options.book.list(filter)).map(({ twin }) =>
+    return (await this.#options.writer.list(filter)).map(({ twin }) =>
       this.#underWay?.number === twin.number ? this.#underWay.record.twin : twin,
     )
   }
@@ -191,14 +192,14 @@ export class Twins {
 
   /** Removes shadow topics of this store's twins that no twin is using, on every cluster that was not swept yet (S3). */
   async sweep(): Promise<void> {
-    const { addresses, openCluster, logger, book } = this.#options
+    const { addresses, openCluster, logger, writer } = this.#options
     for (const address of addresses()) {
       if (this.#closed || this.#swept.has(address.name)) continue
       const cluster = openCluster(address)
       try {
         const running =
           this.#underWay === undefined ? undefined : `${TWIN_TOPIC_PREFIX}${this.#name(this.#underWay.number)}.`
-        const left = await sweepTwins(cluster, new Admin(cluster), `${TWIN_TOPIC_PREFIX}${book.tag}.`, running)
+        const left = await sweepTwins(cluster, new Admin(cluster), `${TWIN_TOPIC_PREFIX}${writer.tag}.`, running)
         this.#swept.add(address.name)
         if (left.length > 0) logger.info({ cluster: address.name, topics: left.length }, 'swept shadow topics')
       } catch (error) {
@@ -219,7 +220,7 @@ export class Twins {
   }
 
   #name(number: number): string {
-    return `${this.#options.book.tag}.${number}`
+    return `${this.#options.writer.tag}.${number}`
   }
 
   #subject(mqId: string): Subject {
@@ -244,7 +245,7 @@ export class Twins {
   }
 
   async #run(underWay: UnderWay, subject: Subject): Promise<void> {
-    const { book, calibrations, deps, logger } = this.#options
+    const { writer, calibrations, deps, logger } = this.#options
     const { signal } = underWay.stop
     const { active, profile, cluster, workload, address, configuration: current } = subject
     const change = (parts: Partial<Twin>): void => {
@@ -274,7 +275,7 @@ export class Twins {
       open = this.#options.openCluster(address)
       const candidates = [...tried, promptOf(current)].map((configuration) => triedWith(configuration, active))
       change({ state: 'running', of: candidates.length * request.rounds })
-      await book.save(underWay.record)
+      await writer.save(underWay.record)
       const outcome = await runTwin({
         cluster: open,
         admin: new Admin(open),
@@ -351,7 +352,7 @@ export class Twins {
     } finally {
       await open?.close()
       change({ endedAtMs: deps.clock.nowMs() })
-      await book
+      await writer
         .save(underWay.record)
         .catch((error: unknown) => logger.error(errorFacts(error), 'the outcome of a twin was lost'))
     }
@@ -359,7 +360,7 @@ export class Twins {
 
   /** What drift is held against: the last twin, else what was first seen. */
   async #known(mqId: string) {
-    const { active: activeOf, profile: profileOf, workload, configuration, clusterModel, book } = this.#options
+    const { active: activeOf, profile: profileOf, workload, configuration, clusterModel, writer } = this.#options
     const active = activeOf(mqId)
     const profile = profileOf(mqId)
     if (active === undefined || profile === null) return undefined
@@ -368,7 +369,7 @@ export class Twins {
     const now = workload(profile, active)
     let known = this.#marks.get(mqId)
     if (known === undefined) {
-      const [last] = await book.list({ mqId, limit: 1 })
+      const [last] = await writer.list({ mqId, limit: 1 })
       known =
         last?.mark != null && isTwinOver(last.twin.state)
           ? { mark: last.mark, atMs: last.twin.startedAtMs }

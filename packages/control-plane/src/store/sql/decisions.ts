@@ -5,7 +5,7 @@ import type { DecisionState } from '@mq/contract'
 import type { Kysely } from 'kysely'
 import type { DecisionRepository } from '../ports/decisions.ts'
 import type { Sequences } from '../ports/sequences.ts'
-import type { DecisionsTable, Tables } from '../tables.ts'
+import type { DecisionsTable, Tables } from './tables.ts'
 
 export class SqlDecisions implements DecisionRepository {
   readonly #db: Kysely<Tables>

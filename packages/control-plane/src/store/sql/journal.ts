@@ -2,7 +2,7 @@
 import type { Kysely } from 'kysely'
 import type { Entry, EntryKind, JournalRepository, NewEntry } from '../ports/journal.ts'
 import type { Sequences } from '../ports/sequences.ts'
-import type { Tables } from '../tables.ts'
+import type { Tables } from './tables.ts'
 
 export class SqlJournal implements JournalRepository {
   readonly #db: Kysely<Tables>

@@ -4,7 +4,7 @@ import type { Kysely } from 'kysely'
 import { isOver, MigrationData, type MigrationRecord } from '../../migration/record.ts'
 import type { MigrationRepository } from '../ports/migrations.ts'
 import type { Sequences } from '../ports/sequences.ts'
-import type { MigrationStepsTable, MigrationsTable, Tables } from '../tables.ts'
+import type { MigrationStepsTable, MigrationsTable, Tables } from './tables.ts'
 
 export class SqlMigrations implements MigrationRepository {
   readonly #db: Kysely<Tables>

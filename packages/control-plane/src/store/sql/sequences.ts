@@ -3,7 +3,7 @@
  */
 import { type Kysely, sql } from 'kysely'
 import type { SequenceName, Sequences } from '../ports/sequences.ts'
-import type { Tables } from '../tables.ts'
+import type { Tables } from './tables.ts'
 
 export class SqlSequences implements Sequences {
   readonly #db: Kysely<Tables>

@@ -9,7 +9,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { MqError } from '@mq/contract'
-import { storeError } from './sqlite.ts'
+import { storeError } from './database.ts'
 
 const SQLITE_BUSY = 5
 

@@ -187,7 +187,7 @@ export interface GroupChangesTable {
   mq_id: string
   /** 1 once it is over. */
   over: number
-  /** JSON of `GroupChangeRow` (groups/change-book.ts). */
+  /** JSON of `GroupChangeRow` (groups/change-row.ts). */
   data: string
   created_at_ms: number
 }

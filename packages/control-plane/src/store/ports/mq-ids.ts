@@ -1,0 +1,16 @@
+/** mQ IDs with their epochs. */
+import type { IdRecord } from '../../registry/records.ts'
+
+export interface MqIdReader {
+  all(): Promise<IdRecord[]>
+  /** Whether there is any. */
+  hasAny(): Promise<boolean>
+}
+
+export interface MqIdRepository extends MqIdReader {
+  /** Writes it with its epochs; others that the store had of it are gone. */
+  save(record: IdRecord): Promise<void>
+  /** Gives it a new revision and leaves everything else. */
+  restamp(id: string, revision: number, atMs: number): Promise<void>
+  remove(id: string): Promise<void>
+}

@@ -1,0 +1,33 @@
+/** Settings of the installation as rows of a SQL database, beside what the store notes of itself. */
+import type { Kysely } from 'kysely'
+import type { SettingName, SettingsRepository } from '../ports/settings.ts'
+import type { Tables } from './tables.ts'
+
+export class SqlSettings implements SettingsRepository {
+  readonly #db: Kysely<Tables>
+
+  constructor(db: Kysely<Tables>) {
+    this.#db = db
+  }
+
+  async get(name: SettingName): Promise<string | undefined> {
+    const row = await this.#db.selectFrom('meta').select('value').where('key', '=', name).executeTakeFirst()
+    return row?.value
+  }
+
+  async set(name: SettingName, value: string): Promise<void> {
+    await this.#db
+      .insertInto('meta')
+      .values({ key: name, value })
+      .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
+      .execute()
+  }
+
+  async setFirst(name: SettingName, value: string): Promise<void> {
+    await this.#db
+      .insertInto('meta')
+      .values({ key: name, value })
+      .onConflict((conflict) => conflict.column('key').doNothing())
+      .execute()
+  }
+}
