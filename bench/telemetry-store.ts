@@ -141,7 +141,9 @@ try {
   const perId = (fullBytes - emptyBytes) / flags.ids
   const kept = await Promise.all(
     RESOLUTIONS.map(async ({ name, resolutionMs, keepMs }) => {
-      const row = store.sqlite.prepare(`SELECT COUNT(*) AS chunks, SUM(LENGTH(data)) AS bytes FROM traffic_${name}`).get() as {
+      const row = store.sqlite
+        .prepare(`SELECT COUNT(*) AS chunks, SUM(LENGTH(data)) AS bytes FROM traffic_${name}`)
+        .get() as {
         chunks: number
         bytes: number
       }

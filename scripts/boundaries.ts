@@ -14,6 +14,8 @@
  *     only each other.
  * D10. No file imports itself by way of others. Types count: who reads one of the files has to read them all. The problem names the files
  *     of a cycle in the order they import one another.
+ * D11. Only packages/control-plane/src/store queries: nobody else there imports a database library or what stands behind the store's ports,
+ *     takes the connection, or builds a query.
  *
  * Tests may import every package by its name: they start clusters and fakes that the code under test must not know.
  */
@@ -71,6 +73,11 @@ const OPEN_CYCLES = /^packages\/control-plane\/src\/http\//
 const LOWER_ROOMS: Readonly<Record<string, readonly string[]>> = {
   'packages/client': ['base', 'bindings', 'telemetry', 'epochs'],
 }
+
+/** D11 */
+const STORE = 'packages/control-plane/src/store'
+const DATABASE_LIBRARIES = /^(?:kysely|node:sqlite|better-sqlite3|pg|postgres)(?:\/|$)/
+const QUERIES = /\.(?:selectFrom|insertInto|updateTable|deleteFrom|mergeInto|executeQuery)\s*\(|\.sqlite\b/g
 
 export interface Problem {
   readonly file: string
@@ -165,6 +172,8 @@ function checkSource({ file, text }: Source, declared: (folder: string) => Reado
   for (const { specifier, line } of importsOf(text, code)) {
     checkImport({ file, owner, isTest, specifier, declared, report: (what, mend) => report(line, what, mend) })
   }
+  if (owner === 'packages/control-plane' && !isTest && !file.startsWith(`${STORE}/`))
+    checkQueries(file, text, code, report)
   if (CORE.has(owner) && !isTest && !DEPS_FILE.test(file)) {
     for (const [pattern, name] of INJECTED) {
       for (const match of code.matchAll(pattern)) {
@@ -173,6 +182,24 @@ function checkSource({ file, text }: Source, declared: (folder: string) => Reado
     }
   }
   return problems
+}
+
+/** D11 */
+function checkQueries(
+  file: string,
+  text: string,
+  code: string,
+  report: (line: number, what: string, mend: string) => void,
+): void {
+  const mend = `give the repository in ${STORE}/ports a method, and query in ${STORE}`
+  for (const { specifier, line } of importsOf(text, code)) {
+    const target = specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier) : ''
+    if (DATABASE_LIBRARIES.test(specifier)) report(line, `imports the database library ${specifier}`, mend)
+    else if (/^(?:sql|sqlite)\//.test(target.slice(STORE.length + 1)) && target.startsWith(`${STORE}/`)) {
+      report(line, `imports ${target}, which stands behind a port`, 'import the port, or take the store')
+    }
+  }
+  for (const match of code.matchAll(QUERIES)) report(lineAt(text, match.index), `queries: '${match[0].trim()}'`, mend)
 }
 
 interface ImportContext {

@@ -1,4 +1,4 @@
-/** Invariants D1 to D10 (boundaries.ts) and U1, U2 (source-text.ts): each planted violation is found, and what is allowed passes. */
+/** Invariants D1 to D11 (boundaries.ts) and U1, U2 (source-text.ts): each planted violation is found, and what is allowed passes. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -173,6 +173,40 @@ test('what works on epochs and bytes imports nothing of formats and the public A
     assert.deepEqual(found('packages/client/src/api/a.ts', `import { x } from '../${room}/a.ts'\n`), [])
   }
   assert.deepEqual(found('packages/client/test/a.test.ts', "import { x } from '../src/formats/codecs.ts'\n"), [])
+})
+
+test('only store/ of the control plane queries (D11)', () => {
+  const queries = (file: string, text: string): string[] =>
+    found(file, text).filter((what) => /database library|behind a port|queries/.test(what))
+  const outside = 'packages/control-plane/src/cost/a.ts'
+  for (const text of [
+    "import type { Transaction } from 'kysely'\n",
+    "import { Migrator } from 'kysely/migration'\n",
+    "import { DatabaseSync } from 'node:sqlite'\n",
+    "import type { Tables } from '../store/sql/tables.ts'\n",
+    "import { openSqlite } from '../store/sqlite/database.ts'\n",
+    "await tx\n  .selectFrom('twins')\n",
+    "await tx.deleteFrom('twins').execute()\n",
+    'store.sqlite.exec(text)\n',
+  ]) {
+    assert.equal(queries(outside, text).length, 1, text)
+    assert.deepEqual(
+      queries('packages/control-plane/src/store/sql/a.ts', text.replaceAll('../store/', '../')),
+      [],
+      text,
+    )
+    assert.deepEqual(
+      queries('packages/control-plane/test/a.test.ts', text.replaceAll('../store/', '../src/store/')),
+      [],
+    )
+  }
+  for (const text of [
+    "import type { Store } from '../store/store.ts'\n",
+    "import type { WriteTransaction } from '../store/ports/repositories.ts'\n",
+    "// selectFrom('twins') is what store/ does\nawait tx.twins.save(record)\n",
+  ]) {
+    assert.deepEqual(queries(outside, text), [], text)
+  }
 })
 
 describe('cycles', () => {

@@ -20,10 +20,10 @@ import {
 import { join } from 'node:path'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { MqError } from '@mq/contract'
-import { migrations } from '../sql/schema-migrations.ts'
-import { MARK_FILE, STORE_FILE } from '../store.ts'
-import { storeError } from './database.ts'
-import { lockFolder } from './folder-lock.ts'
+import { migrations } from './sql/schema-migrations.ts'
+import { storeError } from './sqlite/database.ts'
+import { lockFolder } from './sqlite/folder-lock.ts'
+import { MARK_FILE, STORE_FILE } from './store.ts'
 
 export interface BackupFacts {
   readonly incarnation: number
