@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { FetchedBatch, FetchedRecord } from '@mq/kafka'
 import { Delivery, type DeliveryContext, PartitionWork } from '../src/epochs/delivery.ts'
+import type { StretchEnd } from '../src/epochs/key-scheduler.ts'
 import type { ConsumerMeter } from '../src/telemetry/consumer-meter.ts'
 
 /** A batch of records with rising offsets that says how many of them were read and whether it was given back. */
@@ -20,12 +21,15 @@ function batchOf(count: number) {
   return { batch: batch as unknown as FetchedBatch, seen }
 }
 
-function deliveryOf(count: number) {
+function deliveryOf(count: number, answer: (offset: bigint) => unknown = () => undefined) {
   const handed: bigint[] = []
   const over: bigint[] = []
   const context: DeliveryContext = {
     ordered: true,
-    handler: (record) => void handed.push(record.offset),
+    handler: ({ offset }) => {
+      handed.push(offset)
+      return answer(offset)
+    },
     meter: {
       delivered: () => false,
       redelivered: () => {},
@@ -116,5 +120,48 @@ describe('Delivery', () => {
     assert.equal(delivery.failed(0, 1, new Error('late')), 5)
     delivery.finished(1)
     assert.deepEqual([delivery.live, work.running], [false, 0])
+  })
+
+  it('runs and finishes a stretch of records, and gives its batch back with the last of them (Y1, Y7)', () => {
+    const end: StretchEnd = { why: 'done', outcome: undefined }
+    const { delivery, work, seen, handed } = deliveryOf(5)
+    assert.equal(delivery.runStretch(0, 3, end), 3)
+    assert.deepEqual([handed, seen.read, work.tracker.position(), work.running], [[0n, 1n, 2n], 3, 3n, 0])
+    assert.equal(delivery.runStretch(3, 5, end), 5)
+    assert.deepEqual([work.tracker.position(), work.running, seen.released], [5n, 0, 1])
+    assert.equal(work.tracker.openSpans().length, 0)
+  })
+
+  it('ends a stretch at a promise or an error, with that record as the only one that is not finished (Y7)', () => {
+    const end: StretchEnd = { why: 'done', outcome: undefined }
+    const promise = Promise.resolve()
+    const problem = new Error('not now')
+    const { delivery, work, handed } = deliveryOf(6, (offset) => {
+      if (offset === 1n) return promise
+      if (offset === 3n && handed.filter((one) => one === 3n).length === 1) throw problem
+    })
+    assert.deepEqual([delivery.runStretch(0, 6, end), end], [1, { why: 'promise', outcome: promise }])
+    assert.deepEqual([work.running, work.tracker.position()], [1, 1n])
+    assert.deepEqual([delivery.runStretch(2, 6, end), end], [3, { why: 'error', outcome: problem }])
+    assert.equal(delivery.failed(3, 1, problem), 5)
+    assert.equal(work.running, 1)
+    assert.equal(delivery.runStretch(4, 6, end), 6)
+    assert.equal(work.tracker.position(), 1n)
+    delivery.finished(1)
+    assert.equal(work.tracker.position(), 3n)
+    delivery.run(3, 2)
+    delivery.finished(3)
+    assert.deepEqual([work.tracker.position(), work.running], [6n, 0])
+    assert.deepEqual(handed, [0n, 1n, 2n, 3n, 4n, 5n, 3n])
+  })
+
+  it('starts nothing more of a stretch once its partition is to be given up, and is waited for until then (Y2, Y7)', async () => {
+    const end: StretchEnd = { why: 'done', outcome: undefined }
+    let drained: Promise<void> | undefined
+    const { delivery, work, handed } = deliveryOf(4, (offset) => {
+      if (offset === 1n) drained = work.drain().then(() => assert.equal(work.tracker.position(), 2n))
+    })
+    assert.deepEqual([delivery.runStretch(0, 4, end), end.why, handed], [2, 'not-live', [0n, 1n]])
+    await drained
   })
 })

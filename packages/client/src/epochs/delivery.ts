@@ -11,11 +11,13 @@
  * Y6. How often a record failed is counted over processes (failing-records.ts): the handler is told the number of this attempt.
  * Y5. What was finished before this process came is not handed out: it counts as finished when its turn comes, so that order per
  *     key holds for what is left.
+ * Y7. A stretch of records counts as one handler that runs, from its first record to its last: what is to wait for it waits for the
+ *     stretch, which starts no record once the partition is not live.
  */
 import type { FetchedBatch, FetchedRecord } from '@mq/kafka'
 import type { ConsumerMeter } from '../telemetry/consumer-meter.ts'
 import { FailingRecords, type FailureCount } from './failing-records.ts'
-import { FREE, type RecordPlace, type WorkBatch } from './key-scheduler.ts'
+import { FREE, isThenable, type RecordPlace, type StretchEnd, type WorkBatch } from './key-scheduler.ts'
 import { type FinishedBeyond, OffsetTracker, type Span, type SpanOffsets } from './offset-tracker.ts'
 
 /** The partition of a record: it may be gone before the handler ends. */
@@ -210,9 +212,45 @@ export class Delivery implements WorkBatch, SpanOffsets {
   }
 
   run(index: number, attempt: number): unknown {
-    const { handler, meter } = this.#context
     const record = this.#record(index)
     this.#work.started()
+    return this.#handOut(record, attempt)
+  }
+
+  /** Y7 */
+  runStretch(from: number, to: number, end: StretchEnd): number {
+    const work = this.#work
+    const span = this.#span
+    let index = from
+    work.started()
+    try {
+      for (; index < to; index++) {
+        if (work.phase !== 'live') {
+          end.why = 'not-live'
+          break
+        }
+        const result = this.#handOut(this.#record(index), 1)
+        if (isThenable(result)) {
+          end.why = 'promise'
+          end.outcome = result
+          return index
+        }
+        if (!work.failing.isEmpty) work.failing.finished(this.#current!.offset)
+        span.finish(index)
+        this.#currentFinished = true
+      }
+    } catch (error) {
+      end.why = 'error'
+      end.outcome = error
+      return index
+    }
+    if (span.remaining === 0) this.#done()
+    work.ended()
+    return index
+  }
+
+  #handOut(record: FetchedRecord, attempt: number): unknown {
+    const { handler, meter } = this.#context
     const { tracker, failing } = this.#work
     if (tracker.isInheriting && tracker.wasFinished(record.offset)) return undefined
     if (attempt > 1) meter.redelivered()

@@ -9,6 +9,8 @@
  * K6. The event loop is given back after a slice of time, however fast handlers are.
  * K7. Whenever time may have passed, `onTurn` is called before the next record is started: it may find that batches are not live any
  *     more.
+ * K8. While no key is busy, records run in stretches (`runStretch`), so that a handler that returns no promise costs little more than
+ *     its call. A stretch is no longer than what is run between two looks at the clock.
  *
  * Keys are 32-bit hashes, seeded per partition by the batch: two keys that collide are run as one, which is slower and never wrong.
  */
@@ -34,6 +36,13 @@ export interface RunningHandler {
   readonly ticks: number
 }
 
+/** Why a stretch of records came to its end before the last of them. */
+export interface StretchEnd {
+  why: 'done' | 'not-live' | 'promise' | 'error'
+  /** What the handler returned, or threw. */
+  outcome: unknown
+}
+
 /** Records of one partition to run, in order. */
 export interface WorkBatch {
   readonly count: number
@@ -43,6 +52,13 @@ export interface WorkBatch {
   keyHash(index: number): number
   /** Calls the handler; may throw. */
   run(index: number, attempt: number): unknown
+  /**
+   * Runs records for the first time, one after the other, each as `run` and `finished` would, until one of them returns a promise or
+   * throws: that one is not finished (K8). Where it is missing, `run` is called for each.
+   * @param end is told why it ended
+   * @returns the index it ended at, `to` when all are finished
+   */
+  runStretch?(from: number, to: number, end: StretchEnd): number
   finished(index: number): void
   /** Which record it is, for people. */
   describe(index: number): RecordPlace
@@ -59,6 +75,8 @@ export interface KeySchedulerOptions {
   /** Gives the event loop back, then calls. */
   readonly yieldNow?: (fn: () => void) => void
 }
+
+type StretchBatch = WorkBatch & Required<Pick<WorkBatch, 'runStretch'>>
 
 interface Job {
   readonly batch: WorkBatch
@@ -141,6 +159,7 @@ export class KeyScheduler {
   #pumping = false
   #stopped = false
   #yielded = false
+  readonly #stretchEnd: StretchEnd = { why: 'done', outcome: undefined }
   #sliceEndMs = 0
   #sinceClock = 0
 
@@ -199,7 +218,7 @@ export class KeyScheduler {
     }
   }
 
-  /** One record or less; false when there is nothing to start. */
+  /** One record, a stretch of them, or none; false when there is nothing to start. */
   #step(): boolean {
     const lane = this.#shiftReady()
     if (lane !== undefined) {
@@ -216,19 +235,36 @@ export class KeyScheduler {
       return true
     }
     if (this.#parked >= this.#maxParked) return false
-    const index = this.#cursor++
-    let hash = UNHASHED
-    if (this.#lanes.size > 0) {
-      hash = batch.keyHash(index)
-      const busy = hash === FREE ? undefined : this.#lanes.get(hash)
-      if (busy !== undefined) {
-        busy.push({ batch, index, attempt: 1, next: undefined })
-        this.#parked++
-        return true
-      }
+    if (this.#lanes.size === 0) {
+      if (batch.runStretch !== undefined) this.#runStretch(batch as StretchBatch)
+      else this.#run(batch, this.#cursor++, 1, UNHASHED, undefined)
+      return true
     }
-    this.#run(batch, index, 1, hash, undefined)
+    const index = this.#cursor++
+    const hash = batch.keyHash(index)
+    const busy = hash === FREE ? undefined : this.#lanes.get(hash)
+    if (busy === undefined) this.#run(batch, index, 1, hash, undefined)
+    else {
+      busy.push({ batch, index, attempt: 1, next: undefined })
+      this.#parked++
+    }
     return true
+  }
+
+  /** K8 */
+  #runStretch(batch: StretchBatch): void {
+    const from = this.#cursor
+    const to = Math.min(batch.count, from + CLOCK_EVERY)
+    const end = this.#stretchEnd
+    this.#cursor = to
+    const at = batch.runStretch(from, to, end)
+    this.#sinceClock += at - from
+    if (at === to) return
+    const { why, outcome } = end
+    end.outcome = undefined
+    this.#cursor = why === 'not-live' ? at : at + 1
+    if (why === 'promise') this.#await(batch, at, 1, UNHASHED, undefined, outcome)
+    else if (why === 'error') this.#fail(batch, at, 1, UNHASHED, undefined, outcome)
   }
 
   #run(batch: WorkBatch, index: number, attempt: number, hash: number, lane: Lane | undefined): void {
@@ -239,11 +275,22 @@ export class KeyScheduler {
       this.#fail(batch, index, attempt, hash, lane, error)
       return
     }
-    if (!isThenable(result)) {
-      batch.finished(index)
-      if (lane !== undefined) this.#advance(lane)
+    if (isThenable(result)) {
+      this.#await(batch, index, attempt, hash, lane, result)
       return
     }
+    batch.finished(index)
+    if (lane !== undefined) this.#advance(lane)
+  }
+
+  #await(
+    batch: WorkBatch,
+    index: number,
+    attempt: number,
+    hash: number,
+    lane: Lane | undefined,
+    result: unknown,
+  ): void {
     const slot = this.#freeSlots.pop() ?? this.#newSlot()
     slot.sinceTick = this.#tick
     slot.batch = batch
