@@ -402,7 +402,9 @@ describe('KeyScheduler in stretches (K8)', () => {
       timers: new FakeTime().deps.timers,
       random: () => 0.5,
     }
-    const batch = new StretchingBatch(new Array(1_000).fill(FREE), () => void (nowMs += 0.25))
+    const batch = new StretchingBatch(new Array(1_000).fill(FREE), () => {
+      nowMs += 0.25
+    })
     const scheduler = new KeyScheduler({ concurrency: 1, deps })
     scheduler.add(batch)
     const [first] = batch.stretches

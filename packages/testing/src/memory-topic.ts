@@ -63,6 +63,7 @@ export class MemoryTopic {
       baseTimestampMs: timestampMs,
       appendTimestampMs: undefined,
       bytes,
+      view: (start: number, length: number) => bytes.subarray(start, start + length),
     }
     const keyLength = keyBytes?.length ?? -1
     const valueStart = Math.max(0, keyLength)

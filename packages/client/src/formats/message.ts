@@ -96,6 +96,11 @@ export class RecordMessage<T = unknown> implements ReceivedMessage<T> {
   }
 
   #readValue(): void {
+    if (this.#origin.format === 'bytes') {
+      this.#value = this.#record.value
+      this.#state |= VALUE_READ
+      return
+    }
     try {
       this.#value = decodeValue(this.#origin.id, this.#origin.format, this.#record)
       this.#state |= VALUE_READ
