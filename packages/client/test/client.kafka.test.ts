@@ -5,6 +5,7 @@ import { after, afterEach, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { MqError } from '@mq/contract'
 import { systemDeps } from '@mq/kafka'
+import { within } from '@mq/testkit'
 import type { Message, Mq } from '../src/index.ts'
 import { Stack } from './support/stack.ts'
 import { until } from './support/time.ts'
@@ -260,10 +261,11 @@ describe('the client on real Kafka', { timeout: 300_000 }, () => {
     await stack.stopPlane()
     try {
       await assert.rejects(stack.connect({ app: 'nothing-cached' }), hasCode('MQ_CONTROL_PLANE_AWAY'))
-      const startMs = performance.now()
-      const mq = await stack.connect({ app: 'cold' })
-      await mq.send('cold.start', { n: 2 }, { key: 'a' })
-      assert.ok(performance.now() - startMs < 5_000)
+      const mq = await within(5_000, async () => {
+        const mq = await stack.connect({ app: 'cold' })
+        await mq.send('cold.start', { n: 2 }, { key: 'a' })
+        return mq
+      })
       const seen: number[] = []
       await mq.consume<Event>('cold.start', 'g', (message) => {
         seen.push(message.value.n)
@@ -372,11 +374,8 @@ describe('the client on real Kafka', { timeout: 300_000 }, () => {
     await until('its handler runs', () => signal !== undefined, 20_000)
     stack.cluster.brokers[0]!.pause()
     try {
-      const startedMs = performance.now()
-      const { stillRunning } = await mq.close({ deadlineMs: 2_000 })
-      const tookMs = performance.now() - startedMs
       // Leaving a group that does not answer takes 5 s, a commit as long again.
-      assert.ok(tookMs < 5_000, `${tookMs} ms`)
+      const { stillRunning } = await within(5_000, () => mq.close({ deadlineMs: 2_000 }))
       assert.deepEqual(
         stillRunning.map(({ id, group, offset }) => [id, group, offset]),
         [['close.silent', 'g', '0']],

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { Binding } from '@mq/contract'
 import { Admin, Cluster, MemoryBudget, Producer } from '@mq/kafka'
 import { isKafkaAtLeast, type LocalCluster, startCluster } from '@mq/local'
+import { within } from '@mq/testkit'
 import { type ControlPlane, startControlPlane } from '../src/control-plane.ts'
 import { silentLogger } from '../src/logger.ts'
 import { temporaryFolder } from './harness.ts'
@@ -137,10 +138,8 @@ test('a cluster that is away is said within seconds, and found again by itself',
     logger: silentLogger,
   })
   t.after(() => plane.close())
-  const started = performance.now()
-  const refused = await call(plane, 'PUT', '/v1/ids/orders.placed', { intent: {} })
+  const refused = await within(8_000, () => call(plane, 'PUT', '/v1/ids/orders.placed', { intent: {} }))
   assert.equal(refused.body.code, 'MQ_KAFKA_UNREACHABLE', JSON.stringify(refused.body))
-  assert.ok(performance.now() - started < 8_000)
   assert.equal((await call(plane, 'GET', '/v1/ready')).status, 503)
   const back = await call(plane, 'PUT', '/v1/clusters/gone', { bootstrap: kafka.bootstrap })
   assert.equal(back.body.status, 'up', JSON.stringify(back.body))

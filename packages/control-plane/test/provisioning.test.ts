@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Binding, Intent, MqError } from '@mq/contract'
+import { within } from '@mq/testkit'
 import fc from 'fast-check'
 import { anyIntentInput } from './any-intent.ts'
 import { FakeKafka } from './fake-kafka.ts'
@@ -227,12 +228,8 @@ test('a cluster that swallows every question is given up after the deadline (W2)
   const kafka = new FakeKafka()
   kafka.before = () => new Promise(() => {})
   const plane = await startHarness(t, { kafka })
-  const started = performance.now()
-  const problem = assertProblem(
-    await plane.call('PUT', '/v1/ids/orders.placed', { intent: {} }),
-    'MQ_KAFKA_UNREACHABLE',
-  )
-  assert.ok(performance.now() - started < 8_000)
+  const answer = await within(8_000, () => plane.call('PUT', '/v1/ids/orders.placed', { intent: {} }))
+  const problem = assertProblem(answer, 'MQ_KAFKA_UNREACHABLE')
   assert.match(problem.message, /127\.0\.0\.1:9092 did not answer within 5000 ms/)
 })
 

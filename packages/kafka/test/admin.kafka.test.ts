@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import { isKafkaAtLeast, type LocalCluster, startCluster } from '@mq/local'
+import { within } from '@mq/testkit'
 import { Consumer, Producer, stringSerializers } from '@platformatic/kafka'
 import { Admin } from '../src/admin/admin.ts'
 import { Cluster } from '../src/net/cluster.ts'
@@ -100,16 +101,15 @@ describe('admin of a cluster of one broker', { timeout: 300_000 }, () => {
   })
 
   it('finds a topic missing within about a second', async () => {
-    const started = performance.now()
     const missing = hasCode('MQ_TOPIC_MISSING')
-    await Promise.all([
+    const refusals = () => [
       assert.rejects(admin.deleteTopic('missing'), missing),
       assert.rejects(admin.topicConfigs('missing'), missing),
       assert.rejects(admin.alterTopicConfigs('missing', { 'retention.ms': '1' }), missing),
       assert.rejects(admin.listOffsets('missing', [0], 'latest'), missing),
       assert.rejects(admin.endOffsetForLeaderEpoch('missing', 0, 0), missing),
-    ])
-    assert.ok(performance.now() - started < 5_000)
+    ]
+    await within(5_000, () => Promise.all(refusals()))
     await admin.createTopic({ name: 'narrow', partitions: 1, replication: 1 })
     await assert.rejects(admin.listOffsets('narrow', [0, 7], 'latest'), missing)
   })

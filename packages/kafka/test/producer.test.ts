@@ -301,15 +301,14 @@ test('a lingering batch leaves when its time is up, when it is full, or when som
     await Promise.all([producer.send(topic, null, 'a'), producer.send(topic, null, 'b')])
     assert.ok(performance.now() - startedAt >= 99)
     assert.equal(broker.log('t', 0).batches.length, 1)
+    // Longer than the test may take: nothing leaves because its time is up.
+    producer.update({ ...SETTINGS, lingerMs: 600_000 })
     const lingering = producer.send(topic, null, 'c')
-    const flushedAt = performance.now()
     await producer.flush()
-    assert.ok(performance.now() - flushedAt < 90)
     await lingering
     const full = numbered(100).map((value) => producer.send(topic, null, value.repeat(20)))
-    const fullAt = performance.now()
     await full[0]
-    assert.ok(performance.now() - fullAt < 90)
+    await producer.flush()
     await Promise.all(full)
   }),
 )

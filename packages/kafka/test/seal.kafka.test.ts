@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import { type LocalCluster, startCluster } from '@mq/local'
+import { within } from '@mq/testkit'
 import { Admin } from '../src/admin/admin.ts'
 import { sendCanary } from '../src/admin/canary.ts'
 import { type SealProbe, TopicSeal } from '../src/admin/seal.ts'
@@ -71,10 +72,10 @@ describe('the seal of a topic on three brokers', { timeout: 300_000 }, () => {
     await until('sealed', 'open')
     await seal.validate('sealed')
     await until('sealed', 'open')
-    const started = performance.now()
-    await seal.request('sealed')
-    const proofs = await until('sealed', 'sealed')
-    const sealMs = performance.now() - started
+    const proofs = await within(5_000, async () => {
+      await seal.request('sealed')
+      return until('sealed', 'sealed')
+    })
     await assert.rejects(write('sealed', 20, 3_000), MqError)
     const ends = await seal.ends('sealed', proofs)
     for (const end of ends) {
@@ -86,7 +87,6 @@ describe('the seal of a topic on three brokers', { timeout: 300_000 }, () => {
       ends.reduce((sum, end) => sum + (end.kind === 'end' ? end.endOffset : 0n), 0n),
       300n,
     )
-    assert.ok(sealMs < 5_000, `${sealMs} ms`)
     await seal.release('sealed', '1048588')
     await until('sealed', 'open')
     await write('sealed', 10)

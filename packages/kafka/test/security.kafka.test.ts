@@ -12,6 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { MqError } from '@mq/contract'
 import { findJava, type LocalCluster, startCluster } from '@mq/local'
+import { within } from '@mq/testkit'
 import { alterUserScramCredentialsV0, type Connection } from '@platformatic/kafka'
 import { Admin } from '../src/admin/admin.ts'
 import { Cluster } from '../src/net/cluster.ts'
@@ -161,9 +162,8 @@ describe('a broker that asks for TLS and SASL', { timeout: 300_000 }, () => {
   })
 
   test('refuses a wrong password as MQ_KAFKA_AUTH_FAILED, at once and without telling it (S3)', async () => {
-    const startMs = performance.now()
-    await assert.rejects(new Admin(plain(() => `${PASSWORD}?`)).describeCluster(), hasCode('MQ_KAFKA_AUTH_FAILED'))
-    assert.ok(performance.now() - startMs < 3_000)
+    const describing = () => new Admin(plain(() => `${PASSWORD}?`)).describeCluster()
+    await within(3_000, () => assert.rejects(describing(), hasCode('MQ_KAFKA_AUTH_FAILED')))
   })
 
   test('a secret that cannot be fetched is a failed attempt, not a crash', async () => {

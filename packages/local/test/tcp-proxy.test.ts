@@ -74,11 +74,11 @@ test('latency delays each direction and ends with heal', TIMEOUT, async () => {
   client.socket.write('ping')
   await until(() => client.received.length === 4, 'the echo')
   assert.ok(performance.now() - started >= 190, `${performance.now() - started} ms`)
+  // Longer than the test may take.
+  proxy.latency(600_000)
   proxy.heal()
-  const healed = performance.now()
   client.socket.write('pong')
   await until(() => client.received.length === 8, 'the second echo')
-  assert.ok(performance.now() - healed < 100)
 })
 
 test(
