@@ -125,9 +125,12 @@ const blocks: Readonly<Record<string, () => string>> = {
     ].join('\n'),
   routes: () =>
     [
-      '| method | path | what it does |',
-      '| --- | --- | --- |',
-      ...Object.values(routes).map((route) => `| ${route.method} | \`${route.path}\` | ${cell(route.summary)} |`),
+      '| method | path | permission | what it does |',
+      '| --- | --- | --- | --- |',
+      ...Object.values(routes).map(
+        ({ method, path, permission, summary }) =>
+          `| ${method} | \`${path}\` | ${permission === 'none' ? '-' : `\`${permission}\``} | ${cell(summary)} |`,
+      ),
       '',
     ].join('\n'),
 }

@@ -37,8 +37,8 @@ export function parseAnswer(place: CallPlace, text: string): unknown {
 export function failureOf(place: CallPlace, status: number, text: string): MqError {
   const problem = Problem.safeParse(jsonOf(text))
   if (!problem.success || !isMqErrorCode(problem.data.code)) return statusError(place, status)
-  const { code, message, details } = problem.data
-  return new MqError(code, message, details === undefined ? {} : { details })
+  const { code, message, details, requestId } = problem.data
+  return new MqError(code, message, { details: requestId === undefined ? { ...details } : { ...details, requestId } })
 }
 
 function jsonOf(text: string): unknown {

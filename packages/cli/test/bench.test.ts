@@ -27,7 +27,7 @@ const done = Twin.parse({
   cluster: 'main',
   state: 'done',
   why: 'asked for',
-  actor: 'api',
+  actor: 'local',
   request: { top: 2, seconds: 5, rounds: 2 },
   done: 6,
   of: 6,

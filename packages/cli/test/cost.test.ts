@@ -13,7 +13,7 @@ const budget = {
   scope: 'team=checkout',
   usdPerMonth: 400,
   setAtMs: 1,
-  setBy: 'api',
+  setBy: 'local',
   state: 'forecast-over',
   spentUsd: 120,
   spentCausedUsd: 20,

@@ -227,7 +227,7 @@ test('a policy is set part by part, and what is not named stays', async () => {
 })
 
 test('the autopilot is turned, and says what is under way', async () => {
-  const status = { on: false, changedAtMs: 1_000, changedBy: 'api', underWay: 0, waiting: 2 }
+  const status = { on: false, changedAtMs: 1_000, changedBy: 'local', underWay: 0, waiting: 2 }
   await withPlane(
     () => ({ body: status }),
     async (url, seen) => {

@@ -31,7 +31,7 @@ const detail = GroupDetail.parse({
 })
 const plan = GroupChange.parse({
   ...{ number: null, mqId: 'orders.placed', group: 'billing', foreign: false, action: { kind: 'to-earliest' } },
-  ...{ partition: null, epoch: null, actor: 'api', state: 'planned', createdAtMs: 1, endedAtMs: null, isLive: true },
+  ...{ partition: null, epoch: null, actor: 'local', state: 'planned', createdAtMs: 1, endedAtMs: null, isLive: true },
   members: detail.memberList,
   moves: [{ epoch: 1, partition: 0, before: '60', after: '0', start: '0', end: '100', readAgain: 60, skipped: 0 }],
   ...{ readAgain: 60, skipped: 0, readAgainTimes: { oldestMs: 0, newestMs: 59_000 }, skippedTimes: null },

@@ -21,7 +21,7 @@ const migration = Migration.parse({
   cancellable: true,
   from: place(1, 'a', 4),
   to: place(2, 'b', 12),
-  actor: 'api',
+  actor: 'local',
   createdAtMs: 1_000,
   updatedAtMs: 2_000,
   endedAtMs: null,

@@ -134,7 +134,7 @@ test(
     assert.equal((await ask(`${url}/metrics`, both, TOKEN)).status, 200)
     assert.equal(
       (await ask(`${url}/v1/ids`, both, MONITORING)).status,
-      401,
+      403,
       'the token of monitoring opens nothing else',
     )
     assert.equal((await fetch(`${monitoringUrl}/readyz`)).status, 200)

@@ -13,6 +13,7 @@ export const deadLetterRoutes = {
     speaksToSdk: true,
     method: 'POST',
     path: '/v1/ids/:id/groups/:group/dead-letters',
+    permission: 'dead-letters:write',
     isIdempotent: true,
     summary: 'Make sure that a group has a place for its dead letters, or a way for them to come back to it',
     params: GroupParams,
@@ -22,6 +23,7 @@ export const deadLetterRoutes = {
   listDeadLetters: {
     method: 'GET',
     path: '/v1/dead-letters',
+    permission: 'dead-letters:read',
     summary: 'Which groups have dead letters kept, and where; how many is said by what reads them (mq dlq list)',
     query: z.object({ id: MqId.optional().describe('Only those of this mQ ID') }),
     response: z.object({ queues: z.array(DeadLetterQueue) }),
@@ -29,6 +31,7 @@ export const deadLetterRoutes = {
   noteDeadLetters: {
     method: 'POST',
     path: '/v1/ids/:id/groups/:group/dead-letters/actions',
+    permission: 'dead-letters:write',
     summary: 'Write into the journal that dead letters were handed out again or discarded',
     params: GroupParams,
     body: DeadLetterAction,

@@ -9,12 +9,14 @@ export const driftRoutes = {
   listDrift: {
     method: 'GET',
     path: '/v1/drift',
+    permission: 'ids:read',
     summary: 'Topics of mQ IDs that somebody else changed, as last seen',
     response: z.object({ topics: z.array(DriftedTopic) }),
   },
   acceptDrift: {
     method: 'POST',
     path: '/v1/ids/:id/drift/accept',
+    permission: 'ids:write',
     summary: 'Take what somebody changed over as what is wanted; with plan=true only say what would be done',
     params: z.object({ id: MqId }),
     body: DriftRequest,
@@ -23,6 +25,7 @@ export const driftRoutes = {
   repairDrift: {
     method: 'POST',
     path: '/v1/ids/:id/drift/repair',
+    permission: 'ids:write',
     summary: 'Put a topic back to how mQ set it up; with plan=true only say what would be done',
     params: z.object({ id: MqId }),
     body: DriftRequest,

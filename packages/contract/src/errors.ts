@@ -356,6 +356,12 @@ export const catalogue = {
     false,
     403,
   ),
+  MQ_PERMISSION_MISSING: entry(
+    'The caller is not allowed to do this',
+    'Use a token with the permission that the message names; nothing was changed',
+    false,
+    403,
+  ),
   MQ_TOKEN_REQUIRED: entry(
     'The API would listen beyond this machine without a token',
     'Set MQ_TOKEN, or MQ_TOKEN_FILE with `mq serve` (16 characters or more), or bind to 127.0.0.1',

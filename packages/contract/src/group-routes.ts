@@ -7,9 +7,8 @@ import { OffsetText } from './binding.ts'
 import { GroupChange, GroupChangeRequest } from './group-change.ts'
 import { GroupDetail, GroupSummary } from './groups.ts'
 import { MqId, Name } from './mq-id.ts'
+import { IdParams, NumberParams } from './route-params.ts'
 
-const IdParams = z.object({ id: MqId })
-const NumberParams = z.object({ number: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) })
 const GroupParam = z
   .string()
   .min(1)
@@ -20,6 +19,7 @@ export const groupRoutes = {
   listGroups: {
     method: 'GET',
     path: '/v1/groups',
+    permission: 'groups:read',
     summary: 'Consumer groups of all mQ IDs, or of one: state, members, lag, what is unfinished',
     query: z.object({ id: MqId.optional().describe('Only those of this mQ ID') }),
     response: z.object({ groups: z.array(GroupSummary) }),
@@ -27,6 +27,7 @@ export const groupRoutes = {
   listApps: {
     method: 'GET',
     path: '/v1/apps',
+    permission: 'ids:read',
     summary: 'Applications: who produces and who consumes, with their processes, hosts, versions and rates',
     query: z.object({
       id: MqId.optional().describe('Only those that use this mQ ID'),
@@ -37,6 +38,7 @@ export const groupRoutes = {
   getGroup: {
     method: 'GET',
     path: '/v1/ids/:id/group',
+    permission: 'groups:read',
     summary:
       'One consumer group, as the brokers know it now: members, and its position in every partition of every epoch',
     params: IdParams,
@@ -46,6 +48,7 @@ export const groupRoutes = {
   changeGroup: {
     method: 'POST',
     path: '/v1/ids/:id/groups/positions',
+    permission: 'groups:write',
     summary: 'Move the positions of a group: reset, skip one record, replay; with plan=true only say what would change',
     params: IdParams,
     body: GroupChangeRequest,
@@ -54,6 +57,7 @@ export const groupRoutes = {
   getGroupChange: {
     method: 'GET',
     path: '/v1/group-changes/:number',
+    permission: 'groups:read',
     summary: 'One change of positions: how far it is, what it moved, or why it failed',
     params: NumberParams,
     response: GroupChange,
@@ -61,6 +65,7 @@ export const groupRoutes = {
   dropGroup: {
     method: 'POST',
     path: '/v1/ids/:id/groups/drop',
+    permission: 'groups:write',
     summary: 'Take the positions of a group away that nobody uses any more, and let migrations go on without it',
     params: IdParams,
     body: z.object({

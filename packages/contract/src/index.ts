@@ -132,6 +132,7 @@ export { groupIdOf, groupOfId, MqId, mqIdProblem, Name, OwnMqId } from './mq-id.
 export { didYouMean, nearest } from './nearest.ts'
 export { nodeProblem, OLDEST_NODE } from './node-version.ts'
 export { OwnerRule, OwnerRules, ownerOf } from './owners.ts'
+export { Permission, permissions, type RoutePermission } from './permissions.ts'
 export {
   DEFAULT_POLICY,
   EffectivePolicy,

@@ -2,10 +2,13 @@
  * What the table of routes says of one route.
  */
 import type { z } from 'zod'
+import type { RoutePermission } from './permissions.ts'
 
 export interface RouteShape {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
   readonly path: `/v1/${string}`
+  /** What its caller must be allowed to do. */
+  readonly permission: RoutePermission
   readonly summary: string
   readonly params?: z.ZodType
   readonly query?: z.ZodType
@@ -13,6 +16,10 @@ export interface RouteShape {
   readonly response: z.ZodType
   /** Statuses besides 200 that come with the same response. */
   readonly otherStatuses?: readonly number[]
+  /** How large a body may be; 256 KiB when left out. */
+  readonly maxBodyBytes?: number
+  /** The response is a stream of server-sent events. */
+  readonly isStream?: boolean
   /** H6 of routes.ts */
   readonly speaksToSdk?: boolean
   /** Of a POST that changes nothing more when it is sent twice. */

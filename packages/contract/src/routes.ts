@@ -6,27 +6,27 @@
  * H6. A field or query that a route does not know is refused (strict.ts), save on the routes of the SDK (`speaksToSdk`): clients of
  *     a later version may say more.
  * H2. Every error response is a `Problem` with a code from the catalogue.
+ * H9. Every route names the permission that its caller needs.
  */
 import { z } from 'zod'
 import { Binding, ClusterAddress } from './binding.ts'
 import { ClusterEconomics } from './cluster-economics.ts'
 import { Labels, Region } from './cluster-site.ts'
-import { Budget, BudgetRequest, CostQuery, CostReport } from './cost.ts'
+import { costRoutes } from './cost-routes.ts'
 import { deadLetterRoutes } from './dead-letter-routes.ts'
-import { Decision, DecisionState, Outlook } from './decision.ts'
+import { decisionRoutes } from './decision-routes.ts'
 import { driftRoutes } from './drift-routes.ts'
-import { Explanation, WhatIf, WhatIfAnswer } from './explain.ts'
 import { groupRoutes } from './group-routes.ts'
 import { Declaration, Intent } from './intent.ts'
 import { GroupLagDetail } from './lag.ts'
-import { Migration, MigrationPlan, MigrationRequest } from './migration.ts'
-import { MqId, Name, OwnMqId } from './mq-id.ts'
-import { OwnerRules } from './owners.ts'
-import { EffectivePolicy, PolicyRule, PolicyScope } from './policy.ts'
+import { migrationRoutes } from './migration-routes.ts'
+import { MqId, Name } from './mq-id.ts'
+import { policyRoutes } from './policy-routes.ts'
 import { ClusterView, JournalEntry, MqIdDetail, MqIdSummary, Plan } from './registry.ts'
+import { Flag, IdParams, NameParams, OwnIdParams } from './route-params.ts'
 import type { RouteShape } from './route-shape.ts'
 import { TelemetryReport } from './telemetry.ts'
-import { Twin, TwinRequest } from './twin.ts'
+import { twinRoutes } from './twin-routes.ts'
 
 /** What every failed request answers with. */
 export const Problem = z.object({
@@ -35,8 +35,11 @@ export const Problem = z.object({
   action: z.string().describe('What to do'),
   retryable: z.boolean(),
   details: z.record(z.string(), z.unknown()).optional(),
+  requestId: z.string().optional().describe('Stands in the log of the control plane, too'),
 })
 export type Problem = z.output<typeof Problem>
+
+const MIB = 1_048_576
 
 const TelemetryMs = z
   .number()
@@ -45,35 +48,18 @@ const TelemetryMs = z
   .max(600_000)
   .describe('How often this control plane wants reports; every 10 seconds when left out')
 
-const IdParams = z.object({ id: MqId })
-const OwnIdParams = z.object({ id: OwnMqId })
-const NameParams = z.object({ name: Name })
-const NumberParams = z.object({ number: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) })
-
-/** A query parameter that is true or false. */
-const Flag = z
-  .enum(['true', 'false'])
-  .default('false')
-  .transform((text) => text === 'true')
-
-const AutopilotStatus = z.object({
-  on: z.boolean(),
-  changedAtMs: z.number().int().nullable(),
-  changedBy: z.string().nullable(),
-  underWay: z.number().int().describe('Decisions that change something now'),
-  waiting: z.number().int().describe('Decisions that wait for a person'),
-})
-
 export const routes = {
   health: {
     method: 'GET',
     path: '/v1/health',
+    permission: 'none',
     summary: 'The process runs',
     response: z.object({ status: z.literal('ok') }),
   },
   ready: {
     method: 'GET',
     path: '/v1/ready',
+    permission: 'status:read',
     summary: 'The store answers and at least one cluster is reachable; 503 otherwise',
     otherStatuses: [503],
     response: z.object({ status: z.enum(['ready', 'not-ready']), checks: z.record(z.string(), z.string()) }),
@@ -81,6 +67,7 @@ export const routes = {
   info: {
     method: 'GET',
     path: '/v1/info',
+    permission: 'status:read',
     summary: 'Version, incarnation and policy of this control plane',
     response: z.object({
       version: z.string(),
@@ -94,12 +81,14 @@ export const routes = {
   listClusters: {
     method: 'GET',
     path: '/v1/clusters',
+    permission: 'clusters:read',
     summary: 'Clusters mQ may place on',
     response: z.object({ clusters: z.array(ClusterView) }),
   },
   putCluster: {
     method: 'PUT',
     path: '/v1/clusters/:name',
+    permission: 'clusters:write',
     summary: 'Register a cluster, or change its addresses, its region and labels, or what it costs by',
     params: NameParams,
     body: ClusterAddress.omit({ name: true }).extend({
@@ -112,6 +101,7 @@ export const routes = {
   deleteCluster: {
     method: 'DELETE',
     path: '/v1/clusters/:name',
+    permission: 'clusters:write',
     summary: 'Forget a cluster no mQ ID lives on',
     params: NameParams,
     response: z.object({ deleted: z.literal(true) }),
@@ -119,6 +109,7 @@ export const routes = {
   listIds: {
     method: 'GET',
     path: '/v1/ids',
+    permission: 'ids:read',
     summary: 'All mQ IDs',
     response: z.object({
       ids: z.array(MqIdSummary),
@@ -133,6 +124,7 @@ export const routes = {
   getId: {
     method: 'GET',
     path: '/v1/ids/:id',
+    permission: 'ids:read',
     summary: 'One mQ ID: intent, choices, epochs, traffic',
     params: IdParams,
     response: MqIdDetail,
@@ -140,6 +132,7 @@ export const routes = {
   getLag: {
     method: 'GET',
     path: '/v1/ids/:id/lag',
+    permission: 'groups:read',
     summary: 'How far each group of an mQ ID is behind, by partition, with its history',
     params: IdParams,
     response: z.object({ groups: z.array(GroupLagDetail) }),
@@ -147,6 +140,7 @@ export const routes = {
   putId: {
     method: 'PUT',
     path: '/v1/ids/:id',
+    permission: 'ids:write',
     summary: 'Declare one mQ ID',
     params: OwnIdParams,
     body: z.object({ intent: Intent }),
@@ -155,6 +149,7 @@ export const routes = {
   deleteId: {
     method: 'DELETE',
     path: '/v1/ids/:id',
+    permission: 'ids:write',
     summary: 'Delete an mQ ID; its records go after a grace time. Refused while it is in use, unless forced',
     params: IdParams,
     query: z.object({
@@ -175,6 +170,7 @@ export const routes = {
   undeleteId: {
     method: 'POST',
     path: '/v1/ids/:id/undelete',
+    permission: 'ids:write',
     summary: 'Bring a deleted mQ ID back as it was, with its records, while they are kept',
     params: IdParams,
     response: MqIdDetail,
@@ -182,6 +178,7 @@ export const routes = {
   listDeleted: {
     method: 'GET',
     path: '/v1/deleted-ids',
+    permission: 'ids:read',
     summary: 'Deleted mQ IDs whose records are still kept',
     response: z.object({
       ids: z.array(z.object({ id: MqId, deletedAtMs: z.number().int(), keptUntilMs: z.number().int() })),
@@ -190,6 +187,7 @@ export const routes = {
   settleId: {
     method: 'POST',
     path: '/v1/ids/:id/settle',
+    permission: 'ids:write',
     summary:
       'Say what holds of an mQ ID that stayed unsettled after a restore: what the store says, or that it is gone',
     params: IdParams,
@@ -199,6 +197,8 @@ export const routes = {
   apply: {
     method: 'POST',
     path: '/v1/apply',
+    permission: 'ids:write',
+    maxBodyBytes: 16 * MIB,
     summary: 'Declare many mQ IDs; with plan=true only say what would change',
     body: z.object({ declarations: z.array(Declaration).max(10_000), plan: z.boolean().default(false) }),
     response: Plan,
@@ -206,49 +206,12 @@ export const routes = {
   ...groupRoutes,
   ...deadLetterRoutes,
   ...driftRoutes,
-  migrate: {
-    method: 'POST',
-    path: '/v1/ids/:id/migrations',
-    summary: 'Move a live mQ ID to another cluster or shape; with plan=true only say what would be done',
-    params: IdParams,
-    body: MigrationRequest,
-    response: z.object({ plan: MigrationPlan, migration: Migration.nullable() }),
-  },
-  listMigrations: {
-    method: 'GET',
-    path: '/v1/migrations',
-    summary: 'Migrations, newest first',
-    query: z.object({
-      id: MqId.optional().describe('Only those of this mQ ID'),
-      limit: z.coerce.number().int().min(1).max(1_000).default(100),
-    }),
-    response: z.object({ migrations: z.array(Migration) }),
-  },
-  getMigration: {
-    method: 'GET',
-    path: '/v1/migrations/:number',
-    summary: 'One migration: state, steps, proofs, drain and report',
-    params: NumberParams,
-    response: Migration,
-  },
-  cancelMigration: {
-    method: 'POST',
-    path: '/v1/migrations/:number/cancel',
-    summary: 'Undo a migration; refused once a leader of the old epoch refuses data',
-    params: NumberParams,
-    response: Migration,
-  },
-  skipLostSource: {
-    method: 'POST',
-    path: '/v1/migrations/:number/skip',
-    summary: 'Let groups go on without the rest of the old epoch once its cluster has been away for a minute',
-    params: NumberParams,
-    response: Migration,
-  },
+  ...migrationRoutes,
   getBinding: {
     speaksToSdk: true,
     method: 'GET',
     path: '/v1/bindings/:id',
+    permission: 'bindings:read',
     summary:
       'The binding of one mQ ID; ETag and If-None-Match are its version; made on first use where the policy allows it',
     params: IdParams,
@@ -259,6 +222,8 @@ export const routes = {
     speaksToSdk: true,
     method: 'GET',
     path: '/v1/bindings',
+    permission: 'bindings:read',
+    isStream: true,
     summary: 'Server-sent events: event `binding`, id incarnation.revision, data a Binding; comments as heartbeats',
     query: z.object({
       ids: z.string().describe('mQ IDs, comma-separated'),
@@ -270,6 +235,7 @@ export const routes = {
   listJournal: {
     method: 'GET',
     path: '/v1/journal',
+    permission: 'journal:read',
     summary: 'The journal: every change of the registry, newest first',
     query: z.object({
       subject: z.string().max(200).optional().describe('Only entries about this mQ ID or cluster'),
@@ -277,163 +243,16 @@ export const routes = {
     }),
     response: z.object({ entries: z.array(JournalEntry) }),
   },
-  listDecisions: {
-    method: 'GET',
-    path: '/v1/decisions',
-    summary: 'Decisions, newest first, and why the loops propose nothing where they do not',
-    query: z.object({
-      id: MqId.optional().describe('Only those about this mQ ID'),
-      state: DecisionState.optional(),
-      limit: z.coerce.number().int().min(1).max(1_000).default(100),
-    }),
-    response: z.object({ autopilot: z.boolean(), decisions: z.array(Decision), outlooks: z.array(Outlook) }),
-  },
-  getDecision: {
-    method: 'GET',
-    path: '/v1/decisions/:number',
-    summary: 'One decision: what, why, alternatives, predicted and measured',
-    params: NumberParams,
-    response: Decision,
-  },
-  approveDecision: {
-    method: 'POST',
-    path: '/v1/decisions/:number/approve',
-    summary: 'Let a decision that waits or was recommended go on',
-    params: NumberParams,
-    response: Decision,
-  },
-  undoDecision: {
-    method: 'POST',
-    path: '/v1/decisions/:number/undo',
-    summary: 'Undo a decision, or turn it down where nothing was touched yet',
-    params: NumberParams,
-    response: Decision,
-  },
-  getCosts: {
-    method: 'GET',
-    path: '/v1/costs',
-    summary: 'Showback from recorded history: who caused what, with the rest nobody caused, and budgets',
-    query: CostQuery,
-    response: CostReport,
-  },
-  listBudgets: {
-    method: 'GET',
-    path: '/v1/budgets',
-    summary: 'Budgets, what is spent of them this month and where the month will end',
-    response: z.object({ budgets: z.array(Budget) }),
-  },
-  putBudget: {
-    method: 'PUT',
-    path: '/v1/budgets/:scope',
-    summary: 'Set the budget of a scope: global, team=NAME or id=MQ-ID, in US dollars a calendar month',
-    params: z.object({ scope: PolicyScope }),
-    body: BudgetRequest,
-    response: Budget,
-  },
-  deleteBudget: {
-    method: 'DELETE',
-    path: '/v1/budgets/:scope',
-    summary: 'Remove a budget',
-    params: z.object({ scope: PolicyScope }),
-    response: z.object({ deleted: z.literal(true) }),
-  },
-  getOwners: {
-    method: 'GET',
-    path: '/v1/owners',
-    summary: 'Rules by which topics and groups belong to teams',
-    response: z.object({ rules: OwnerRules }),
-  },
-  putOwners: {
-    method: 'PUT',
-    path: '/v1/owners',
-    summary: 'Replace the rules by which topics and groups belong to teams; what was recorded already stays',
-    body: z.strictObject({ rules: OwnerRules }),
-    response: z.object({ rules: OwnerRules }),
-  },
-  explainId: {
-    method: 'GET',
-    path: '/v1/ids/:id/explanation',
-    summary:
-      'What an mQ ID costs by meter, why it is configured as it is, what else there is, and what each wish costs',
-    params: IdParams,
-    response: Explanation,
-  },
-  whatIf: {
-    method: 'POST',
-    path: '/v1/ids/:id/what-if',
-    isIdempotent: true,
-    summary: 'The configuration and the bill under other wishes or another workload; changes nothing',
-    params: IdParams,
-    body: WhatIf,
-    response: WhatIfAnswer,
-  },
-  listPolicies: {
-    method: 'GET',
-    path: '/v1/policies',
-    summary: 'Policy rules by scope; with id also what is in force for that mQ ID',
-    query: z.object({ id: MqId.optional() }),
-    response: z.object({
-      rules: z.array(PolicyRule.extend({ scope: PolicyScope })),
-      effective: EffectivePolicy.nullable(),
-    }),
-  },
-  putPolicy: {
-    method: 'PUT',
-    path: '/v1/policies/:scope',
-    summary: 'Set the policy of a scope: global, team=NAME or id=MQ-ID; what is null is inherited',
-    params: z.object({ scope: PolicyScope }),
-    body: PolicyRule,
-    response: PolicyRule.extend({ scope: PolicyScope }),
-  },
-  getAutopilot: {
-    method: 'GET',
-    path: '/v1/autopilot',
-    summary: 'Whether mQ changes anything by itself',
-    response: AutopilotStatus,
-  },
-  putAutopilot: {
-    method: 'PUT',
-    path: '/v1/autopilot',
-    summary: 'The global switch: off stops every trial and begins nothing new',
-    body: z.object({ on: z.boolean() }),
-    response: AutopilotStatus,
-  },
-  startTwin: {
-    method: 'POST',
-    path: '/v1/ids/:id/twins',
-    summary: 'Try configurations on a shadow topic with made-up traffic of the same shape, and rank them',
-    params: IdParams,
-    body: TwinRequest,
-    response: Twin,
-  },
-  listTwins: {
-    method: 'GET',
-    path: '/v1/twins',
-    summary: 'Workload twins, newest first',
-    query: z.object({
-      id: MqId.optional().describe('Only those of this mQ ID'),
-      limit: z.coerce.number().int().min(1).max(1_000).default(100),
-    }),
-    response: z.object({ twins: z.array(Twin) }),
-  },
-  getTwin: {
-    method: 'GET',
-    path: '/v1/twins/:number',
-    summary: 'One workload twin: how far it is, and its ranking',
-    params: NumberParams,
-    response: Twin,
-  },
-  cancelTwin: {
-    method: 'POST',
-    path: '/v1/twins/:number/cancel',
-    summary: 'End a workload twin that is running; its shadow topic is removed',
-    params: NumberParams,
-    response: Twin,
-  },
+  ...decisionRoutes,
+  ...costRoutes,
+  ...policyRoutes,
+  ...twinRoutes,
   telemetry: {
     speaksToSdk: true,
     method: 'POST',
     path: '/v1/telemetry',
+    permission: 'telemetry:write',
+    maxBodyBytes: 8 * MIB,
     summary: 'One report of one client process',
     body: TelemetryReport,
     response: z.object({ accepted: z.literal(true), telemetryMs: TelemetryMs.optional() }),

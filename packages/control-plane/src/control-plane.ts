@@ -6,42 +6,40 @@
  * C3. `close` ends within CLOSE_DEADLINE_MS and leaves no handle open; `stop` lets what is under way end first (stopping.ts).
  */
 
-import { devTimes, type LoopTimes, usualTimes } from '@mq/autopilot'
-import { type ClusterAddress as Address, ClusterAddress, MqError, type PolicyMode } from '@mq/contract'
+import { devTimes, usualTimes } from '@mq/autopilot'
+import { type ClusterAddress as Address, ClusterAddress, MqError } from '@mq/contract'
 import type { ClusterModel } from '@mq/economics'
-import { type Cluster, type ClusterCredentials, type Deps, systemDeps, within } from '@mq/kafka'
+import { systemDeps, within } from '@mq/kafka'
 import type { FastifyInstance } from 'fastify'
 import { assembleDeciding, type Deciding } from './autopilot/assemble.ts'
 import { configurationOf, logBytesOf, type SeenLog } from './autopilot/configuration.ts'
+import type { ControlPlaneOptions } from './control-plane-options.ts'
 import { assembleCosting, type Costing } from './cost/assemble.ts'
 import { every, measured, type OnRound } from './deadline.ts'
 import { DriftWatch } from './drift/drift-watch.ts'
-import { type ChangeTimes, GroupChanges } from './groups/changes.ts'
+import { GroupChanges } from './groups/changes.ts'
 import { PositionChanges } from './groups/position-changes.ts'
-import { checkExposure, createGuard, type Tokens } from './http/guard.ts'
+import { accessOf } from './http/access.ts'
+import { checkExposure } from './http/guard.ts'
 import { createHandlers } from './http/handlers.ts'
 import { listen, urlOf, useTls } from './http/listening.ts'
 import { createMonitoringServer } from './http/monitoring.ts'
 import { type Readiness, readinessOf } from './http/readiness.ts'
 import { createServer, type TlsPair } from './http/server.ts'
 import { LAG_EVERY_DEV_MS, LAG_EVERY_MS, LagWatch } from './lag/lag-watch.ts'
-import type { readPositions } from './lag/positions.ts'
-import { createLogger, errorFacts, type Logger } from './logger.ts'
+import { createLogger, errorFacts } from './logger.ts'
 import { Metrics } from './metrics/metrics.ts'
 import { ProcessFigures } from './metrics/process.ts'
 import { metricsSource } from './metrics/source.ts'
 import { Holdings } from './migration/holdings.ts'
 import { Migrations } from './migration/migrations.ts'
 import { Migrator } from './migration/migrator.ts'
-import type { MigrationTimes } from './migration/work.ts'
 import { clusterModelOf } from './observe/cluster-model.ts'
 import { OBSERVE_EVERY_MS } from './observe/watcher.ts'
-import type { OpenAdmin } from './provision/cluster-admin.ts'
 import { Clusters } from './provision/clusters.ts'
 import { kafkaAdminOpener, kafkaClusterOpener } from './provision/kafka-admin.ts'
 import { Provisioner } from './provision/provisioner.ts'
 import { SideQueues } from './provision/side-queues.ts'
-import type { StartingSettings } from './provision/starting-settings.ts'
 import { PushHub } from './push/hub.ts'
 import { CopyWriter } from './recovery/copy-writer.ts'
 import { Recovery } from './recovery/recovery.ts'
@@ -67,66 +65,6 @@ const CLOSE_DEADLINE_MS = 10_000
 const OBSERVE_EVERY_DEV_MS = 10_000
 const ROLLUP_EVERY_MS = 15_000
 const DELETE_GRACE_MS = 24 * 3_600_000
-
-export interface ControlPlaneOptions {
-  /** Where the API listens; beyond loopback only with a token. Default 127.0.0.1. */
-  readonly host?: string
-  /** 0 takes a free one. */
-  readonly port: number
-  /** Folder of the store; made when missing, owned by one process. */
-  readonly dataDir: string
-  /** What clients must show as a bearer token; at least 16 characters. A function is asked with every request. */
-  readonly token?: Tokens
-  /** Opens probes and metrics and nothing else, beside `token`. */
-  readonly monitoringToken?: Tokens
-  /** Where probes and metrics stand besides the API, without TLS; nowhere else when left out. */
-  readonly monitoring?: { readonly host: string; readonly port: number }
-  /** The API speaks TLS with this certificate. */
-  readonly tls?: TlsPair
-  /** Whether an unknown mQ ID is declared with default wishes when a client first uses it. Default false. */
-  readonly createOnFirstUse?: boolean
-  /** It was; `hint` says which other one may be meant. */
-  readonly onFirstUse?: ((id: string, actor: string, hint: string) => void) | undefined
-  /** Registered at the start; the registry keeps others it knows. */
-  readonly clusters?: readonly Address[]
-  /** Secrets for clusters that ask for them, by cluster name; never stored, logged or answered. */
-  readonly credentials?: Readonly<Record<string, ClusterCredentials>>
-  readonly logger?: Logger
-  readonly deps?: Deps
-  /** How often clients are to report; every 10 seconds when left out. */
-  readonly telemetryMs?: number
-  /** How clusters are spoken to; tests bring their own. */
-  readonly openAdmin?: OpenAdmin
-  /** How often topics are compared with what mQ made, and how long after a change of its own a difference counts. */
-  readonly driftEveryMs?: number
-  readonly driftSettleMs?: number
-  /** How shadow topics are written and read; tests bring their own. */
-  readonly openCluster?: (address: Address) => Cluster
-  readonly checkEveryMs?: number
-  /** How often clusters are looked at for what they cost. Default 60,000, in dev timing 10,000. */
-  readonly observeEveryMs?: number
-  /** How often brokers are asked where groups stand. Default 15,000, in dev timing 2,000. */
-  readonly lagEveryMs?: number
-  /** How long the records of a deleted mQ ID are kept for an undelete. Default a day. */
-  readonly deleteGraceMs?: number
-  /** How brokers are asked where groups stand; tests bring their own. */
-  readonly readPositions?: typeof readPositions
-  /** `dev`: changes are tried and judged within minutes, on little traffic. Default `usual`. */
-  readonly timing?: 'usual' | 'dev'
-  /** How far mQ goes by itself where nobody sets a policy, written down when the store is made. Default `approve`. */
-  readonly newInstallationMode?: PolicyMode
-  /** Waits of the loops that differ from those of the timing. */
-  readonly loopTimes?: Partial<LoopTimes>
-  /** Waits of migrations that differ from the usual ones. */
-  readonly migrationTimes?: Partial<MigrationTimes>
-  /** Waits of changes of positions that differ from the usual ones. */
-  readonly changeTimes?: Partial<ChangeTimes>
-  /**
-   * What the clients of an mQ ID had before mQ, by mQ ID: it begins with these settings when it is declared, and the tuning loop
-   * goes on from there. Without it the rules choose from the intent.
-   */
-  readonly startWith?: Readonly<Record<string, StartingSettings>>
-}
 
 export interface ControlPlane {
   /** Base address of the API, such as `http://127.0.0.1:7070`. */
@@ -397,9 +335,9 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       deleteGraceMs: options.deleteGraceMs ?? DELETE_GRACE_MS,
       readiness,
     })
-    const { token, monitoringToken, tls } = options
+    const access = accessOf(options)
     const app = await createServer({
-      ...{ token, monitoringToken, tls, handlers, registry, hub, recovery, metrics, readiness, isStopping },
+      ...{ access, tls: options.tls, handlers, metrics, readiness, isStopping },
       deps,
       logger,
     })
@@ -407,7 +345,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     const monitoringApp =
       options.monitoring === undefined
         ? undefined
-        : createMonitoringServer({ metrics, readiness, guard: createGuard(token, monitoringToken) })
+        : createMonitoringServer({ metrics, readiness, guard: access.monitoring })
     const flush = async (all: boolean): Promise<void> =>
       saveRollups(store, traffic.takeFinished(all), deps.clock.nowMs())
     const stopRollups = every(

@@ -1,8 +1,9 @@
 /** The whole public surface of `@mq/control-plane`. */
 
 export type { ClusterCredentials } from '@mq/kafka'
-export type { ControlPlane, ControlPlaneOptions } from './control-plane.ts'
+export type { ControlPlane } from './control-plane.ts'
 export { startControlPlane } from './control-plane.ts'
+export type { ControlPlaneOptions } from './control-plane-options.ts'
 export { checkExposure } from './http/guard.ts'
 export { openApiDocument } from './http/openapi.ts'
 export type { Logger } from './logger.ts'

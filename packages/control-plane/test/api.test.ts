@@ -85,8 +85,8 @@ test('an unknown mQ ID is made on first use only where the policy allows it', TI
   await open.call('GET', '/v1/bindings/ordres.placed?app=checkout')
   await open.call('GET', '/v1/bindings/orders.placed?app=checkout')
   assert.deepEqual(said, [
-    ['orders.placed', 'first use by checkout', ''],
-    ['ordres.placed', 'first use by checkout', "; did you mean 'orders.placed'?"],
+    ['orders.placed', 'local (application checkout)', ''],
+    ['ordres.placed', 'local (application checkout)', "; did you mean 'orders.placed'?"],
   ])
 })
 

@@ -326,7 +326,7 @@ describe('what a person says', () => {
     assert.notDeepEqual(second.change, first.change)
     const approved = await plane.call('POST', `/v1/decisions/${second.number}/approve`)
     assert.equal(approved.body.state, 'trial', approved.text)
-    assert.equal(approved.body.approvedBy, 'api')
+    assert.equal(approved.body.approvedBy, 'local')
     assertProblem(await plane.call('POST', `/v1/decisions/${second.number}/approve`), 'MQ_DECISION_UNDER_WAY')
     await fleet.run(100, reached(fleet, 'kept'))
     assert.equal((await fleet.decision(second.number)).state, 'kept')

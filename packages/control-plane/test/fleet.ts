@@ -9,7 +9,7 @@ import { usualTimes } from '@mq/autopilot'
 import { Binding, Decision, MqError, type ProducerSettings, type ProducerTelemetry, settingsFor } from '@mq/contract'
 import { clusterModel, predict, priceBook, type Workload } from '@mq/economics'
 import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js'
-import type { ControlPlaneOptions } from '../src/control-plane.ts'
+import type { ControlPlaneOptions } from '../src/control-plane-options.ts'
 import { FakeKafka } from './fake-kafka.ts'
 import { type Harness, movableClock, startHarness, telemetryReport } from './harness.ts'
 

@@ -78,7 +78,7 @@ describe('positions of a group that nobody runs', () => {
       )
       assert.deepEqual(positions(), new Array(partitions).fill([after, []]))
       const entry = (await plane.call('GET', `/v1/journal?subject=${ID}&limit=1`)).body.entries[0]
-      assert.deepEqual([entry.kind, entry.actor, entry.after.change], ['group-positions', 'api (ann@laptop)', 1])
+      assert.deepEqual([entry.kind, entry.actor, entry.after.change], ['group-positions', 'local (ann@laptop)', 1])
       assert.deepEqual(entry.before.positions[0], { epoch: 1, partition: 0, offset: '60' })
       assert.deepEqual((await plane.call('GET', '/v1/group-changes/1')).body.state, 'done')
     })

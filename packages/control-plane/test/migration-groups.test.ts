@@ -85,7 +85,7 @@ test(
     assert.equal(check(done, 'every group that was not dropped by a person')?.result, 'proven')
     assert.match(
       check(done, 'every group')?.evidence ?? '',
-      /1 of 2 groups .* 'tail-1' was dropped by api with 36 records to read/,
+      /1 of 2 groups .* 'tail-1' was dropped by local with 36 records to read/,
     )
     assert.equal(world.a.topics.has(OLD), false, 'the word of a person counts for the deletion, too')
     const journal = await plane.call('GET', `/v1/journal?subject=${ID}`)

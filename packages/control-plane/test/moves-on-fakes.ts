@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { Binding, Migration } from '@mq/contract'
-import type { ControlPlaneOptions } from '../src/control-plane.ts'
+import type { ControlPlaneOptions } from '../src/control-plane-options.ts'
 import { FakeKafka } from './fake-kafka.ts'
 import { type Harness, startHarness, temporaryFolder } from './harness.ts'
 

@@ -17,7 +17,7 @@ import {
 } from '@mq/contract'
 import { clusterModel, type Prediction, predict, priceBook, type Workload } from '@mq/economics'
 import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js'
-import type { ControlPlaneOptions } from '../src/control-plane.ts'
+import type { ControlPlaneOptions } from '../src/control-plane-options.ts'
 import { FakeKafka } from './fake-kafka.ts'
 import { type Harness, movableClock, startHarness, telemetryReport } from './harness.ts'
 

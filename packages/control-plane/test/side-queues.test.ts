@@ -151,7 +151,7 @@ test('what was done with dead letters stands in the journal, with who and how ma
     [entry.kind, entry.actor, entry.why, entry.after],
     [
       'dead-letters-discard',
-      'ann@host',
+      'local (ann@host)',
       'asked for: discard of reason TypeError, group billing, ended',
       { group: 'billing', letters: 12, state: 'ended' },
     ],

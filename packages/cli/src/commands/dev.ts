@@ -63,7 +63,7 @@ async function dev(io: Io, flags: DevFlags): Promise<void> {
     signal: io.interrupt,
     create: flags.create,
     onFirstUse: (id, actor, hint) => {
-      const line = `created ${id}: ${actor}${hint === '' ? '.' : hint} With --no-create unknown mQ IDs are refused\n`
+      const line = `created ${id}: first use by ${actor}${hint === '' ? '.' : hint} With --no-create unknown mQ IDs are refused\n`
       write(io.stderr, line).catch(() => {})
     },
     onProgress: (text) => progress.update(text),

@@ -1,7 +1,9 @@
 /**
  * The routes about costs and budgets.
  */
-import type { Handlers, Services } from './handlers.ts'
+import { actorOf } from '../app/caller.ts'
+import type { Handlers } from './exchange.ts'
+import type { Services } from './handlers.ts'
 
 type CostRoutes = 'getCosts' | 'listBudgets' | 'putBudget' | 'deleteBudget' | 'getOwners' | 'putOwners'
 type CostServices = Pick<Services, 'costs' | 'budgets' | 'owners'>
@@ -10,19 +12,19 @@ export function costHandlers({ costs, budgets, owners }: CostServices): Pick<Han
   return {
     getCosts: async ({ query }) => costs.report(query.by, query.since),
     getOwners: async () => ({ rules: [...owners.rules] }),
-    putOwners: async ({ body }) => {
-      await owners.replace(body.rules, 'api')
+    putOwners: async ({ body, caller }) => {
+      await owners.replace(body.rules, actorOf(caller))
       costs.forgetWarnings()
       return { rules: [...owners.rules] }
     },
     listBudgets: async () => ({ budgets: await costs.budgets() }),
-    putBudget: async ({ params, body }) => {
-      await budgets.set(params.scope, body.usdPerMonth, 'api')
+    putBudget: async ({ params, body, caller }) => {
+      await budgets.set(params.scope, body.usdPerMonth, actorOf(caller))
       costs.forgetWarnings()
       return (await costs.budgets()).find(({ scope }) => scope === params.scope)!
     },
-    deleteBudget: async ({ params }) => {
-      await budgets.remove(params.scope, 'api')
+    deleteBudget: async ({ params, caller }) => {
+      await budgets.remove(params.scope, actorOf(caller))
       costs.forgetWarnings()
       return { deleted: true }
     },

@@ -2,11 +2,12 @@
  * The routes about dead letters.
  */
 import type { RouteResponse } from '@mq/contract'
+import { actorOf } from '../app/caller.ts'
 import type { SideQueues } from '../provision/side-queues.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { HandlerTrouble } from '../telemetry/handler-trouble.ts'
 import { activeOf } from './active.ts'
-import type { Handlers } from './handlers.ts'
+import type { Handlers } from './exchange.ts'
 
 type DeadLetterRoutes = 'ensureSide' | 'listDeadLetters' | 'noteDeadLetters'
 
@@ -19,20 +20,20 @@ export interface DeadLetterServices {
 export function deadLetterHandlers(services: DeadLetterServices): Pick<Handlers, DeadLetterRoutes> {
   const { registry, sides, trouble } = services
   return {
-    ensureSide: async ({ params, body }) => {
-      const actor = body.app === undefined ? 'api' : `application ${body.app}`
+    ensureSide: async ({ params, body, caller }) => {
+      const actor = actorOf(caller, body.app === undefined ? undefined : `application ${body.app}`)
       return { id: await sides.ensure(activeOf(services, params.id), params.group, body.role, actor) }
     },
     listDeadLetters: async ({ query }) => ({
       queues: sides.list((id, group) => trouble.deadLetters(id, group), query.id),
     }),
-    noteDeadLetters: async ({ params, body }): Promise<RouteResponse<'noteDeadLetters'>> => {
+    noteDeadLetters: async ({ params, body, caller }): Promise<RouteResponse<'noteDeadLetters'>> => {
       activeOf(services, params.id)
       const { action, letters, filter, by, state } = body
       await registry.note({
         kind: action === 'redrive' ? 'dead-letters-redrive' : 'dead-letters-discard',
         subject: params.id,
-        actor: by,
+        actor: actorOf(caller, by),
         why: `asked for: ${action} of ${filter}, group ${params.group}, ${state}`,
         before: null,
         after: { group: params.group, letters, state },

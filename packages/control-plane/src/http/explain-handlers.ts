@@ -10,7 +10,7 @@ import type { Clusters } from '../provision/clusters.ts'
 import { deletedError, unknownError } from '../provision/provision-errors.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
-import type { Handlers } from './handlers.ts'
+import type { Handlers } from './exchange.ts'
 
 export interface ExplainServices {
   readonly registry: Registry

@@ -1,7 +1,9 @@
 /**
  * The routes of consumer groups.
  */
+
 import type { Deps } from '@mq/kafka'
+import { actorOf } from '../app/caller.ts'
 import type { GroupChanges } from '../groups/changes.ts'
 import { groupDetail, groupSummaries, type ToldByClients } from '../groups/group-view.ts'
 import type { LagBook } from '../lag/lag-book.ts'
@@ -13,7 +15,7 @@ import type { ClientBook } from '../telemetry/client-book.ts'
 import type { FailingReaders } from '../telemetry/failing-readers.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
 import { activeOf } from './active.ts'
-import type { Handlers } from './handlers.ts'
+import type { Handlers } from './exchange.ts'
 
 export interface GroupServices {
   readonly registry: Registry
@@ -53,9 +55,11 @@ export function groupHandlers(
       const active = wantedOf(query.id)
       return { groups: active.flatMap((record) => groupSummaries(lagBook, record, toldOf(record.id))) }
     },
-    changeGroup: async ({ params, body }) => {
+    changeGroup: async ({ params, body, caller }) => {
       activeOf(services, params.id)
-      return body.plan ? groupChanges.plan(params.id, body, 'api') : groupChanges.ask(params.id, body, 'api')
+      return body.plan
+        ? groupChanges.plan(params.id, body, actorOf(caller))
+        : groupChanges.ask(params.id, body, actorOf(caller))
     },
     getGroupChange: async ({ params }) => groupChanges.find(params.number),
     getGroup: async ({ params, query }) =>

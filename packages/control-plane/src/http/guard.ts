@@ -4,11 +4,13 @@
  * Z1. On any address but loopback there is a token of at least MIN_TOKEN_CHARS characters, or no start.
  * Z2. With a token, every route but the health check asks for it, and the comparison takes the same time for any answer.
  * Z4. Tokens may be replaced while it runs: they are asked for with every request, and all that are named count.
+ * Z5. A token says whose request it is, also where no token is asked for: with one of few permissions nobody can do more.
  * Z3. Without one, a request must be addressed to this machine by a loopback name and come from no foreign page: a web
  *     page that points its own name at 127.0.0.1 is refused.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { MqError } from '@mq/contract'
+import { MqError, type Permission } from '@mq/contract'
+import { type Identity, isAllowed, localIdentity } from '../app/caller.ts'
 
 export const MIN_TOKEN_CHARS = 16
 
@@ -48,26 +50,39 @@ export interface GuardedRequest {
   readonly origin: string | undefined
 }
 
-export interface Guard {
-  /** Throws when the request may not pass (Z2, Z3). */
-  check(request: GuardedRequest): void
-  /** Whether a request that needs no token would pass with what it shows. */
-  knows(request: GuardedRequest): boolean
+/** Tokens and who holds them. */
+export interface TokenSource {
+  readonly tokens: Tokens
+  readonly identity: Identity
 }
 
-/** A check for every request. With several sources of tokens any of them opens; without any, only this machine may ask. */
-export function createGuard(...sources: readonly (Tokens | undefined)[]): Guard {
-  const given = sources.filter((source) => source !== undefined)
-  const check = (request: GuardedRequest): void => {
-    if (given.length === 0) checkLocal(request)
-    else checkToken(request, given.flatMap(tokensOf))
+export interface GuardOptions {
+  readonly sources: readonly TokenSource[]
+  /** Whether a request from this machine passes without a token (Z3). */
+  readonly isOpenHere: boolean
+}
+
+export interface Guard {
+  /** Whose request it is. @throws MqError when it may not pass (Z2, Z3) */
+  identify(request: GuardedRequest): Identity
+  /** Whether whoever asks for what needs no token may see more. */
+  allows(request: GuardedRequest, permission: Permission): boolean
+}
+
+/** A check for every request (Z2, Z3, Z5). */
+export function createGuard({ sources, isOpenHere }: GuardOptions): Guard {
+  const identify = (request: GuardedRequest): Identity => {
+    const known = identityOf(request, sources)
+    if (known !== undefined) return known
+    if (!isOpenHere) throw unauthorized(request)
+    checkLocal(request)
+    return localIdentity
   }
   return {
-    check,
-    knows: (request) => {
+    identify,
+    allows: (request, permission) => {
       try {
-        check(request)
-        return true
+        return isAllowed(identify(request), permission)
       } catch {
         return false
       }
@@ -75,18 +90,28 @@ export function createGuard(...sources: readonly (Tokens | undefined)[]): Guard 
   }
 }
 
-function checkToken({ authorization }: GuardedRequest, tokens: readonly string[]): void {
-  const given = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1]
+function identityOf({ authorization }: GuardedRequest, sources: readonly TokenSource[]): Identity | undefined {
+  const given = tokenIn(authorization)
   const shown = digest(given ?? '')
+  let found: Identity | undefined
   // All of them are compared, so that the time tells nothing.
-  const matches = tokens.filter((token) => timingSafeEqual(shown, digest(token)))
-  if (matches.length > 0 && given !== undefined) return
-  throw new MqError(
+  for (const { tokens, identity } of sources) {
+    for (const token of tokensOf(tokens)) if (timingSafeEqual(shown, digest(token))) found ??= identity
+  }
+  return given === undefined ? undefined : found
+}
+
+function unauthorized({ authorization }: GuardedRequest): MqError {
+  return new MqError(
     'MQ_UNAUTHORIZED',
-    given === undefined
+    tokenIn(authorization) === undefined
       ? 'the request carries no bearer token'
       : 'the token of the request is not one of this control plane',
   )
+}
+
+function tokenIn(authorization: string | undefined): string | undefined {
+  return /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1]
 }
 
 function checkLocal({ host, origin }: GuardedRequest): void {

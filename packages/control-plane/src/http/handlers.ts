@@ -15,12 +15,10 @@ import {
   type MqIdSummary,
   type Plan,
   type PlanEntry,
-  type RouteName,
   type RouteResponse,
-  type routes,
 } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import type { z } from 'zod'
+import { actorOf, type Caller } from '../app/caller.ts'
 import type { Deciding } from '../autopilot/assemble.ts'
 import type { SeenLog } from '../autopilot/configuration.ts'
 import type { Budgets } from '../cost/budgets.ts'
@@ -54,8 +52,10 @@ import { emptySlice } from '../telemetry/slice.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
 import type { Twins } from '../twin/twins.ts'
 import { activeOf } from './active.ts'
+import { bindingHandlers } from './binding-handlers.ts'
 import { costHandlers } from './cost-handlers.ts'
 import { deadLetterHandlers } from './dead-letter-handlers.ts'
+import type { Handlers } from './exchange.ts'
 import { type ExplainServices, explainHandlers } from './explain-handlers.ts'
 import { groupHandlers } from './group-handlers.ts'
 import type { Readiness } from './readiness.ts'
@@ -101,19 +101,6 @@ export interface Services {
   readonly readiness: () => Promise<Readiness>
 }
 
-type Parsed<N extends RouteName, K extends string> =
-  (typeof routes)[N] extends Record<K, infer S extends z.ZodType> ? z.output<S> : undefined
-
-export interface HandlerInput<N extends RouteName> {
-  readonly params: Parsed<N, 'params'>
-  readonly query: Parsed<N, 'query'>
-  readonly body: Parsed<N, 'body'>
-}
-
-/** `streamBindings` is not here: it holds the socket and lives in server.ts. */
-export type Handled = Exclude<RouteName, 'streamBindings'>
-export type Handlers = { readonly [N in Handled]: (input: HandlerInput<N>) => Promise<RouteResponse<N>> }
-
 export function createHandlers(services: Services): Handlers {
   const wanted = services.telemetryMs === undefined ? {} : { telemetryMs: services.telemetryMs }
   const { store, registry, clusters, provisioner, hub, traffic, recovery, migrator, migrations, deciding } = services
@@ -123,10 +110,13 @@ export function createHandlers(services: Services): Handlers {
     ...explainHandlers(services),
     ...groupHandlers(services),
     ...deadLetterHandlers(services),
+    ...bindingHandlers(services),
     health: async () => ({ status: 'ok' }),
-    ready: async () => {
+    ready: async (_, { reply }) => {
       const { serves, reachesKafka, checks } = await services.readiness()
-      return { status: serves && reachesKafka ? 'ready' : 'not-ready', checks: { ...checks } }
+      const isReady = serves && reachesKafka
+      if (!isReady) reply.code(503)
+      return { status: isReady ? 'ready' : 'not-ready', checks: { ...checks } }
     },
     info: async () => ({
       version: services.version,
@@ -138,18 +128,18 @@ export function createHandlers(services: Services): Handlers {
     }),
 
     listClusters: async () => ({ clusters: clusters.views() }),
-    putCluster: async ({ params, body }) => {
+    putCluster: async ({ params, body, caller }) => {
       const { economics, region, labels, ...address } = body
       if (economics != null) checkEconomics(economics)
       await clusters.checkDescribed({ name: params.name, ...address })
-      await putCluster(services, { name: params.name, ...address })
-      if (economics !== undefined) await registry.setEconomics(params.name, economics, 'api')
+      await putCluster(services, caller, { name: params.name, ...address })
+      if (economics !== undefined) await registry.setEconomics(params.name, economics, actorOf(caller))
       const site = { ...(region === undefined ? {} : { region }), ...(labels === undefined ? {} : { labels }) }
-      await registry.setSite(params.name, site, 'api')
+      await registry.setSite(params.name, site, actorOf(caller))
       await clusters.check(params.name)
       return clusters.view(params.name)
     },
-    deleteCluster: async ({ params }) => {
+    deleteCluster: async ({ params, caller }) => {
       const [user] = migrations.on(params.name)
       if (user !== undefined) {
         throw new MqError(
@@ -158,7 +148,7 @@ export function createHandlers(services: Services): Handlers {
           { details: { migration: user.number } },
         )
       }
-      await registry.deleteCluster(params.name, 'api')
+      await registry.deleteCluster(params.name, actorOf(caller))
       await clusters.drop(params.name)
       return { deleted: true }
     },
@@ -180,24 +170,24 @@ export function createHandlers(services: Services): Handlers {
     }),
     getId: async ({ params }) => detail(services, params.id),
     getLag: async ({ params }) => ({ groups: services.lagBook.details(activeOf(services, params.id)) }),
-    putId: async ({ params, body }) => {
-      await provisioner.declare(params.id, body.intent, 'apply', 'api')
-      await services.sides.follow(params.id, 'api')
+    putId: async ({ params, body, caller }) => {
+      await provisioner.declare(params.id, body.intent, 'apply', actorOf(caller))
+      await services.sides.follow(params.id, actorOf(caller))
       return detail(services, params.id)
     },
-    settleId: async ({ params, body }) => {
-      await services.recovery.settleAs(params.id, body.as, 'api')
+    settleId: async ({ params, body, caller }) => {
+      await services.recovery.settleAs(params.id, body.as, actorOf(caller))
       return { settled: true }
     },
-    deleteId: async ({ params, query }) => {
+    deleteId: async ({ params, query, caller }) => {
       const graceMs = query.now ? 0 : services.deleteGraceMs
-      const removed = await provisioner.remove(params.id, 'api', { graceMs, force: query.force })
-      const topics = [...removed.topics, ...(await services.sides.remove(params.id, 'api', { graceMs }))]
+      const removed = await provisioner.remove(params.id, actorOf(caller), { graceMs, force: query.force })
+      const topics = [...removed.topics, ...(await services.sides.remove(params.id, actorOf(caller), { graceMs }))]
       return { deleted: true, ...removed, topics }
     },
-    undeleteId: async ({ params }) => {
-      await provisioner.undelete(params.id, 'api')
-      await services.sides.undelete(params.id, 'api')
+    undeleteId: async ({ params, caller }) => {
+      await provisioner.undelete(params.id, actorOf(caller))
+      await services.sides.undelete(params.id, actorOf(caller))
       return detail(services, params.id)
     },
     listDeleted: async () => ({
@@ -209,26 +199,26 @@ export function createHandlers(services: Services): Handlers {
             : [],
         ),
     }),
-    apply: async ({ body }) => apply(services, body.declarations, body.plan),
+    apply: async ({ body, caller }) => apply(services, caller, body.declarations, body.plan),
 
     listDrift: async () => ({ topics: services.drift.topics() }),
-    acceptDrift: async ({ params, body }) => {
+    acceptDrift: async ({ params, body, caller }) => {
       const { only, plan } = body
       return plan
         ? driftResolver.plan(params.id, 'accept', only)
-        : driftResolver.resolve(params.id, 'accept', only, 'api')
+        : driftResolver.resolve(params.id, 'accept', only, actorOf(caller))
     },
-    repairDrift: async ({ params, body }) => {
+    repairDrift: async ({ params, body, caller }) => {
       const { only, plan } = body
       return plan
         ? driftResolver.plan(params.id, 'repair', only)
-        : driftResolver.resolve(params.id, 'repair', only, 'api')
+        : driftResolver.resolve(params.id, 'repair', only, actorOf(caller))
     },
 
-    migrate: async ({ params, body }) => {
+    migrate: async ({ params, body, caller }) => {
       const { plan: planOnly, ...wish } = body
       if (planOnly) return { plan: await migrator.plan(params.id, wish), migration: null }
-      const { plan, record } = await migrator.start(params.id, wish, 'api')
+      const { plan, record } = await migrator.start(params.id, wish, actorOf(caller))
       return { plan, migration: viewOf(record, services.holdings.nowMs) }
     },
     listMigrations: async ({ query }) => ({
@@ -237,29 +227,14 @@ export function createHandlers(services: Services): Handlers {
       ).map((record) => viewOf(record, services.holdings.nowMs)),
     }),
     getMigration: async ({ params }) => viewOf(await migrations.find(params.number), services.holdings.nowMs),
-    dropGroup: ({ params, body }) => migrator.dropGroup(params.id, body.group, body.force, 'api'),
+    dropGroup: ({ params, body, caller }) => migrator.dropGroup(params.id, body.group, body.force, actorOf(caller)),
     skipLostSource: async ({ params }) => viewOf(await migrator.skip(params.number), services.holdings.nowMs),
     cancelMigration: async ({ params }) => viewOf(await migrator.cancel(params.number), services.holdings.nowMs),
 
-    startTwin: async ({ params, body }) => services.twins.begin(params.id, body, 'api', 'asked for'),
+    startTwin: async ({ params, body, caller }) => services.twins.begin(params.id, body, actorOf(caller), 'asked for'),
     listTwins: async ({ query }) => ({ twins: await services.twins.list({ mqId: query.id, limit: query.limit }) }),
     getTwin: async ({ params }) => services.twins.get(params.number),
     cancelTwin: async ({ params }) => services.twins.cancel(params.number),
-
-    getBinding: async ({ params, query }) => {
-      const { id } = params
-      const unsettled = registry.unsettled(id)
-      if (unsettled !== undefined) throw unsettled
-      const record = registry.get(id)
-      if (record?.state === 'deleted') throw deletedError(id)
-      if (record?.state !== 'active') {
-        if (!services.createOnFirstUse || isSideId(id)) throw unknownError(id)
-        await provisioner.firstUse(id, Intent.parse({}), `first use by ${query.app ?? 'an unnamed application'}`)
-      }
-      const binding = registry.binding(id)
-      if (binding === undefined) throw unknownError(id)
-      return binding
-    },
 
     listJournal: async ({ query }) => ({
       entries: await store.read.journal.list({
@@ -282,8 +257,8 @@ export function createHandlers(services: Services): Handlers {
       }
     },
     getDecision: async ({ params }) => decisionView(await deciding.decisions.find(params.number)),
-    approveDecision: async ({ params }) => deciding.engine.approve(params.number, 'api'),
-    undoDecision: async ({ params }) => deciding.engine.undo(params.number, 'api'),
+    approveDecision: async ({ params, caller }) => deciding.engine.approve(params.number, actorOf(caller)),
+    undoDecision: async ({ params, caller }) => deciding.engine.undo(params.number, actorOf(caller)),
     listPolicies: async ({ query }) => {
       const record = query.id === undefined ? undefined : registry.get(query.id)
       if (query.id !== undefined && record?.state !== 'active') throw unknownError(query.id)
@@ -293,13 +268,13 @@ export function createHandlers(services: Services): Handlers {
           record === undefined ? null : deciding.policies.effective(record.id, record.spec?.intent.owner?.team),
       }
     },
-    putPolicy: async ({ params, body }) => {
-      await deciding.policies.set(params.scope, body, 'api')
+    putPolicy: async ({ params, body, caller }) => {
+      await deciding.policies.set(params.scope, body, actorOf(caller))
       return { scope: params.scope, ...body }
     },
     getAutopilot: async () => autopilotView(deciding),
-    putAutopilot: async ({ body }) => {
-      await deciding.engine.turn(body.on, 'api')
+    putAutopilot: async ({ body, caller }) => {
+      await deciding.engine.turn(body.on, actorOf(caller))
       return autopilotView(deciding)
     },
 
@@ -327,7 +302,7 @@ function autopilotView({ policies, decisions }: Deciding): RouteResponse<'getAut
 }
 
 /** Registers a cluster; new addresses of one in use must lead to the same Kafka cluster. */
-async function putCluster(services: Services, address: ClusterAddress): Promise<void> {
+async function putCluster(services: Services, caller: Caller, address: ClusterAddress): Promise<void> {
   const { registry, clusters } = services
   const known = registry.cluster(address.name)
   const users = registry.idsOn(address.name)
@@ -340,11 +315,16 @@ async function putCluster(services: Services, address: ClusterAddress): Promise<
       )
     }
   }
-  await registry.putCluster(address, 'api')
+  await registry.putCluster(address, actorOf(caller))
 }
 
 /** All or nothing where it can be known beforehand: one refused declaration, and nothing is touched. */
-async function apply(services: Services, declarations: readonly Declaration[], planOnly: boolean): Promise<Plan> {
+async function apply(
+  services: Services,
+  caller: Caller,
+  declarations: readonly Declaration[],
+  planOnly: boolean,
+): Promise<Plan> {
   const seen = new Set<string>()
   for (const { id } of declarations) {
     if (seen.has(id)) throw new MqError('MQ_REQUEST_INVALID', `'${id}' is declared twice in one request`)
@@ -356,8 +336,8 @@ async function apply(services: Services, declarations: readonly Declaration[], p
   if (plans.some((plan) => plan.action === 'create')) await services.clusters.reachable()
   const entries = await inParallel(declarations, async ({ id, intent }, index): Promise<PlanEntry> => {
     try {
-      const entry = await services.provisioner.declare(id, intent, 'apply', 'api')
-      if (entry.action === 'update') await services.sides.follow(id, 'api')
+      const entry = await services.provisioner.declare(id, intent, 'apply', actorOf(caller))
+      if (entry.action === 'update') await services.sides.follow(id, actorOf(caller))
       return entry
     } catch (error) {
       if (!(error instanceof MqError)) throw error

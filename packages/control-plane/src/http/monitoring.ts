@@ -7,6 +7,7 @@
  */
 import { MqError } from '@mq/contract'
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import { authorise } from '../app/caller.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { Guard } from './guard.ts'
 import { problemOf } from './problems.ts'
@@ -26,14 +27,16 @@ export function registerMonitoring(app: FastifyInstance, { metrics, readiness, g
   })
   app.get('/readyz', { schema: { hide: true } }, async (request, reply) => {
     const { serves, checks } = await readiness()
-    const lines = guard.knows(shownBy(request)) ? Object.entries(checks).map(([name, how]) => `${name}: ${how}`) : []
+    const lines = guard.allows(shownBy(request), 'metrics:read')
+      ? Object.entries(checks).map(([name, how]) => `${name}: ${how}`)
+      : []
     await reply
       .code(serves ? 200 : 503)
       .type('text/plain; charset=utf-8')
       .send(`${[serves ? 'ready' : 'not ready', ...lines].join('\n')}\n`)
   })
   app.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
-    guard.check(shownBy(request))
+    authorise(guard.identify(shownBy(request)), 'metrics:read')
     await reply.header('content-type', metrics.contentType).send(await metrics.text())
   })
 }

@@ -15,15 +15,16 @@ export function routeSchema(name: RouteName): FastifySchema & { operationId: str
   return {
     operationId: name,
     summary: shape.summary,
+    security: shape.permission === 'none' ? [] : [{}, { token: [shape.permission] }],
     ...(shape.params === undefined ? {} : { params: shape.params }),
     ...(shape.query === undefined ? {} : { querystring: shape.query }),
     ...(shape.body === undefined ? {} : { body: shape.body }),
-    response: { ...success(name, shape), default: Problem },
+    response: { ...success(shape), default: Problem },
   }
 }
 
-function success(name: RouteName, { response, otherStatuses = [] }: RouteShape): Record<number, unknown> {
-  if (name === 'streamBindings') {
+function success({ response, isStream, otherStatuses = [] }: RouteShape): Record<number, unknown> {
+  if (isStream === true) {
     return { 200: { description: 'OK', content: { 'text/event-stream': { schema: response } } } }
   }
   return Object.fromEntries([200, ...otherStatuses].map((status) => [status, response]))
@@ -37,7 +38,8 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
       info: {
         title: 'mQ control plane',
         version: readVersion(),
-        description: 'Clusters, mQ IDs, bindings and telemetry.',
+        description:
+          'Clusters, mQ IDs, bindings and telemetry. The token of every operation needs the permission that its security names; from the machine itself none is needed where the control plane has no token.',
       },
       components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
       security: [{}, { token: [] }],

@@ -5,17 +5,10 @@
  * H4. A response is checked against its schema before it leaves; one that does not fit is a defect, not an answer.
  * H6. With a certificate it speaks TLS 1.2 and newer, and nothing else.
  * H7. While it stops, answers close their connection: whoever asks again finds out that nobody listens any more.
- * H5. A log record of a request holds the route, status and time; never its address, headers or body.
+ * H5. A log record of a request holds the route, status, time, principal and request id; never its address, headers or body.
+ * H8. A caller without the permission of a route is refused before anything of its request is read.
  */
-import {
-  bindingVersion,
-  describeIssues,
-  MqError,
-  parseStrict,
-  type RouteName,
-  type RouteShape,
-  routes,
-} from '@mq/contract'
+import { describeIssues, MqError, parseStrict, type RouteName, type RouteShape, routes } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import fastify, {
   type FastifyInstance,
@@ -24,23 +17,19 @@ import fastify, {
   type FastifyServerOptions,
 } from 'fastify'
 import { z } from 'zod'
+import { authorise, type Identity, TENANT } from '../app/caller.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Metrics } from '../metrics/metrics.ts'
-import { type PushHub, parsePosition } from '../push/hub.ts'
-import type { Recovery } from '../recovery/recovery.ts'
-import type { Registry } from '../registry/registry.ts'
-import { createGuard, type Tokens } from './guard.ts'
-import type { Handlers } from './handlers.ts'
+import type { Access } from './access.ts'
+import { callerOf, type Exchange, type Handlers, requestIdOf, setCaller } from './exchange.ts'
 import { monitoringPaths, registerMonitoring, shownBy } from './monitoring.ts'
 import { registerOpenApi, routeNames, routeSchema } from './openapi.ts'
 import { invalidRequest, problemOf } from './problems.ts'
 import type { Readiness } from './readiness.ts'
-import { streamBindings } from './stream.ts'
 
 const KIB = 1_024
 const NO_FIELDS = z.object({})
 const BODY_LIMIT_BYTES = 256 * KIB
-const BODY_LIMITS: Partial<Record<RouteName, number>> = { apply: 16 * KIB * KIB, telemetry: 8 * KIB * KIB }
 /** Room in the request line and headers for a stream of many mQ IDs. */
 const MAX_HEADER_BYTES = 64 * KIB
 const REQUEST_TIMEOUT_MS = 60_000
@@ -50,6 +39,12 @@ const sdkPaths = new Set<string>(
   routeNames.flatMap((name) => ((routes[name] as RouteShape).speaksToSdk === true ? [routes[name].path] : [])),
 )
 
+const publicPaths: ReadonlySet<string> = new Set(
+  routeNames.flatMap((name) => (routes[name].permission === 'none' ? [routes[name].path] : [])),
+)
+/** Whoever asks for a route for everybody. */
+const NOBODY: Identity = { tenant: TENANT, principal: 'anonymous', scopes: new Set() }
+
 /** A certificate and its key, PEM. */
 export interface TlsPair {
   readonly cert: string
@@ -57,15 +52,11 @@ export interface TlsPair {
 }
 
 export interface ServerOptions {
-  readonly token: Tokens | undefined
-  readonly monitoringToken: Tokens | undefined
+  readonly access: Access
   readonly tls: TlsPair | undefined
   readonly readiness: () => Promise<Readiness>
   readonly isStopping: () => boolean
   readonly handlers: Handlers
-  readonly registry: Registry
-  readonly hub: PushHub
-  readonly recovery: Recovery
   readonly metrics: Metrics
   readonly deps: Deps
   readonly logger: Logger
@@ -83,8 +74,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
       ? { http: { maxHeaderSize: MAX_HEADER_BYTES } }
       : { https: { ...options.tls, minVersion: 'TLSv1.2', maxHeaderSize: MAX_HEADER_BYTES } }),
     exposeHeadRoutes: false,
+    genReqId: (request: { headers: FastifyRequest['headers'] }) => requestIdOf(request),
   } as FastifyServerOptions)
-  const guard = createGuard(options.token)
 
   app.setValidatorCompiler(({ schema, httpPart, url }) => (data: unknown) => {
     const part = httpPart === 'params' ? 'params' : httpPart === 'querystring' ? 'query' : 'body'
@@ -113,11 +104,12 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   app.setNotFoundHandler(() => {
     throw new MqError('MQ_ROUTE_UNKNOWN', 'there is no such route')
   })
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     startedAt.set(request, deps.clock.monotonicMs())
+    reply.header('x-request-id', request.id)
     const { url } = request.routeOptions
-    if (url === routes.health.path || (url !== undefined && monitoringPaths.has(url))) return
-    guard.check(shownBy(request))
+    if (url !== undefined && (publicPaths.has(url) || monitoringPaths.has(url))) return
+    setCaller(request, options.access.api.identify(shownBy(request)))
   })
   app.addHook('onSend', async (_request, reply) => {
     if (options.isStopping()) reply.header('connection', 'close')
@@ -126,31 +118,42 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     const ms = deps.clock.monotonicMs() - (startedAt.get(request) ?? 0)
     const route = request.routeOptions.url ?? 'unknown'
     metrics.request(route, request.method, reply.statusCode, ms)
-    logger.debug({ route, method: request.method, status: reply.statusCode, ms: Math.round(ms * 10) / 10 }, 'request')
+    logger.debug(
+      {
+        route,
+        method: request.method,
+        status: reply.statusCode,
+        ms: Math.round(ms * 10) / 10,
+        requestId: request.id,
+        principal: callerOf(request)?.principal,
+      },
+      'request',
+    )
   })
 
   await registerOpenApi(app)
   await app.register(async (scope) => {
-    for (const name of routeNames) registerRoute(scope, name, handlers, options)
-    scope.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
-    registerMonitoring(scope, {
-      metrics,
-      readiness: options.readiness,
-      guard: createGuard(options.token, options.monitoringToken),
+    for (const name of routeNames) registerRoute(scope, name, handlers)
+    scope.get('/openapi.json', { schema: { hide: true } }, async (request) => {
+      authorise(callerOf(request)!, 'status:read')
+      return app.swagger()
     })
+    registerMonitoring(scope, { metrics, readiness: options.readiness, guard: options.access.monitoring })
   })
   return app
 }
 
 const startedAt = new WeakMap<FastifyRequest, number>()
 
-function registerRoute(app: FastifyInstance, name: RouteName, handlers: Handlers, options: ServerOptions): void {
+function registerRoute(app: FastifyInstance, name: RouteName, handlers: Handlers): void {
   const shape: RouteShape = routes[name]
+  const handler = handlers[name] as (input: unknown, exchange: Exchange) => Promise<unknown>
   app.route({
     method: shape.method,
     url: shape.path,
     schema: routeSchema(name),
-    bodyLimit: BODY_LIMITS[name] ?? BODY_LIMIT_BYTES,
+    bodyLimit: shape.maxBodyBytes ?? BODY_LIMIT_BYTES,
+    onRequest: async (request) => authorise(callerOf(request) ?? NOBODY, shape.permission),
     preValidation: async (request) => {
       if (shape.speaksToSdk === true) return
       // A part that the route does not have takes no field.
@@ -158,22 +161,10 @@ function registerRoute(app: FastifyInstance, name: RouteName, handlers: Handlers
       if (shape.body === undefined) refuseFields('body', request.body)
     },
     handler: async (request, reply) => {
-      if (name === 'streamBindings') return streamBindings(options, request, reply)
-      const handler = handlers[name] as (input: unknown) => Promise<unknown>
-      const result = await handler({ params: request.params, query: request.query, body: request.body })
-      if (name === 'ready' && (result as { status: string }).status !== 'ready') reply.code(503)
-      if (name === 'getBinding') {
-        const version = bindingVersion(result as { incarnation: number; revision: number })
-        reply.header('etag', `"${version}"`).header('cache-control', 'no-cache')
-        const known = String(request.headers['if-none-match'] ?? '')
-        const listed = known.split(',').map((tag) => tag.trim().replace(/^W\//, '').replaceAll('"', ''))
-        for (const tag of listed) {
-          const position = parsePosition(tag)
-          if (position !== undefined) await options.recovery.seen([position])
-        }
-        if (listed.includes(version)) return reply.code(304).send()
-      }
-      return reply.send(result)
+      const { params, query, body } = request
+      const caller = callerOf(request) ?? { ...NOBODY, requestId: request.id }
+      const result = await handler({ params, query, body, caller }, { request, reply })
+      return result === undefined ? reply : reply.send(result)
     },
   })
 }
@@ -191,14 +182,19 @@ function answerProblem(
   reply: FastifyReply,
 ): FastifyReply {
   const { status, problem, defect } = problemOf(error)
+  const requestId = request.id
   const route = request.routeOptions.url ?? 'unknown'
-  if (defect) options.logger.error({ route, ...errorFacts(error), cause: causeOf(error) }, 'a request failed inside mQ')
-  else options.logger.debug({ route, code: problem.code }, 'a request was refused')
+  if (defect)
+    options.logger.error(
+      { route, requestId, ...errorFacts(error), cause: causeOf(error) },
+      'a request failed inside mQ',
+    )
+  else options.logger.debug({ route, requestId, code: problem.code }, 'a request was refused')
   return reply
     .code(status)
     .header('content-type', 'application/json; charset=utf-8')
     .serializer(JSON.stringify)
-    .send(problem)
+    .send({ ...problem, requestId })
 }
 
 function causeOf(error: unknown): string | undefined {
