@@ -87,7 +87,7 @@ export function viewOf(record: DecisionRecord): Decision {
   return { ...view, undo: undoText(record) }
 }
 
-function undoText({ number, state, change }: DecisionRecord): string | null {
+function undoText({ number, state, migration }: DecisionRecord): string | null {
   switch (state) {
     case 'proposed':
     case 'waiting':
@@ -98,7 +98,7 @@ function undoText({ number, state, change }: DecisionRecord): string | null {
     case 'applying':
     case 'watching':
     case 'kept':
-      return change.kind === 'cluster' || change.kind === 'partitions'
+      return migration !== null
         ? `mq undo ${number} moves it back`
         : `mq undo ${number} restores what stood before, as a new revision`
     default:

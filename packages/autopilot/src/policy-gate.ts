@@ -104,7 +104,7 @@ function repairOf({ repair }: Proposal): Repair | null {
 /** Q1, Q2, Q3. */
 function gate(
   { policy, whyNoReaders }: IdWorld,
-  { knobs, repair, change }: Proposal,
+  { knobs, repair, triedOn }: Proposal,
 ): { state: DecisionState; status: string } {
   const [mode, autoKnobs] = [policy.from.mode, policy.from.autoKnobs]
   switch (policy.mode) {
@@ -125,10 +125,11 @@ function gate(
           status: `waits for a person: it is ${usd(repair.overBudgetUsd)} a month over the budget`,
         }
       }
-      if (change.kind === 'consumer-settings' && whyNoReaders !== null) {
+      if (triedOn === 'readers' && whyNoReaders !== null) {
         return { state: 'waiting', status: `waits for a person: ${whyNoReaders}` }
       }
-      const asks = knobs.filter((knob) => !policy.autoKnobs.includes(knob))
+      const allowed: readonly string[] = policy.autoKnobs
+      const asks = knobs.filter((knob) => !allowed.includes(knob))
       return asks.length === 0
         ? { state: 'approved', status: `the policy (${mode}) says auto` }
         : {

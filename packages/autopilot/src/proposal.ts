@@ -1,18 +1,22 @@
 /**
  * What a loop proposes, and what it says where it proposes nothing. Pure.
  */
-import type { Alternative, Choice, DecisionChange, Evidence, Knob, Outcome, Outlook } from '@mq/contract'
+import type { Alternative, Choice, DecisionChange, Evidence, Outcome, Outlook } from '@mq/contract'
 import type { Candidate, Optimum } from '@mq/economics'
 import type { Repair } from './decision-record.ts'
+import type { Subject } from './samples.ts'
 
 export interface Proposal {
   readonly mqId: string
-  readonly loop: Outlook['loop']
+  readonly loop: string
   readonly title: string
   readonly why: string
   readonly change: DecisionChange
   readonly choices: readonly Choice[]
-  readonly knobs: readonly Knob[]
+  /** What the policy has to allow; what it does not name waits for a person. */
+  readonly knobs: readonly string[]
+  /** Whom it is tried on first; null where nobody can try it for all. */
+  readonly triedOn: Subject | null
   readonly evidence: readonly Evidence[]
   readonly alternatives: readonly Alternative[]
   readonly before: Outcome

@@ -5,24 +5,20 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { DecisionRecord, IdWorld } from '@mq/autopilot'
 import {
-  assessPlacement,
-  assessRetention,
-  assessTuning,
   feedbackOf,
   LATENCY_MARGIN,
-  partitioning,
-  placement,
-  retention,
+  placement as placementLoop,
+  retention as retentionLoop,
   sendLimitMs,
-  tuning,
+  tuning as tuningLoop,
   usualTimes,
 } from '@mq/autopilot'
-import { Intent } from '@mq/contract'
+import { Intent, ProducerSettings } from '@mq/contract'
 import { clusterModel, priceBook } from '@mq/economics'
 import fc from 'fast-check'
-import { anId, aWorld, DAY_MS, main, NOW, workload } from './worlds.ts'
+import { anId, aWorld, DAY_MS, main, NOW, partitioning, placement, retention, tuning, workload } from './worlds.ts'
 
-const outlookOf = (one: IdWorld): string => assessTuning(aWorld([one]))[0]!.outlook.state
+const outlookOf = (one: IdWorld): string => tuningLoop.assess(aWorld([one]))[0]!.outlook.state
 
 /** A decision that ended, as far as the loops look at one. */
 function past(change: Partial<Omit<DecisionRecord, 'work'>>, epoch = 1): DecisionRecord {
@@ -93,7 +89,7 @@ describe('tuning', () => {
               `${predicted.endToEndP99Ms} of ${latencyP99Ms}`,
             )
             if (change.kind !== 'producer-settings') continue
-            assert.ok(change.after.batchBytes <= largestBatchBytes)
+            assert.ok(ProducerSettings.parse(change.after).batchBytes <= largestBatchBytes)
             assert.ok(
               predicted.sendP99Ms! <= sendLimitMs(one),
               `a send of ${predicted.sendP99Ms} would be stopped at ${sendLimitMs(one)}`,
@@ -117,14 +113,14 @@ describe('tuning', () => {
     const growing = [100, 200, 400, 800].map((recordBytes) => ({ recordsPerSecond: 2_000, recordBytes }))
     assert.equal(outlookOf(anId({ stretches: growing })), 'shifting')
     assert.equal(outlookOf(anId({ decisions: [past({ state: 'trial' })] })), 'busy')
-    const [short] = assessTuning(aWorld([anId({ observedMs: 60_000 })]))
+    const [short] = tuningLoop.assess(aWorld([anId({ observedMs: 60_000 })]))
     assert.match(short!.outlook.reason, /60 s .* 10 min are needed/)
     assert.equal(short!.proposal, undefined)
   })
 
   test('a first decision waits for the codecs to be measured, and not for ever (T6)', () => {
     const seen = { ...workload, observedMs: usualTimes.observeMs }
-    const [waits] = assessTuning(aWorld([anId({ workload: seen })]))
+    const [waits] = tuningLoop.assess(aWorld([anId({ workload: seen })]))
     assert.equal(waits!.proposal, undefined)
     assert.match(waits!.outlook.reason, /looks best by usual ratios; clients have 20m/)
     const point = { depth: 64, uncompressedBytes: 26_240, compressedBytes: 5_000, compressUs: 90, decompressUs: 30 }
@@ -157,7 +153,7 @@ describe('tuning', () => {
   test('what is already best gets no proposal, and what saves next to nothing neither', () => {
     const [proposal] = tuning(aWorld([anId()]))
     assert.ok(proposal?.change.kind === 'producer-settings')
-    const { after } = proposal.change
+    const after = ProducerSettings.parse(proposal.change.after)
     const { codec, codecLevel = null, lingerMs, batchBytes } = after
     const tuned = anId()
     const best = {
@@ -165,7 +161,7 @@ describe('tuning', () => {
       producer: after,
       configuration: { ...tuned.configuration, codec, codecLevel, lingerMs, batchBytes },
     }
-    const [said] = assessTuning(aWorld([best]))
+    const [said] = tuningLoop.assess(aWorld([best]))
     assert.notEqual(said!.proposal?.change.kind, 'producer-settings', said!.outlook.reason)
     const tiny = anId({ workload: { ...workload, recordsPerSecond: 0.05 } })
     assert.equal(outlookOf(tiny), 'nothing-to-gain')
@@ -218,7 +214,7 @@ describe('retention', () => {
       keeps(30 * DAY_MS, { intent: Intent.parse({ retention: 'latest-per-key' }) }),
       keeps(30 * DAY_MS, { isBusy: true }),
     ]) {
-      assert.deepEqual(assessRetention(aWorld([one])), [])
+      assert.deepEqual(retentionLoop.assess(aWorld([one])), [])
     }
   })
 })
@@ -229,12 +225,12 @@ describe('placement', () => {
   const zoned = clusterModel({ name: 'one-zone', book: priceBook('aws-us-east-1'), zones: 1 })
 
   test('with one cluster there is nothing to say', () => {
-    assert.deepEqual(assessPlacement(aWorld([anId()])), [])
+    assert.deepEqual(placementLoop.assess(aWorld([anId()])), [])
   })
 
   test('a cluster of the same price is no reason to move, and the move is paid for (C1)', () => {
     const world = aWorld([anId()], { clusters: [dear, { ...main, name: 'twin' }] })
-    const [said] = assessPlacement(world)
+    const [said] = placementLoop.assess(world)
     assert.equal(said!.proposal, undefined)
     assert.match(said!.outlook.reason, /worth it from/)
   })

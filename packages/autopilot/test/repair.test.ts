@@ -5,19 +5,18 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { DecisionRecord, IdWorld, LatencyLook, Proposal } from '@mq/autopilot'
 import {
-  assessTuning,
   Looks,
   latenessOf,
   mayBeSlower,
   newRecord,
   rememberedFactor,
   spellMs,
-  tuning,
+  tuning as tuningLoop,
   usualTimes,
 } from '@mq/autopilot'
-import { type Decision, Intent } from '@mq/contract'
+import { ConsumerSettings, type Decision, Intent, ProducerSettings } from '@mq/contract'
 import fc from 'fast-check'
-import { anId, aWorld, DAY_MS, NOW, workload } from './worlds.ts'
+import { anId, aWorld, DAY_MS, NOW, tuning, workload } from './worlds.ts'
 
 const SPELL_MS = spellMs({ times: usualTimes })
 const LOOK_EVERY_MS = 30_000
@@ -66,15 +65,16 @@ function withKept(one: IdWorld, proposal: Proposal, nowMs: number): IdWorld {
   const decisions = [...one.decisions, { ...record, number: one.decisions.length + 1 }]
   const { change } = proposal
   if (change.kind === 'producer-settings') {
-    const { codec, codecLevel = null, lingerMs, batchBytes } = change.after
+    const { codec, codecLevel = null, lingerMs, batchBytes } = ProducerSettings.parse(change.after)
     const configuration = { ...one.configuration, codec, codecLevel, lingerMs, batchBytes }
-    return { ...one, producer: change.after, configuration, decisions, looks: [] }
+    return { ...one, producer: ProducerSettings.parse(change.after), configuration, decisions, looks: [] }
   }
   assert.ok(change.kind === 'consumer-settings')
-  const { fetchMinBytes, fetchMaxWaitMs } = change.after
+  const consumer = ConsumerSettings.parse(change.after)
+  const { fetchMinBytes, fetchMaxWaitMs } = consumer
   return {
     ...one,
-    consumer: change.after,
+    consumer,
     configuration: { ...one.configuration, fetchMinBytes, fetchMaxWaitMs },
     decisions,
     looks: [],
@@ -114,12 +114,12 @@ describe('a missed p99', () => {
 
   test('while it is late and not yet missed it is looked at again soon, and no saving makes it slower (M2)', () => {
     const one = anId({ looks: late(700).slice(-3) })
-    const [said] = assessTuning(aWorld([one]))
+    const [said] = tuningLoop.assess(aWorld([one]))
     const { proposal, outlook } = said!
     if (proposal === undefined) assert.equal(outlook.state, 'too-short')
     else assert.ok(proposal.predicted.endToEndP99Ms! <= proposal.before.endToEndP99Ms! + 1e-9)
     const settled = slow({ looks: late(160).slice(-3) })
-    assert.match(assessTuning(aWorld([settled]))[0]!.outlook.reason, /160|165/)
+    assert.match(tuningLoop.assess(aWorld([settled]))[0]!.outlook.reason, /160|165/)
   })
 
   test('over the budget it is proposed, said, and waits for a person (P4, Q2)', () => {
@@ -138,7 +138,7 @@ describe('a missed p99', () => {
     const one = anId({ intent, looks: late(60) })
     const fastest = tuning(aWorld([one]))[0]
     const last = fastest === undefined ? one : withKept(one, fastest, NOW - DAY_MS)
-    const [said] = assessTuning(aWorld([{ ...last, looks: late(60) }]))
+    const [said] = tuningLoop.assess(aWorld([{ ...last, looks: late(60) }]))
     assert.equal(said!.proposal, undefined)
     assert.equal(said!.outlook.state, 'unmet')
     assert.match(said!.outlook.reason, /60 ms .* 5 ms are allowed/)

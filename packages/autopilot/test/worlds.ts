@@ -1,7 +1,6 @@
 /** Worlds made by hand, for the loops to look at. */
 
-import type { IdWorld, World } from '@mq/autopilot'
-import { usualTimes } from '@mq/autopilot'
+import { type IdWorld, loops, type Proposal, proposalsOf, usualTimes, type World } from '@mq/autopilot'
 import { DEFAULT_POLICY, Intent } from '@mq/contract'
 import { clusterModel, priceBook, type Workload } from '@mq/economics'
 
@@ -97,3 +96,12 @@ export const aWorld = (ids: readonly IdWorld[], change: Partial<World> = {}): Wo
   clusters: [main],
   ...change,
 })
+
+const proposalsBy =
+  (name: string) =>
+  (world: World): Proposal[] =>
+    proposalsOf(loops.find((one) => one.name === name)!, world)
+export const tuning = proposalsBy('tuning')
+export const placement = proposalsBy('placement')
+export const retention = proposalsBy('retention')
+export const partitioning = proposalsBy('partitions')

@@ -10,12 +10,13 @@
  *     `kept` can still be undone, or be superseded by a change of the intent.
  */
 import { z } from 'zod'
-import { ConsumerSettings, ProducerSettings } from './binding.ts'
-import { MqId, Name } from './mq-id.ts'
+import { MqId } from './mq-id.ts'
 import { PolicyMode } from './policy.ts'
 
-export const DecisionKind = z.enum(['producer-settings', 'consumer-settings', 'retention', 'partitions', 'cluster'])
-export type DecisionKind = z.infer<typeof DecisionKind>
+/** A kind of change: `producer-settings`, `consumer-settings`, `retention`, `partitions`, `cluster`, or one of a later version. */
+export const DecisionKind = z.string().regex(/^[a-z][a-z0-9-]{0,59}$/)
+/** A loop: `tuning`, `placement`, `partitions`, `retention`, or one of a later version. */
+export const LoopName = z.string().regex(/^[a-z][a-z0-9-]{0,59}$/)
 
 /**
  * `proposed`: a recommendation nobody acts on until a person approves it. `waiting`: for a person. `approved`: for its turn.
@@ -192,26 +193,12 @@ export const Outcome = z.object({
 })
 export type Outcome = z.output<typeof Outcome>
 
-/** What is to change, whole: the settings before and after. */
-export const DecisionChange = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('producer-settings'), before: ProducerSettings, after: ProducerSettings }),
-  z.object({ kind: z.literal('consumer-settings'), before: ConsumerSettings, after: ConsumerSettings }),
-  z.object({
-    kind: z.literal('retention'),
-    before: z.object({ retentionMs: z.number().int() }),
-    after: z.object({ retentionMs: z.number().int() }),
-  }),
-  z.object({
-    kind: z.literal('partitions'),
-    before: z.object({ partitions: z.number().int() }),
-    after: z.object({ partitions: z.number().int() }),
-  }),
-  z.object({
-    kind: z.literal('cluster'),
-    before: z.object({ cluster: Name, partitions: z.number().int() }),
-    after: z.object({ cluster: Name, partitions: z.number().int() }),
-  }),
-])
+/** What is to change, whole: the settings before and after. Each kind knows its own. */
+export const DecisionChange = z.object({
+  kind: DecisionKind,
+  before: z.record(z.string(), z.unknown()),
+  after: z.record(z.string(), z.unknown()),
+})
 export type DecisionChange = z.output<typeof DecisionChange>
 
 /** One figure the decision rests on, with where it is from. */
@@ -253,7 +240,7 @@ export const Decision = z.object({
   mqId: MqId,
   kind: DecisionKind,
   state: DecisionState,
-  loop: z.enum(['tuning', 'placement', 'retention']),
+  loop: LoopName,
   title: z.string().describe('What changes, in one line'),
   why: z.string(),
   change: DecisionChange,
@@ -288,7 +275,7 @@ export type Decision = z.output<typeof Decision>
 /** Why a loop proposes nothing for an mQ ID just now. */
 export const Outlook = z.object({
   mqId: MqId,
-  loop: z.enum(['tuning', 'placement', 'retention']),
+  loop: LoopName,
   state: z.enum([
     'idle',
     'too-short',

@@ -55,6 +55,7 @@ export {
   Guardrail,
   isDecided,
   isUnderWay,
+  LoopName,
   Outcome,
   Outlook,
 } from './decision.ts'

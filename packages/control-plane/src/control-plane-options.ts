@@ -4,6 +4,7 @@
 import type { LoopTimes } from '@mq/autopilot'
 import type { ClusterAddress as Address, PolicyMode } from '@mq/contract'
 import type { Cluster, ClusterCredentials, Deps } from '@mq/kafka'
+import type { AutopilotParts } from './autopilot/assemble.ts'
 import type { ChangeTimes } from './groups/changes.ts'
 import type { TokenSource, Tokens } from './http/guard.ts'
 import type { TlsPair } from './http/server.ts'
@@ -64,6 +65,8 @@ export interface ControlPlaneOptions {
   readonly newInstallationMode?: PolicyMode
   /** Waits of the loops that differ from those of the timing. */
   readonly loopTimes?: Partial<LoopTimes>
+  /** The loops that propose changes, and the kinds of changes they may propose. Default: those of mQ. */
+  readonly autopilot?: AutopilotParts
   /** Waits of migrations that differ from the usual ones. */
   readonly migrationTimes?: Partial<MigrationTimes>
   /** Waits of changes of positions that differ from the usual ones. */

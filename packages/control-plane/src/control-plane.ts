@@ -263,8 +263,8 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       migrator,
       migrations,
       traffic,
-      ...{ deps, logger, times, clusterModels, seenLog, onLoop },
-      ...(options.newInstallationMode === undefined ? {} : { newInstallationMode: options.newInstallationMode }),
+      ...{ deps, logger, times, clusterModels, seenLog, onLoop, newInstallationMode: options.newInstallationMode },
+      ...options.autopilot,
       seenRetentionMs: (cluster, topic) => costing.watcher.topic(cluster, topic)?.configs?.retentionMs ?? null,
     })
     const activeOf = (id: string): ActiveId | undefined => {

@@ -7,18 +7,17 @@
  */
 import { candidateOf } from '@mq/economics'
 import { mayBeSlower } from '../lateness.ts'
+import { type LoopDefinition, untilSettled } from '../loop-definition.ts'
 import { type Assessment, type Proposal, percent, predictedOutcome, usd } from '../proposal.ts'
 import { notReady } from '../readiness.ts'
 import type { IdWorld, World } from '../world.ts'
 import { moveUsd, PAYBACK } from './placement.ts'
 import { LATENCY_MARGIN, workloadEvidence } from './settings.ts'
 
-export function partitioning(world: World): Proposal[] {
-  return assessPartitions(world).flatMap(({ proposal }) => proposal ?? [])
-}
-
-export function assessPartitions(world: World): Assessment[] {
-  return world.ids.flatMap((one) => assess(world, one) ?? [])
+export const partitions: LoopDefinition = {
+  name: 'partitions',
+  cadence: untilSettled,
+  assess: (world) => world.ids.flatMap((one) => assess(world, one) ?? []),
 }
 
 function assess(world: World, one: IdWorld): Assessment | undefined {
@@ -44,12 +43,13 @@ function assess(world: World, one: IdWorld): Assessment | undefined {
     return undefined
   const proposal: Proposal = {
     mqId: one.id,
-    loop: 'placement',
+    loop: 'partitions',
     title: `${partitions} -> ${fewer} partitions`,
     why: `predicted ${usd(then.cost.usdPerMonth)} a month instead of ${usd(now.cost.usdPerMonth)} (${percent(saved / now.cost.usdPerMonth)} less): ${then.prediction.recordsPerBatch.toFixed(1)} records in a batch instead of ${now.prediction.recordsPerBatch.toFixed(1)}; the move itself costs about ${usd(costOfMove)}`,
     change: { kind: 'partitions', before: { partitions }, after: { partitions: fewer } },
     choices: [{ setting: 'partitions', value: String(fewer), reason: 'fuller batches; the load and the readers fit' }],
     knobs: ['partitions'],
+    triedOn: null,
     evidence: workloadEvidence(one, now),
     alternatives: [],
     before: predictedOutcome(now),
@@ -63,7 +63,7 @@ function assess(world: World, one: IdWorld): Assessment | undefined {
     repair: null,
     epoch: one.epoch,
   }
-  return { proposal, outlook: { mqId: one.id, loop: 'placement', state: 'proposed', reason: proposal.title } }
+  return { proposal, outlook: { mqId: one.id, loop: 'partitions', state: 'proposed', reason: proposal.title } }
 }
 
 function wasTried({ nowMs, times }: World, { decisions }: IdWorld, fewer: number): boolean {

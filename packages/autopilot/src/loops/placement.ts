@@ -8,6 +8,7 @@
  */
 import { type Candidate, type ClusterModel, candidateOf, HOURS_PER_MONTH } from '@mq/economics'
 import { mayBeSlower } from '../lateness.ts'
+import { type LoopDefinition, untilSettled } from '../loop-definition.ts'
 import { type Assessment, type Proposal, percent, predictedOutcome, usd } from '../proposal.ts'
 import { notReady } from '../readiness.ts'
 import type { IdWorld, World } from '../world.ts'
@@ -17,13 +18,10 @@ import { LATENCY_MARGIN, workloadEvidence } from './settings.ts'
 export const OVERLAP_HOURS = 4
 export const PAYBACK = 3
 
-export function placement(world: World): Proposal[] {
-  return assessPlacement(world).flatMap(({ proposal }) => proposal ?? [])
-}
-
-export function assessPlacement(world: World): Assessment[] {
-  if (world.clusters.length < 2) return []
-  return world.ids.flatMap((one) => assess(world, one) ?? [])
+export const placement: LoopDefinition = {
+  name: 'placement',
+  cadence: untilSettled,
+  assess: (world) => (world.clusters.length < 2 ? [] : world.ids.flatMap((one) => assess(world, one) ?? [])),
 }
 
 function assess(world: World, one: IdWorld): Assessment | undefined {
@@ -127,6 +125,7 @@ function moveProposal(
       { setting: 'cluster', value: to, reason: `${usd(saved)} a month cheaper than '${cluster}', within the intent` },
     ],
     knobs: ['cluster'],
+    triedOn: null,
     evidence: workloadEvidence(one, now),
     alternatives: others.map(({ cluster: other, candidate }) => ({
       change: `move to '${other.name}'`,

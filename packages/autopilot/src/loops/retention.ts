@@ -6,15 +6,14 @@
  */
 import { formatDurationMs } from '@mq/contract'
 import { candidateOf } from '@mq/economics'
+import { type LoopDefinition, untilSettled } from '../loop-definition.ts'
 import { type Assessment, type Proposal, predictedOutcome, usd } from '../proposal.ts'
 import type { IdWorld, World } from '../world.ts'
 
-export function retention(world: World): Proposal[] {
-  return assessRetention(world).flatMap(({ proposal }) => proposal ?? [])
-}
-
-export function assessRetention(world: World): Assessment[] {
-  return world.ids.flatMap((one) => assess(world, one) ?? [])
+export const retention: LoopDefinition = {
+  name: 'retention',
+  cadence: untilSettled,
+  assess: (world) => world.ids.flatMap((one) => assess(world, one) ?? []),
 }
 
 function assess(world: World, one: IdWorld): Assessment | undefined {
@@ -38,6 +37,7 @@ function assess(world: World, one: IdWorld): Assessment | undefined {
     change: { kind: 'retention', before: { retentionMs: seenMs }, after: { retentionMs: asked.durationMs } },
     choices: [{ setting: 'retention', value: is, reason: 'asked for; the topic kept more' }],
     knobs: ['retention'],
+    triedOn: null,
     evidence: [{ what: 'retention.ms of the topic', value: was, from: `cluster '${one.configuration.cluster}'` }],
     alternatives: [
       { change: `keep ${was}`, usdPerMonth: before.cost.usdPerMonth, sendP99Ms: null, whyNot: 'nobody asked for it' },

@@ -119,6 +119,7 @@ export function producerProposal(one: IdWorld, optimum: Optimum, chosen: Candida
   }
   return {
     ...common(one, optimum, chosen, motive),
+    triedOn: 'producers',
     title: changes.map(({ text }) => text).join(', '),
     change: { kind: 'producer-settings', before, after },
     choices: changes.map(({ choice }) => choice),
@@ -139,6 +140,7 @@ export function consumerProposal(one: IdWorld, optimum: Optimum, chosen: Candida
       { setting: 'consumer.fetchMaxWaitMs', value: `${after.fetchMaxWaitMs} ms`, reason },
     ],
     knobs: ['fetch'],
+    triedOn: 'readers',
   }
 }
 
@@ -147,7 +149,7 @@ function common(
   optimum: Optimum,
   chosen: Candidate,
   { why, corrections, repair }: Motive,
-): Omit<Proposal, 'title' | 'change' | 'choices' | 'knobs'> {
+): Omit<Proposal, 'title' | 'change' | 'choices' | 'knobs' | 'triedOn'> {
   const { current } = optimum
   return {
     mqId: one.id,

@@ -13,6 +13,7 @@ import { formatDurationMs } from '@mq/contract'
 import { type Candidate, candidateOf, type Grid, type Optimum, optimise } from '@mq/economics'
 import { feedbackOf } from '../feedback.ts'
 import { latenessOf, mayBeSlower, rememberedFactor } from '../lateness.ts'
+import { type LoopDefinition, untilSettled } from '../loop-definition.ts'
 import { type Assessment, codecText, type Proposal, percent, usd } from '../proposal.ts'
 import { notReady } from '../readiness.ts'
 import type { IdWorld, World } from '../world.ts'
@@ -36,13 +37,10 @@ const CODECS_TIMES = 2
 /** As what stands, but for rounding. */
 const AS_FAST = 1 + 1e-6
 
-export function tuning(world: World): Proposal[] {
-  return assessTuning(world).flatMap(({ proposal }) => proposal ?? [])
-}
-
-/** Everything the loop has to say, proposals or not. */
-export function assessTuning(world: World): Assessment[] {
-  return world.ids.map((one) => assess(world, one))
+export const tuning: LoopDefinition = {
+  name: 'tuning',
+  cadence: untilSettled,
+  assess: (world) => world.ids.map((one) => assess(world, one)),
 }
 
 function assess(world: World, one: IdWorld): Assessment {

@@ -1,5 +1,5 @@
 /** Part C for people: configuration, $ and speed before and after, predicted beside measured, and the proof it was kept for. */
-import { type Decision, isDecided, type Outcome, type ProducerSettings } from '@mq/contract'
+import { type Decision, isDecided, type Outcome, ProducerSettings } from '@mq/contract'
 import { shareText } from '../decision-view.ts'
 import type { Colors } from '../io.ts'
 import { fields, table, wrap } from '../output.ts'
@@ -42,7 +42,7 @@ function decisionFields(report: TuningReport): (readonly [string, string])[] {
     ]
   }
   const { state, status, number, change, trial } = decision
-  const after = settingsText(change.after)
+  const after = settingsText(ProducerSettings.parse(change.after))
   const when = decidedAfterMs === null ? '' : ` ${formatMs(decidedAfterMs)} after the first messages`
   const outcome =
     state === 'kept'
@@ -52,7 +52,7 @@ function decisionFields(report: TuningReport): (readonly [string, string])[] {
         : `not decided in the time of the demo. ${after} is in state ${state}: ${status}`
   const proof = decision.trialComparisons[0]
   return [
-    ['before', `${settingsText(change.before)}: ${DEFAULTS}`],
+    ['before', `${settingsText(ProducerSettings.parse(change.before))}: ${DEFAULTS}`],
     [state === 'kept' ? 'now' : 'not reached', outcome],
     ...(trial === null
       ? []

@@ -11,7 +11,7 @@ import {
   isDecided,
   type MqIdDetail,
   type Outlook,
-  type ProducerSettings,
+  ProducerSettings,
 } from '@mq/contract'
 import type { ScannedTopic } from '@mq/control-plane'
 import type { AppProcess } from './app-process.ts'
@@ -183,7 +183,7 @@ export function judgeDecision(
   const { state, status, number, change, measured, measuredBefore } = decision
   if (state !== 'kept') {
     const stands = `decision ${number} is ${state}: ${status}`
-    const isBack = !isDecided(state) || sameSettings(running, change.before)
+    const isBack = !isDecided(state) || sameSettings(running, ProducerSettings.parse(change.before))
     return [
       { name, ok: true, isOpen: true, detail: stands },
       ...(isDecided(state)
@@ -197,7 +197,7 @@ export function judgeDecision(
         : []),
     ]
   }
-  const stands = sameSettings(running, change.after)
+  const stands = sameSettings(running, ProducerSettings.parse(change.after))
   const bytes = (when: string, held: number | null, told: number | null | undefined): Check =>
     near(
       `the logs of the brokers grew by what was measured, ${when}`,

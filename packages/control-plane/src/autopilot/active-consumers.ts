@@ -13,9 +13,9 @@ import {
   whyNoReaders,
 } from '@mq/autopilot'
 import { INSTANCE_AWAY_MS } from '../telemetry/id-traffic.ts'
-import type { Context } from './context.ts'
+import type { ChangeContext } from './change-context.ts'
 
-type Look = Pick<Context, 'traffic' | 'deps' | 'times'>
+type Look = Pick<ChangeContext, 'traffic' | 'deps' | 'times'>
 
 const awayMs = ({ times }: Look): number => Math.max(INSTANCE_AWAY_MS, 3 * times.telemetryMs)
 

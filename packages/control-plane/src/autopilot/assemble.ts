@@ -2,8 +2,7 @@
  * The parts of deciding, put together.
  */
 
-import type { LoopTimes } from '@mq/autopilot'
-import { pricerFor, readingPricerFor, usualFetchesOf } from '@mq/autopilot'
+import { type LoopDefinition, type LoopTimes, loops, pricerFor, readingPricerFor, usualFetchesOf } from '@mq/autopilot'
 import type { PolicyMode } from '@mq/contract'
 import type { ClusterModel } from '@mq/economics'
 import type { Deps } from '@mq/kafka'
@@ -17,14 +16,22 @@ import type { ActiveId } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
 import { workloadOf } from '../telemetry/workload.ts'
+import type { TrafficReader } from './change-context.ts'
+import type { ChangeKind } from './change-kind.ts'
+import { changeKinds } from './changes/list.ts'
 import { configurationOf, logBytesOf, type SeenLog } from './configuration.ts'
-import type { TrafficReader } from './context.ts'
 import { DecisionWriter } from './decision-writer.ts'
 import { Decisions } from './decisions.ts'
 import { Engine } from './engine.ts'
 import { Policies } from './policies.ts'
 
-export interface DecidingOptions {
+/** Those of mQ where left out. */
+export interface AutopilotParts {
+  readonly loops?: readonly LoopDefinition[]
+  readonly changeKinds?: readonly ChangeKind[]
+}
+
+export interface DecidingOptions extends AutopilotParts {
   readonly store: Store
   readonly registry: Registry
   readonly provisioner: Provisioner
@@ -39,7 +46,7 @@ export interface DecidingOptions {
   readonly seenLog: SeenLog
   readonly onLoop?: OnRound
   /** What holds where nobody sets a policy, when the store is new. */
-  readonly newInstallationMode?: PolicyMode
+  readonly newInstallationMode?: PolicyMode | undefined
   readonly seenRetentionMs: (cluster: string, topic: string) => number | null
 }
 
@@ -62,6 +69,8 @@ export async function assembleDeciding(options: DecidingOptions): Promise<Decidi
   }
   const engine = new Engine({
     ...options,
+    loops: options.loops ?? loops,
+    kinds: new Map((options.changeKinds ?? changeKinds).map((kind) => [kind.name, kind])),
     decisions,
     policies,
     writer,

@@ -9,18 +9,8 @@
  * G6. A repair that waits is dropped once what it is to mend was in time for a whole spell.
  */
 
-import type { Assessment, Proposal, World } from '@mq/autopilot'
-import {
-  assessPartitions,
-  assessPlacement,
-  assessRetention,
-  assessTuning,
-  type DecisionRecord,
-  Looks,
-  newRecord,
-  viewOf,
-  worstMsOf,
-} from '@mq/autopilot'
+import type { LoopDefinition, Proposal, World } from '@mq/autopilot'
+import { assessWith, type DecisionRecord, Looks, newRecord, viewOf, worstMsOf } from '@mq/autopilot'
 import { type Decision, decisionTransition, isUnderWay, MqError, type Outlook } from '@mq/contract'
 import { type Deps, sleep } from '@mq/kafka'
 import { every, measured, type OnRound } from '../deadline.ts'
@@ -36,6 +26,7 @@ const IDS_AT_A_TIME = 20
 const MAX_OUTLOOKS = 50_000
 
 export interface EngineOptions extends WorldSources {
+  readonly loops: readonly LoopDefinition[]
   readonly onLoop?: OnRound | undefined
 }
 
@@ -43,6 +34,8 @@ export class Engine {
   readonly #options: EngineOptions
   readonly #locks = new KeyedMutex()
   readonly #outlooks = new Map<string, Outlook>()
+  /** By mQ ID, when the loops last assessed it. */
+  readonly #assessedAtMs = new Map<string, number>()
   readonly #looks = new Looks()
   readonly #busy = new Set<number>()
   readonly #stops: (() => Promise<void>)[] = []
@@ -119,13 +112,15 @@ export class Engine {
       .flatMap(({ id, state }) => (state === 'active' && registry.unsettled(id) === undefined ? [id] : []))
     const known = new Set(all)
     for (const [key, { mqId }] of this.#outlooks) if (!known.has(mqId)) this.#outlooks.delete(key)
+    for (const id of this.#assessedAtMs.keys()) if (!known.has(id)) this.#assessedAtMs.delete(id)
     this.#looks.forget((id) => known.has(id))
     const ids = all.filter((id) => this.#isDue(id))
     for (let from = 0; from < ids.length && !this.#closed; from += IDS_AT_A_TIME) {
       const some = ids.slice(from, from + IDS_AT_A_TIME)
       const world = worldOf(this.#options, this.#looks, some, false)
       await this.#dropNeedless(world)
-      const first = assess(world)
+      const first = assessWith(this.#options.loops, world)
+      for (const id of some) this.#assessedAtMs.set(id, world.nowMs)
       const worth = new Set(first.flatMap(({ proposal }) => proposal?.mqId ?? []))
       for (const { outlook } of first) if (!worth.has(outlook.mqId)) this.#say(outlook, policies.autopilot.on)
       if (worth.size > 0)
@@ -154,7 +149,7 @@ export class Engine {
 
   async #consider(world: World, isOn: boolean): Promise<void> {
     const taken = new Set<string>()
-    for (const { proposal, outlook } of assess(world)) {
+    for (const { proposal, outlook } of assessWith(this.#options.loops, world)) {
       this.#say(outlook, isOn)
       if (!isOn || proposal === undefined || taken.has(proposal.mqId)) continue
       if (await this.#locks.run(proposal.mqId, () => this.#record(world, proposal))) taken.add(proposal.mqId)
@@ -182,9 +177,11 @@ export class Engine {
 
   /** Whether there may be something new to say about it. */
   #isDue(id: string): boolean {
-    const last = this.#outlooks.get(`tuning ${id}`)
-    const ageMs = this.#deps.clock.nowMs() - (last?.atMs ?? Number.NEGATIVE_INFINITY)
-    return last?.state !== 'nothing-to-gain' || ageMs >= this.#options.times.lookAgainMs
+    const { loops, times } = this.#options
+    const lastMs = this.#assessedAtMs.get(id)
+    if (lastMs === undefined) return true
+    const ageMs = this.#deps.clock.nowMs() - lastMs
+    return loops.some(({ name, cadence }) => ageMs >= cadence(times, this.#outlooks.get(`${name} ${id}`)?.state))
   }
 
   #say(outlook: Omit<Outlook, 'atMs'>, isOn: boolean): void {
@@ -284,17 +281,4 @@ export class Engine {
 
 function isUntouched(state: DecisionRecord['state'] | undefined): boolean {
   return state === 'proposed' || state === 'waiting' || state === 'approved'
-}
-
-/** What all loops say. An mQ ID whose figures no model takes says so itself and holds up no other. */
-function assess(world: World): Assessment[] {
-  return world.ids.flatMap((one) => {
-    const alone = { ...world, ids: [one] }
-    try {
-      return [...assessTuning(alone), ...assessRetention(alone), ...assessPlacement(alone), ...assessPartitions(alone)]
-    } catch (error) {
-      const reason = `its figures cannot be computed with: ${error instanceof Error ? error.message : String(error)}`
-      return [{ proposal: undefined, outlook: { mqId: one.id, loop: 'tuning', state: 'no-data', reason } }]
-    }
-  })
 }

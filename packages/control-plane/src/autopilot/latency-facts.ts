@@ -3,7 +3,7 @@
  */
 import type { GroupP99 } from '@mq/autopilot'
 import type { TrafficProfile } from '../telemetry/profile.ts'
-import type { Context } from './context.ts'
+import type { ChangeContext } from './change-context.ts'
 
 export function lagOf(profile: TrafficProfile | null): number | null {
   const lags = profile?.groups.flatMap(({ lagRecords }) => (lagRecords === null ? [] : [lagRecords])) ?? []
@@ -24,7 +24,7 @@ export function groupP99sOf(profile: TrafficProfile | null): GroupP99[] {
 }
 
 /** End to end over the last minute, of each group: what a change for all may have done to readers. */
-export function readersP99sOf({ traffic }: Pick<Context, 'traffic'>, mqId: string): GroupP99[] {
+export function readersP99sOf({ traffic }: Pick<ChangeContext, 'traffic'>, mqId: string): GroupP99[] {
   return [...(traffic.lastMinute(mqId)?.slice.groups ?? [])].flatMap(([group, { endToEnd }]) => {
     const p99Ms = endToEnd.quantileMs(0.99)
     return p99Ms === null ? [] : [{ group, p99Ms }]

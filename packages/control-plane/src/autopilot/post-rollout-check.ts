@@ -21,7 +21,7 @@ import type { ActiveId } from '../registry/records.ts'
 import type { Context } from './context.ts'
 import { endToEndP99Of, readersP99sOf } from './latency-facts.ts'
 import { markedForRollback } from './rollback-mark.ts'
-import { activeOf, overtakenBy } from './standing.ts'
+import { activeOf, kindOf, overtakenBy } from './standing.ts'
 import { storedRecords } from './stored-records.ts'
 import { trialSubjectOf } from './trial-subject.ts'
 import { recounted } from './warm-up.ts'
@@ -69,7 +69,7 @@ export async function watch(context: Context, known: DecisionRecord): Promise<vo
     }),
     reading({ nowMs: worst.p99Ms, limitMs: worst.limitMs }),
   ]
-  const facts: WatchFacts = {
+  const facts: Omit<WatchFacts, 'isStructural'> = {
     goal: row.repair === null ? 'cost' : 'latency',
     subject: side.subject,
     readers: row.repair?.what === 'end to end' ? { seenMs: row.repair.seenMs, nowMs: readersP99Ms } : null,
@@ -86,15 +86,15 @@ export async function watch(context: Context, known: DecisionRecord): Promise<vo
     reportedRecords: side.reported(windows, row.stored?.atMs ?? appliedAtMs, null),
     storedRecords: null,
     bytes: side.subject === 'producers' ? grown(context, record, active, windows) : null,
-    isStructural: record.kind !== 'producer-settings' && side.subject === 'producers',
     times,
   }
-  let verdict = judgeWatch(facts)
+  const { verify } = kindOf(context, record)
+  let verdict = verify(facts)
   if (verdict.kind === 'pass') {
     const now = await storedRecords(context, active)
     const since = now === null || row.stored === null ? null : Number(now - BigInt(row.stored.records))
     const reportedRecords = side.reported(windows, row.stored?.atMs ?? appliedAtMs, since)
-    verdict = judgeWatch({ ...facts, storedRecords: since, reportedRecords })
+    verdict = verify({ ...facts, storedRecords: since, reportedRecords })
   }
   const told = side.outcome(samples, side.p99Ms(settled), row.recordsPerSecond)
   const measured = { ...told, endToEndP99Ms: told.endToEndP99Ms ?? endToEndP99Of(traffic.profile(mqId)) }

@@ -2,10 +2,13 @@
  * Whether what a decision was made for still stands.
  */
 import type { DecisionRecord } from '@mq/autopilot'
-import { isUnderWay } from '@mq/contract'
+import { isUnderWay, MqError } from '@mq/contract'
 import { intentKey } from '../provision/decide.ts'
 import type { ActiveId } from '../registry/records.ts'
+import type { ChangeKind } from './change-kind.ts'
 import type { Context } from './context.ts'
+
+type Kinds = Pick<Context, 'kinds'>
 
 export function activeOf({ registry }: Pick<Context, 'registry'>, mqId: string): ActiveId | undefined {
   const record = registry.get(mqId)
@@ -17,32 +20,24 @@ export function openEpochOf(active: ActiveId): number {
 }
 
 /** Why the decision is about a state of things that is gone, or undefined. */
-export function overtakenBy(context: Pick<Context, 'registry'>, record: DecisionRecord): string | undefined {
+export function overtakenBy(context: Kinds & Pick<Context, 'registry'>, record: DecisionRecord): string | undefined {
   const active = activeOf(context, record.mqId)
   if (active === undefined) return `'${record.mqId}' was deleted`
   if (intentKey(active.spec.intent) !== record.work.intent) return 'the intent was changed'
-  const isMove = record.kind === 'cluster' || record.kind === 'partitions'
-  if (!isMove && openEpochOf(active) !== record.work.epoch) return 'the mQ ID was moved'
+  if (kindOf(context, record).isMove !== true && openEpochOf(active) !== record.work.epoch) return 'the mQ ID was moved'
   return undefined
 }
 
-/** Whether the settings of `change.before` stand, so that the change can be made. */
-export function stands(active: ActiveId, { change }: DecisionRecord, which: 'before' | 'after'): boolean {
-  const wanted = change[which]
-  switch (change.kind) {
-    case 'producer-settings':
-      return sameSettings(active.spec.producer, wanted)
-    case 'consumer-settings':
-      return sameSettings(active.spec.consumer, wanted)
-    default:
-      return true
-  }
+/** Whether what the change says of `before` or `after` is what the mQ ID has now. */
+export function stands(context: Kinds, active: ActiveId, record: DecisionRecord, which: 'before' | 'after'): boolean {
+  return kindOf(context, record).isCurrent(active, record, which)
 }
 
-export function sameSettings(a: object, b: object): boolean {
-  const text = (value: object): string =>
-    JSON.stringify(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)))
-  return text(a) === text(b)
+/** @throws MqError MQ_INTERNAL of a decision that another version made */
+export function kindOf({ kinds }: Kinds, { number, kind }: Pick<DecisionRecord, 'number' | 'kind'>): ChangeKind {
+  const found = kinds.get(kind)
+  if (found !== undefined) return found
+  throw new MqError('MQ_INTERNAL', `decision ${number} is a change of kind '${kind}', which this version does not know`)
 }
 
 /** Another decision that changes the mQ ID now. */

@@ -10,10 +10,10 @@ import type { Canary, DecisionRecord } from '@mq/autopilot'
 import { changesToday, kept, seconds } from '@mq/autopilot'
 import { isUnderWay } from '@mq/contract'
 import type { ActiveId } from '../registry/records.ts'
+import { canaryNote } from './canary-note.ts'
 import type { Context } from './context.ts'
 import { endToEndP99Of, groupP99sOf, lagOf } from './latency-facts.ts'
-import { noteOf, rolloutStrategy } from './rollout-strategy.ts'
-import { activeOf, otherUnderWay, overtakenBy, stands } from './standing.ts'
+import { activeOf, kindOf, otherUnderWay, overtakenBy, stands } from './standing.ts'
 import { storedRecords } from './stored-records.ts'
 import { type TrialSubject, trialSubjectOf } from './trial-subject.ts'
 import { warmUpMs } from './warm-up.ts'
@@ -30,7 +30,7 @@ export async function start(context: Context, record: DecisionRecord): Promise<v
   const { number, mqId } = record
   const gone = overtakenBy(context, record)
   const active = activeOf(context, mqId)
-  if (gone !== undefined || active === undefined || !stands(active, record, 'before')) {
+  if (gone !== undefined || active === undefined || !stands(context, active, record, 'before')) {
     const note = gone ?? 'the settings it was made for do not stand any more'
     await writer.transition(number, { event: 'supersede', note, actor: MQ })
     return
@@ -46,13 +46,13 @@ export async function start(context: Context, record: DecisionRecord): Promise<v
   }
   const busy = whyNotYet(context, record, active)
   if (busy !== undefined) return wait(busy)
-  const how = rolloutStrategy(context, record)
+  const how = kindOf(context, record).rolloutStrategy(context, record)
   if (how.kind === 'wait') return wait(how.why, NOBODY_MS)
   if (how.kind === 'not') {
     await writer.transition(number, { event: 'supersede', note: how.why, actor: MQ })
     return
   }
-  const side = trialSubjectOf(context, active, record, how.kind === 'trial' ? how.subject : 'producers')
+  const side = trialSubjectOf(context, active, record, how.kind === 'canary' ? how.subject : 'producers')
   if (how.kind === 'for-all') {
     const begun = begunWith(context, active, record, side, [])
     await writer.transition(number, { event: 'apply-began', note: how.why, actor: MQ }, begun)
@@ -80,7 +80,7 @@ function whyNotYet(context: Context, record: DecisionRecord, active: ActiveId): 
     return `${spent} of ${policy.maxChangesPerDay} changes of the day are made`
   }
   // What is no matter of clients needs no reports of theirs.
-  const isOfClients = record.kind === 'producer-settings' || record.kind === 'consumer-settings'
+  const isOfClients = kindOf(context, record).canarySettings !== undefined
   const leftMs = isOfClients ? warmUpMs(context) : 0
   return leftMs === 0 ? undefined : `reports of another ${seconds(leftMs)} are needed since the control plane began`
 }
@@ -125,13 +125,15 @@ async function begin(
   const begun = begunWith(context, active, record, side, canary.instances)
   const held = await storedRecords(context, active)
   const startedAtMs = writer.nowMs
-  const note = noteOf(canary, side.subject)
+  const note = canaryNote(canary, side.subject)
   await writer.publish(
     number,
     'trial',
     `decision ${number}: ${record.title}; ${note}`,
     (now) =>
-      stands(now, record, 'before') ? { ...now.spec, trial: side.trialOf(now.spec, canary.instances) } : undefined,
+      stands(context, now, record, 'before')
+        ? { ...now.spec, trial: side.trialOf(now.spec, canary.instances) }
+        : undefined,
     { event: 'trial-began', note, actor: MQ },
     (row) => ({
       ...begun(row),

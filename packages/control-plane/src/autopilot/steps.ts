@@ -3,6 +3,7 @@
  *
  * X1. Every step may be repeated: a killed control plane goes on, or undoes, from what stands in the row.
  * X2. What failed for good is undone; what may pass is tried again at the next step.
+ * X3. A decision that another version made of a kind that this one does not know stays as it is.
  */
 
 import type { DecisionRecord } from '@mq/autopilot'
@@ -11,8 +12,8 @@ import { look } from './canary-check.ts'
 import type { Context } from './context.ts'
 import { watch } from './post-rollout-check.ts'
 import { markedForRollback } from './rollback-mark.ts'
-import { apply, takeBack } from './rollout.ts'
-import { activeOf, overtakenBy, stands } from './standing.ts'
+import { rollBack, rollOut } from './rollout.ts'
+import { activeOf, kindOf, overtakenBy, stands } from './standing.ts'
 import { start } from './start-rollout.ts'
 
 const MQ = 'mq'
@@ -26,10 +27,10 @@ const doInState: Record<DecisionState, DoStep> = {
   waiting: waitForAnswer,
   approved: start,
   trial: look,
-  applying: apply,
+  applying: rollOut,
   watching: watch,
   kept: lookAfter,
-  undoing: takeBack,
+  undoing: rollBack,
   undone: async () => {},
   rejected: async () => {},
   expired: async () => {},
@@ -42,6 +43,7 @@ export async function step(context: Context, number: number): Promise<void> {
   for (let count = 0; count < MOST_STEPS_AT_ONCE; count++) {
     const before = context.decisions.current(number)
     if (before === undefined) return
+    if (!context.kinds.has(before.kind)) return explainUnknown(context, before)
     try {
       await doInState[before.state](context, before)
     } catch (error) {
@@ -50,6 +52,12 @@ export async function step(context: Context, number: number): Promise<void> {
     }
     if (context.decisions.current(number)?.state === before.state) return
   }
+}
+
+/** X3 */
+function explainUnknown({ writer }: Context, { number, kind, status }: DecisionRecord): void {
+  const text = `it waits: a change of kind '${kind}' is not known to this version of mQ`
+  if (status !== text) writer.setStatus(number, (row) => ({ ...row, status: text }))
 }
 
 /** X2. */
@@ -70,7 +78,7 @@ async function waitForAnswer(context: Context, record: DecisionRecord): Promise<
   const { writer, times } = context
   const active = activeOf(context, record.mqId)
   const gone = overtakenBy(context, record)
-  if (gone !== undefined || active === undefined || !stands(active, record, 'before')) {
+  if (gone !== undefined || active === undefined || !stands(context, active, record, 'before')) {
     const note = gone ?? 'the settings it was made for do not stand any more'
     await writer.transition(record.number, { event: 'supersede', note, actor: MQ })
   } else if (writer.nowMs - record.createdAtMs >= times.expireMs) {
@@ -82,9 +90,9 @@ async function waitForAnswer(context: Context, record: DecisionRecord): Promise<
 async function lookAfter(context: Context, record: DecisionRecord): Promise<void> {
   const { writer } = context
   const active = activeOf(context, record.mqId)
-  const isMove = record.kind === 'cluster' || record.kind === 'partitions'
+  const isMove = kindOf(context, record).isMove === true
   const gone = isMove && active !== undefined ? undefined : overtakenByChange(context, record)
-  if (gone === undefined && active !== undefined && stands(active, record, 'after')) return
+  if (gone === undefined && active !== undefined && stands(context, active, record, 'after')) return
   const later = context.decisions
     .of(record.mqId)
     .find(

@@ -2,10 +2,10 @@
  * How many records the brokers hold: what clients report is compared with it.
  */
 import type { ActiveId } from '../registry/records.ts'
-import type { Context } from './context.ts'
+import type { ChangeContext } from './change-context.ts'
 
 /** Records the brokers hold of the open epoch, over all partitions; null when they cannot be asked now. */
-export async function storedRecords({ clusters, logger }: Context, active: ActiveId): Promise<bigint | null> {
+export async function storedRecords({ clusters, logger }: ChangeContext, active: ActiveId): Promise<bigint | null> {
   const open = active.epochs.find(({ state }) => state === 'open')
   if (open === undefined) return null
   try {

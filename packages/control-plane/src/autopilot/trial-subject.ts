@@ -43,6 +43,7 @@ import type { ReaderWindow } from '../telemetry/reader-window.ts'
 import { activeConsumers } from './active-consumers.ts'
 import type { Context } from './context.ts'
 import { lagOf } from './latency-facts.ts'
+import { kindOf } from './standing.ts'
 
 /** What guardrails look at, for either side. */
 export interface Held {
@@ -75,15 +76,15 @@ export interface TrialSubject {
 }
 
 /** Whose windows tell whether it pays. What was made for all without a trial is told by those that send. */
-export function subjectOf({ change, trial }: DecisionRecord): Subject {
-  return change.kind === 'consumer-settings' && trial !== null ? 'readers' : 'producers'
+function subjectOf(context: Context, record: DecisionRecord): Subject {
+  return record.trial === null ? 'producers' : (kindOf(context, record).subject ?? 'producers')
 }
 
 export function trialSubjectOf(
   context: Context,
   active: ActiveId,
   record: DecisionRecord,
-  subject = subjectOf(record),
+  subject = subjectOf(context, record),
 ): TrialSubject {
   return subject === 'readers' ? readers(context, active, record) : producers(context, active, record)
 }
@@ -115,11 +116,7 @@ function producers(context: Context, active: ActiveId, record: DecisionRecord): 
     guardrails: (held) =>
       guardrails({ ...held, ...lagging(context, record), ...limits(row), nowMs: writer.nowMs, times }),
     outcome: (samples, p99Ms, rate) => measuredOutcome(samples, p99Ms, rate, null),
-    trialOf: ({ producer }, instances) => ({
-      decision: number,
-      instances: [...instances],
-      producer: change.kind === 'producer-settings' ? change.after : producer,
-    }),
+    trialOf: (spec, instances) => trialOf(context, record, spec, instances),
   }
 }
 
@@ -140,10 +137,11 @@ function lagging(
 function readers(context: Context, active: ActiveId, record: DecisionRecord): TrialSubject {
   const { traffic, times, writer } = context
   const { mqId, number, change, work: row } = record
+  const onTrial = trialOf(context, record, active.spec, [])
   const price = context.readingPricer(active, row.usualFetches)
   const kind: WindowKind<ReaderWindow> = {
     // D1
-    isPlausible: (window) => isPlausibleReading(window) && (window.trial !== number || runsOn(change, window)),
+    isPlausible: (window) => isPlausibleReading(window) && (window.trial !== number || runsOn(onTrial, window)),
     sampleOf: (window) => readingOf(window, price ?? (() => null)),
     latencyOf: ({ endToEnd }) => endToEnd,
     mergedP99Ms: (windows) => mergedP99Ms(windows, ({ endToEnd }) => endToEnd),
@@ -191,19 +189,20 @@ function readers(context: Context, active: ActiveId, record: DecisionRecord): Tr
       const sendP99Ms = traffic.profile(mqId)?.sendLatency.quantileMs(0.99) ?? null
       return measuredOutcome(samples, sendP99Ms, rate, p99Ms)
     },
-    trialOf: ({ producer, consumer }, instances) => ({
-      decision: number,
-      instances: [...instances],
-      producer,
-      consumer: change.kind === 'consumer-settings' ? change.after : consumer,
-    }),
+    trialOf: (spec, instances) => trialOf(context, record, spec, instances),
   }
 }
 
-function runsOn(change: DecisionRecord['change'], { settings }: ReaderWindow): boolean {
+/** Of a kind without a canary there are no instances to tell anything. */
+function trialOf(context: Context, record: DecisionRecord, spec: IdSpec, instances: readonly string[]): Trial {
+  const settings = kindOf(context, record).canarySettings?.(spec, record) ?? { producer: spec.producer }
+  return { decision: record.number, instances: [...instances], ...settings }
+}
+
+function runsOn({ consumer }: Pick<Trial, 'consumer'>, { settings }: ReaderWindow): boolean {
   return (
-    change.kind === 'consumer-settings' &&
-    settings.fetchMinBytes === change.after.fetchMinBytes &&
-    settings.fetchMaxWaitMs === change.after.fetchMaxWaitMs
+    consumer !== undefined &&
+    settings.fetchMinBytes === consumer.fetchMinBytes &&
+    settings.fetchMaxWaitMs === consumer.fetchMaxWaitMs
   )
 }
