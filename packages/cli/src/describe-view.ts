@@ -26,14 +26,21 @@ export function describeText(
     section('Epochs', epochsText(detail, colors), colors),
     section('Traffic', trafficText(detail, colors), colors),
     ...(detail.applications.length === 0 ? [] : [section('Applications', usersText(detail, colors, nowMs), colors)]),
-    ...(detail.deadLetters.length === 0 ? [] : [section('Dead letters', deadLettersText(detail), colors)]),
+    ...(detail.deadLetters.length === 0 ? [] : [section('Dead letters', deadLettersText(detail, nowMs), colors)]),
     ...(detail.groups.length === 0 ? [] : [section('Groups', groupsText(detail, colors, nowMs), colors)]),
   ]
   return parts.join('\n')
 }
 
-function deadLettersText({ id, deadLetters }: MqIdDetail): string {
-  return deadLetters.map(({ group }) => `  ${group}: mq dlq list ${id} says how many`).join('\n')
+function deadLettersText({ id, deadLetters }: MqIdDetail, nowMs: number): string {
+  return deadLetters.map((one) => `  ${one.group}: ${keptText(one, nowMs)} (mq dlq list ${id})`).join('\n')
+}
+
+export function keptText({ kept, oldestAtMs }: MqIdDetail['deadLetters'][number], nowMs: number): string {
+  if (kept === null) return 'not counted yet'
+  return oldestAtMs === null
+    ? 'none kept'
+    : `${formatCount(kept)} kept, the oldest failed ${formatAge(nowMs - oldestAtMs)} ago`
 }
 
 function section(title: string, text: string, colors: Colors): string {

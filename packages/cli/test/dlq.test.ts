@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { DeadLetterView } from '@mq/client'
 import { type DeadLetterFacts, sideIdOf } from '@mq/contract'
 import picocolors from 'picocolors'
+import { keptText } from '../src/describe-view.ts'
 import { letterJson, letterText, reasonsOf, summariesText, summaryOf } from '../src/dlq-view.ts'
 import { exitCodes } from '../src/exit-codes.ts'
 import { run, withPlane } from './harness.ts'
@@ -11,7 +12,7 @@ import { run, withPlane } from './harness.ts'
 const plain = picocolors.createColors(false)
 const kept = sideIdOf({ mqId: 'orders.placed', group: 'billing', role: 'dead-letters' })
 const queue = {
-  ...{ mqId: 'orders.placed', group: 'billing', deadLetters: kept },
+  ...{ mqId: 'orders.placed', group: 'billing', deadLetters: kept, kept: null, oldestAtMs: null },
   ...{ redrive: null, retentionMs: 86_400_000, written: 3 },
 }
 
@@ -132,5 +133,16 @@ test('a named group that has no dead letters and does not read the mQ ID is refu
         assert.match(seen.at(-1)!.path, /\/groups?.*group=bilings/, word)
       }
     },
+  )
+})
+
+test('describe says how many dead letters are kept and how old they are, and never 0 where nobody knows', () => {
+  const nowMs = 1_800_000_000_000
+  const one = { group: 'billing', id: kept }
+  assert.equal(keptText({ ...one, kept: null, oldestAtMs: null }, nowMs), 'not counted yet')
+  assert.equal(keptText({ ...one, kept: 0, oldestAtMs: null }, nowMs), 'none kept')
+  assert.equal(
+    keptText({ ...one, kept: 1_234, oldestAtMs: nowMs - 7_200_000 }, nowMs),
+    '1,234 kept, the oldest failed 2h ago',
   )
 })

@@ -1,10 +1,17 @@
 /** Dead letters looked at, handed to their group again, discarded (DB1-DB4, DF1-DF3). */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { DEAD_LETTER_HEADER, type DeadLetterAction, letterOf, REDRIVEN_HEADER } from '@mq/contract'
+import {
+  DEAD_LETTER_HEADER,
+  type DeadLetterAction,
+  factsIn,
+  letterOf,
+  parseDeadLetterFacts,
+  REDRIVEN_HEADER,
+} from '@mq/contract'
 import type { RecordHeader } from '@mq/kafka'
 import { GroupDeadLetters } from '../src/dead-letters/box.ts'
-import { factsIn, headersWith, letterFrom, parseFacts } from '../src/dead-letters/letter.ts'
+import { headersWith, letterFrom } from '../src/dead-letters/letter.ts'
 import type { DeadLetterBox } from '../src/dead-letters/types.ts'
 import type { MessageRecord } from '../src/formats/message.ts'
 import { FakeTime } from './support/time.ts'
@@ -57,7 +64,7 @@ class Logs {
   /** Offsets on the way back. */
   back(): string[] {
     return this.redriven.map(({ headers }) => {
-      const { facts } = factsIn(headers, REDRIVEN_HEADER, parseFacts)!
+      const { facts } = factsIn(headers, REDRIVEN_HEADER, parseDeadLetterFacts)!
       return `${facts.offset}r${facts.redrives}`
     })
   }

@@ -120,6 +120,13 @@ describe('dead letters on real Kafka', LIMIT, () => {
         assert.ok(firstFailedAtMs <= lastFailedAtMs && timestampMs <= lastFailedAtMs)
       }
 
+      const keptByPlane = async (): Promise<number | null> => {
+        const answer = await fetch(`${stack.url}/v1/dead-letters?id=${ID}`)
+        const { queues } = (await answer.json()) as { queues: { kept: number | null }[] }
+        return queues[0]!.kept
+      }
+      await until('the control plane counts both', async () => (await keptByPlane()) === 2, 60_000)
+
       // A clean restart repeats nothing.
       await billing.mq.close()
       repeats.length = 0
@@ -140,6 +147,7 @@ describe('dead letters on real Kafka', LIMIT, () => {
         BAD.map((n) => [n, `bad-${n}`]).toSorted(),
       )
       assert.deepEqual([await box.list(), (await box.redrive()).done], [[], 0])
+      await until('the control plane counts none', async () => (await keptByPlane()) === 0, 60_000)
       await until('audit has the one after, too', () => audited.includes(500), 60_000)
       assert.deepEqual(
         BAD.map((n) => audited.filter((seen) => seen === n).length),

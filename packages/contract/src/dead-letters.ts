@@ -84,6 +84,13 @@ export const DeadLetterQueue = z.object({
     .int()
     .min(0)
     .describe('Dead letters that clients said they wrote since this control plane started'),
+  kept: z
+    .number()
+    .int()
+    .min(0)
+    .nullable()
+    .describe('How many are kept: neither handed out again nor discarded nor removed by their age; null while unknown'),
+  oldestAtMs: z.number().nullable().describe('When the oldest that is kept failed last; null when there is none'),
 })
 export type DeadLetterQueue = z.output<typeof DeadLetterQueue>
 

@@ -25,6 +25,13 @@ export { ClusterEconomics } from './cluster-economics.ts'
 export { ClusterSite, Labels, Region } from './cluster-site.ts'
 export { Budget, BudgetRequest, BudgetState, CostBy, CostLine, CostParts, CostQuery, CostReport } from './cost.ts'
 export {
+  DeadLetterFold,
+  factsIn,
+  type HeaderLike,
+  type LetterPlace,
+  parseDeadLetterFacts,
+} from './dead-letter-fold.ts'
+export {
   DEAD_LETTER_HEADER,
   DEAD_LETTER_HEADER_BYTES,
   DEAD_LETTER_RETENTION_MS,

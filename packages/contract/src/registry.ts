@@ -88,9 +88,16 @@ export const MqIdDetail = MqIdSummary.extend({
   choices: z.array(Choice),
   warnings: z.array(z.string()),
   deadLetters: z
-    .array(z.object({ group: Name, id: MqId }))
+    .array(
+      z.object({
+        group: Name,
+        id: MqId,
+        kept: z.number().int().nullable().default(null).describe('How many are kept; null while unknown'),
+        oldestAtMs: z.number().nullable().default(null).describe('When the oldest that is kept failed last'),
+      }),
+    )
     .default([])
-    .describe('Groups that have a place for dead letters, and the mQ ID that is it'),
+    .describe('Groups that have a place for dead letters, the mQ ID that is it, and what is in it'),
   side: SideOf.nullable().default(null).describe('Set on an mQ ID of mQ’s own: whose dead letters it is for'),
   drift: z.array(Difference).default([]).describe('What somebody else changed about its topic'),
   traffic: z

@@ -5,6 +5,7 @@ import type { LoopTimes } from '@mq/autopilot'
 import type { ClusterAddress as Address, PolicyMode } from '@mq/contract'
 import type { Cluster, ClusterCredentials, Deps } from '@mq/kafka'
 import type { AutopilotParts } from './autopilot/assemble.ts'
+import type { ReadLetters } from './dead-letters/kept-letters.ts'
 import type { ChangeTimes } from './groups/changes.ts'
 import type { TokenSource, Tokens } from './http/guard.ts'
 import type { TlsPair } from './http/server.ts'
@@ -59,6 +60,8 @@ export interface ControlPlaneOptions {
   readonly deleteGraceMs?: number
   /** How brokers are asked where groups stand; tests bring their own. */
   readonly readPositions?: typeof readPositions
+  /** How records about dead letters are read; tests bring their own. */
+  readonly readLetters?: ReadLetters
   /** `dev`: changes are tried and judged within minutes, on little traffic. Default `usual`. */
   readonly timing?: 'usual' | 'dev'
   /** How far mQ goes by itself where nobody sets a policy, written down when the store is made. Default `approve`. */

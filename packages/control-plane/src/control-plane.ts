@@ -15,6 +15,8 @@ import { assembleDeciding, type Deciding } from './autopilot/assemble.ts'
 import { configurationOf, logBytesOf, type SeenLog } from './autopilot/configuration.ts'
 import type { ControlPlaneOptions } from './control-plane-options.ts'
 import { assembleCosting, type Costing } from './cost/assemble.ts'
+import { assembleKeptLetters } from './dead-letters/assemble.ts'
+import type { KeptLetters } from './dead-letters/kept-letters.ts'
 import { every, measured, type OnRound } from './deadline.ts'
 import { DriftWatch } from './drift/drift-watch.ts'
 import { GroupChanges } from './groups/changes.ts'
@@ -95,6 +97,7 @@ export interface Assembled {
   readonly twins: Twins
   readonly costing: Costing
   readonly lagWatch: LagWatch
+  readonly keptLetters: KeptLetters
   readonly groupChanges: GroupChanges
   readonly recovery: Recovery
   readonly copies: CopyWriter
@@ -244,6 +247,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       everyMs: options.lagEveryMs ?? (options.timing === 'dev' ? LAG_EVERY_DEV_MS : LAG_EVERY_MS),
       ...(options.readPositions === undefined ? {} : { read: options.readPositions }),
     })
+    const keptLetters = assembleKeptLetters({ registry, lagWatch, read: options.readLetters, deps, logger })
     const clusterModels = (): ClusterModel[] =>
       registry.clusters().map((record) => {
         const { name } = record.address
@@ -299,7 +303,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       metricsSource({
         ...{ version, hub, traffic, store, clusters, registry, drift, lagWatch, migrations },
         ...{ deciding, costing, recovery },
-        ...{ trouble, holdings },
+        ...{ trouble, holdings, keptLetters },
         process: processFigures,
         deps,
       }),
@@ -311,7 +315,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     const handlers = createHandlers({
       ...{ store, registry, clusters, provisioner, hub, traffic },
       sides: new SideQueues(registry, provisioner),
-      trouble,
+      ...{ trouble, keptLetters },
       version,
       createOnFirstUse: options.createOnFirstUse ?? false,
       failing,
@@ -358,18 +362,19 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     migrator.resume()
     groupChanges.start()
     deciding.engine.start()
-    // Fake clusters of tests have no topics to sweep.
-    if (options.openAdmin === undefined || options.openCluster !== undefined) twins.start()
-    // Fake clusters of tests have nothing to look at.
-    if (options.openAdmin === undefined || options.openCluster !== undefined) costing.watcher.start()
-    if (options.openAdmin === undefined || options.openCluster !== undefined) lagWatch.start()
+    // Fake clusters of tests have no topics to sweep, and nothing to look at.
+    if (options.openAdmin === undefined || options.openCluster !== undefined) {
+      for (const watch of [twins, costing.watcher, lagWatch, keptLetters]) watch.start()
+    }
     let closing: Promise<void> | undefined
     const shutDown = async (): Promise<void> => {
       stopping = true
       recovery.close()
       copies.close()
       await costing.watcher.close()
+      const counted = keptLetters.close()
       await lagWatch.close().catch((error: unknown) => logger.warn(errorFacts(error), 'lag histories were lost'))
+      await counted
       await twins.close()
       await deciding.engine.close()
       await groupChanges.close()
@@ -392,24 +397,8 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       await store.close().catch((error: unknown) => logger.error(errorFacts(error), 'closing the store was not clean'))
     }
     return {
-      app,
-      store,
-      registry,
-      clusters,
-      provisioner,
-      hub,
-      traffic,
-      migrations,
-      migrator,
-      deciding,
-      twins,
-      costing,
-      lagWatch,
-      groupChanges,
-      recovery,
-      copies,
-      drift,
-      monitoringApp,
+      ...{ app, store, registry, clusters, provisioner, hub, traffic, migrations, migrator, deciding, twins },
+      ...{ costing, lagWatch, keptLetters, groupChanges, recovery, copies, drift, monitoringApp },
       close: (limitMs = CLOSE_DEADLINE_MS) => {
         closing ??= close(limitMs)
         return closing

@@ -45,14 +45,20 @@ test(
     assert.equal(topic.partitions, 1)
     assert.ok(limitOf(topic) >= limitOf(source) + 4_096, `${limitOf(topic)} after ${limitOf(source)}`)
     const detail = (await plane.call('GET', `/v1/ids/${ID}`)).body
-    assert.deepEqual([detail.deadLetters, detail.side], [[{ group: 'billing', id: LETTERS }], null])
+    assert.deepEqual(
+      [detail.deadLetters, detail.side],
+      [[{ group: 'billing', id: LETTERS, kept: null, oldestAtMs: null }], null],
+    )
     assert.deepEqual(
       (await plane.call('GET', '/v1/ids')).body.ids.map(({ id }: { id: string }) => id),
       [ID],
     )
     const { queues } = (await plane.call('GET', `/v1/dead-letters?id=${ID}`)).body
     assert.deepEqual(queues, [
-      { mqId: ID, group: 'billing', deadLetters: LETTERS, redrive: null, retentionMs: 30 * DAY_MS, written: 0 },
+      {
+        ...{ mqId: ID, group: 'billing', deadLetters: LETTERS, redrive: null, retentionMs: 30 * DAY_MS, written: 0 },
+        ...{ kept: null, oldestAtMs: null },
+      },
     ])
   },
 )

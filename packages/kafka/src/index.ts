@@ -22,6 +22,7 @@ export type { FetchCluster, FetchLink, FetchNetwork, LocatedTopic, OffsetRange }
 export { ClusterFetchNetwork } from './fetch/fetch-network.ts'
 export { FetchedBatch } from './fetch/fetched-batch.ts'
 export { Fetcher, type FetcherOptions, type OffsetOutOfRange } from './fetch/fetcher.ts'
+export { type ReadRange, readRange } from './fetch/read-range.ts'
 export { GroupMember } from './group/member.ts'
 export {
   decodeNote,

@@ -11,6 +11,7 @@
 import {
   type DeadLetterAction,
   type DeadLetterFacts,
+  DeadLetterFold,
   letterOf,
   MAX_REDRIVES,
   REDRIVEN_HEADER,
@@ -20,7 +21,6 @@ import {
 import { type Deps, pause } from '@mq/kafka'
 import type { SendOptions } from '../api/types.ts'
 import type { MessageRecord } from '../formats/message.ts'
-import { DeadLetterFold } from './fold.ts'
 import { headersWith, letterOfRecord } from './letter.ts'
 import type { Acted, ActOptions, DeadLetterBox, DeadLetterFilter, DeadLetterView, RedriveOptions } from './types.ts'
 
@@ -135,7 +135,7 @@ export class GroupDeadLetters implements DeadLetterBox {
   }
 
   async #choose(filter: DeadLetterFilter, signal?: AbortSignal): Promise<Map<string, DeadLetterFacts>> {
-    const fold = new DeadLetterFold()
+    const fold = new DeadLetterFold((facts) => facts)
     const keys = new Map<string, string | null>()
     for await (const record of this.#parts.letters(signal)) {
       fold.take(record)

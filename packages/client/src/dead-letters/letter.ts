@@ -5,7 +5,14 @@
  * D2. Facts hold no part of a value, and nothing of the error but its class, code, a shortened message and a hash of its place. What
  *     looks like a password, a token or a login in a message is taken out.
  */
-import { DEAD_LETTER_HEADER, DeadLetterFacts, type FailureReason, MqError } from '@mq/contract'
+import {
+  DEAD_LETTER_HEADER,
+  type DeadLetterFacts,
+  type FailureReason,
+  factsIn,
+  MqError,
+  parseDeadLetterFacts,
+} from '@mq/contract'
 import type { RecordHeader } from '@mq/kafka'
 import type { MessageRecord } from '../formats/message.ts'
 
@@ -66,26 +73,8 @@ export function headersWith(
   ]
 }
 
-/** The facts in the last header of this name, and the headers before it; undefined when there are none that can be read. */
-export function factsIn<T>(
-  headers: readonly RecordHeader[],
-  name: string,
-  parse: (value: unknown) => T | undefined,
-): { readonly facts: T; readonly headers: readonly RecordHeader[] } | undefined {
-  const last = headers.at(-1)
-  if (last?.key !== name || last.value === null) return undefined
-  try {
-    const facts = parse(JSON.parse(last.value.toString('utf8')))
-    return facts === undefined ? undefined : { facts, headers: headers.slice(0, -1) }
-  } catch {
-    return undefined
-  }
-}
-
-export const parseFacts = (value: unknown): DeadLetterFacts | undefined => DeadLetterFacts.safeParse(value).data
-
 export function letterOfRecord(record: Pick<MessageRecord, 'key' | 'value' | 'headers'>): DeadLetter | undefined {
-  const found = factsIn(record.headers, DEAD_LETTER_HEADER, parseFacts)
+  const found = factsIn(record.headers, DEAD_LETTER_HEADER, parseDeadLetterFacts)
   return found === undefined ? undefined : { ...found, key: record.key, value: record.value }
 }
 

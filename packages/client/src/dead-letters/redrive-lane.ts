@@ -7,13 +7,19 @@
  * RL4. The lane is read from when the binding names it, by every member of the group, and closed with its subscription.
  * RL5. A lane that ends by itself is opened again, with growing pauses: nobody else would notice that messages no longer come back.
  */
-import { type Binding, type DeadLetterFacts, type Format, REDRIVEN_HEADER } from '@mq/contract'
+import {
+  type Binding,
+  type DeadLetterFacts,
+  type Format,
+  factsIn,
+  parseDeadLetterFacts,
+  REDRIVEN_HEADER,
+} from '@mq/contract'
 import { backoffMs, type Deps, pause, type RecordHeader } from '@mq/kafka'
 import type { Subscription } from '../api/types.ts'
 import type { Logger } from '../base/logger.ts'
 import type { MessageHandler } from '../consume/message-handler.ts'
 import { type MessageRecord, RecordMessage } from '../formats/message.ts'
-import { factsIn, parseFacts } from './letter.ts'
 
 const RETRY = { baseMs: 500, maxMs: 10_000 }
 
@@ -82,7 +88,7 @@ export function asRedriven(
     const record = RecordMessage.recordOf(message)
     let redriven = known.get(record)
     if (redriven === undefined) {
-      const found = factsIn(record.headers, REDRIVEN_HEADER, parseFacts)
+      const found = factsIn(record.headers, REDRIVEN_HEADER, parseDeadLetterFacts)
       if (found === undefined) {
         onForeign(record)
         return undefined

@@ -24,6 +24,7 @@ import type { SeenLog } from '../autopilot/configuration.ts'
 import type { Budgets } from '../cost/budgets.ts'
 import type { Costs } from '../cost/costs.ts'
 import type { Owners } from '../cost/owners.ts'
+import type { KeptLetters } from '../dead-letters/kept-letters.ts'
 import type { DriftWatch } from '../drift/drift-watch.ts'
 import { DriftResolver } from '../drift/resolver.ts'
 import type { GroupChanges } from '../groups/changes.ts'
@@ -96,6 +97,7 @@ export interface Services {
   readonly deps: Deps
   readonly sides: SideQueues
   readonly trouble: HandlerTrouble
+  readonly keptLetters: KeptLetters
   /** How long the records of a deleted mQ ID are kept. */
   readonly deleteGraceMs: number
   readonly readiness: () => Promise<Readiness>
@@ -417,7 +419,15 @@ async function detail(services: Services, id: string): Promise<MqIdDetail> {
     ],
     deadLetters: services.sides.of(id).flatMap((kept) => {
       const side = kept.state === 'active' ? kept.spec.side : undefined
-      return side?.role === 'dead-letters' ? [{ group: side.group, id: kept.id }] : []
+      return side?.role === 'dead-letters'
+        ? [
+            {
+              group: side.group,
+              id: kept.id,
+              ...(services.keptLetters.count(id, side.group) ?? { kept: null, oldestAtMs: null }),
+            },
+          ]
+        : []
     }),
     side: spec.side ?? null,
     drift: [...services.drift.of(id)],

@@ -11,7 +11,7 @@ import { CommitTimes } from './commit-times.ts'
 import { type EpochSight, lagOf } from './group-lag.ts'
 import { LagHistory } from './lag-history.ts'
 import { LogEnds } from './log-ends.ts'
-import type { ClusterPositions } from './positions.ts'
+import type { ClusterPositions, LogRange } from './positions.ts'
 
 /** Of one mQ ID more are not kept. */
 const MAX_GROUPS = 1_000
@@ -144,6 +144,11 @@ export class LagBook {
   /** Where the log of an epoch ended over time; undefined while nobody looked. */
   ends(mqId: string, { cluster, topic }: { readonly cluster: string; readonly topic: string }): LogEnds | undefined {
     return this.#ids.get(mqId)?.ends.get(`${cluster}/${topic}`)
+  }
+
+  /** Where the log of a topic began and ended at the last look; undefined while that is not known. */
+  ranges(cluster: string, topic: string): ReadonlyMap<number, LogRange> | undefined {
+    return this.#fresh(cluster)?.positions.logs.get(topic)
   }
 
   groups(active: ActiveId): GroupLag[] {

@@ -60,6 +60,10 @@ export class LagWatch {
     return new LagWatch(options, new LagBook({ nowMs: () => deps.clock.nowMs(), staleMs }, known))
   }
 
+  get everyMs(): number {
+    return this.#options.everyMs
+  }
+
   start(): void {
     const { deps, logger, everyMs } = this.#options
     let isFirst = true
@@ -106,6 +110,11 @@ export class LagWatch {
     if (deps.clock.monotonicMs() - this.#savedAtMs < SAVE_EVERY_MS) return
     this.#savedAtMs = deps.clock.monotonicMs()
     await saveLagHistories(store, this.book.ids, deps.clock.nowMs())
+  }
+
+  /** Connections to a cluster that is looked at. */
+  cluster(name: string): Cluster | undefined {
+    return this.#entries.get(name)?.cluster
   }
 
   async close(): Promise<void> {

@@ -105,6 +105,11 @@ export const readDefinitions = {
     ['mq_id', 'group'],
     'oldest first',
   ),
+  mq_group_kept_dead_letters: gauge(
+    'Dead letters of a group that are kept: not handed out again, not discarded; not there while it is not known',
+    ['mq_id', 'group'],
+    'largest first',
+  ),
   mq_group_failing_records: gauge(
     'Records that failed in a group and are not finished, now',
     ['mq_id', 'group'],

@@ -8,6 +8,8 @@ import type { CostBy, CostLine } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { Deciding } from '../autopilot/assemble.ts'
 import type { Costing } from '../cost/assemble.ts'
+import { keptByGroup } from '../dead-letters/assemble.ts'
+import type { KeptLetters } from '../dead-letters/kept-letters.ts'
 import type { DriftWatch } from '../drift/drift-watch.ts'
 import type { LagWatch } from '../lag/lag-watch.ts'
 import type { Holdings } from '../migration/holdings.ts'
@@ -38,6 +40,7 @@ export interface MeasuredParts {
   readonly traffic: Traffic
   readonly trouble: HandlerTrouble
   readonly holdings: Holdings
+  readonly keptLetters: KeptLetters
   readonly store: Store
   readonly clusters: Clusters
   readonly registry: Registry
@@ -160,6 +163,10 @@ export function metricsSource(parts: MeasuredParts): { readonly read: MetricsSou
     mq_group_handler_failures_total: () => troubles(({ handlerFailures }) => handlerFailures),
     mq_group_retries_total: () => troubles(({ retries }) => retries),
     mq_group_dead_letters_total: () => troubles(({ deadLetters }) => deadLetters),
+    mq_group_kept_dead_letters: () =>
+      keptByGroup(registry, parts.keptLetters).flatMap(({ mqId, group, kept }) =>
+        sampleOf({ mq_id: mqId, group }, kept),
+      ),
     mq_group_failing_records: () => troubles(({ failingRecords }) => failingRecords),
     mq_cluster_up: () => ofClusters(({ status }) => (status === 'up' ? 1 : 0)),
     mq_cluster_brokers: () => ofClusters(({ brokers }) => brokers),

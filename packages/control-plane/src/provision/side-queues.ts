@@ -15,6 +15,9 @@ import type { Removed } from './provision-errors.ts'
 import type { Provisioner } from './provisioner.ts'
 import { sideIntent } from './side-intent.ts'
 
+/** What is known of the dead letters of a group. */
+export type LetterCounts = Pick<DeadLetterQueue, 'written' | 'kept' | 'oldestAtMs'>
+
 export class SideQueues {
   readonly #registry: Registry
   readonly #provisioner: Provisioner
@@ -70,7 +73,7 @@ export class SideQueues {
     }
   }
 
-  list(written: (mqId: string, group: string) => number, mqId?: string): DeadLetterQueue[] {
+  list(counts: (mqId: string, group: string) => LetterCounts, mqId?: string): DeadLetterQueue[] {
     const queues = new Map<string, DeadLetterQueue>()
     for (const { id, state, spec } of this.#registry.all()) {
       const side = spec?.side
@@ -78,14 +81,14 @@ export class SideQueues {
       const { retention } = spec.intent
       const retentionMs = retention.policy === 'time' ? retention.durationMs : null
       const name = `${side.mqId} ${side.group}`
-      const known = queues.get(name) ?? { ...side, deadLetters: null, redrive: null, retentionMs, written: 0 }
+      const known = queues.get(name) ?? { ...side, deadLetters: null, redrive: null, retentionMs }
       queues.set(name, {
         mqId: side.mqId,
         group: side.group,
         deadLetters: side.role === 'dead-letters' ? id : known.deadLetters,
         redrive: side.role === 'redrive' ? id : known.redrive,
         retentionMs: known.retentionMs,
-        written: written(side.mqId, side.group),
+        ...counts(side.mqId, side.group),
       })
     }
     return [...queues.values()].toSorted((a, b) => (`${a.mqId} ${a.group}` < `${b.mqId} ${b.group}` ? -1 : 1))

@@ -7,7 +7,7 @@
  *     it reads from the first offset to the end offset of that moment.
  */
 import { MqError } from '@mq/contract'
-import { Fetcher } from '../fetch/fetcher.ts'
+import { readRange } from '../fetch/read-range.ts'
 import type { Cluster } from '../net/cluster.ts'
 import { MemoryBudget } from '../produce/memory-budget.ts'
 import { Producer } from '../produce/producer.ts'
@@ -69,56 +69,15 @@ export class CompactedTopic {
         return offsets.get(PARTITION) ?? 0n
       }),
     )
-    if (first! < end!) await this.#readRange(first!, end!, values)
-    return values
-  }
-
-  async #readRange(first: bigint, end: bigint, values: Map<string, string>): Promise<void> {
-    const { timers } = this.#cluster.deps
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const late = (): void =>
-      reject(
-        new MqError(
-          'MQ_KAFKA_TIMEOUT',
-          `topic ${this.name} of cluster ${this.#cluster.name} was not read to its end within ${DEADLINE_MS} ms of the last batch`,
-        ),
-      )
-    let timer = timers.setTimeout(late, DEADLINE_MS)
-    const fetcher = new Fetcher({
-      cluster: this.#cluster,
-      settings: {
-        fetchMinBytes: 1,
-        fetchMaxWaitMs: 100,
-        readAheadBytes: 4 * MAX_VALUE_BYTES,
-        isolation: 'read_committed',
-        sessionTimeoutMs: 45_000,
-      },
-      deps: this.#cluster.deps,
-      onBatch: (batch) => {
-        for (const record of batch) {
-          const key = record.keyString()
-          if (key === null) continue
-          const value = record.valueString()
-          if (value === null) values.delete(key)
-          else values.set(key, value)
-        }
-        const { nextOffset } = batch
-        batch.release()
-        timers.clearTimeout(timer)
-        timer = timers.setTimeout(late, DEADLINE_MS)
-        if (nextOffset >= end) resolve()
-      },
-      onError: (_topic, _partition, error) => {
-        if (!error.retryable) reject(error)
-      },
+    const range = { first: first!, end: end!, readAheadBytes: 4 * MAX_VALUE_BYTES, batchDeadlineMs: DEADLINE_MS }
+    await readRange(this.#cluster, { topic: this.name, partition: PARTITION, ...range }, (record) => {
+      const key = record.keyString()
+      if (key === null) return
+      const value = record.valueString()
+      if (value === null) values.delete(key)
+      else values.set(key, value)
     })
-    try {
-      fetcher.add(this.name, PARTITION, first)
-      await promise
-    } finally {
-      timers.clearTimeout(timer)
-      await fetcher.close()
-    }
+    return values
   }
 
   /** T1 */
