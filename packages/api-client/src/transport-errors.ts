@@ -4,6 +4,7 @@
  * T1. A connection that fails or is silent, and a gateway that says that what is behind it is away, are MQ_CONTROL_PLANE_AWAY.
  * T2. Any other answer that mQ does not give is MQ_RESPONSE_INVALID: a page, a redirect, another API.
  * T3. No text of an answer is quoted: it may be anything.
+ * T4. A port that `fetch` never calls is no outage: waiting changes nothing.
  */
 import { MqError } from '@mq/contract'
 
@@ -46,15 +47,19 @@ export function transportError(place: CallPlace, error: unknown): MqError {
   }
   const { code } = cause as { code?: unknown }
   const unreached = typeof code === 'string' ? UNREACHED[code] : undefined
-  const isOtherProtocol = cause.message === 'bad port'
-  if (unreached !== undefined || isOtherProtocol) {
-    return away(`No control plane at ${where(place)}: ${unreached ?? 'the port belongs to another protocol'}`, cause)
-  }
+  if (unreached !== undefined) return away(`No control plane at ${where(place)}: ${unreached}`, cause)
+  if (cause.message === 'bad port') return refusedPort(place, cause)
   const known = typeof code === 'string' ? BROKEN[code] : undefined
   const reason = known ?? (cause.message === '' ? cause.name : cause.message)
   const failure = away(`${unanswered(place)}: ${reason}`, cause)
   if (typeof code === 'string' && CUT_CODES.has(code)) cut.add(failure)
   return failure
+}
+
+/** T4 */
+function refusedPort(place: CallPlace, cause: Error): MqError {
+  const what = `No control plane can be called at ${where(place)}: fetch refuses that port, as browsers do, because it belongs to another protocol`
+  return new MqError('MQ_OPTION_INVALID', `${what}. Let the control plane listen on another one`, { cause })
 }
 
 /** T1 */

@@ -54,6 +54,15 @@ describe('connect to something else than a control plane (P4)', { timeout: 60_00
     })
   }
 
+  it('says at once that fetch refuses a port, and why, instead of waiting for a control plane there', async () => {
+    // That of X11: one of the ports that browsers do not call.
+    await assert.rejects(connect({ ...OPTIONS, url: 'http://127.0.0.1:6000', waitMs: 3_600_000 }), (error: unknown) => {
+      assert.ok(error instanceof MqError && error.code === 'MQ_OPTION_INVALID', String(error))
+      assert.match(error.message, /127\.0\.0\.1:6000: fetch refuses that port, as browsers do/)
+      return true
+    })
+  })
+
   it('tries again while a gateway says that what is behind it is away', async () => {
     let requests = 0
     const gateway: RequestListener = (_, response) => {

@@ -16,16 +16,21 @@ async function refusalOf(options: unknown): Promise<string> {
 
 describe('connect', () => {
   it('says what it needs when it is given nothing, too little, or an option it does not know', async (context) => {
-    const { MQ_URL } = process.env
+    const { MQ_URL, MQ_APP } = process.env
     delete process.env.MQ_URL
+    delete process.env.MQ_APP
     context.after(() => {
       if (MQ_URL !== undefined) process.env.MQ_URL = MQ_URL
+      if (MQ_APP !== undefined) process.env.MQ_APP = MQ_APP
     })
     const url = 'http://127.0.0.1:1'
-    assert.match(await refusalOf(undefined), /^MQ_OPTION_INVALID connect needs .*connect\({ url: .*, app: /)
+    assert.match(await refusalOf(undefined), /^MQ_OPTION_INVALID url is missing.*connect\({ url: .*, app: /)
     assert.match(await refusalOf(null), /^MQ_OPTION_INVALID The options of connect are null/)
-    assert.match(await refusalOf({ app: 'x' }), /^MQ_OPTION_INVALID url is missing, and MQ_URL is not set/)
-    assert.match(await refusalOf({ url }), /^MQ_OPTION_INVALID app is missing/)
+    assert.match(
+      await refusalOf({ app: 'x' }),
+      /^MQ_OPTION_INVALID url is missing, the control plane, and MQ_URL is not set/,
+    )
+    assert.match(await refusalOf({ url }), /^MQ_OPTION_INVALID app is missing, .* MQ_APP is not set: connect\(/)
     assert.match(
       await refusalOf({ url, app: 'x', brokers: ['a'] }),
       /^MQ_OPTION_INVALID connect has no option 'brokers'; it takes url, app/,
@@ -35,22 +40,25 @@ describe('connect', () => {
     assert.match(await refusalOf({ url, app: 'x', waitMs: -1 }), /^MQ_OPTION_INVALID waitMs is -1/)
   })
 
-  it('takes MQ_URL and MQ_TOKEN from the environment, and waits as long as it is asked to', async () => {
+  it('takes MQ_URL, MQ_APP and MQ_TOKEN from the environment, and waits as long as it is asked to', async () => {
     const seen: (string | null)[] = []
     const away: typeof fetch = async (url, init) => {
       seen.push(`${String(url)} ${new Headers(init?.headers).get('authorization')}`)
       throw new TypeError('no route')
     }
-    const { MQ_URL, MQ_TOKEN } = process.env
-    process.env.MQ_URL = 'http://from.the.environment:7070'
-    process.env.MQ_TOKEN = 'token-of-the-environment'
+    const given = { MQ_URL: 'http://from.the.environment:7070', MQ_APP: 'of-env', MQ_TOKEN: 'token-of-the-environment' }
+    const names = Object.keys(given) as (keyof typeof given)[]
+    const before = names.map((name) => [name, process.env[name]] as const)
+    Object.assign(process.env, given)
     try {
-      assert.match(await refusalOf({ app: 'x', cacheDir: null, waitMs: 1, fetch: away }), /^MQ_CONTROL_PLANE_AWAY/)
+      assert.match(await refusalOf({ cacheDir: null, waitMs: 1, fetch: away }), /^MQ_CONTROL_PLANE_AWAY/)
+      process.env.MQ_APP = 'no name'
+      assert.match(await refusalOf({ cacheDir: null, fetch: away }), /^MQ_NAME_INVALID 'no name' is not a name/)
     } finally {
-      process.env.MQ_URL = MQ_URL
-      process.env.MQ_TOKEN = MQ_TOKEN
-      if (MQ_URL === undefined) delete process.env.MQ_URL
-      if (MQ_TOKEN === undefined) delete process.env.MQ_TOKEN
+      for (const [name, value] of before) {
+        if (value === undefined) delete process.env[name]
+        else process.env[name] = value
+      }
     }
     assert.deepEqual(seen, ['http://from.the.environment:7070/v1/info Bearer token-of-the-environment'])
   })

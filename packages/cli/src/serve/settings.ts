@@ -195,6 +195,7 @@ export const settings: readonly Setting[] = [
 export const otherVariables: readonly string[] = [
   'MQ_CONFIG',
   'MQ_URL',
+  'MQ_APP',
   'MQ_CONTEXT',
   'MQ_COMMAND',
   'MQ_DEBUG',

@@ -34,8 +34,8 @@ const RETRY = { baseMs: 100, maxMs: 1_000 }
 export interface ConnectOptions {
   /** The control plane, such as `http://127.0.0.1:7070`; `MQ_URL` when left out. */
   readonly url?: string
-  /** The name of this application. */
-  readonly app: string
+  /** The name of this application; `MQ_APP` when left out. */
+  readonly app?: string
   /** The control plane's token, when it asks for one; `MQ_TOKEN` when left out. */
   readonly token?: string
   /** How long to wait for a control plane that comes later, when nothing is cached (5 seconds). */
@@ -88,28 +88,29 @@ const CONNECT_OPTIONS: OptionNames<ConnectOptions> = {
 
 const HOW = "connect({ url: 'http://127.0.0.1:7070', app: 'checkout' })"
 
-/** Options that are left out are taken from `MQ_URL`, `MQ_TOKEN` and `MQ_ZONE`. */
-export async function connect(options: ConnectOptions): Promise<MqConnection> {
-  if (options === undefined) {
-    throw new MqError('MQ_OPTION_INVALID', `connect needs the control plane and the name of this application: ${HOW}`)
-  }
+/** Options that are left out are taken from `MQ_URL`, `MQ_APP`, `MQ_TOKEN` and `MQ_ZONE`. */
+export async function connect(options: ConnectOptions = {}): Promise<MqConnection> {
   checkOptions('connect', options, CONNECT_OPTIONS)
   const { env } = process
-  const givenUrl = options.url ?? env.MQ_URL
+  const [givenUrl, app] = [options.url ?? env.MQ_URL, options.app ?? env.MQ_APP]
   if (givenUrl === undefined || givenUrl === '') {
-    throw new MqError('MQ_OPTION_INVALID', `url is missing, and MQ_URL is not set: ${HOW}`)
+    throw new MqError('MQ_OPTION_INVALID', `url is missing, the control plane, and MQ_URL is not set: ${HOW}`)
   }
   const url = checkedUrl(givenUrl)
-  if (options.app === undefined)
-    throw new MqError('MQ_OPTION_INVALID', `app is missing, the name of this application: ${HOW}`)
-  if (!Name.safeParse(options.app).success) {
-    throw new MqError('MQ_NAME_INVALID', `'${String(options.app).slice(0, 200)}' is not a name for an application`)
+  if (app === undefined || app === '') {
+    throw new MqError(
+      'MQ_OPTION_INVALID',
+      `app is missing, the name of this application, and MQ_APP is not set: ${HOW}`,
+    )
+  }
+  if (!Name.safeParse(app).success) {
+    throw new MqError('MQ_NAME_INVALID', `'${String(app).slice(0, 200)}' is not a name for an application`)
   }
   const maxBufferBytes = checkedNumber('maxBufferBytes', options.maxBufferBytes ?? 64 * 1_048_576, 65_536, 2 ** 40)
   const sendDeadlineMs = checkedNumber('sendDeadlineMs', options.sendDeadlineMs ?? 120_000, 1, 24 * 3_600_000)
   const zone = checkedZone(options.zone ?? env.MQ_ZONE)
   const waitMs = checkedNumber('waitMs', options.waitMs ?? CONNECT_MS, 0, 24 * 3_600_000)
-  const { app, deps = systemDeps, signal } = options
+  const { deps = systemDeps, signal } = options
   const openTelemetry = await chosenOpenTelemetry(options.openTelemetry)
   const logger = loggerOf(options.logger)
   const instance = randomUUID()
