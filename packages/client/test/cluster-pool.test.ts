@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Binding } from '@mq/contract'
 import { systemDeps } from '@mq/kafka'
-import { FakeBroker } from '@mq/testkit'
+import { FakeCluster } from '@mq/testkit'
 import { ClusterPool } from '../src/epochs/cluster-pool.ts'
 import { RecordingLogger } from './support/logs.ts'
 
@@ -22,13 +22,13 @@ function poolWith(): { pool: ClusterPool; logger: RecordingLogger } {
 }
 
 test('the newest binding says where a cluster is, whichever comes first or is asked for (Q3)', async (t) => {
-  const [old, next] = [await FakeBroker.start({ topics: { t: 1 } }), await FakeBroker.start({ topics: { t: 1 } })]
+  const [old, next] = [await FakeCluster.start({ topics: { t: 1 } }), await FakeCluster.start({ topics: { t: 1 } })]
   const { pool, logger } = poolWith()
   t.after(async () => {
     await pool.close()
     await Promise.all([old.stop(), next.stop()])
   })
-  const isAt = async (broker: FakeBroker): Promise<void> => {
+  const isAt = async (broker: FakeCluster): Promise<void> => {
     const cluster = pool.get(bindingOf(1, old.bootstrap).clusters[0]!)
     for (const endMs = performance.now() + 10_000; ; await pause(5)) {
       await cluster.metadata(['t'], { refresh: true })
@@ -52,8 +52,8 @@ test('the newest binding says where a cluster is, whichever comes first or is as
 })
 
 test('a name that stands for another Kafka cluster is connected to anew for whoever asks then (Q4)', async (t) => {
-  const ours = await FakeBroker.start({ topics: { t: 1 }, clusterId: 'ours' })
-  const theirs = await FakeBroker.start({ topics: { t: 2 }, clusterId: 'theirs' })
+  const ours = await FakeCluster.start({ topics: { t: 1 }, clusterId: 'ours' })
+  const theirs = await FakeCluster.start({ topics: { t: 2 }, clusterId: 'theirs' })
   const { pool } = poolWith()
   t.after(async () => {
     await pool.close()

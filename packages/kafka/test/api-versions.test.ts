@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { MqError } from '@mq/contract'
-import { type FakeApi, FakeBroker, type FakeBrokerOptions, type FakeSpeech } from '@mq/testkit'
+import { type FakeApi, FakeCluster, type FakeClusterOptions, type FakeSpeech } from '@mq/testkit'
 import type { Connection } from '@platformatic/kafka'
 import { type ConnectOptions, openBrokerConnection } from '../src/net/broker-connection.ts'
 import { Cluster } from '../src/net/cluster.ts'
@@ -30,14 +30,14 @@ const options: ConnectOptions = {
 async function brokerOn(
   t: TestContext,
   speech?: FakeSpeech,
-  more: Partial<FakeBrokerOptions> = {},
-): Promise<FakeBroker> {
-  const broker = await FakeBroker.start({ topics: { t: 1 }, ...more, ...(speech === undefined ? {} : { speech }) })
+  more: Partial<FakeClusterOptions> = {},
+): Promise<FakeCluster> {
+  const broker = await FakeCluster.start({ topics: { t: 1 }, ...more, ...(speech === undefined ? {} : { speech }) })
   t.after(() => broker.stop())
   return broker
 }
 
-async function connect(t: TestContext, broker: FakeBroker, deps: Deps = systemDeps): Promise<Connection> {
+async function connect(t: TestContext, broker: FakeCluster, deps: Deps = systemDeps): Promise<Connection> {
   const [host = '', port = ''] = broker.bootstrap.split(':')
   const connection = await openBrokerConnection({ host, port: Number(port) }, 'admin', options, deps)
   t.after(() => connection.socket.destroy())
@@ -75,7 +75,7 @@ test('two brokers of one cluster are spoken to in their own versions (V1, R1)', 
     const answer = await metadata.send(connection, ['t'], false, false)
     assert.equal(answer.topics[0]?.name, 't')
   }
-  const versions = (broker: FakeBroker) =>
+  const versions = (broker: FakeCluster) =>
     broker.requests.flatMap(({ key, version }) => (key === METADATA ? [version] : []))
   assert.deepEqual([versions(old), versions(fresh)], [[11, 11], [12]])
 })
@@ -149,9 +149,9 @@ test('a range upside down counts as absent, and an error names what is missing (
 })
 
 test('a broker that hangs up instead of answering is named with the request (R4)', TIMEOUT, async (t) => {
-  // The fake ends the connection at a request it does not play, as Kafka does.
   const broker = await brokerOn(t, speaks(0, 8))
   const connection = await connect(t, broker)
+  broker.control('Metadata', () => ({ kind: 'drop', when: 'before' }))
   const hungUp = /broker 127\.0\.0\.1:\d+ of cluster c closed the connection instead of answering Metadata version 8/
   await assert.rejects(metadata.send(connection, ['t'], false, false), says('MQ_KAFKA_UNREACHABLE', hungUp))
 })

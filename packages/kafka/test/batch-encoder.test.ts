@@ -187,7 +187,7 @@ test('records come out of a batch as they went in, and both halves of a split ba
       const parts = splitBatch(whole, () => {})
       assert.equal(parts.length, 2)
       const wires = [await wireOf(parts[0]!, 'none'), await wireOf(parts[1]!, 'none')]
-      const read = wires.map(readReferenceBatch)
+      const read = wires.map((bytes) => readReferenceBatch(bytes))
       sameRecords({ ...read[0]!, records: read.flatMap((one) => one.records) }, given)
     }),
     { numRuns: 100 },

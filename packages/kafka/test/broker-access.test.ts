@@ -3,18 +3,18 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { MqError } from '@mq/contract'
-import { FakeBroker, type FakeBrokerOptions } from '@mq/testkit'
+import { FakeCluster, type FakeClusterOptions } from '@mq/testkit'
 import { Cluster } from '../src/net/cluster.ts'
 
 const topics = { t: 3 }
 
-async function broker(t: TestContext, options: Partial<FakeBrokerOptions> = {}): Promise<FakeBroker> {
-  const started = await FakeBroker.start({ topics, ...options })
+async function broker(t: TestContext, options: Partial<FakeClusterOptions> = {}): Promise<FakeCluster> {
+  const started = await FakeCluster.start({ topics, ...options })
   t.after(() => started.stop())
   return started
 }
 
-function clusterAt(t: TestContext, { bootstrap }: FakeBroker): { cluster: Cluster; troubles: MqError[] } {
+function clusterAt(t: TestContext, { bootstrap }: FakeCluster): { cluster: Cluster; troubles: MqError[] } {
   const troubles: MqError[] = []
   const cluster = new Cluster({
     name: 'main',
@@ -72,7 +72,7 @@ test('addresses of another Kafka cluster are never followed, and both ids are sa
 
 test('a known address where another Kafka cluster answers by now is no broker of this one (W4)', async (t) => {
   const options = { topics, clusterId: 'ours' }
-  const own = await FakeBroker.start(options)
+  const own = await FakeCluster.start(options)
   t.after(() => own.stop())
   const { cluster } = clusterAt(t, own)
   await cluster.metadata(['t'])

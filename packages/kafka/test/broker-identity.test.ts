@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { MqError } from '@mq/contract'
-import { FakeBroker, type FakeSpeech } from '@mq/testkit'
+import { FakeCluster, type FakeSpeech } from '@mq/testkit'
 import { type ConnectOptions, openBrokerConnection } from '../src/net/broker-connection.ts'
 import { systemDeps } from '../src/timing/deps.ts'
 
@@ -20,7 +20,7 @@ const speech = (newestApiVersions: number): FakeSpeech => ({
 
 async function connect(
   t: TestContext,
-  broker: FakeBroker,
+  broker: FakeCluster,
   identity: { clusterId: string; nodeId: number } | undefined,
 ): Promise<string[]> {
   const strangers: string[] = []
@@ -44,11 +44,11 @@ async function connect(
   return ['connected']
 }
 
-const versionsOf = (broker: FakeBroker): number[] =>
+const versionsOf = (broker: FakeCluster): number[] =>
   broker.requests.flatMap(({ key, version }) => (key === 18 ? [version] : []))
 
 test('a broker that is somebody else is found out before anything is sent to it (I1)', TIMEOUT, async (t) => {
-  const broker = await FakeBroker.start({ topics: {}, speech: speech(5) })
+  const broker = await FakeCluster.start({ topics: {}, speech: speech(5) })
   t.after(() => broker.stop())
   assert.deepEqual(await connect(t, broker, US), ['connected'])
   assert.deepEqual(await connect(t, broker, { ...US, nodeId: 2 }), ['refused'])
@@ -58,7 +58,7 @@ test('a broker that is somebody else is found out before anything is sent to it 
 
 test('who is expected is asked only where it is known and the broker can tell (I1, I2)', TIMEOUT, async (t) => {
   const [older, newer] = await Promise.all(
-    [4, 5].map((newest) => FakeBroker.start({ topics: {}, speech: speech(newest) })),
+    [4, 5].map((newest) => FakeCluster.start({ topics: {}, speech: speech(newest) })),
   )
   t.after(() => Promise.all([older!.stop(), newer!.stop()]))
   assert.deepEqual(await connect(t, older!, { ...US, nodeId: 2 }), ['connected'])

@@ -1,7 +1,7 @@
 /** A cluster described by an engine that does not know DescribeCluster. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FakeBroker } from '@mq/testkit'
+import { FakeCluster } from '@mq/testkit'
 import { Admin } from '../src/admin/admin.ts'
 import { Cluster } from '../src/net/cluster.ts'
 
@@ -10,7 +10,7 @@ test('a broker that does not know DescribeCluster is described by its metadata',
     { key: 3, min: 0, max: 9 },
     { key: 18, min: 0, max: 3 },
   ]
-  const broker = await FakeBroker.start({ topics: {}, speech: { apis } })
+  const broker = await FakeCluster.start({ topics: {}, speech: { apis } })
   t.after(() => broker.stop())
   const cluster = new Cluster({ name: 'c', clientId: 'test', bootstrap: [broker.bootstrap] })
   t.after(() => cluster.close())

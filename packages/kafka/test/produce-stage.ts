@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after } from 'node:test'
 import { type MqError, MqError as MqErrorClass, type ProducerSettings } from '@mq/contract'
-import { FakeBroker, type FakeBrokerOptions, type ProduceFault } from '@mq/testkit'
+import { FakeCluster, type FakeClusterOptions, type ProduceFault } from '@mq/testkit'
 import { MemoryBudget } from '../src/produce/memory-budget.ts'
 import { Producer } from '../src/produce/producer.ts'
 import type { BatchReport } from '../src/produce/producer-observer.ts'
@@ -27,7 +27,7 @@ after(() => {
 })
 
 export interface Stage {
-  readonly broker: FakeBroker
+  readonly broker: FakeCluster
   readonly producer: Producer
   readonly budget: MemoryBudget
   readonly stored: BatchReport[]
@@ -35,11 +35,11 @@ export interface Stage {
 }
 
 export async function onStage(
-  options: Partial<FakeBrokerOptions>,
+  options: Partial<FakeClusterOptions>,
   own: Partial<Omit<ProducerOptions, 'settings'>> & { readonly settings?: Partial<ProducerSettings> },
   body: (stage: Stage) => Promise<void>,
 ): Promise<void> {
-  const broker = await FakeBroker.start({ topics: { t: 1, wide: 3 }, ...options })
+  const broker = await FakeCluster.start({ topics: { t: 1, wide: 3 }, ...options })
   const cluster = produceCluster(broker.bootstrap)
   const budget = own.budget ?? new MemoryBudget(16 * 1_048_576)
   const stored: BatchReport[] = []
@@ -64,7 +64,7 @@ export async function onStage(
   }
 }
 
-export const values = (broker: FakeBroker, partition = 0, topic = 't'): string[] =>
+export const values = (broker: FakeCluster, partition = 0, topic = 't'): string[] =>
   broker.log(topic, partition).records.map(({ value }) => value?.toString() ?? 'null')
 export const numbered = (count: number, from = 0): string[] => Array.from({ length: count }, (_, n) => `m${from + n}`)
 export const code = (expected: string) => (error: unknown) => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { MqError } from '@mq/contract'
-import { FakeBroker, within } from '@mq/testkit'
+import { FakeCluster, within } from '@mq/testkit'
 import { MemoryBudget } from '../src/produce/memory-budget.ts'
 import { Producer } from '../src/produce/producer.ts'
 import { produceCluster } from './produce-cluster.ts'
@@ -156,7 +156,7 @@ test(
   'a deadline holds while a connection is being opened for a batch that was tried before (P7)',
   TIMEOUT,
   async () => {
-    const broker = await FakeBroker.start({ topics: { t: 1 } })
+    const broker = await FakeCluster.start({ topics: { t: 1 } })
     const real = produceCluster(broker.bootstrap)
     let opened = 0
     // The second connection fails, and the third never comes.

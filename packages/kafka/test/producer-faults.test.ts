@@ -31,7 +31,8 @@ test(
 )
 
 test('an id is asked for again while the coordinator loads, and only once while it is under way (I1)', TIMEOUT, () =>
-  onStage({ onInitProducerId: (index) => (index < 3 ? 14 : 0) }, {}, async ({ broker, producer }) => {
+  onStage({}, {}, async ({ broker, producer }) => {
+    broker.control('InitProducerId', (_, { index }) => (index < 3 ? { kind: 'error', code: 14 } : 'pass'))
     const topic = producer.topic('wide', 3)
     await Promise.all(numbered(300).map((value) => producer.send(topic, value, value)))
     assert.equal(broker.inits, 4)
@@ -39,7 +40,8 @@ test('an id is asked for again while the coordinator loads, and only once while 
 )
 
 test('a refused producer id fails the sends, and the next send asks again (I3)', TIMEOUT, () =>
-  onStage({ onInitProducerId: (index) => (index === 0 ? 31 : 0) }, {}, async ({ broker, producer }) => {
+  onStage({}, {}, async ({ broker, producer }) => {
+    broker.control('InitProducerId', (_, { index }) => (index === 0 ? { kind: 'error', code: 31 } : 'pass'))
     const topic = producer.topic('t', 1)
     await assert.rejects(producer.send(topic, null, 'a'), code('MQ_KAFKA_FORBIDDEN'))
     await producer.send(topic, null, 'b')
@@ -281,7 +283,7 @@ test('a late copy of a batch that was given up cannot land behind newer records 
       const log = broker.log('t', 0)
       const first = log.batches[0]!
       assert.ok(late !== undefined)
-      assert.equal(log.append({ ...first, ...late }).code, 47)
+      assert.equal(log.append({ ...first, ...late }, first.stored).code, 47)
     },
   )
 })

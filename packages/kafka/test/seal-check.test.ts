@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
-import { FakeBroker, type FakeBrokerOptions } from '@mq/testkit'
+import { FakeCluster, type FakeClusterOptions } from '@mq/testkit'
 import { TopicSeal } from '../src/admin/seal.ts'
 import { checkSealing } from '../src/admin/seal-check.ts'
 import { Cluster } from '../src/net/cluster.ts'
@@ -13,8 +13,8 @@ import { Cluster } from '../src/net/cluster.ts'
 const LIVE = 'orders.placed.e1'
 const CANARY = { name: 'mq.canary.seal', replication: 1 }
 
-async function check(options: Partial<FakeBrokerOptions>, before?: (broker: FakeBroker) => void) {
-  const broker = await FakeBroker.start({ topics: { [LIVE]: 3 }, ...options })
+async function check(options: Partial<FakeClusterOptions>, before?: (broker: FakeCluster) => void) {
+  const broker = await FakeCluster.start({ topics: { [LIVE]: 3 }, ...options })
   const cluster = new Cluster({ name: 'fake', clientId: 'test', bootstrap: [broker.bootstrap] })
   try {
     before?.(broker)
@@ -67,7 +67,7 @@ describe('a cluster that is asked whether it can be moved from', () => {
   })
 
   it('sets the limit of a topic back that a question has changed (S4)', async () => {
-    const broker = await FakeBroker.start({ topics: { [LIVE]: 1 }, ignoresValidateOnly: true })
+    const broker = await FakeCluster.start({ topics: { [LIVE]: 1 }, ignoresValidateOnly: true })
     const cluster = new Cluster({ name: 'fake', clientId: 'test', bootstrap: [broker.bootstrap] })
     await assert.rejects(new TopicSeal(cluster).validate(LIVE), { code: 'MQ_SEAL_UNSAFE' })
     assert.equal(broker.limitOf(LIVE), 1_048_588)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { FakeBroker, type FakeBrokerOptions } from '@mq/testkit'
+import { FakeCluster, type FakeClusterOptions } from '@mq/testkit'
 import { Cluster } from '../src/net/cluster.ts'
 import { SILENT_MS, Silence } from '../src/net/silence.ts'
 import { MemoryBudget } from '../src/produce/memory-budget.ts'
@@ -11,8 +11,8 @@ import { SETTINGS, values } from './produce-stage.ts'
 
 const REQUEST_TIMEOUT_MS = 600_000
 
-async function stage(t: TestContext, options: Partial<FakeBrokerOptions> = {}) {
-  const broker = await FakeBroker.start({ topics: { t: 1 }, ...options })
+async function stage(t: TestContext, options: Partial<FakeClusterOptions> = {}) {
+  const broker = await FakeCluster.start({ topics: { t: 1 }, ...options })
   const cluster = new Cluster({
     name: 'main',
     clientId: 'test',
