@@ -172,7 +172,7 @@ export {
   PlanEntry,
 } from './registry.ts'
 export { isIdempotent, type RouteShape } from './route-shape.ts'
-export type { RouteName, RouteResponse } from './routes.ts'
+export type { RouteBody, RouteName, RouteResponse } from './routes.ts'
 export { HEARTBEAT_MS, Problem, routes, TELEMETRY_MS } from './routes.ts'
 export { isSideId, MAX_SIDE_ID, SideOf, SideRole, sideIdOf } from './side-id.ts'
 export { formatSizeBytes, parseSizeBytes, SizeBytes } from './size.ts'

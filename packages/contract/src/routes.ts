@@ -260,7 +260,9 @@ export const routes = {
 } as const satisfies Record<string, RouteShape>
 
 export type RouteName = keyof typeof routes
-/** What a handler of the route gets, after parsing. */
+/** The body of a request, after parsing. */
+export type RouteBody<N extends RouteName> =
+  (typeof routes)[N] extends Record<'body', infer S extends z.ZodType> ? z.output<S> : undefined
 export type RouteResponse<N extends RouteName> = z.output<(typeof routes)[N]['response']>
 
 /** Milliseconds between heartbeat comments on the push stream; a client that hears nothing for three of them reconnects. */

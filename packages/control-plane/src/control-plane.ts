@@ -19,6 +19,7 @@ import { assembleKeptLetters } from './dead-letters/assemble.ts'
 import type { KeptLetters } from './dead-letters/kept-letters.ts'
 import { every, measured, type OnRound } from './deadline.ts'
 import { DriftWatch } from './drift/drift-watch.ts'
+import { DriftResolver } from './drift/resolver.ts'
 import { GroupChanges } from './groups/changes.ts'
 import { PositionChanges } from './groups/position-changes.ts'
 import { accessOf } from './http/access.ts'
@@ -336,6 +337,10 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       clients,
       deps,
       drift,
+      driftResolver: new DriftResolver({
+        ...{ registry, migrations, clusters, provisioner, store, deps },
+        watch: drift,
+      }),
       deleteGraceMs: options.deleteGraceMs ?? DELETE_GRACE_MS,
       readiness,
     })

@@ -207,6 +207,9 @@ test('a cancel undoes a move before the first refusal, and comes too late after 
     await over(plane)
     assert.equal(states(bindingOf(plane)), '1 open', call)
     assert.ok(!world.b.topics.has(`${ID}.e2`), `${call}: the new topic is gone`)
+    const { entries } = (await plane.call('GET', `/v1/journal?subject=${ID}`)).body
+    const undone = (entries as { kind: string; why: string }[]).find(({ kind }) => kind === 'migration-undone')
+    assert.equal(undone?.why, 'asked for by local', call)
     assert.notEqual(world.a.topics.get(`${ID}.e1`)?.configs['max.message.bytes'], '78', call)
     assert.ok(world.a.append(`${ID}.e1`, 0, 1n))
     // The number of the epoch is used up, and the next move takes another.

@@ -65,6 +65,8 @@ const HANDING_OVER: ReadonlySet<MigrationState> = new Set<MigrationState>(['seal
 
 interface Driver {
   cancelAsked: boolean
+  /** Who asked for the cancel, where that is known. */
+  cancelledBy?: string | undefined
   wake: (() => void) | undefined
   running: Promise<void>
 }
@@ -217,7 +219,7 @@ export class Migrator {
   }
 
   /** Undoes a move (X3). @throws MqError MQ_MIGRATION_SEALED */
-  async cancel(number: number): Promise<MigrationRecord> {
+  async cancel(number: number, actor?: string): Promise<MigrationRecord> {
     const { migrations, deps } = this.#options
     const untilMs = deps.clock.monotonicMs() + CANCEL_WITHIN_MS
     for (;;) {
@@ -236,6 +238,7 @@ export class Migrator {
       const driver = this.#drivers.get(number)
       if (driver !== undefined && isCancellable(record.state)) {
         driver.cancelAsked = true
+        driver.cancelledBy ??= actor
         driver.wake?.()
       }
       if (deps.clock.monotonicMs() >= untilMs || this.#closed) return record
@@ -358,9 +361,11 @@ export class Migrator {
     const { writer, logger, times } = this.#work
     const row = writer.row(number)
     if (error instanceof CancelAsked) {
+      const by = this.#drivers.get(number)?.cancelledBy
+      const message = by === undefined ? 'asked for' : `asked for by ${by}`
       await writer.transition(number, 'cancel', (before) => ({
         ...before,
-        data: { ...before.data, undo: { kind: 'cancel', code: 'MQ_MIGRATION_REFUSED', message: 'asked for' } },
+        data: { ...before.data, undo: { kind: 'cancel', code: 'MQ_MIGRATION_REFUSED', message } },
       }))
       return
     }

@@ -1,0 +1,23 @@
+/**
+ * Workload twins: configurations tried on a shadow topic with made-up traffic.
+ */
+import type { Twin, TwinRequest } from '@mq/contract'
+import type { Twins } from '../twin/twins.ts'
+import { actorOf, type Caller } from './caller.ts'
+
+export interface TwinContext {
+  readonly twins: Twins
+}
+
+export function startTwin(
+  { twins }: TwinContext,
+  caller: Caller,
+  { id, ...request }: TwinRequest & { readonly id: string },
+): Promise<Twin> {
+  return twins.begin(id, request, actorOf(caller), 'asked for')
+}
+
+/** Its shadow topic is removed. */
+export function cancelTwin({ twins }: TwinContext, _caller: Caller, number: number): Promise<Twin> {
+  return twins.cancel(number)
+}
