@@ -7,9 +7,11 @@
  * N3. Failed means: a file says so, or no test ran at all.
  * N4. Files that are known to take long begin first, so that the lanes end at about the same time.
  * N5. What a file prints and reports stands together, under its name.
+ * N6. Each file has a folder for temporary files of its own, in memory where there is room: stores and brokers write to disk at every
+ *     step, and wait for it. It goes away after the file, whatever a test left behind.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs'
+import { freemem, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { finished } from 'node:stream/promises'
@@ -39,6 +41,9 @@ const LIMITS = { fileMs: 10 * 60_000, runMs: 38 * 60_000 }
 /** A process that does not block ends itself by then. */
 const BLOCKED_MS = 2_000
 const SHOWN_SLOWEST = 15
+const IN_MEMORY = '/dev/shm'
+/** Test files hold some hundreds of MB at a time there, and brokers need memory, too. */
+const ROOM_BYTES = { folder: 4 * 1024 ** 3, memory: 8 * 1024 ** 3 }
 const GUARD = new URL('./test-guard.ts', import.meta.url).href
 /** The closing lines in their order, and where `test:summary` counts them. */
 const CLOSING = [
@@ -96,13 +101,16 @@ export async function runTests(root: string, groups: readonly TestGroup[], optio
   const say = (message: string): Promise<void> => report({ type: 'test:diagnostic', data: { nesting: 0, message } })
 
   const results: JobResult[] = []
-  const scratch = mkdtempSync(join(tmpdir(), 'mq-test-run-'))
+  const scratch = mkdtempSync(join(scratchRoot(), 'mq-test-'))
+  let begun = 0
   let told = Promise.resolve()
   const work = async (): Promise<void> => {
     for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
       const leftMs = startedAtMs + limits.runMs - performance.now()
-      const usage = join(scratch, `${results.length}-${jobs.length}.json`)
-      const result = await runJob(root, job, usage, Math.min(limits.fileMs, Math.max(1, leftMs)))
+      const place = join(scratch, String(++begun))
+      mkdirSync(place)
+      const result = await runJob(root, job, place, Math.min(limits.fileMs, Math.max(1, leftMs)))
+      remove(place)
       results.push(result)
       // One file after the other (N5).
       told = told.then(async () => {
@@ -113,7 +121,7 @@ export async function runTests(root: string, groups: readonly TestGroup[], optio
   }
   await Promise.all(Array.from({ length: lanes }, work))
   await told
-  rmSync(scratch, { recursive: true, force: true })
+  remove(scratch)
 
   const tookMs = performance.now() - startedAtMs
   const totals = CLOSING.map(([name, key]) => [name, sum(results.map(({ counts }) => counts[key] ?? 0))] as const)
@@ -124,8 +132,9 @@ export async function runTests(root: string, groups: readonly TestGroup[], optio
   return results.every(({ success }) => success) && new Map(totals).get('tests') !== 0
 }
 
-async function runJob(root: string, { file, title, env }: Job, usage: string, limitMs: number): Promise<JobResult> {
+async function runJob(root: string, { file, title, env }: Job, place: string, limitMs: number): Promise<JobResult> {
   const startedAtMs = performance.now()
+  const usage = `${place}.json`
   const events: RunnerEvent[] = []
   let success = false
   let counts: Readonly<Record<string, number>> = {}
@@ -134,7 +143,7 @@ async function runJob(root: string, { file, title, env }: Job, usage: string, li
     cwd: root,
     concurrency: 1,
     execArgv: ['--import', GUARD],
-    env: { ...process.env, ...env, MQ_TEST_FILE_LIMIT_MS: String(limitMs), MQ_TEST_USAGE: usage },
+    env: { ...process.env, ...env, TMPDIR: place, MQ_TEST_FILE_LIMIT_MS: String(limitMs), MQ_TEST_USAGE: usage },
     signal: AbortSignal.timeout(limitMs + BLOCKED_MS),
   })
   for await (const event of running as AsyncIterable<RunnerEvent>) {
@@ -146,6 +155,23 @@ async function runJob(root: string, { file, title, env }: Job, usage: string, li
     }
   }
   return { title, events, success, counts, tookMs: performance.now() - startedAtMs, cpuMs: cpuMsOf(usage) }
+}
+
+function scratchRoot(): string {
+  try {
+    const { bavail, bsize } = statfsSync(IN_MEMORY)
+    return bavail * bsize >= ROOM_BYTES.folder && freemem() >= ROOM_BYTES.memory ? IN_MEMORY : tmpdir()
+  } catch {
+    return tmpdir()
+  }
+}
+
+function remove(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+  } catch {
+    // A process that a test left behind still writes there; the folder above goes at the end.
+  }
 }
 
 function cpuMsOf(usage: string): number | undefined {

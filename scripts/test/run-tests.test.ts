@@ -28,6 +28,12 @@ plant('block.test.mjs', "test('spins', () => { for (;;); })")
 plant('env.test.mjs', "test('is told', (t) => { if (process.env.PLANTED !== 'yes') throw new Error('not told') })")
 plant('broken.test.mjs', 'import "./no-such-file.mjs"')
 plant(
+  'litters.test.mjs',
+  `import { mkdtempSync } from 'node:fs'
+  import { tmpdir } from 'node:os'
+  test('litters', () => { console.log('left', mkdtempSync(tmpdir() + '/litter-')) })`,
+)
+plant(
   'works.test.mjs',
   `import { spawnSync } from 'node:child_process'
   const work = (ms) => { for (let used = 0; used < ms * 1000; ) { const { user, system } = process.cpuUsage(); used = user + system } }
@@ -152,6 +158,14 @@ test(
     assert.ok(of.get('works')! - of.get('good')! >= (process.platform === 'linux' ? 0.7 : 0.25), lines.join('\n'))
   },
 )
+
+test('what a file leaves in its folder for temporary files goes away with it (N6)', TIMEOUT, async () => {
+  const { ok, lines } = await running([['litters.test.mjs'], ['litters.test.mjs']])
+  assert.equal(ok, true, lines.join('\n'))
+  const left = lines.flatMap((line) => /left (\S+)/.exec(line)?.[1] ?? [])
+  assert.equal(new Set(left.map((path) => join(path, '..'))).size, 2)
+  for (const path of left) assert.ok(!existsSync(path) && !existsSync(join(path, '..', '..')), path)
+})
 
 test('every file of the core, and of those that begin first, is there', () => {
   for (const file of [...CORE_TESTS, ...SLOW_TESTS])
