@@ -17,7 +17,7 @@ import { delimiter, join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 const scratch = mkdtempSync(join(tmpdir(), 'mq-script-'))
 after(() => rmSync(scratch, { recursive: true, force: true }))
 let count = 0

@@ -9,7 +9,7 @@ import { CORE_TESTS } from '../core-tests.ts'
 import type { TestGroup } from '../run-tests.ts'
 import { SLOW_TESTS } from '../slow-tests.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 const scratch = mkdtempSync(join(tmpdir(), 'mq-run-tests-'))
 after(() => rmSync(scratch, { recursive: true, force: true }))
 
@@ -68,7 +68,7 @@ async function running(
   // A test process tells its children that they are part of its run, and they would then report to it.
   const { NODE_TEST_CONTEXT: _context, ...env } = process.env
   return await new Promise((resolve) => {
-    execFile(process.execPath, [driver], { env, timeout: 50_000 }, (error, stdout) => {
+    execFile(process.execPath, [driver], { env, timeout: 300_000 }, (error, stdout) => {
       resolve({ ok: error === null, lines: stdout.trim().split('\n') })
     })
   })

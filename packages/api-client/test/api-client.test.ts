@@ -45,7 +45,7 @@ function hasCode(code: MqErrorCode, text?: RegExp): (error: unknown) => boolean 
   }
 }
 
-describe('ApiClient', { timeout: 60_000 }, () => {
+describe('ApiClient', { timeout: 300_000 }, () => {
   it('sends the token in its header and the same request id with every retry (A3, A5)', async () => {
     await withServer(
       (_, response, attempt) => (attempt < 3 ? response.writeHead(503).end('<html>') : json(response, 200, INFO)),

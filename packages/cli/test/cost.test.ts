@@ -7,7 +7,7 @@ import { costText } from '../src/commands/cost.ts'
 import { colorsFor } from '../src/io.ts'
 import { run, withPlane } from './harness.ts'
 
-const LIMIT = { timeout: 30_000 }
+const LIMIT = { timeout: 300_000 }
 
 const budget = {
   scope: 'team=checkout',

@@ -11,7 +11,7 @@ import { DevStack } from '../src/dev/stack.ts'
 import { exitCodes } from '../src/exit-codes.ts'
 import { freshFolder, run } from './harness.ts'
 
-test('dev says that Kafka does not answer instead of being up', { timeout: 60_000 }, async () => {
+test('dev says that Kafka does not answer instead of being up', { timeout: 300_000 }, async () => {
   const interrupting = new AbortController()
   const cwd = freshFolder()
   const started = run(['dev', '--bootstrap', '127.0.0.1:1', '--port', '0', '--data', 'd'], {
@@ -54,7 +54,7 @@ test('a Node that is too old is told as that', () => {
   for (const version of ['24.11.0', '26.0.0']) assert.equal(nodeProblem(version), undefined)
 })
 
-test('run takes a file from anywhere, and finds the packages of mQ for it (R1)', { timeout: 60_000 }, async () => {
+test('run takes a file from anywhere, and finds the packages of mQ for it (R1)', { timeout: 300_000 }, async () => {
   const cwd = freshFolder()
   writeFileSync(
     join(cwd, 'outside.ts'),

@@ -10,7 +10,7 @@ import { judgeMove } from '../src/demo/move.ts'
 import type { FlightsFollowed, FlightsProduced } from '../src/demo/results.ts'
 import { freshFolder } from './harness.ts'
 
-const LIMIT = { timeout: 20_000 }
+const LIMIT = { timeout: 300_000 }
 
 function app(source: string, signal = new AbortController().signal): AppProcess {
   const cwd = freshFolder()

@@ -16,7 +16,7 @@ import { realDeps, until } from './support/time.ts'
 
 const MQ_ID = 'orders.placed'
 
-describe('BindingSource and BindingStream', { timeout: 60_000 }, () => {
+describe('BindingSource and BindingStream', { timeout: 300_000 }, () => {
   let plane: TestControlPlane
   let dir = ''
   const closers: (() => Promise<void>)[] = []

@@ -206,6 +206,7 @@ describe('the client on real Kafka', { timeout: 300_000 }, () => {
   it('gives text and bytes back as they were, and says what a format cannot take', { timeout: 300_000 }, async () => {
     await stack.declare('plain.text', { format: 'text' })
     await stack.declare('plain.bytes', { format: 'bytes' })
+    await stack.declare('plain.large', { format: 'bytes', maxMessageBytes: 1_048_576 })
     const mq = await stack.connect()
     const seen: unknown[] = []
     await mq.send('plain.text', 'grüße 🦊')
@@ -213,6 +214,11 @@ describe('the client on real Kafka', { timeout: 300_000 }, () => {
     await assert.rejects(mq.send('plain.text', { a: 1 }), hasCode('MQ_MESSAGE_INVALID'))
     await assert.rejects(mq.send('plain.bytes', 'text'), hasCode('MQ_MESSAGE_INVALID'))
     await assert.rejects(mq.send('plain.text', 'x'.repeat(2_000_000)), hasCode('MQ_MESSAGE_TOO_LARGE'))
+    // The broker takes exactly what the intent promises, and one byte more is refused before it leaves.
+    const most = 1_048_576
+    await mq.send('plain.large', new Uint8Array(most))
+    await mq.send('plain.large', new Uint8Array(most - 10), { key: 'k'.repeat(10), headers: { h: 'x'.repeat(60_000) } })
+    await assert.rejects(mq.send('plain.large', new Uint8Array(most + 1)), hasCode('MQ_MESSAGE_TOO_LARGE'))
     await mq.consume('plain.text', 'g', (message) => {
       seen.push(message.value)
     })

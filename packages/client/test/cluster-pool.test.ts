@@ -30,7 +30,7 @@ test('the newest binding says where a cluster is, whichever comes first or is as
   })
   const isAt = async (broker: FakeCluster): Promise<void> => {
     const cluster = pool.get(bindingOf(1, old.bootstrap).clusters[0]!)
-    for (const endMs = performance.now() + 10_000; ; await pause(5)) {
+    for (const endMs = performance.now() + 120_000; ; await pause(5)) {
       await cluster.metadata(['t'], { refresh: true })
       if (broker.bootstrap.endsWith(`:${cluster.brokers()[0]?.port}`)) return
       assert.ok(performance.now() < endMs, 'the address was not followed')
@@ -65,7 +65,7 @@ test('a name that stands for another Kafka cluster is connected to anew for whoe
   const cluster = pool.get(first.clusters[0]!)
   await cluster.metadata(['t'])
   pool.follow(second)
-  for (const endMs = performance.now() + 10_000; !cluster.leadsElsewhere; await pause(5)) {
+  for (const endMs = performance.now() + 120_000; !cluster.leadsElsewhere; await pause(5)) {
     assert.ok(performance.now() < endMs, 'nobody looked where the new address leads')
   }
   const anew = pool.get(second.clusters[0]!)

@@ -34,7 +34,7 @@ const FOREIGN: Readonly<Record<string, readonly [RequestListener, RegExp]>> = {
   ],
 }
 
-describe('connect to something else than a control plane (P4)', { timeout: 60_000 }, () => {
+describe('connect to something else than a control plane (P4)', { timeout: 300_000 }, () => {
   for (const [what, [answer, text]] of Object.entries(FOREIGN)) {
     it(`says at once that ${what} is not mQ`, async () => {
       let requests = 0
@@ -85,7 +85,7 @@ describe('connect to something else than a control plane (P4)', { timeout: 60_00
   })
 })
 
-describe('a control plane that answers and cannot help (R5)', { timeout: 60_000 }, () => {
+describe('a control plane that answers and cannot help (R5)', { timeout: 300_000 }, () => {
   it('is not told as one that is away', async () => {
     const plane = await TestControlPlane.start()
     plane.intercept = (seen, response) => {

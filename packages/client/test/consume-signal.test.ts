@@ -5,7 +5,7 @@ import { bindingOf } from './support/bindings.ts'
 import { TestControlPlane } from './support/control-plane.ts'
 import { RecordingLogger } from './support/logs.ts'
 
-it('a consume() whose signal fires while its binding is looked up joins nothing', { timeout: 30_000 }, async () => {
+it('a consume() whose signal fires while its binding is looked up joins nothing', { timeout: 300_000 }, async () => {
   const plane = await TestControlPlane.start()
   const mq = await connect({ url: plane.url, app: 'checkout', cacheDir: null, logger: new RecordingLogger() })
   try {

@@ -20,7 +20,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
 const KEPT = `for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve))
 console.log(JSON.stringify(process.getActiveResourcesInfo().filter((what) => !/^(PipeWrap|TTYWrap|Immediate)$/.test(what))))`
 
-describe('a process that closed its connection', { timeout: 120_000 }, () => {
+describe('a process that closed its connection', { timeout: 300_000 }, () => {
   let plane: TestControlPlane
   // Takes connections and answers nothing.
   const broker = createServer(() => {})
@@ -43,7 +43,7 @@ describe('a process that closed its connection', { timeout: 120_000 }, () => {
         ${body}
         ${KEPT}`
       const node = ['--conditions=mq-source', '--input-type=module', '-e', program]
-      const { stdout } = await run(process.execPath, node, { timeout: 90_000, cwd: import.meta.dirname })
+      const { stdout } = await run(process.execPath, node, { timeout: 300_000, cwd: import.meta.dirname })
       assert.deepEqual(JSON.parse(stdout.trim().split('\n').at(-1)!), [])
     })
   }

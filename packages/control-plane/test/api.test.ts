@@ -7,7 +7,7 @@ import { Binding, MqError, type RouteShape, routes } from '@mq/contract'
 import { FakeKafka } from './fake-kafka.ts'
 import { assertProblem, startHarness, telemetryReport } from './harness.ts'
 
-const TIMEOUT = { timeout: 20_000 }
+const TIMEOUT = { timeout: 300_000 }
 
 test('a declared mQ ID has a topic named after it, a binding and a reason for every setting', TIMEOUT, async (t) => {
   const plane = await startHarness(t)

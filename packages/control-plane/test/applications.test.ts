@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { Application, ConsumerTelemetry, ProducerTelemetry, TelemetryReport } from '@mq/contract'
 import { assertProblem, type Harness, movableClock, startHarness, telemetryReport } from './harness.ts'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 const ID = 'orders.placed'
 
 const sent = (records: number, mqId = ID): ProducerTelemetry => ({

@@ -13,7 +13,7 @@ import { STORE_FILE, Store } from '../src/store/store.ts'
 import { FakeKafka } from './fake-kafka.ts'
 import { startHarness, temporaryFolder } from './harness.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 const hasCode = (code: MqErrorCode) => (error: unknown) => error instanceof MqError && error.code === code
 
 test('a copied file without its log is refused and left alone, and a missing one, too (S6)', TIMEOUT, async (t) => {

@@ -8,7 +8,7 @@ import { metricsBetween, parseMetrics, scrapeMetrics } from '../src/observe/brok
 import { clusterModelOf } from '../src/observe/cluster-model.ts'
 import { observation, topic } from './observed.ts'
 
-const LIMIT = { timeout: 20_000 }
+const LIMIT = { timeout: 300_000 }
 const TEXT = `# HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.
 # TYPE process_cpu_seconds_total counter
 process_cpu_seconds_total{instance="b1"} 100.5

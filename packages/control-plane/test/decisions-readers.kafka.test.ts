@@ -97,7 +97,7 @@ test('readers that poll all the time: one of three tries to wait, and all of the
   isOn = false
   await sending
   await sender.flush()
-  const endMs = performance.now() + 15_000
+  const endMs = performance.now() + 120_000
   while (handled < sent && performance.now() < endMs) await sleep(50)
   assert.ok(decision !== undefined, JSON.stringify(plane.deciding.engine.outlooks(ID)))
   assert.equal(

@@ -10,7 +10,7 @@ import { FakeKafka } from './fake-kafka.ts'
 import { Fleet, ID } from './fleet.ts'
 import { temporaryFolder } from './harness.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 const DAY_MS = 86_400_000
 const moveTimes = { warmMs: 0, watchMs: 0, pollMs: 5, quietMs: 0, deleteAfterMs: 0, probePauseMs: 1 }
 const clusters = ['a', 'b'].map((name, index) => ({

@@ -7,7 +7,7 @@ import { isDecided, type ProducerTelemetry } from '@mq/contract'
 import { Fleet, ID } from './fleet.ts'
 import { assertProblem, type Harness, startHarness, temporaryFolder } from './harness.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 const reached =
   (fleet: Fleet, ...states: string[]) =>
   async () =>

@@ -8,7 +8,7 @@ import type { ClusterPositions } from '../src/lag/positions.ts'
 import { FakeKafka } from './fake-kafka.ts'
 import { assertProblem, type Harness, startHarness, temporaryFolder } from './harness.ts'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 const ID = 'orders.placed'
 const GRACE_MS = 3_600_000
 

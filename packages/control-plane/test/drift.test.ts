@@ -34,7 +34,7 @@ async function driftOf(plane: Harness): Promise<Seen[]> {
 }
 
 async function until(plane: Harness, holds: (seen: Seen[]) => boolean): Promise<Seen[]> {
-  const deadline = performance.now() + 10_000
+  const deadline = performance.now() + 120_000
   for (;;) {
     const seen = await driftOf(plane)
     if (holds(seen)) return seen
@@ -53,7 +53,7 @@ async function looks(world: World, times = 4): Promise<void> {
   // Each round asks the clusters first, and looks for drift after that.
   const count = (): number => world.a.calls.filter((name) => name === 'describe').length
   const until = count() + times
-  const deadline = performance.now() + 10_000
+  const deadline = performance.now() + 120_000
   while (count() < until) {
     assert.ok(performance.now() < deadline, 'no look')
     await new Promise((done) => setTimeout(done, 2))
@@ -262,7 +262,7 @@ test(
 )
 
 async function waitsFor(holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000
+  const deadline = performance.now() + 120_000
   while (!holds()) {
     assert.ok(performance.now() < deadline)
     await new Promise((done) => setTimeout(done, 2))
@@ -292,7 +292,7 @@ test('an hour of normal work, looked at all the time: no false alarm', { timeout
     owner: { team: `team-${below(3)}` },
   })
   const settled = async (id: string): Promise<void> => {
-    const deadline = performance.now() + 20_000
+    const deadline = performance.now() + 120_000
     while (plane.migrations.handingOver(id) !== undefined) {
       assert.ok(performance.now() < deadline, JSON.stringify(plane.migrations.handingOver(id)?.steps))
       await new Promise((resolve) => setTimeout(resolve, 5))

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { type CostOption, Explanation, WhatIfAnswer } from '@mq/contract'
 import { assertProblem, type Harness, mainCluster, movableClock, startHarness, telemetryReport } from './harness.ts'
 
-const TIMEOUT = { timeout: 20_000 }
+const TIMEOUT = { timeout: 300_000 }
 const ID = 'orders.placed'
 
 const sum = (option: CostOption): number => option.lines.reduce((total, { usdPerMonth }) => total + usdPerMonth, 0)

@@ -8,7 +8,7 @@ import type { EpochRecord } from '../src/registry/records.ts'
 import { withoutStamp } from '../src/registry/registry.ts'
 import { assertProblem, type Harness, startHarness } from './harness.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 const ID = 'orders.placed'
 const BILLING = `billing@${ID}`
 const T0 = 1_700_000_000_000

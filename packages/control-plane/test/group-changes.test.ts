@@ -6,7 +6,7 @@ import { describe, type TestContext, test } from 'node:test'
 import type { GroupAction, GroupChange } from '@mq/contract'
 import { assertProblem, type Harness, startHarness } from './harness.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 const ID = 'orders.placed'
 const TOPIC = `${ID}.e1`
 const BILLING = `billing@${ID}`

@@ -5,7 +5,7 @@ import { CommitTimes } from '../src/lag/commit-times.ts'
 import type { ClusterPositions } from '../src/lag/positions.ts'
 import { assertProblem, type Harness, movableClock, startHarness, telemetryReport } from './harness.ts'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 const ID = 'orders.placed'
 const TOPIC = `${ID}.e1`
 

@@ -12,7 +12,7 @@ import { createLogger, silentLogger } from '../src/logger.ts'
 import { FakeKafka } from './fake-kafka.ts'
 import { assertProblem, mainCluster, startHarness, telemetryReport, temporaryFolder } from './harness.ts'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 const TOKEN = 'canary-7f3a9c21d4e8b605'
 const hasCode = (code: string) => (error: unknown) => error instanceof MqError && error.code === code
 

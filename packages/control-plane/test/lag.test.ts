@@ -8,7 +8,7 @@ import type { ClusterPositions } from '../src/lag/positions.ts'
 import type { EpochRecord } from '../src/registry/records.ts'
 import { startHarness, telemetryReport, temporaryFolder } from './harness.ts'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 const MINUTE = 60_000
 
 const epochOf = (epoch: number, parts: Partial<EpochRecord> = {}): EpochRecord => ({

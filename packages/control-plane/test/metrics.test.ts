@@ -11,7 +11,7 @@ import { type Harness, startHarness, telemetryReport } from './harness.ts'
 import { selectorsOf } from './promql.ts'
 import { encoded, producer } from './reported.ts'
 
-const TIMEOUT = { timeout: 120_000 }
+const TIMEOUT = { timeout: 300_000 }
 const root = new URL('../../../', import.meta.url)
 const read = (file: string): string => readFileSync(new URL(file, root), 'utf8')
 

@@ -112,7 +112,7 @@ async function dieIn(plane: Harness, state: MigrationState, body: object): Promi
 }
 
 test('a control plane that is dead for ten minutes, in whichever state, holds no send up and loses none', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async (t) => {
   const inNew: string[] = []
   for (const state of [
@@ -252,7 +252,7 @@ test(
     world.a.group('billing@orders.placed').members = 0
     const next = await plane.call('POST', `/v1/ids/${ID}/migrations`, { partitions: 8 })
     assert.equal(next.status, 200, next.text)
-    const deadline = performance.now() + 8_000
+    const deadline = performance.now() + 120_000
     for (;;) {
       const { state, steps } = await migration(plane, 2)
       assert.ok(['planned', 'prepared'].includes(state), state)
@@ -269,7 +269,7 @@ test(
     }
     assert.ok(!world.a.calls.includes('requestSeal'))
     world.b.away = undefined
-    await until(plane, ['open', 'draining'], 2, 40_000)
+    await until(plane, ['open', 'draining'], 2, 120_000)
   },
 )
 

@@ -57,7 +57,7 @@ describe('a move between real clusters', { timeout: 300_000 }, () => {
     return JSON.parse(answer.payload)
   }
   const until = async (plane: Assembled, number: number, states: readonly string[]): Promise<Migration> => {
-    const deadline = performance.now() + 30_000
+    const deadline = performance.now() + 120_000
     for (;;) {
       const found = Migration.parse(await call(plane, 'GET', `/v1/migrations/${number}`))
       if (states.includes(found.state)) return found
@@ -115,7 +115,7 @@ describe('a move between real clusters', { timeout: 300_000 }, () => {
   }
   /** The controller has deleted it; each broker hears of that on its own. */
   const gone = async (cluster: Cluster, topic: string): Promise<void> => {
-    const deadline = performance.now() + 30_000
+    const deadline = performance.now() + 120_000
     for (;;) {
       const found = await new Admin(cluster).describeTopics([topic])
       if (found.length === 0) return

@@ -86,19 +86,19 @@ describe('a move on real clusters while one of them is gone', { timeout: 450_000
         held = undefined
         gate.resolve()
         const isNew = () => history.of('handle').some((event) => event.epoch === 3)
-        await history.until('the group reads the new epoch without the old one', isNew, 40_000)
+        await history.until('the group reads the new epoch without the old one', isNew, 120_000)
         await load.endSending()
         await history.until('all sends are settled', () => history.acked + history.failed === history.sent)
         assert.ok(history.handledBy('g') < history.acked, 'the rest of the old epoch is not there yet')
         await stage.clusters.b.brokers[0]!.restart()
         await history.settled(['g'], 60_000)
-        const done = await stage.reach(number, ['retired'], 40_000)
+        const done = await stage.reach(number, ['retired'], 120_000)
         assert.ok(done.ledger.every(({ settledAtMs, gone }) => settledAtMs !== null && gone === '0'))
         const { counts, failedSends } = await history.verdict(['g'])
         assert.deepEqual([counts.lost, counts.ghost, failedSends], [0, 0, 0], JSON.stringify(counts))
         t.diagnostic(`${history.sent} messages, ${JSON.stringify(counts)}`)
         const reported = async (): Promise<boolean> => (await stage.migration(number)).report.writePauseMs !== null
-        await history.until('its clients have told of the move', reported, 30_000)
+        await history.until('its clients have told of the move', reported, 120_000)
         const { report } = await stage.migration(number)
         assert.equal(report.writePauseMs!.count, 1)
         assert.equal(report.uncertain, 0)
@@ -133,7 +133,7 @@ describe('a move on real clusters while one of them is gone', { timeout: 450_000
         const backBy = async (): Promise<number | undefined> =>
           Number(/migration (\d+) goes back/.exec((await stage.migration(number)).problem?.message ?? '')?.[1] ?? 0) ||
           undefined
-        await history.until('it goes back', async () => (await backBy()) !== undefined, 40_000)
+        await history.until('it goes back', async () => (await backBy()) !== undefined, 120_000)
         const back = await stage.reach((await backBy())!, ['open', 'draining', 'retired'], 60_000)
         assert.deepEqual([back.to.cluster, back.to.partitions], ['a', 4])
         history.moved(back)

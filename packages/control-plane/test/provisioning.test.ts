@@ -10,7 +10,7 @@ import { anyIntentInput } from './any-intent.ts'
 import { FakeKafka } from './fake-kafka.ts'
 import { assertProblem, startHarness, temporaryFolder } from './harness.ts'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 const away = () => new MqError('MQ_KAFKA_UNREACHABLE', 'no broker answers')
 
 test('two requests for one mQ ID at the same time make one topic and one decision (P1)', TIMEOUT, async (t) => {
@@ -360,7 +360,7 @@ test(
   },
 )
 
-test('applying twice is applying once, whatever is declared (P4)', { timeout: 60_000 }, async (t) => {
+test('applying twice is applying once, whatever is declared (P4)', { timeout: 300_000 }, async (t) => {
   const plane = await startHarness(t)
   const declarations = fc.uniqueArray(
     fc.record({ id: fc.constantFrom('orders.placed', 'orders.paid', 'stock.moved', 'views'), intent: anyIntentInput }),

@@ -13,7 +13,7 @@ import { type StreamServices, streamBindings } from '../src/http/stream.ts'
 import { MAX_BACKLOG_BYTES, PushHub, type PushSink, parsePosition } from '../src/push/hub.ts'
 import { assertProblem, type Harness, startHarness } from './harness.ts'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 
 interface Event {
   id: string

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ReadersFleet } from './readers-fleet.ts'
 
-const TIMEOUT = { timeout: 90_000 }
+const TIMEOUT = { timeout: 300_000 }
 
 describe('who tries', () => {
   test(

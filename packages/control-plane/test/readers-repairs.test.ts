@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ReadersFleet } from './readers-fleet.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 const GROUPS = { billing: 10, search: 10 }
 /** What a saving would have left behind where more time was allowed. */
 const PATIENT = { fetchMinBytes: 1_048_576, fetchMaxWaitMs: 500 } as const

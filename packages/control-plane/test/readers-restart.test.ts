@@ -7,7 +7,7 @@ import { isDecided, MqError } from '@mq/contract'
 import { dieAt, temporaryFolder } from './harness.ts'
 import { ReadersFleet } from './readers-fleet.ts'
 
-const TIMEOUT = { timeout: 120_000 }
+const TIMEOUT = { timeout: 300_000 }
 const EVERY_MS = { fetchMinBytes: 1, fetchMaxWaitMs: 1 } as const
 /** Short, and the same order of things. */
 const loopTimes = { observeMs: 6_000, leastTrialMs: 6_000, longestTrialMs: 30_000, watchMs: 5_000, settleMs: 0 }
@@ -38,7 +38,7 @@ for (const at of ['trial', 'watching']) {
 }
 
 test('in the usual timing a restart in the middle of a trial does not end it, and none begins on a few reports', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async (t) => {
   const dataDir = temporaryFolder(t)
   const fleet = new ReadersFleet({ groups: { billing: 20 }, timing: 'usual' })

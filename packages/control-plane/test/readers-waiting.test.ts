@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { Fleet } from './fleet.ts'
 import { ReadersFleet } from './readers-fleet.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 
 test(
   'where nobody reads any more it gives way after a minute, and what is to come is not held up',

@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 import { type ConsumerTelemetry, isDecided } from '@mq/contract'
 import { ReadersFleet } from './readers-fleet.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 const TWO_GROUPS = { billing: 20, search: 10 }
 
 describe('readers that poll far too often', () => {

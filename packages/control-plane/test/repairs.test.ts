@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import type { Decision } from '@mq/contract'
 import { Fleet, ID } from './fleet.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 const WAITS = { codec: 'zstd', codecLevel: 1, lingerMs: 100, batchBytes: 262_144 } as const
 
 const dearer = ({ savingUsdPerMonth }: Decision): boolean => savingUsdPerMonth! < 0

@@ -7,7 +7,7 @@ import { Binding, sideIdOf } from '@mq/contract'
 import type { ClusterPositions } from '../src/lag/positions.ts'
 import { assertProblem, type Harness, startHarness, telemetryReport } from './harness.ts'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 const ID = 'orders.placed'
 const DAY_MS = 86_400_000
 const LETTERS = sideIdOf({ mqId: ID, group: 'billing', role: 'dead-letters' })

@@ -8,7 +8,7 @@ import { FakeKafka } from './fake-kafka.ts'
 import { mainCluster, startHarness, temporaryFolder } from './harness.ts'
 import { bindingOf, declare, ID, makeWorld, start, states, until } from './moves-on-fakes.ts'
 
-const TIMEOUT = { timeout: 120_000 }
+const TIMEOUT = { timeout: 300_000 }
 const TOKEN = 'a-token-of-this-test-0123456789'
 const MONITORING = 'another-token-of-this-test-0123'
 

@@ -14,7 +14,7 @@ import { kyselyDatabase, openSqlite } from '../src/store/sqlite/database.ts'
 import { STORE_FILE, Store } from '../src/store/store.ts'
 import { temporaryFolder } from './harness.ts'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 
 /** As it was before roll-ups of each resolution got a table of their own. */
 const chunksInOneTable: Migration = {

@@ -26,7 +26,7 @@ import { STORE_FILE, Store } from '../src/store/store.ts'
 import { FakeKafka } from './fake-kafka.ts'
 import { assertProblem, type Harness, movableClock, startHarness, temporaryFolder } from './harness.ts'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 const hasCode = (code: string) => (error: unknown) => error instanceof MqError && error.code === code
 
 /** A process that owns the folder and says so. */

@@ -15,7 +15,7 @@ import { FIVE_MINUTES_MS } from '../src/telemetry/traffic.ts'
 import { FakeKafka } from './fake-kafka.ts'
 import { assertProblem, type Harness, movableClock, startHarness, telemetryReport, temporaryFolder } from './harness.ts'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 
 function encoded(valuesUs: readonly number[]): string {
   const histogram = build({ bitBucketSize: 32, numberOfSignificantValueDigits: 2, autoResize: true })

@@ -99,7 +99,7 @@ async function twinsIn(t: TestContext, changes: Partial<TwinsOptions> = {}) {
 }
 
 test('a twin begins by itself when a workload became another one, and not before (S2)', {
-  timeout: 20_000,
+  timeout: 300_000,
 }, async (t) => {
   const { twins, world, begun, settled } = await twinsIn(t)
   await twins.look()
@@ -123,7 +123,7 @@ test('a twin begins by itself when a workload became another one, and not before
 })
 
 test('no twin begins by itself where policy forbids it, or where there is little to save (S2)', {
-  timeout: 20_000,
+  timeout: 300_000,
 }, async (t) => {
   const { twins, world, begun } = await twinsIn(t)
   await twins.look()
@@ -140,7 +140,7 @@ test('no twin begins by itself where policy forbids it, or where there is little
 })
 
 test('a twin that cannot reach its cluster fails, says why, and lets the next one begin (S1, S4)', {
-  timeout: 20_000,
+  timeout: 300_000,
 }, async (t) => {
   const { twins, settled } = await twinsIn(t)
   const request = { top: 2, seconds: 1, rounds: 1 }

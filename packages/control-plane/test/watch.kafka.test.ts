@@ -19,7 +19,7 @@ describe('a control plane that watches its clusters', { timeout: 300_000 }, () =
   after(() => kafka?.stop())
 
   async function until<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
-    const endMs = Date.now() + 30_000
+    const endMs = Date.now() + 120_000
     for (;;) {
       const found = await ask()
       if (found !== undefined) return found

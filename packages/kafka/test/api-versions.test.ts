@@ -14,7 +14,7 @@ import { KafkaRequest, RequestVersions } from '../src/protocol/kafka-request.ts'
 import { consumerGroupDescribe, metadata } from '../src/protocol/requests.ts'
 import { type Deps, systemDeps } from '../src/timing/deps.ts'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 const API_VERSIONS: FakeApi = { key: 18, min: 0, max: 3 }
 const METADATA = 3
 

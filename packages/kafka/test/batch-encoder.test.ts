@@ -79,7 +79,7 @@ function sameRecords(actual: ReferenceBatch, given: readonly Given[]): void {
 }
 
 for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
-  test(`what is written with ${codec} is what a plain reader of the format finds`, { timeout: 60_000 }, async () => {
+  test(`what is written with ${codec} is what a plain reader of the format finds`, { timeout: 300_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(record, { minLength: 1, maxLength: 60 }), async (given) => {
         const wire = await wireOf(pendingWith(given), codec)

@@ -30,7 +30,7 @@ function clusterAt(t: TestContext, { bootstrap }: FakeCluster): { cluster: Clust
 const addressOf = (cluster: Cluster): string => `127.0.0.1:${cluster.brokers()[0]?.port}`
 
 async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const endMs = performance.now() + 10_000; !holds(); await pause(5)) {
+  for (const endMs = performance.now() + 120_000; !holds(); await pause(5)) {
     assert.ok(performance.now() < endMs, `waited in vain until ${what}`)
   }
 }

@@ -6,7 +6,7 @@ import { FakeCluster, type FakeSpeech } from '@mq/testkit'
 import { type ConnectOptions, openBrokerConnection } from '../src/net/broker-connection.ts'
 import { systemDeps } from '../src/timing/deps.ts'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 const US = { clusterId: 'the-cluster', nodeId: 1 }
 
 const speech = (newestApiVersions: number): FakeSpeech => ({

@@ -5,7 +5,7 @@ import { FakeCluster } from '@mq/testkit'
 import { Admin } from '../src/admin/admin.ts'
 import { Cluster } from '../src/net/cluster.ts'
 
-test('a broker that does not know DescribeCluster is described by its metadata', { timeout: 30_000 }, async (t) => {
+test('a broker that does not know DescribeCluster is described by its metadata', { timeout: 300_000 }, async (t) => {
   const apis = [
     { key: 3, min: 0, max: 9 },
     { key: 18, min: 0, max: 3 },

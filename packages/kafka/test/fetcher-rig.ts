@@ -176,7 +176,7 @@ export function start(options: RigOptions = {}): Rig {
   return rig
 }
 
-export async function until(what: string, isSo: () => boolean, deadlineMs = 5_000): Promise<void> {
+export async function until(what: string, isSo: () => boolean, deadlineMs = 120_000): Promise<void> {
   const end = Date.now() + deadlineMs
   while (!isSo()) {
     assert.ok(Date.now() < end, `waited in vain until ${what}`)

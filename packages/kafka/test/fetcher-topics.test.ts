@@ -5,7 +5,7 @@ import { KafkaCode } from '../src/protocol/kafka-errors.ts'
 import { systemDeps } from '../src/timing/deps.ts'
 import { count, ID, OTHER_ID, rigs, start, TOPIC, until } from './fetcher-rig.ts'
 
-describe('the fetcher and the topic it reads', { timeout: 60_000 }, () => {
+describe('the fetcher and the topic it reads', { timeout: 300_000 }, () => {
   afterEach(async () => {
     for (const rig of rigs.splice(0)) await rig.fetcher.close()
   })

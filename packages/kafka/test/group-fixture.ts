@@ -110,7 +110,7 @@ export class Fixture {
 /** Limits of waits are meant for an idle machine; only what hangs may reach them on a busy one. */
 const PATIENCE = 4
 
-export async function until(what: string, isSo: () => boolean, limitMs = 20_000): Promise<void> {
+export async function until(what: string, isSo: () => boolean, limitMs = 120_000): Promise<void> {
   const end = performance.now() + limitMs * PATIENCE
   while (!isSo()) {
     if (performance.now() > end) assert.fail(`not within ${limitMs * PATIENCE} ms: ${what}`)
@@ -118,7 +118,7 @@ export async function until(what: string, isSo: () => boolean, limitMs = 20_000)
   }
 }
 
-export async function untilAsync(what: string, isSo: () => Promise<boolean>, limitMs = 20_000): Promise<void> {
+export async function untilAsync(what: string, isSo: () => Promise<boolean>, limitMs = 120_000): Promise<void> {
   const end = performance.now() + limitMs * PATIENCE
   while (!(await isSo())) {
     if (performance.now() > end) assert.fail(`not within ${limitMs * PATIENCE} ms: ${what}`)

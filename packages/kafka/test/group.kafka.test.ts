@@ -388,7 +388,7 @@ describe('groups on real Kafka', { timeout: 300_000 }, () => {
     } finally {
       broker?.resume()
     }
-    await until('both groups share evenly again', () => groups.every(({ isEven }) => isEven()), 30_000)
+    await until('both groups share evenly again', () => groups.every(({ isEven }) => isEven()))
     for (const { timeline } of groups) assert.deepEqual(timeline.violations, [])
     await Promise.all(all.map(({ member }) => member.close()))
   })

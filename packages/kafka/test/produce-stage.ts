@@ -16,7 +16,7 @@ export const SETTINGS: ProducerSettings = {
   maxMessageBytes: 1_048_576,
   requestTimeoutMs: 10_000,
 }
-export const TIMEOUT = { timeout: 30_000 }
+export const TIMEOUT = { timeout: 300_000 }
 
 const unhandled: unknown[] = []
 const note = (reason: unknown): void => void unhandled.push(reason)

@@ -23,7 +23,7 @@ function connectionThat(answers: boolean) {
 }
 
 test('a broker that takes the question for a producer id and stays silent is left for another one (I4)', {
-  timeout: 10_000,
+  timeout: 300_000,
 }, async () => {
   const silent = connectionThat(false)
   const fine = connectionThat(true)

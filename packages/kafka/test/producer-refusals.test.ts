@@ -188,7 +188,7 @@ test('what is left of a batch that was refused on hold goes to the owner in orde
 })
 
 test('whatever is refused, lost and sent again: every record is stored once and in order, or its sender knows (P10, R2)', {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async () => {
   const faults = fc.constantFrom('none', 'none', 'none', 'cut', 'stored', 'again')
   await fc.assert(

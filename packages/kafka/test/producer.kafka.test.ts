@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsumerSettings, MqError, ProducerSettings } from '@mq/contract'
 import { type LocalCluster, startCluster } from '@mq/local'
+import { Admin as QuotaAdmin } from '@platformatic/kafka'
 import { Admin } from '../src/admin/admin.ts'
 import { Fetcher } from '../src/fetch/fetcher.ts'
 import { Cluster } from '../src/net/cluster.ts'
@@ -77,7 +78,7 @@ describe('the producer on real Kafka', { timeout: 300_000 }, () => {
     const errors: MqError[] = []
     const fetcher = new Fetcher({
       cluster,
-      settings: READING,
+      settings: { ...READING, readAheadBytes: 100_000 },
       onBatch: (batch) => {
         for (const record of batch) {
           read.push({
@@ -219,6 +220,65 @@ describe('the producer on real Kafka', { timeout: 300_000 }, () => {
       assert.ok(Number(value) > (last.get(key!) ?? -1), `key ${key}: ${value} after ${last.get(key!)}`)
       last.set(key!, Number(value))
     }
+  })
+
+  it('a client over its quotas gets everything through once and in order, is told of the pauses and of nothing else', async () => {
+    const topic = 'over-quota'
+    const slowed = 'slowed'
+    await create(topic)
+    const quotas = new QuotaAdmin({ clientId: 'mq-test', bootstrapBrokers: kafka.bootstrap })
+    // Over the 11 s that a broker looks back, the messages are more than it lets through at once.
+    const ops = (['producer_byte_rate', 'consumer_byte_rate'] as const).map((key) => ({
+      key,
+      value: 40_000,
+      remove: false,
+    }))
+    const entities = [{ entityType: 'client-id' as const, entityName: slowed }]
+    await quotas.alterClientQuotas({ entries: [{ entities, ops }] })
+    await quotas.close()
+    const own = new Cluster({ name: 'producer', clientId: slowed, bootstrap: kafka.bootstrap })
+    const throttled = { writesMs: 0, readsMs: 0 }
+    const failures: unknown[] = []
+    const producer = new Producer({
+      cluster: own,
+      budget: new MemoryBudget(32 << 20),
+      settings: SETTINGS,
+      observer: {
+        onRequest: (throttledMs) => {
+          throttled.writesMs += throttledMs
+        },
+        onFailure: (_records, error) => failures.push(error),
+      },
+    })
+    producers.push(producer)
+    const numbers = Array.from({ length: 300 }, (_, n) => String(n))
+    const handle = producer.topic(topic, 1)
+    await Promise.all(numbers.map((n) => producer.send(handle, 'k', n.padEnd(2_000))))
+    const seen: string[] = []
+    const fetcher = new Fetcher({
+      cluster: own,
+      settings: { ...READING, readAheadBytes: 100_000 },
+      onBatch: (batch) => {
+        for (const record of batch) seen.push(record.valueString()!.trimEnd())
+        batch.release()
+      },
+      onThrottled: (throttleMs) => {
+        throttled.readsMs += throttleMs
+      },
+      onError: (_topic, _partition, error) => failures.push(error),
+    })
+    fetcher.add(topic, 0, 0n)
+    try {
+      const deadline = performance.now() + 120_000
+      while (seen.length < numbers.length && performance.now() < deadline) await sleep(25)
+    } finally {
+      await fetcher.close()
+      await producer.close()
+      await own.close()
+    }
+    assert.deepEqual(failures, [])
+    assert.deepEqual(seen, numbers, JSON.stringify(throttled))
+    assert.ok(throttled.writesMs > 0 && throttled.readsMs > 0, JSON.stringify(throttled))
   })
 
   it('deleted topics are told by the deadline, and the producer goes on elsewhere', async () => {

@@ -43,7 +43,7 @@ async function stage(t: TestContext, options: Partial<FakeClusterOptions> = {}) 
 }
 
 test('a broker that is silent is left long before its request times out, and nothing is stored twice', {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async (t) => {
   const { broker, producer, topic, retries, unreachable } = await stage(t)
   broker.isFrozen = true
@@ -57,7 +57,7 @@ test('a broker that is silent is left long before its request times out, and not
   assert.ok(retries.at(-1)! > 0)
 })
 
-test('a broker that is slow and answers other questions is waited for', { timeout: 60_000 }, async (t) => {
+test('a broker that is slow and answers other questions is waited for', { timeout: 300_000 }, async (t) => {
   const { broker, producer, topic, retries, unreachable } = await stage(t, {
     onProduce: ({ index }) => (index === 1 ? { kind: 'delay', delayMs: 2.5 * SILENT_MS } : undefined),
   })

@@ -61,6 +61,7 @@ export interface StartClusterOptions {
   readonly proxy?: boolean
   /** Default 256, which holds a broker within 320 MB of memory. */
   readonly maxHeapMb?: number
+  /** Default 180,000: a broker that cannot start ends by itself, and one on a busy machine takes many times the usual 3 s. */
   readonly startDeadlineMs?: number
   /** How long `stop()` and `restart()` wait for an orderly end of a broker. */
   readonly stopDeadlineMs?: number
@@ -152,7 +153,7 @@ async function prepare(preparation: Preparation): Promise<Cluster> {
     const zookeeperPort = voters[0]?.controllerPort ?? 0
     const metadata: MetadataPlace =
       kafka.mode === 'kraft' ? { mode: 'kraft', voters } : { mode: 'zookeeper', port: zookeeperPort }
-    const startDeadlineMs = options.startDeadlineMs ?? 60_000
+    const startDeadlineMs = options.startDeadlineMs ?? 180_000
     const zookeeper =
       kafka.mode === 'zookeeper'
         ? new Zookeeper({

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { freePorts } from '../src/ports.ts'
 import { TcpProxy } from '../src/tcp-proxy.ts'
 
-const TIMEOUT = { timeout: 10_000 }
+const TIMEOUT = { timeout: 300_000 }
 const echo = createServer({ allowHalfOpen: true }, (socket) => {
   socket.on('error', () => {})
   socket.pipe(socket)

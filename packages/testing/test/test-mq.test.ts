@@ -234,7 +234,7 @@ describe('TestMq', () => {
       console.log(mq.handlerFailures.length)`
     const cwd = fileURLToPath(new URL('.', import.meta.url))
     const flags = ['--conditions=mq-source', '--input-type=module', '-e', program]
-    const { stdout } = await promisify(execFile)(process.execPath, flags, { cwd, timeout: 120_000 })
+    const { stdout } = await promisify(execFile)(process.execPath, flags, { cwd, timeout: 300_000 })
     assert.equal(stdout, '1\n')
   })
 })

@@ -70,7 +70,7 @@ export const realDeps: Deps = {
 }
 
 /** Limits of waits are meant for an idle machine; only what hangs may reach them on a busy one. */
-const PATIENCE = 4
+const PATIENCE = 10
 
 /** Waits until it holds; fails loudly when it does not within the limit. */
 export async function until(

@@ -270,7 +270,7 @@ export class Stage {
     const { stdout } = await run(
       'kcat',
       ['-C', '-b', bootstrap, '-t', topic, '-e', '-q', '-f', '%p %o %s\n', '-X', 'isolation.level=read_uncommitted'],
-      { maxBuffer: 64 << 20, timeout: 20_000 },
+      { maxBuffer: 64 << 20, timeout: 300_000 },
     )
     return stdout.split('\n').flatMap((line) => {
       const [, partition, offset, value] = /^(\d+) (\d+) (.*)$/.exec(line) ?? []
