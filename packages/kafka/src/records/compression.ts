@@ -13,8 +13,9 @@ import { type Codec, MqError } from '@mq/contract'
 import { decompressLz4Frame } from './lz4-frame.ts'
 import { lz4 } from './native-codecs.ts'
 import { compressSnappy, decompressSnappy } from './snappy-framing.ts'
+import { ZstdFrames } from './zstd-frames.ts'
 
-const { constants, gunzipSync, gzip, gzipSync, zstdCompress, zstdCompressSync, zstdDecompressSync } = zlib
+const { constants, gunzipSync, gzip, gzipSync, zstdCompressSync, zstdDecompressSync } = zlib
 
 /** Codec by the number in a batch's attributes. */
 export const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const satisfies readonly Codec[]
@@ -24,7 +25,7 @@ export const codecNumber: Readonly<Record<Codec, number>> = { none: 0, gzip: 1, 
 export const OFF_THREAD_BYTES = 32 * 1024
 
 const gzipAsync = promisify<Buffer, ReturnType<typeof gzipOptions>, Buffer>(gzip)
-const zstdAsync = promisify<Buffer, ReturnType<typeof zstdOptions>, Buffer>(zstdCompress)
+const zstdFrames = new ZstdFrames()
 
 /** Output comes in chunks, each a trip to the thread pool: of 16 KiB each, Node's default, they cost 40 % more than in one. */
 const chunkSizeFor = (bytes: number): number => Math.min(1 << 20, Math.max(1_024, bytes >>> 1))
@@ -48,7 +49,7 @@ export async function compress(codec: Codec, level: number | undefined, data: Bu
       case 'lz4':
         return await lz4().compressFrame(data)
       case 'zstd':
-        return await zstdAsync(data, zstdOptions(level, data.length))
+        return await zstdFrames.compress(level, data)
       case 'none':
       case 'snappy':
         // Snappy's 32 KiB blocks take some 10 µs each: less than the hand-over.
