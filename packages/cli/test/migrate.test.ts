@@ -144,6 +144,13 @@ test('a skip that changes nothing says so, and exits as refused', async () => {
       { ...opened, onLostSource: 'skip' },
       /^Nothing was changed, that was asked for already\. .*cluster 'a' stays away/,
     ],
+    ...(['planned', 'prepared', 'sealing', 'refusing', 'sealed', 'undoing'] as const).map(
+      (state) =>
+        [
+          { ...opened, state, onLostSource: 'skip' as const },
+          /^Nothing was changed, that was asked for already\. Groups will go on .*not open yet/,
+        ] as const,
+    ),
     [{ ...opened, state: 'stranded' }, /^Nothing was changed: groups go on without the rest of epoch 1 already/],
   ] as const) {
     await withPlane(
@@ -209,6 +216,8 @@ test('a cancel is asked for by number, and one that comes too late exits as refu
       assert.equal(ran.code, exitCodes.ok, ran.stderr)
       assert.equal(seen[0]?.path, '/v1/migrations/3/cancel')
       assert.match(ran.stdout, /: cancelled; epoch 1 takes records as before is unknown: nobody looked /)
+      assert.equal((await run(['migrate', 'cancel', '3', '--force', '--url', url])).code, exitCodes.ok)
+      assert.equal(seen[1]?.path, '/v1/migrations/3/cancel?force=true')
     },
   )
   const problem = {
@@ -247,6 +256,8 @@ test('wrong usage is told before anything is asked', async () => {
     ['migrate', 'orders.placed', 'more', '--to', 'b'],
     ['migrate', 'cancel'],
     ['migrate', 'cancel', 'x'],
+    ['migrate', 'skip', '3', '--force'],
+    ['migrate', 'orders.placed', '--to', 'b', '--force'],
     ['migrate', 'skip'],
     ['migrate', 'orders.placed', '--to', 'b', '--on-lost-source', 'maybe'],
     ['migrations', 'show'],

@@ -4,7 +4,7 @@
 import { z } from 'zod'
 import { Migration, MigrationPlan, MigrationRequest } from './migration.ts'
 import { MqId } from './mq-id.ts'
-import { IdParams, NumberParams } from './route-params.ts'
+import { Flag, IdParams, NumberParams } from './route-params.ts'
 
 export const migrationRoutes = {
   migrate: {
@@ -41,6 +41,9 @@ export const migrationRoutes = {
     permission: 'migrations:write',
     summary: 'Undo a migration; refused once a leader of the old epoch refuses data',
     params: NumberParams,
+    query: z.object({
+      force: Flag.describe('Do not wait for a new cluster that does not answer, although a client may use it'),
+    }),
     response: Migration,
   },
   skipLostSource: {

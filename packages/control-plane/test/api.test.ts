@@ -271,3 +271,25 @@ test('a cluster whose secrets nobody gave is refused and not registered', TIMEOU
     ['main'],
   )
 })
+
+test('a cluster that refuses its credentials is not registered; one that is away is', TIMEOUT, async (t) => {
+  const kafka = new FakeKafka()
+  const plane = await startHarness(t, { kafka })
+  const sasl = { bootstrap: ['h:1'], securityProtocol: 'sasl-plaintext', saslMechanism: 'PLAIN' }
+  const names = async () =>
+    (await plane.call('GET', '/v1/clusters')).body.clusters.map(({ name }: { name: string }) => name)
+  kafka.away = new MqError('MQ_KAFKA_AUTH_FAILED', 'the password is wrong')
+  assertProblem(await plane.call('PUT', '/v1/clusters/east', sasl), 'MQ_KAFKA_AUTH_FAILED')
+  assert.deepEqual(await names(), ['main'])
+  kafka.away = new MqError('MQ_KAFKA_UNREACHABLE', 'no broker answers')
+  const west = await plane.call('PUT', '/v1/clusters/west', sasl)
+  assert.equal(west.body.status, 'unreachable', west.text)
+  assert.deepEqual(await names(), ['main', 'west'])
+  kafka.away = new MqError('MQ_KAFKA_AUTH_FAILED', 'the password is wrong')
+  assertProblem(
+    await plane.call('PUT', '/v1/clusters/west', { ...sasl, saslMechanism: 'SCRAM-SHA-512' }),
+    'MQ_KAFKA_AUTH_FAILED',
+  )
+  const { clusters } = (await plane.call('GET', '/v1/clusters')).body
+  assert.equal(clusters[1].saslMechanism, 'PLAIN', 'a change that is refused changes nothing')
+})

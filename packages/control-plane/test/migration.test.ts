@@ -427,7 +427,7 @@ async function crashAt(t: TestContext, { when, step, cancel, leadersAfter }: Cra
 }
 
 test('killed before or after any request to a cluster, a move is carried on or undone by the next process', {
-  timeout: 240_000,
+  timeout: 600_000,
 }, async (t) => {
   const ends: Record<string, number> = {}
   let crashes = 0

@@ -24,6 +24,7 @@ interface MigrateFlags extends OutputFlags, TargetFlags {
   readonly onLostSource?: OnLostSource
   readonly plan?: boolean
   readonly wait?: boolean
+  readonly force?: boolean
 }
 
 const POLL_MS = 250
@@ -57,17 +58,20 @@ export function migrateCommand(program: Command, io: Io): void {
       lostSource,
     )
     .option('--plan', 'only say what would be done')
+    .option('--force', 'with cancel: do not wait for a new cluster that does not answer')
     .option('--wait', 'stay until every group read the old topic to its end')
   withExamples(withTarget(withOutput(command)), [
     ['mq migrate orders.placed --to cluster-b --plan', 'what it would do'],
     ['mq migrate orders.placed --to cluster-b --partitions 12', 'do it; returns when the new place is open'],
     ['mq migrate cancel 3', 'undo move 3, if no broker refuses data yet'],
+    ['mq migrate cancel 3 --force', 'the same, although the new cluster does not answer'],
     ['mq migrate skip 3', 'the old cluster is gone: let groups go on without the rest of it'],
   ]).action(async (text: string, number: string | undefined, flags: MigrateFlags) => {
     const asksMove = flags.to ?? flags.partitions ?? flags.replication
     // An mQ ID may be named cancel or skip, too.
     if (text === 'cancel' && asksMove === undefined) return cancel(io, number, flags)
-    if (text === 'skip' && asksMove === undefined) return skip(io, number, flags)
+    if (text === 'skip' && asksMove === undefined && flags.force !== true) return skip(io, number, flags)
+    if (flags.force === true) throw new MqError('MQ_OPTION_INVALID', '--force belongs to mq migrate cancel')
     if (number !== undefined) throw new MqError('MQ_OPTION_INVALID', `'${number}' is one argument too many`)
     return migrate(io, checkMqId(text), flags)
   })
@@ -135,7 +139,11 @@ function lostSource(text: string): OnLostSource {
 
 async function cancel(io: Io, text: string | undefined, flags: MigrateFlags): Promise<void> {
   const params = { number: migrationNumber(text) }
-  const migration = await apiFor(io, flags).call('cancelMigration', { params }, callOptions(io))
+  const migration = await apiFor(io, flags).call(
+    'cancelMigration',
+    { params, ...(flags.force === true ? { query: { force: 'true' } } : {}) },
+    callOptions(io),
+  )
   await print(io, flags.output, migration, (colors) => migrationText(migration, colors, Date.now()))
 }
 
@@ -154,10 +162,10 @@ function skipText({ number, state, onLostSource, from }: Migration): string {
   if (state === 'stranded') {
     return `Nothing was changed: groups go on without the rest of epoch ${from.epoch} already.`
   }
-  if (BEFORE_OPENING.has(state)) {
-    return `Groups will go on without the rest of epoch ${from.epoch} if cluster '${from.cluster}' stays away once the new epoch is open. It is not open yet (${state}): what waits now is not helped by that, see: mq migrations show ${number}`
-  }
   const already = onLostSource === 'skip' ? 'Nothing was changed, that was asked for already. ' : ''
+  if (BEFORE_OPENING.has(state)) {
+    return `${already}Groups will go on without the rest of epoch ${from.epoch} if cluster '${from.cluster}' stays away once the new epoch is open. It is not open yet (${state}): what waits now is not helped by that, see: mq migrations show ${number}`
+  }
   return `${already}Groups go on without the rest of epoch ${from.epoch} when cluster '${from.cluster}' stays away; while it answers, migration ${number} waits for them as before.`
 }
 

@@ -2,10 +2,12 @@
  * Clusters: which there are, registering and changing one, forgetting one.
  *
  * K1. New addresses of a cluster that mQ IDs live on must lead to the same Kafka cluster.
- * K2. A cluster is forgotten only while no mQ ID lives on it and no migration needs it.
+ * K2. A cluster is forgotten only while no mQ ID lives on it and no migration needs it. One that was left open because the cluster is away
+ *     (migration/undo.ts, U4) does not: forgetting it is the word that it never comes back.
  */
 import { type ClusterAddress, type ClusterView, MqError, type RouteBody } from '@mq/contract'
 import type { Migrations } from '../migration/migrations.ts'
+import { isLeftOpen } from '../migration/withdraw.ts'
 import { checkEconomics } from '../observe/cluster-model.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import type { RegistryContext } from './active-id.ts'
@@ -50,7 +52,7 @@ async function checkSameKafka({ registry, clusters }: ClusterContext, address: C
 
 /** K2 */
 export async function deleteCluster(context: ClusterContext, caller: Caller, name: string): Promise<void> {
-  const [user] = context.migrations.on(name)
+  const [user] = context.migrations.on(name).filter((record) => !isLeftOpen(record))
   if (user !== undefined) {
     throw new MqError(
       'MQ_CLUSTER_IN_USE',

@@ -38,8 +38,13 @@ export async function getMigration(context: MigrationContext, number: number): P
   return view(context, await context.migrations.find(number))
 }
 
-export async function cancelMigration(context: MigrationContext, caller: Caller, number: number): Promise<Migration> {
-  return view(context, await context.migrator.cancel(number, actorOf(caller)))
+/** Undoes a migration; with `force` it does not wait for a new cluster that is away. */
+export async function cancelMigration(
+  context: MigrationContext,
+  caller: Caller,
+  { number, force }: { readonly number: number; readonly force: boolean },
+): Promise<Migration> {
+  return view(context, await context.migrator.cancel(number, { actor: actorOf(caller), force }))
 }
 
 /** Lets groups go on without the rest of the old epoch, should its cluster stay away. */

@@ -163,7 +163,7 @@ function migrationHandlers(context: HandlerContext): Part<MigrationRoutes> {
     }),
     getMigration: ({ params }) => getMigration(context, params.number),
     skipLostSource: ({ params, caller }) => skipLostSource(context, caller, params.number),
-    cancelMigration: ({ params, caller }) => cancelMigration(context, caller, params.number),
+    cancelMigration: ({ params, query, caller }) => cancelMigration(context, caller, { ...params, ...query }),
   }
 }
 

@@ -18,7 +18,7 @@ import { isHandingOver } from './machine.ts'
 import { clientsText } from './readers.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { lookAtSource } from './source-topic.ts'
-import { closeNew, isAnnounced, noteClosed } from './withdraw.ts'
+import { closeNew, isAnnounced, isLeftOpen, noteClosed } from './withdraw.ts'
 import { hasLookedFor, isAway, keepMoves, range, type Work } from './work.ts'
 
 const LONGEST_WAIT_MS = 60_000
@@ -33,6 +33,13 @@ export async function deleteTopic(work: Work, number: number): Promise<void> {
     await writer.update(number, (row) => withDone(row, 'delete-topic', writer.nowMs, result))
   }
   if (state !== 'retired') {
+    const isAsked = stepOf(writer.row(number), 'seal') !== undefined
+    // The cluster of the new epoch may stay away.
+    if (isAsked && isLeftOpen(writer.row(number))) await guard(work, number)
+    if (work.registry.cluster(to.cluster) === undefined) {
+      await done({ topic: to.topic, cluster: to.cluster, kept: true, forgotten: true })
+      return
+    }
     const isInUse = isAnnounced(writer.row(number)) && !(await isClosedFor(work, number))
     const kept = await clusters.use(to.cluster, `deleting topic ${to.topic}`, async (admin) => {
       if (isInUse) return true
@@ -41,7 +48,7 @@ export async function deleteTopic(work: Work, number: number): Promise<void> {
       if (exists) await admin.deleteTopic(to.topic)
       return false
     })
-    if (stepOf(writer.row(number), 'seal') !== undefined) await guard(work, number)
+    if (isAsked) await guard(work, number)
     await done({ topic: to.topic, cluster: to.cluster, kept })
     return
   }
@@ -163,6 +170,7 @@ async function noteKept(work: Work, row: MigrationRecord, why: string): Promise<
 /** D6 */
 async function guard(work: Work, number: number): Promise<void> {
   const { writer, times } = work
+  if (stepOf(writer.row(number), 'guard')?.endedAtMs != null) return
   let row = await writer.update(number, (before) => withStep(before, 'guard', writer.nowMs, {}))
   let untilMs = (stepOf(row, 'guard')?.startedAtMs ?? writer.nowMs) + times.guardMs
   let looks = 0

@@ -219,8 +219,12 @@ export class Migrator {
   }
 
   /** Undoes a move (X3). @throws MqError MQ_MIGRATION_SEALED */
-  async cancel(number: number, actor?: string): Promise<MigrationRecord> {
+  async cancel(
+    number: number,
+    { actor, force = false }: { readonly actor?: string; readonly force?: boolean } = {},
+  ): Promise<MigrationRecord> {
     const { migrations, deps } = this.#options
+    if (force) await this.#force(number)
     const untilMs = deps.clock.monotonicMs() + CANCEL_WITHIN_MS
     for (;;) {
       const record = migrations.current(number) ?? (await migrations.find(number))
@@ -244,6 +248,14 @@ export class Migrator {
       if (deps.clock.monotonicMs() >= untilMs || this.#closed) return record
       await sleep(deps, CANCEL_POLL_MS)
     }
+  }
+
+  /** A person's word that an undoing is not to wait for the cluster of the new epoch. */
+  async #force(number: number): Promise<void> {
+    const record = this.#options.migrations.current(number)
+    if (record === undefined || isEnd(record.state) || transition(record.state, 'cancel').kind === 'refuse') return
+    await this.#work.writer.update(number, (before) => ({ ...before, data: { ...before.data, isForced: true } }))
+    this.#drivers.get(number)?.wake?.()
   }
 
   /** Lets groups go on without the rest of the old epoch, should its cluster stay away. */

@@ -94,6 +94,8 @@ export const MigrationData = z.object({
   ledger: z.array(StrandedRange).default([]),
   /** What was done to take the new epoch back: its size limit before it was closed, and whether it is closed and empty (withdraw.ts). */
   withdrawal: z.object({ sizeLimit: z.string(), isClosed: z.boolean() }).nullable().default(null),
+  /** A person said not to wait for the cluster of the new epoch (undo.ts, U4). */
+  isForced: z.boolean().default(false),
   /** The size limit of the new topic where it was closed and opened again: a request to close it may still take effect. */
   reopened: z.object({ sizeLimit: z.string() }).nullable().default(null),
   /** The seal that came after the undoing and was taken back again. */

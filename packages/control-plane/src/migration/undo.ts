@@ -3,19 +3,18 @@
  *
  * U1. A new epoch that clients know of is closed first (withdraw.ts). Where that shows that a leader refuses data, or that a client opened
  *     the new epoch by itself, the undoing ends: the migration goes on.
- * U4. Where the seal was never asked for and the cluster of the new epoch is away, the undoing does not wait for it. The new topic
- *     is closed before it is deleted, and no seal of the old topic is asked for before that (N6).
+ * U4. While the cluster of the new epoch is away the undoing waits for it, unless a person says that it should not. Then the new topic is closed
+ *     as soon as its cluster is back, and no seal of the old topic is asked for before that (N6).
  * U2. Clients hear that the old epoch is open only after its leaders said so themselves, or after SETTLE_MS in which none
  *     refused: a partition without a leader must not hold the others.
  * U3. What the report says of the old topic was looked at when the undoing ended: its size limit, and what its leaders answered.
  */
-import { MqError } from '@mq/contract'
 import { SEALED_TOPIC_BYTES } from '@mq/kafka'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { refused } from './seal.ts'
 import { coveredPartitions } from './source-topic.ts'
-import { isAnnounced, type Withdrawal, withdraw } from './withdraw.ts'
-import { isAway, isMissing, range, type Work } from './work.ts'
+import { isAnnounced, withdraw } from './withdraw.ts'
+import { isMissing, range, type Work } from './work.ts'
 
 const SETTLE_MS = 3_000
 
@@ -24,7 +23,7 @@ export async function undo(work: Work, number: number): Promise<void> {
   const row = await writer.update(number, (before) => withStep(before, 'undo', writer.nowMs, {}))
   const { from, to } = row
   const isAsked = stepOf(row, 'seal') !== undefined
-  const withdrawal = isAnnounced(row) ? await withdrawOrLeave(work, number, isAsked) : undefined
+  const withdrawal = isAnnounced(row) ? await withdraw(work, number) : undefined
   if (withdrawal?.kind === 'forward') {
     await goForward(work, number, withdrawal.why)
     return
@@ -80,24 +79,6 @@ async function goForward(work: Work, number: number, why: string): Promise<void>
     }),
     why,
   )
-}
-
-async function withdrawOrLeave(work: Work, number: number, isAsked: boolean): Promise<Withdrawal | undefined> {
-  const { from, to } = work.writer.row(number)
-  try {
-    return await withdraw(work, number, (error) => {
-      if (!isAsked || !isAway(error)) return error
-      return new MqError(
-        error.code,
-        `${error.message}. The seal of epoch ${from.epoch} was asked for, and whether a client went on in epoch ${to.epoch} by itself is known on cluster '${to.cluster}' alone: bring it back, and the cancel ends by itself. Until then clients go on in epoch ${from.epoch} where its topic takes records, and no other migration of the mQ ID begins`,
-        { cause: error },
-      )
-    })
-  } catch (error) {
-    // U4
-    if (!isAsked && isAway(error)) return undefined
-    throw error
-  }
 }
 
 /** Takes the seal back. A request for it that takes effect late is taken back, too: nothing leads forward any more (N4). */

@@ -6,6 +6,7 @@ import { holdingOf, holdingText, WORTH_TELLING_MS } from './holding.ts'
 import { isCancellable } from './machine.ts'
 import { type MigrationRecord, stepOf } from './record.ts'
 import { reportOf } from './report.ts'
+import { isLeftOpen, leftOpenText } from './withdraw.ts'
 
 export function viewOf(record: MigrationRecord, nowMs: number): Migration {
   const { number, mqId, state, from, to, actor, createdAtMs, updatedAtMs, endedAtMs, steps, data } = record
@@ -43,6 +44,7 @@ function problemOf(record: MigrationRecord, nowMs: number): Migration['problem']
     const at = stuck.indexOf(': ')
     return { code: stuck.slice(0, at), message: `it is not undone yet, and tried again: ${stuck.slice(at + 2)}` }
   }
+  if (isLeftOpen(record)) return { code: 'MQ_KAFKA_UNREACHABLE', message: leftOpenText(record) }
   if (undo !== null) return undo.kind === 'fail' ? { code: undo.code, message: undo.message } : null
   if (targetAway !== null) return { code: targetAway.code, message: targetAway.message }
   if (state === 'stranded') {

@@ -6,21 +6,22 @@
  * N1. The new topic is closed first: its own leaders refuse data, each is proven, and its ends are final. Then it is empty for good, or
  *     a client was faster.
  * N2. Where a client was faster the old epoch is sealed, its records are in the new one, and the migration goes on.
- * N3. After the closing the leaders of the old epoch are asked whether they take records. A client proves the old epoch first and looks at the
+ * N3. Whether mQ asked for the seal or somebody else may have set it: after the closing the leaders of the old epoch are asked whether they take records. A client proves the old epoch first and looks at the
  *     new one then; so a client that this look comes too early for finds the new one closed. One leader that takes records is enough:
  *     a client needs the refusal of every one.
  * N4. That it is closed is written down before anything of the old topic is changed. From then on nothing leads forward any more, and
  *     before that nothing was changed there, so that a successor may do all of this again.
  * N5. What was closed is opened again before the migration goes on. A request to close it that takes effect after that is taken back while
  *     the opening is watched, but not where another migration may seal the topic itself.
- * N6. No seal of the old topic is asked for while an epoch that was announced as its successor before is not closed.
+ * N6. No seal of the old topic is asked for while an epoch that was announced as its successor before is not closed, unless its cluster was
+ *     forgotten (`mq cluster remove`): a person's word that nobody reaches it any more.
  */
 import { MqError } from '@mq/contract'
 import { SEALED_TOPIC_BYTES, type SealedEnd, type SealProbe } from '@mq/kafka'
-import { isHandingOver } from './machine.ts'
+import { isEnd, isHandingOver } from './machine.ts'
 import { type MigrationRecord, stepOf } from './record.ts'
 import { coveredPartitions } from './source-topic.ts'
-import { isMissing, range, type Work } from './work.ts'
+import { isAway, isMissing, range, type Work } from './work.ts'
 
 const PROBE_AGAIN_MS = 20
 const CLOSED_WITHIN_MS = 5_000
@@ -33,6 +34,8 @@ export function isAnnounced(row: MigrationRecord): boolean {
 export type Withdrawal =
   /** Nobody has written to the new epoch, and nobody ever will. */
   | { readonly kind: 'closed' }
+  /** Its cluster is away, and a person said not to wait (undo.ts, U4). */
+  | { readonly kind: 'left-open' }
   /** A client opened it, or may have: the migration goes on. */
   | { readonly kind: 'forward'; readonly why: string }
 
@@ -46,37 +49,41 @@ export interface WithdrawalFacts {
   /** Of the new topic, once it is closed. */
   readonly isEmpty?: boolean
   readonly leadersAfter?: OldLeaders
+  /** The new cluster does not answer, and a person said not to wait for it. */
+  readonly isLeft?: boolean
 }
 
 /** One that takes records is enough for `open`, and one that refuses them for `refusing`: a client needs the refusal of all. */
 export type OldLeaders = 'open' | 'refusing' | 'silent'
 
-export type WithdrawalStep = 'ask-before' | 'close' | 'ask-after' | 'write' | 'done' | 'wait' | 'refused' | 'in-use'
+export type WithdrawalStep =
+  | 'ask-before'
+  | 'close'
+  | 'ask-after'
+  | 'write'
+  | 'done'
+  | 'leave'
+  | 'wait'
+  | 'refused'
+  | 'in-use'
 
 /** What is to be done next: the order is what N1 to N4 rest on. */
 export function withdrawalStep(facts: WithdrawalFacts): WithdrawalStep {
-  const { isClosed, isAsked, leadersBefore, isEmpty, leadersAfter } = facts
+  const { isClosed, isAsked, leadersBefore, isEmpty, leadersAfter, isLeft } = facts
   if (isClosed) return 'done'
   // Known without touching the new topic.
   if (isAsked && leadersBefore === undefined) return 'ask-before'
   if (leadersBefore === 'refusing') return 'refused'
+  if (isLeft === true) return 'leave'
   if (isEmpty === undefined) return 'close'
   if (!isEmpty) return 'in-use'
-  if (!isAsked) return 'write'
   if (leadersAfter === undefined) return 'ask-after'
   if (leadersAfter === 'refusing') return 'refused'
   return leadersAfter === 'silent' ? 'wait' : 'write'
 }
 
-/**
- * @param newAway what to say where the new cluster does not let its topic be closed
- * @throws MqError what may pass; then nothing is decided
- */
-export async function withdraw(
-  work: Work,
-  number: number,
-  newAway: (error: unknown) => unknown = (error) => error,
-): Promise<Withdrawal> {
+/** @throws MqError what may pass; then nothing is decided */
+export async function withdraw(work: Work, number: number): Promise<Withdrawal> {
   const { writer } = work
   const { data, from, to } = writer.row(number)
   const isAsked = stepOf(writer.row(number), 'seal') !== undefined
@@ -87,11 +94,12 @@ export async function withdraw(
         facts = { ...facts, leadersBefore: await oldLeaders(work, number) }
         break
       case 'close':
-        facts = {
-          ...facts,
-          isEmpty: await closeNew(work, number).catch((error: unknown) => {
-            throw newAway(error)
-          }),
+        try {
+          facts = { ...facts, isEmpty: await closeNew(work, number) }
+        } catch (error) {
+          if (!isAway(error)) throw error
+          if (!writer.row(number).data.isForced) throw waitsForNew(writer.row(number), error)
+          facts = { ...facts, isLeft: true }
         }
         break
       case 'ask-after':
@@ -103,6 +111,11 @@ export async function withdraw(
         break
       case 'done':
         return { kind: 'closed' }
+      case 'leave': {
+        const row = writer.row(number)
+        await writer.journal(number, 'migration-left-open', leftOpenText(row), { migration: number, to })
+        return { kind: 'left-open' }
+      }
       case 'refused':
         return forward(work, number, 'a leader refuses data')
       case 'in-use':
@@ -114,6 +127,23 @@ export async function withdraw(
         )
     }
   }
+}
+
+function waitsForNew({ number, from, to }: MigrationRecord, error: MqError): MqError {
+  return new MqError(
+    error.code,
+    `${error.message}. Whether a client went on in epoch ${to.epoch} by itself is known on cluster '${to.cluster}' alone: bring it back, and the cancel ends by itself. Until then clients go on in epoch ${from.epoch} where its topic takes records, and no other migration or change of the mQ ID begins. If it does not come back soon, end the cancel without it: mq migrate cancel ${number} --force`,
+    { cause: error },
+  )
+}
+
+/** Whether an epoch was given up without closing its topic, and is not closed yet (U4). */
+export function isLeftOpen(row: MigrationRecord): boolean {
+  return isEnd(row.state) && row.data.isForced && isAnnounced(row) && row.data.withdrawal?.isClosed !== true
+}
+
+export function leftOpenText({ number, from, to }: MigrationRecord): string {
+  return `epoch ${to.epoch} was given up while cluster '${to.cluster}' was away, as asked for: its topic ${to.topic} is closed and deleted when that is back, and no migration seals epoch ${from.epoch} before. If somebody else seals topic ${from.topic} before, a client that hears nothing of mQ may write there, and no group reads that. If the cluster never comes back: mq cluster remove ${to.cluster}. Then migration ${number} needs it no more`
 }
 
 /** N4 */
@@ -238,12 +268,13 @@ export function checkFormerSuccessors(work: Work, { number, mqId, from }: Migrat
         other.from.epoch === from.epoch &&
         (other.state === 'cancelled' || other.state === 'failed') &&
         isAnnounced(other) &&
+        work.registry.cluster(other.to.cluster) !== undefined &&
         other.data.withdrawal?.isClosed !== true &&
         stepOf(other, 'delete-topic')?.endedAtMs == null,
     )
   if (former === undefined) return
   throw new MqError(
     'MQ_KAFKA_UNAVAILABLE',
-    `epoch ${former.to.epoch} of '${mqId}', which migration ${former.number} gave up, is not closed yet on cluster '${former.to.cluster}': a client that hears nothing of the control plane could still take it for the next one`,
+    `epoch ${former.to.epoch} of '${mqId}', which migration ${former.number} gave up, is not closed yet on cluster '${former.to.cluster}': a client that hears nothing of the control plane could still take it for the next one. Bring that cluster back, or, if it never comes back: mq cluster remove ${former.to.cluster}`,
   )
 }

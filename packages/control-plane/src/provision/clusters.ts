@@ -236,9 +236,20 @@ export class Clusters {
     }
   }
 
-  /** Whether the cluster can be spoken to at all as it is described: secrets that nobody gave are told before it is registered. */
+  /**
+   * Whether the cluster can be spoken to at all as it is described: secrets that nobody gave, and those that it refuses, are told before it
+   * is registered. One that does not answer now may be registered.
+   */
   async checkDescribed(address: ClusterAddress): Promise<void> {
-    await this.#options.openAdmin(address).close()
+    if (address.securityProtocol === 'plaintext') {
+      await this.#options.openAdmin(address).close()
+      return
+    }
+    try {
+      await this.probe(address)
+    } catch (error) {
+      if (error instanceof MqError && !error.retryable) throw error
+    }
   }
 
   /** Closes the connection of a cluster that was forgotten. */

@@ -41,6 +41,7 @@ export type EntryKind =
   | 'migration-partitions-added'
   | 'migration-topic-changed'
   | 'migration-topic-kept'
+  | 'migration-left-open'
   | 'migration-group-gone'
   | 'drop-group'
   | 'group-positions'
