@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Intent, MqError } from '@mq/contract'
 import { candidates, wantedCopies } from '../src/provision/copies-rule.ts'
-import { assertProblem } from './harness.ts'
+import { assertProblem, type Harness } from './harness.ts'
 import { makeWorld, over, readToEnd, start, TIMEOUT } from './moves-on-fakes.ts'
 
 const traits = { zones: null, region: null, labels: {} }
@@ -35,7 +35,39 @@ test('clusters that answer and suffice are taken; what is away is waited for onl
   assert.equal(kind({ minCopies: 1 }, [solo], [{ name: 'trio', brokers: 3 }]), 'clusters')
   assert.equal(kind({ minCopies: 2 }, [solo], []), 'unmet')
   assert.equal(kind({}, [solo], []), 'clusters', 'one broker is all there is: said as a warning')
+  assert.equal(kind({ priority: 'critical' }, [solo], []), 'unmet', 'critical requires three copies (N4)')
+  assert.equal(kind({ priority: 'critical', minCopies: 1 }, [solo], []), 'clusters')
+  const halved = { ...trio, brokers: 2, wholeBrokers: 3 }
+  assert.equal(kind({}, [halved], []), 'waits')
+  assert.equal(kind({ priority: 'critical' }, [halved], []), 'waits')
+  assert.equal(kind({ priority: 'low' }, [halved], []), 'clusters')
+  assert.equal(kind({ minCopies: 2 }, [halved], []), 'clusters')
+  assert.equal(kind({ minCopies: 4 }, [halved], []), 'unmet')
 })
+
+test(
+  'with one broker of three down a new mQ ID waits instead of starting with two copies, also for a process that never saw the third',
+  TIMEOUT,
+  async (t) => {
+    const world = makeWorld(t)
+    world.b.away = away
+    world.a.brokers = 3
+    const first = await start(t, world)
+    await first.clusters.checkAll()
+    world.a.brokers = 2
+    const declare = (plane: Harness, id: string, intent: object) => plane.call('PUT', `/v1/ids/${id}`, { intent })
+    const message = /3 copies are asked for.*'a'.* may have enough but.*minCopies: 2/
+    assert.match(assertProblem(await declare(first, 'orders.a', {}), 'MQ_PLACEMENT_WAITS').message, message)
+    assert.equal((await declare(first, 'orders.two', { minCopies: 2 })).body.replication, 2)
+    world.a.brokers = 3
+    assert.equal((await declare(first, 'orders.a', { priority: 'critical' })).body.replication, 3)
+    await first.close()
+    world.a.brokers = 2
+    const second = await start(t, world)
+    const waits = assertProblem(await declare(second, 'orders.b', { priority: 'critical' }), 'MQ_PLACEMENT_WAITS')
+    assert.match(waits.message, message)
+  },
+)
 
 test(
   'with the large cluster down a critical mQ ID waits instead of starting with one copy (N3)',

@@ -20,6 +20,8 @@ import type { ClusterTraits } from './requirements.ts'
 
 export const CHECK_EVERY_MS = 5_000
 export const CHECK_DEADLINE_MS = 5_000
+/** A cluster that has had fewer brokers for longer has become smaller. */
+const DOWN_AT_MOST_MS = 86_400_000
 /** How long a cluster that was away is waited for when somebody asks for it. */
 const KNOWN_AWAY_MS = 1_500
 export const ADMIN_DEADLINE_MS = 15_000
@@ -48,6 +50,8 @@ interface Entry {
   health: Health
   /** As it was when it last answered. */
   last: { readonly brokers: number; readonly zones: number | null } | null
+  /** The most brokers it was seen with lately. */
+  most: { readonly brokers: number; readonly seenAtMs: number }
   checking: Promise<Health> | undefined
 }
 
@@ -270,7 +274,9 @@ export class Clusters {
 
   #facts(name: string, { brokers, zones }: { brokers: number; zones: number | null }): ClusterFacts {
     const mqIds = this.#options.registry.idsOn(name).length
-    return { name, brokers, zones, mqIds, ...this.#registered(name) }
+    const whole = Math.max(this.#entries.get(name)?.most.brokers ?? 0, mostCopiesOn(this.#options.registry, name))
+    const more = whole > brokers ? { wholeBrokers: whole } : {}
+    return { name, brokers, zones, mqIds, ...more, ...this.#registered(name) }
   }
 
   #registered(name: string): Pick<ClusterTraits, 'region' | 'labels'> {
@@ -290,6 +296,7 @@ export class Clusters {
       admin: this.#options.openAdmin(record.address),
       health: { status: 'unknown' },
       last: known?.last ?? null,
+      most: known?.most ?? { brokers: 0, seenAtMs: 0 },
       checking: undefined,
     }
     this.#entries.set(name, entry)
@@ -347,7 +354,13 @@ export class Clusters {
       }
     }
     entry.health = health
-    if (health.status === 'up') entry.last = { brokers: health.brokers, zones: health.zones }
+    if (health.status === 'up') {
+      entry.last = { brokers: health.brokers, zones: health.zones }
+      const nowMs = deps.clock.monotonicMs()
+      if (health.brokers >= entry.most.brokers || nowMs - entry.most.seenAtMs > DOWN_AT_MOST_MS) {
+        entry.most = { brokers: health.brokers, seenAtMs: nowMs }
+      }
+    }
     if (health.status !== before.status) {
       if (health.status === 'up') logger.info({ cluster: name, brokers: health.brokers }, 'cluster is up')
       if (health.status === 'unreachable')
@@ -355,6 +368,19 @@ export class Clusters {
     }
     return health
   }
+}
+
+/** Copies that topics of mQ IDs have there: so many brokers it had once, also for a process that never saw them. */
+function mostCopiesOn(registry: Registry, cluster: string): number {
+  return registry
+    .all()
+    .reduce(
+      (most, record) =>
+        record.state === 'active' && record.epochs.some((epoch) => epoch.state === 'open' && epoch.cluster === cluster)
+          ? Math.max(most, record.spec.replication)
+          : most,
+      0,
+    )
 }
 
 /** W4 */

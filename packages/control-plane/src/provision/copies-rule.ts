@@ -3,10 +3,11 @@
  *
  * N1. Without `minCopies` three copies are asked for, one for priority `low`; never fewer than the zones that are required.
  * N2. A cluster that answers, meets the intent and has enough brokers is taken, whatever else is away.
- * N3. Where only a cluster that is away may do so, the mQ ID waits for it: it would otherwise start its life with fewer
- *     copies than the next one, declared an hour later, and nobody would see it.
+ * N3. Where only a cluster that is away may do so, or one of which a broker is down, the mQ ID waits for it: it would otherwise start its
+ *     life with fewer copies than the next one, declared an hour later, and nobody would see it.
  * N4. Where no registered cluster meets the intent it is refused, with what the nearest one lacks. What only the usual three copies
- *     ask for is no requirement: the best cluster that meets the intent is taken, and the record says so as a warning.
+ *     ask for is no requirement: the best cluster that meets the intent is taken, and the record says so as a warning. Priority
+ *     `critical` requires them.
  */
 import type { Intent } from '@mq/contract'
 import { type ClusterFacts, MAX_REPLICATION } from './placement-rules.ts'
@@ -33,10 +34,21 @@ export function candidates(intent: Intent, here: readonly ClusterFacts[], away: 
   const enough = meets.filter(({ brokers }) => brokers >= wanted)
   if (enough.length > 0) return { kind: 'clusters', clusters: enough }
   const asked = meets.length === 0 ? intent : { ...intent, minCopies: wanted }
-  const hopes = away.filter((cluster) => lacking(asked, cluster).length === 0)
+  const whole = here.flatMap((cluster) =>
+    cluster.wholeBrokers === undefined ? [] : [{ ...cluster, brokers: cluster.wholeBrokers }],
+  )
+  const hopes = [...away, ...whole].filter((cluster) => lacking(asked, cluster).length === 0)
   if (hopes.length > 0) return { kind: 'waits', message: waitsText(intent, wanted, meets, here, hopes) }
-  if (meets.length > 0) return { kind: 'clusters', clusters: meets }
+  if (meets.length > 0 && !(intent.priority === 'critical' && intent.minCopies === undefined)) {
+    return { kind: 'clusters', clusters: meets }
+  }
+  if (meets.length > 0) return { kind: 'unmet', message: criticalText(wanted, meets) }
   return { kind: 'unmet', message: unmetText(intent, [...here, ...away]) }
+}
+
+function criticalText(wanted: number, meets: readonly ClusterFacts[]): string {
+  const most = Math.max(...meets.map(({ brokers }) => brokers))
+  return `priority: critical asks for ${wanted} copies of each record, and no registered cluster that meets the intent has more than ${most} broker${most === 1 ? '' : 's'}. To place it with fewer copies all the same, say minCopies: ${most} in the intent`
 }
 
 function waitsText(
@@ -47,7 +59,12 @@ function waitsText(
   hopes: readonly ClusterTraits[],
 ): string {
   const names = hopes.map(({ name }) => `'${name}'`).join(', ')
-  const silent = hopes.length === 1 ? 'does not answer' : 'do not answer'
+  const isThere = hopes.every(({ name }) => here.some((cluster) => cluster.name === name))
+  const silent = isThere
+    ? 'not all brokers there answer'
+    : hopes.length === 1
+      ? 'does not answer'
+      : 'do not answer, or not all brokers there'
   if (meets.length === 0) {
     const nearest = nearestTo(intent, here)!
     return `no cluster that answers meets the intent ('${nearest.name}' comes nearest: ${lackingText(nearest.lacks)}), and ${names} may meet it but ${silent}`

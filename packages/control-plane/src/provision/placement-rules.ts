@@ -24,6 +24,8 @@ const DAY_MS = 24 * HOUR_MS
 
 export interface ClusterFacts extends ClusterTraits {
   readonly brokers: number
+  /** Brokers that it has when none is down, where more are known than answer. */
+  readonly wholeBrokers?: number
   /** mQ IDs that already live there. */
   readonly mqIds: number
 }
