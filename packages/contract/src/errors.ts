@@ -8,6 +8,7 @@
 
 import { type CatalogueEntry, entry } from './catalogue-entry.ts'
 import { migrationErrors } from './migration-errors.ts'
+import { storeErrors } from './store-errors.ts'
 
 export type { CatalogueEntry }
 
@@ -368,40 +369,11 @@ export const catalogue = {
     false,
     400,
   ),
-  MQ_STORE_FAILED: entry(
-    'The store cannot be written',
-    'Free disk space or check its permissions; nothing was changed',
-    true,
-    507,
-  ),
-  MQ_STORE_NEWER: entry(
-    'The store was written by a newer mQ',
-    'Start that version or a newer one, or restore a backup that this version made (`mq restore`); nothing was changed',
-    false,
-    500,
-  ),
-  MQ_STORE_DAMAGED: entry(
-    'The store is damaged',
-    'Restore a backup (`mq restore`), and check the disk; keep the damaged files for a look',
-    false,
-    500,
-  ),
-  MQ_STORE_INCOMPLETE: entry(
-    'The store holds less than its folder knows it should',
-    'Put the missing files back (control-plane.sqlite goes with its -wal), or restore a backup (`mq restore`); to begin anew on purpose, remove store-mark.json',
-    false,
-    500,
-  ),
-  MQ_STORE_LOCKED: entry(
-    'Another control plane uses this data folder',
-    'Stop it, or choose another --data folder',
-    false,
-    409,
-  ),
   MQ_BUDGET_UNKNOWN: entry('No such budget', 'See `mq budget list`', false, 404),
   MQ_CLUSTER_UNKNOWN: entry('No such cluster', 'Register it, or see `mq cluster list`', false, 404),
   MQ_CLUSTER_IN_USE: entry('mQ IDs still live on the cluster', 'Move or delete them first', false, 409),
   ...migrationErrors,
+  ...storeErrors,
   // Decisions
   MQ_DECISION_UNKNOWN: entry('No such decision', 'See `mq decisions`', false, 404),
   MQ_DECISION_OVER: entry('The decision is over', 'See what became of it with `mq decision show`', false, 409),

@@ -155,7 +155,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       hub.publish(binding)
       copies.changed(binding.mqId)
     })
-    const migrations = await Migrations.load(store.read.migrations)
+    const migrations = await Migrations.load(store.read.migrations, store.feed)
     const epochUse = new EpochUse(deps, (mqId) => migrations.active().some((record) => record.mqId === mqId))
     const isActive = (id: string): boolean => registry.get(id)?.state === 'active'
     const traffic = new Traffic({ deps, isKnown: isActive })

@@ -58,7 +58,7 @@ export interface Deciding {
 
 export async function assembleDeciding(options: DecidingOptions): Promise<Deciding> {
   const { store, registry, provisioner, deps, traffic, clusterModels } = options
-  const decisions = await Decisions.load(store.read.decisions, deps.clock.nowMs())
+  const decisions = await Decisions.load(store.read.decisions, store.feed, deps.clock.nowMs())
   const policies = await Policies.load(store, deps, options.newInstallationMode)
   const writer = new DecisionWriter({ store, registry, provisioner, decisions, deps })
   const knownOf = (active: ActiveId) => {

@@ -67,7 +67,7 @@ export class DecisionWriter {
   }
 
   async insert(record: Omit<DecisionRecord, 'number'>): Promise<DecisionRecord> {
-    const { store, decisions } = this.#options
+    const { store } = this.#options
     const inserted = await store.write(`a decision about ${record.mqId}`, async (tx) => {
       this.#checkOpen()
       const numbered = await tx.decisions.add(record)
@@ -83,22 +83,20 @@ export class DecisionWriter {
       await tx.journal.append(entry, this.nowMs, store.revision)
       return numbered
     })
-    decisions.commitToMemory(inserted)
     return inserted
   }
 
   /** Writes what was found, the state staying as it is. */
   async update(number: number, change: ChangeRecord): Promise<DecisionRecord> {
-    const { store, decisions } = this.#options
+    const { store } = this.#options
     const after = { ...change(this.row(number)), updatedAtMs: this.nowMs }
     await store.write(`keeping decision ${number}`, (tx) => this.#save(tx, after))
-    decisions.commitToMemory(after)
     return after
   }
 
   /** Writes the state an event leads to, the binding staying as it is (W2). */
   async transition(number: number, step: Step, change: ChangeRecord = same): Promise<DecisionRecord> {
-    const { store, decisions } = this.#options
+    const { store } = this.#options
     const before = this.row(number)
     const after = this.#arrive(change(before), next(before, step.event), step)
     await store.write(`decision ${number}`, async (tx) => {
@@ -114,7 +112,6 @@ export class DecisionWriter {
       } as const
       await tx.journal.append(entry, this.nowMs, store.revision)
     })
-    decisions.commitToMemory(after)
     return after
   }
 
@@ -130,7 +127,7 @@ export class DecisionWriter {
     step: Step | undefined,
     change: ChangeRecord = same,
   ): Promise<DecisionRecord> {
-    const { registry, provisioner, decisions } = this.#options
+    const { registry, provisioner } = this.#options
     const { mqId } = this.row(number)
     return provisioner.exclusively(mqId, async () => {
       const row = this.row(number)
@@ -162,7 +159,6 @@ export class DecisionWriter {
           await this.#save(tx, after)
         },
       )
-      decisions.commitToMemory(after)
       return after
     })
   }

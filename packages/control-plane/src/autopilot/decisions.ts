@@ -1,11 +1,12 @@
 /**
  * The decisions that are live or remembered, in memory; older ones are read from the store.
  *
- * K1. Memory follows once the transaction of a change is through.
+ * K1. Memory follows the change feed.
  */
 
 import { type DecisionRecord, isLive } from '@mq/autopilot'
 import { type DecisionState, MqError } from '@mq/contract'
+import type { ChangeFeed } from '../store/ports/change-feed.ts'
 import type { DecisionReader } from '../store/ports/decisions.ts'
 
 /** Decisions over for this long still count for budgets and repeats. */
@@ -22,9 +23,12 @@ export class Decisions {
     this.#rows = rows
   }
 
-  static async load(rows: DecisionReader, nowMs: number): Promise<Decisions> {
+  static async load(rows: DecisionReader, feed: ChangeFeed, nowMs: number): Promise<Decisions> {
     const decisions = new Decisions(rows)
     for (const record of await rows.recent(nowMs - REMEMBER_MS, MOST_REMEMBERED)) decisions.commitToMemory(record)
+    feed.mirror(({ changes }) => {
+      for (const change of changes) if (change.of === 'decision') decisions.commitToMemory(change.record)
+    })
     return decisions
   }
 

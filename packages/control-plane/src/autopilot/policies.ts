@@ -8,6 +8,7 @@
 import { DEFAULT_POLICY, type EffectivePolicy, effectivePolicy, PolicyMode, type PolicyRule } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { z } from 'zod'
+import type { Change } from '../store/ports/change-feed.ts'
 import type { Store } from '../store/store.ts'
 
 /** What installations did that were made before the mode was written down. */
@@ -39,7 +40,19 @@ export class Policies {
     for (const [scope, rule] of await store.read.policies.all()) policies.#rules.set(scope, rule)
     const value = await store.read.settings.get('autopilot')
     if (value !== undefined) policies.#switch = Switch.parse(JSON.parse(value))
+    store.feed.mirror(({ changes }) => {
+      for (const change of changes) policies.#follow(change)
+    })
     return policies
+  }
+
+  #follow(change: Change): void {
+    if (change.of === 'policy') {
+      if (change.rule === null) this.#rules.delete(change.scope)
+      else this.#rules.set(change.scope, change.rule)
+    } else if (change.of === 'setting' && change.name === 'autopilot') {
+      this.#switch = Switch.parse(JSON.parse(change.value))
+    }
   }
 
   get autopilot(): AutopilotSwitch {
@@ -65,8 +78,6 @@ export class Policies {
       const entry = { kind: 'policy', subject: scope, actor, why: 'asked for', before, after: rule } as const
       await tx.journal.append(entry, nowMs, this.#store.revision)
     })
-    if (isEmpty) this.#rules.delete(scope)
-    else this.#rules.set(scope, rule)
   }
 
   async turn(on: boolean, actor: string): Promise<void> {
@@ -85,7 +96,6 @@ export class Policies {
       } as const
       await tx.journal.append(entry, nowMs, this.#store.revision)
     })
-    this.#switch = after
   }
 }
 

@@ -22,6 +22,13 @@ export class Budgets {
   static async load(store: Store, deps: Deps): Promise<Budgets> {
     const budgets = new Budgets(store, deps)
     for (const record of await store.read.budgets.all()) budgets.#budgets.set(record.scope, record)
+    store.feed.mirror(({ changes }) => {
+      for (const change of changes) {
+        if (change.of !== 'budget') continue
+        if (change.record === null) budgets.#budgets.delete(change.scope)
+        else budgets.#budgets.set(change.scope, change.record)
+      }
+    })
     return budgets
   }
 
@@ -41,7 +48,6 @@ export class Budgets {
       const entry = { kind: 'budget', subject: scope, actor, why: 'asked for', before, after } as const
       await tx.journal.append(entry, after.setAtMs, this.#store.revision)
     })
-    this.#budgets.set(scope, after)
   }
 
   async remove(scope: string, actor: string): Promise<void> {
@@ -52,6 +58,5 @@ export class Budgets {
       const entry = { kind: 'budget', subject: scope, actor, why: 'asked for', before, after: null } as const
       await tx.journal.append(entry, this.#deps.clock.nowMs(), this.#store.revision)
     })
-    this.#budgets.delete(scope)
   }
 }

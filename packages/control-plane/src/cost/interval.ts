@@ -12,7 +12,6 @@ import {
   type ClusterModel,
   HOURS_PER_MONTH,
   instanceOf,
-  type Meter,
   type ShowbackItem,
   type ShowbackReader,
   showback,
@@ -20,7 +19,7 @@ import {
 import type { ClusterObservation, ObservedTopic } from '../observe/observation.ts'
 import { billOf, readersByTopic } from '../observe/topic-bill.ts'
 import type { IdRecord } from '../registry/records.ts'
-import type { LineKind, RecordedLine } from './cost-hour.ts'
+import type { RecordedLine } from './cost-hour.ts'
 
 export const MOST_GAP_MS = 15 * 60_000
 const MONTH_MS = HOURS_PER_MONTH * 3_600_000

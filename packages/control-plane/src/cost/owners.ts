@@ -21,6 +21,13 @@ export class Owners {
     const owners = new Owners(store, deps)
     const value = await store.read.settings.get('owner_rules')
     if (value !== undefined) owners.#rules = OwnerRules.parse(JSON.parse(value))
+    store.feed.mirror(({ changes }) => {
+      for (const change of changes) {
+        if (change.of === 'setting' && change.name === 'owner_rules') {
+          owners.#rules = OwnerRules.parse(JSON.parse(change.value))
+        }
+      }
+    })
     return owners
   }
 
@@ -38,6 +45,5 @@ export class Owners {
       const entry = { kind: 'owners', subject: 'owners', actor, why: 'asked for', before, after: rules } as const
       await tx.journal.append(entry, nowMs, this.#store.revision)
     })
-    this.#rules = rules
   }
 }

@@ -398,7 +398,6 @@ export class GroupChanges {
         await changes.saveIn(tx, row)
         await tx.journal.append(entry, deps.clock.nowMs(), store.revision)
       })
-      changes.commitToMemory(row)
       return
     }
     await this.#write(record, row, [], entry)
@@ -416,7 +415,6 @@ export class GroupChanges {
     const others = (record.spec.holds ?? []).filter(({ group }) => group !== row.view.group)
     const spec = { ...record.spec, holds: [...others, ...holds] }
     await registry.publish({ ...withoutStamp(record), spec }, entry, (tx: WriteTransaction) => changes.saveIn(tx, row))
-    changes.commitToMemory(row)
   }
 
   /** Holds whose change is over, as a restored backup may bring them back. */

@@ -1,7 +1,7 @@
 /**
  * The changes of positions that are not over, in memory; others are read from the store.
  *
- * K1. Memory changes only after the transaction is through.
+ * K1. Memory follows the change feed.
  */
 import { MqError } from '@mq/contract'
 import type { WriteTransaction } from '../store/ports/repositories.ts'
@@ -19,6 +19,9 @@ export class PositionChanges {
   static async load(store: Store): Promise<PositionChanges> {
     const changes = new PositionChanges(store)
     for (const row of await store.read.groupChanges.open()) changes.#live.set(row.number, row)
+    store.feed.mirror((commit) => {
+      for (const change of commit.changes) if (change.of === 'group-change') changes.commitToMemory(change.row)
+    })
     return changes
   }
 
@@ -28,19 +31,14 @@ export class PositionChanges {
   }
 
   async add(row: Omit<GroupChangeRow, 'number'>): Promise<GroupChangeRow> {
-    const added = await this.#store.write(`a change of positions of ${row.view.group}`, (tx) =>
-      tx.groupChanges.add(row),
-    )
-    this.commitToMemory(added)
-    return added
+    return this.#store.write(`a change of positions of ${row.view.group}`, (tx) => tx.groupChanges.add(row))
   }
 
   async save(row: GroupChangeRow): Promise<void> {
     await this.#store.write(`change of positions ${row.number}`, (tx) => this.saveIn(tx, row))
-    this.commitToMemory(row)
   }
 
-  /** As part of a larger write; `commitToMemory` once that is through (K1). */
+  /** As part of a larger write. */
   async saveIn(tx: WriteTransaction, row: GroupChangeRow): Promise<void> {
     await tx.groupChanges.save(row)
   }

@@ -58,7 +58,6 @@ export class MigrationWriter {
     return this.#inTurn(number, async () => {
       const after = { ...change(this.row(number)), updatedAtMs: this.nowMs }
       await store.write(`keeping migration ${number}`, (tx) => migrations.save(tx, after))
-      migrations.commitToMemory(after)
       return after
     })
   }
@@ -115,7 +114,6 @@ export class MigrationWriter {
           await migrations.save(tx, after)
         },
       )
-      migrations.commitToMemory(after)
       return after
     }
     return provisioner.exclusively(mqId, () => this.#inTurn(number, write))

@@ -1,10 +1,11 @@
 /**
  * The migrations that are not over, in memory; others are read from the store.
  *
- * L1. Memory changes only after the transaction is through.
+ * L1. Memory follows the change feed.
  * L2. After `close` nothing is written: whoever still works on a migration is not the one who owns it any more.
  */
 import { MqError } from '@mq/contract'
+import type { ChangeFeed } from '../store/ports/change-feed.ts'
 import type { MigrationReader } from '../store/ports/migrations.ts'
 import type { WriteTransaction } from '../store/ports/repositories.ts'
 import { isHandingOver } from './machine.ts'
@@ -19,9 +20,12 @@ export class Migrations {
     this.#rows = rows
   }
 
-  static async load(rows: MigrationReader): Promise<Migrations> {
+  static async load(rows: MigrationReader, feed: ChangeFeed): Promise<Migrations> {
     const migrations = new Migrations(rows)
     for (const record of await rows.active()) migrations.#active.set(record.number, record)
+    feed.mirror(({ changes }) => {
+      for (const change of changes) if (change.of === 'migration') migrations.commitToMemory(change.record)
+    })
     return migrations
   }
 
@@ -60,13 +64,11 @@ export class Migrations {
     return this.#rows.list(filter)
   }
 
-  /** Inside `tx`; call `commitToMemory` once it is through (L1). */
   async add(tx: WriteTransaction, record: Omit<MigrationRecord, 'number'>): Promise<MigrationRecord> {
     this.#checkOpen()
     return tx.migrations.add(record)
   }
 
-  /** Inside `tx`; call `commitToMemory` once it is through (L1). */
   async save(tx: WriteTransaction, record: MigrationRecord): Promise<void> {
     this.#checkOpen()
     await tx.migrations.save(record, this.#active.get(record.number))

@@ -212,7 +212,6 @@ export class Migrator {
         const decision = { kind: 'migrate', subject: id, actor, why, before: null, after } as const
         await tx.journal.append(decision, nowMs, store.revision)
       })
-      migrations.commitToMemory(record!)
       this.#drive(record!.number)
       return { plan, record: record! }
     })

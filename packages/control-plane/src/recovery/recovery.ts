@@ -176,7 +176,6 @@ export class Recovery {
   async #publish(found: readonly Settled[], actor: string, why: string): Promise<void> {
     if (this.#closed) return
     const { registry, migrations, deps } = this.#options
-    const saved: MigrationRecord[] = []
     const doubtful: number[] = []
     const changes = found.map(({ record, from, migrations: known }) => {
       const before = registry.get(record.id)
@@ -199,15 +198,11 @@ export class Recovery {
           },
         },
         alsoWrite: async (tx: Parameters<Migrations['save']>[0]) => {
-          for (const row of rows) {
-            await migrations.save(tx, row)
-            saved.push(row)
-          }
+          for (const row of rows) await migrations.save(tx, row)
         },
       }
     })
     await registry.settle(changes, () => {
-      for (const row of saved) migrations.commitToMemory(row)
       for (const { record } of found) {
         this.#settled.add(record.id)
         this.#reasons.delete(record.id)

@@ -1,8 +1,8 @@
 /**
  * The registry: clusters and mQ IDs, in the store and mirrored in memory.
  *
- * R1. Memory changes only after the transaction is through; a failed write leaves both as they were.
- * R2. Writes run one after another, and the bindings they publish leave in the order of their revisions.
+ * R1. Memory follows the change feed; a failed write leaves both as they were.
+ * R2. Writes run one after another, and the bindings they publish leave in the order of their revisions: the feed tells them.
  * R3. Every published binding has a revision of its own, also when one change touches many: a stream that breaks
  *     between two of them resumes without a gap.
  * R4. A binding that does not match the contract is never published.
@@ -18,6 +18,7 @@ import {
 } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { Mutex } from '../mutex.ts'
+import type { Change } from '../store/ports/change-feed.ts'
 import type { NewEntry } from '../store/ports/journal.ts'
 import type { WriteTransaction } from '../store/ports/repositories.ts'
 import type { Store } from '../store/store.ts'
@@ -45,6 +46,11 @@ export class Registry {
   readonly #writes = new Mutex()
   readonly #onBinding: (binding: Binding) => void
   #unsettled: (id: string) => MqError | undefined = () => undefined
+  /** Records with a new revision that clients were not told of yet. */
+  readonly #news = new Map<string, IdRecord>()
+  /** Bindings that were checked before they were written (R4). */
+  readonly #prepared = new WeakMap<IdRecord, Binding>()
+  #beforePublish: (() => void) | undefined
 
   private constructor(store: Store, deps: Deps, onBinding: (binding: Binding) => void) {
     this.#store = store
@@ -62,7 +68,35 @@ export class Registry {
       if (error instanceof MqError) throw error
       throw new MqError('MQ_STORE_DAMAGED', `the store in ${store.dataDir} holds rows mQ cannot read`, { cause: error })
     }
+    store.feed.mirror(({ changes }) => registry.#follow(changes))
+    store.feed.subscribe(() => registry.#tell())
     return registry
+  }
+
+  /** R1 */
+  #follow(changes: readonly Change[]): void {
+    for (const change of changes) {
+      if (change.of === 'cluster') {
+        if (change.record === null) this.#clusters.delete(change.name)
+        else this.#clusters.set(change.name, change.record)
+      } else if (change.of === 'mq-id') {
+        const { id, record } = change
+        if (record === null) this.#ids.delete(id)
+        else {
+          if (record.revision !== (this.#ids.get(id)?.revision ?? 0)) this.#news.set(id, record)
+          this.#ids.set(id, record)
+        }
+      }
+    }
+  }
+
+  /** Clients hear of every binding with a new revision (R2). */
+  #tell(): void {
+    const news = [...this.#news.values()]
+    this.#news.clear()
+    for (const record of news) this.#bindings.set(record.id, this.#prepared.get(record) ?? this.#bind(record))
+    this.#beforePublish?.()
+    for (const { id } of news) this.#onBinding(this.#bindings.get(id)!)
   }
 
   get(id: string): IdRecord | undefined {
@@ -119,7 +153,6 @@ export class Registry {
         await tx.mqIds.save(record)
         await alsoWrite(tx, revision)
       })
-      this.#ids.set(record.id, record)
       return record
     })
   }
@@ -131,16 +164,13 @@ export class Registry {
       if (unsettled !== undefined) throw unsettled
       const now = this.#deps.clock.nowMs()
       const record = { ...change, revision: this.#store.revision + 1, updatedAtMs: now } as IdRecord
-      const binding = this.#bind(record)
+      this.#prepared.set(record, this.#bind(record))
       await this.#store.write(`publishing ${change.id}`, async (tx) => {
         await tx.revision.raise(record.revision)
         await tx.mqIds.save(record)
         await tx.journal.append(decision, now, record.revision)
         await alsoWrite(tx, record.revision)
       })
-      this.#ids.set(record.id, record)
-      this.#bindings.set(record.id, binding)
-      this.#onBinding(binding)
       return record
     })
   }
@@ -149,10 +179,7 @@ export class Registry {
   async forget(id: string): Promise<void> {
     await this.#writes.run(async () => {
       if (this.#ids.get(id)?.state !== 'absent') return
-      await this.#store.write(`forgetting ${id}`, async (tx) => {
-        await tx.mqIds.remove(id)
-      })
-      this.#ids.delete(id)
+      await this.#store.write(`forgetting ${id}`, (tx) => tx.mqIds.remove(id))
     })
   }
 
@@ -184,7 +211,6 @@ export class Registry {
           await tx.clusters.save(after)
         },
         decision,
-        () => this.#clusters.set(address.name, after),
         new Map([...this.#clusters, [address.name, after]]),
       )
       return after
@@ -207,7 +233,6 @@ export class Registry {
           this.#store.revision,
         )
       })
-      this.#clusters.set(name, after)
     })
   }
 
@@ -228,7 +253,6 @@ export class Registry {
           this.#store.revision,
         )
       })
-      this.#clusters.set(name, after)
     })
   }
 
@@ -248,7 +272,6 @@ export class Registry {
       if (before === undefined || before.kafkaId === kafkaId) return
       const after = { ...before, kafkaId }
       await this.#store.write(`keeping cluster ${name}`, (tx) => tx.clusters.save(after))
-      this.#clusters.set(name, after)
     })
   }
 
@@ -273,7 +296,6 @@ export class Registry {
           this.#store.revision,
         )
       })
-      this.#clusters.delete(name)
     })
   }
 
@@ -306,22 +328,23 @@ export class Registry {
       const written = changes.map((change) => {
         revision++
         const record = { ...change.record, revision, updatedAtMs: now } as IdRecord
-        return { ...change, record, binding: this.#bind(record) }
+        this.#prepared.set(record, this.#bind(record))
+        return { ...change, record }
       })
-      await this.#store.write('settling', async (tx) => {
-        for (const { record, entry, alsoWrite } of written) {
-          await tx.revision.raise(record.revision)
-          await tx.mqIds.save(record)
-          await tx.journal.append(entry, now, record.revision)
-          await alsoWrite(tx, record.revision)
-        }
-      })
-      for (const { record, binding } of written) {
-        this.#ids.set(record.id, record)
-        this.#bindings.set(record.id, binding)
+      try {
+        await this.#store.write('settling', async (tx) => {
+          for (const { record, entry, alsoWrite } of written) {
+            await tx.revision.raise(record.revision)
+            await tx.mqIds.save(record)
+            await tx.journal.append(entry, now, record.revision)
+            await alsoWrite(tx, record.revision)
+          }
+          // Here, so that it belongs to this commit and to no other that waited for its turn.
+          this.#beforePublish = beforePublish
+        })
+      } finally {
+        this.#beforePublish = undefined
       }
-      beforePublish()
-      for (const { binding } of written) this.#onBinding(binding)
     })
   }
 
@@ -330,30 +353,24 @@ export class Registry {
     touches: (record: Extract<IdRecord, { state: 'active' | 'deleted' }>) => boolean,
     alsoWrite: (tx: WriteTransaction) => Promise<void>,
     decision: NewEntry,
-    remember: () => void,
     clusters: ReadonlyMap<string, ClusterRecord>,
   ): Promise<void> {
     const now = this.#deps.clock.nowMs()
     let revision = this.#store.revision
-    const changed: { record: IdRecord; binding: Binding }[] = []
+    const changed: IdRecord[] = []
     for (const record of this.all()) {
       if (record.state === 'absent' || this.#unsettled(record.id) !== undefined || !touches(record)) continue
       revision++
       const next = { ...record, revision, updatedAtMs: now }
-      changed.push({ record: next, binding: this.#bind(next, clusters) })
+      this.#prepared.set(next, this.#bind(next, clusters))
+      changed.push(next)
     }
     await this.#store.write(decision.kind, async (tx) => {
       await alsoWrite(tx)
-      for (const { record } of changed) await tx.mqIds.restamp(record.id, record.revision, now)
+      for (const record of changed) await tx.mqIds.restamp(record)
       await tx.revision.raise(revision)
       await tx.journal.append(decision, now, revision)
     })
-    remember()
-    for (const { record, binding } of changed) {
-      this.#ids.set(record.id, record)
-      this.#bindings.set(record.id, binding)
-      this.#onBinding(binding)
-    }
   }
 
   #bind(record: IdRecord, clusters: ReadonlyMap<string, ClusterRecord> = this.#clusters): Binding {

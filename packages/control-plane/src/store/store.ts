@@ -7,6 +7,7 @@
  *     yesterday would otherwise hand out revisions that clients have already seen with another content.
  * S3. The revision is one rising sequence for the whole store.
  * S4. A write happens whole or not at all.
+ * S7. Every write confirms in its own transaction that this process still leads (ports/lease.ts); one that does not lead any more writes nothing.
  * S6. A database without tables beside a mark is not a new store: it was copied without its write-ahead log, or is gone. It is refused
  *     and left as it is.
  * S5. That a store was restored is remembered until `recovered`, also over restarts.
@@ -16,6 +17,10 @@ import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
+import { Mutex } from '../mutex.ts'
+import { LocalFeed } from './feed.ts'
+import { Lease } from './lease.ts'
+import type { Change, ChangeFeed } from './ports/change-feed.ts'
 import type { EngineTransaction } from './ports/engine.ts'
 import type { Readers, WriteTransaction } from './ports/repositories.ts'
 import { storeError } from './sqlite/database.ts'
@@ -39,6 +44,9 @@ export class Store {
   readonly #engine: SqliteEngine
   readonly #lock: FolderLock
   readonly #deps: Deps
+  readonly #writes = new Mutex()
+  readonly #feed = new LocalFeed()
+  #lease: Lease | undefined
   #incarnation = 0
   #revision = 0
   #run = ''
@@ -112,31 +120,65 @@ export class Store {
     return this.#lastFailure
   }
 
+  /** Held as long as nobody else took it (S7). */
+  get lease(): Lease {
+    if (this.#lease === undefined) throw new MqError('MQ_INTERNAL', 'the store was not started')
+    return this.#lease
+  }
+
+  /** What is committed, for mirrors in memory and for those who are told of it. */
+  get feed(): ChangeFeed {
+    return this.#feed
+  }
+
   /** The connection itself, for tests that fill the disk. */
   get sqlite(): DatabaseSync {
     return this.#engine.database
   }
 
-  /** Runs `work` in one transaction (S4). Inside, use only the transaction it is given. */
+  /**
+   * Runs `work` in one transaction (S4), as the leader (S7). Inside, use only the transaction it is given: another write would wait for this
+   * one. What it changed is in the feed before this returns.
+   * @throws MqError MQ_NOT_LEADER, MQ_CLOSED
+   */
   async write<T>(doing: string, work: (tx: WriteTransaction) => Promise<T>): Promise<T> {
-    let raisedTo = 0
-    const result = await this.#write(doing, (tx) => {
-      raisedTo = 0
-      const raise = async (revision: number): Promise<void> => {
-        await tx.facts.set('revision', String(revision))
-        raisedTo = Math.max(raisedTo, revision)
-      }
-      return work({ ...tx, revision: { raise } })
-    })
-    this.#revision = Math.max(this.#revision, raisedTo)
-    return result
+    return this.#write(doing, work)
   }
 
-  async #write<T>(doing: string, work: (tx: EngineTransaction) => Promise<T>): Promise<T> {
+  async #write<T>(doing: string, work: (tx: WriteTransaction & EngineTransaction) => Promise<T>): Promise<T> {
+    return this.#timed(doing, () =>
+      this.#writes.run(async () => {
+        const { lease } = this
+        lease.check(doing)
+        let [position, raisedTo] = [0, 0]
+        let changes: readonly Change[] = []
+        const result = await this.#engine.transaction(async (tx) => {
+          const confirmed = await tx.lease.confirm(lease.term)
+          if (confirmed === undefined) {
+            lease.lose()
+            throw lease.refusal(doing)
+          }
+          const raise = async (revision: number): Promise<void> => {
+            await tx.facts.set('revision', String(revision))
+            raisedTo = Math.max(raisedTo, revision)
+          }
+          const outcome = await work({ ...tx, revision: { raise } })
+          position = confirmed
+          changes = tx.changes
+          return outcome
+        })
+        this.#revision = Math.max(this.#revision, raisedTo)
+        this.#feed.publish({ position, term: lease.term, changes })
+        return result
+      }),
+    )
+  }
+
+  async #timed<T>(doing: string, work: () => Promise<T>): Promise<T> {
     const startedMs = this.#deps.clock.monotonicMs()
     const told = (result: 'ok' | 'failed'): void => this.onWrite?.(this.#deps.clock.monotonicMs() - startedMs, result)
     try {
-      const result = await this.#engine.transaction(work)
+      const result = await work()
       this.#lastFailure = undefined
       told('ok')
       return result
@@ -174,6 +216,7 @@ export class Store {
   }
 
   async close(): Promise<void> {
+    this.#lease?.giveUp()
     try {
       this.#writeMark()
     } finally {
@@ -193,14 +236,17 @@ export class Store {
     this.#plane = facts.get('plane') ?? this.#newName()
     const from = facts.get('recovering_from') ?? (sameLife || known === 0 ? undefined : String(known))
     this.#recoveringFrom = from === undefined ? undefined : Number(from)
-    await this.#write('starting', async (tx) => {
-      await tx.facts.set('incarnation', String(this.#incarnation))
-      await tx.facts.set('revision', String(this.#revision))
-      // The mark follows: a crash between the two reads as a restored store and costs one new incarnation, no more.
-      await tx.facts.set('run', this.#run)
-      await tx.facts.set('plane', this.#plane)
-      if (from !== undefined) await tx.facts.set('recovering_from', from)
-    })
+    await this.#timed('starting', () =>
+      this.#engine.transaction(async (tx) => {
+        this.#lease = new Lease(await tx.lease.acquire(this.#run, this.#deps.clock.nowMs()))
+        await tx.facts.set('incarnation', String(this.#incarnation))
+        await tx.facts.set('revision', String(this.#revision))
+        // The mark follows: a crash between the two reads as a restored store and costs one new incarnation, no more.
+        await tx.facts.set('run', this.#run)
+        await tx.facts.set('plane', this.#plane)
+        if (from !== undefined) await tx.facts.set('recovering_from', from)
+      }),
+    )
     this.#writeMark()
   }
 

@@ -39,6 +39,11 @@ export class Calibrations {
   static async load(store: Store, deps: Deps): Promise<Calibrations> {
     const calibrations = new Calibrations(store, deps)
     for (const [cluster, kept] of await store.read.calibrations.all()) calibrations.#byCluster.set(cluster, kept)
+    store.feed.mirror(({ changes }) => {
+      for (const change of changes) {
+        if (change.of === 'calibration') calibrations.#byCluster.set(change.cluster, change.kept)
+      }
+    })
     return calibrations
   }
 
@@ -57,7 +62,6 @@ export class Calibrations {
     const atMs = this.#deps.clock.nowMs()
     const all = [...(this.#byCluster.get(cluster) ?? []), { atMs, constants }].slice(-KEPT)
     await this.#store.write('a calibration', (tx) => tx.calibrations.save(cluster, all, atMs))
-    this.#byCluster.set(cluster, all)
   }
 }
 

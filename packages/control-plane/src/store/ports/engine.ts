@@ -4,6 +4,8 @@
  * E1. A transaction is through, or it left nothing behind.
  * E2. Transactions run one after another.
  */
+import type { Change } from './change-feed.ts'
+import type { LeaseRepository } from './lease.ts'
 import type { Readers, Repositories } from './repositories.ts'
 
 /** What the store notes of itself: which life of it this is, how far its revisions are. */
@@ -17,6 +19,9 @@ export interface StoreFacts {
 
 export interface EngineTransaction extends Repositories {
   readonly facts: StoreFacts
+  readonly lease: LeaseRepository
+  /** What was written so far through this transaction, in order. */
+  readonly changes: readonly Change[]
 }
 
 export interface StoreEngine {

@@ -10,7 +10,7 @@ export interface MqIdReader {
 export interface MqIdRepository extends MqIdReader {
   /** Writes it with its epochs; others that the store had of it are gone. */
   save(record: IdRecord): Promise<void>
-  /** Gives it a new revision and leaves everything else. */
-  restamp(id: string, revision: number, atMs: number): Promise<void>
+  /** Writes its revision and time alone: everything else is as the store has it. */
+  restamp(record: IdRecord): Promise<void>
   remove(id: string): Promise<void>
 }

@@ -1,13 +1,16 @@
 /** Budgets as rows of a SQL database; amounts as text, which keeps every digit. */
 import type { Kysely } from 'kysely'
 import type { BudgetRecord, BudgetRepository } from '../ports/budgets.ts'
+import type { Changed } from './changed.ts'
 import type { Tables } from './tables.ts'
 
 export class SqlBudgets implements BudgetRepository {
   readonly #db: Kysely<Tables>
+  readonly #changed: Changed
 
-  constructor(db: Kysely<Tables>) {
+  constructor(db: Kysely<Tables>, changed: Changed) {
     this.#db = db
+    this.#changed = changed
   }
 
   async all(): Promise<BudgetRecord[]> {
@@ -27,9 +30,11 @@ export class SqlBudgets implements BudgetRepository {
       .values({ scope, ...row })
       .onConflict((conflict) => conflict.column('scope').doUpdateSet(row))
       .execute()
+    this.#changed({ of: 'budget', scope, record: { scope, usdPerMonth, setBy, setAtMs } })
   }
 
   async remove(scope: string): Promise<void> {
     await this.#db.deleteFrom('budgets').where('scope', '=', scope).execute()
+    this.#changed({ of: 'budget', scope, record: null })
   }
 }

@@ -2,13 +2,16 @@
 import type { Kysely } from 'kysely'
 import type { Calibration } from '../../twin/calibrate.ts'
 import type { CalibrationRepository, KeptCalibration } from '../ports/calibrations.ts'
+import type { Changed } from './changed.ts'
 import type { Tables } from './tables.ts'
 
 export class SqlCalibrations implements CalibrationRepository {
   readonly #db: Kysely<Tables>
+  readonly #changed: Changed
 
-  constructor(db: Kysely<Tables>) {
+  constructor(db: Kysely<Tables>, changed: Changed) {
     this.#db = db
+    this.#changed = changed
   }
 
   async all(): Promise<ReadonlyMap<string, readonly KeptCalibration[]>> {
@@ -31,5 +34,6 @@ export class SqlCalibrations implements CalibrationRepository {
       .values({ cluster, ...row })
       .onConflict((conflict) => conflict.column('cluster').doUpdateSet(row))
       .execute()
+    this.#changed({ of: 'calibration', cluster, kept })
   }
 }

@@ -3,13 +3,16 @@ import { ClusterAddress, ClusterEconomics, ClusterSite } from '@mq/contract'
 import type { Kysely } from 'kysely'
 import { type ClusterRecord, UNKNOWN_SITE } from '../../registry/records.ts'
 import type { ClusterRepository } from '../ports/clusters.ts'
+import type { Changed } from './changed.ts'
 import type { Tables } from './tables.ts'
 
 export class SqlClusters implements ClusterRepository {
   readonly #db: Kysely<Tables>
+  readonly #changed: Changed
 
-  constructor(db: Kysely<Tables>) {
+  constructor(db: Kysely<Tables>, changed: Changed) {
     this.#db = db
+    this.#changed = changed
   }
 
   async all(): Promise<ClusterRecord[]> {
@@ -38,9 +41,11 @@ export class SqlClusters implements ClusterRepository {
       .values({ name: record.address.name, ...row })
       .onConflict((conflict) => conflict.column('name').doUpdateSet(row))
       .execute()
+    this.#changed({ of: 'cluster', name: record.address.name, record })
   }
 
   async remove(name: string): Promise<void> {
     await this.#db.deleteFrom('clusters').where('name', '=', name).execute()
+    this.#changed({ of: 'cluster', name, record: null })
   }
 }

@@ -5,15 +5,18 @@ import type { DecisionState } from '@mq/contract'
 import type { Kysely } from 'kysely'
 import type { DecisionRepository } from '../ports/decisions.ts'
 import type { Sequences } from '../ports/sequences.ts'
+import type { Changed } from './changed.ts'
 import type { DecisionsTable, Tables } from './tables.ts'
 
 export class SqlDecisions implements DecisionRepository {
   readonly #db: Kysely<Tables>
   readonly #sequences: Sequences
+  readonly #changed: Changed
 
-  constructor(db: Kysely<Tables>, sequences: Sequences) {
+  constructor(db: Kysely<Tables>, sequences: Sequences, changed: Changed) {
     this.#db = db
     this.#sequences = sequences
+    this.#changed = changed
   }
 
   async find(number: number): Promise<DecisionRecord | undefined> {
@@ -49,11 +52,13 @@ export class SqlDecisions implements DecisionRepository {
       .insertInto('decisions')
       .values({ number: numbered.number, ...columnsOf(numbered) })
       .execute()
+    this.#changed({ of: 'decision', record: numbered })
     return numbered
   }
 
   async save(record: DecisionRecord): Promise<void> {
     await this.#db.updateTable('decisions').set(columnsOf(record)).where('number', '=', record.number).execute()
+    this.#changed({ of: 'decision', record })
   }
 }
 

@@ -4,15 +4,18 @@ import type { Kysely } from 'kysely'
 import { type GroupChangeRow, isChangeOver } from '../../groups/change-row.ts'
 import type { GroupChangeRepository } from '../ports/group-changes.ts'
 import type { Sequences } from '../ports/sequences.ts'
+import type { Changed } from './changed.ts'
 import type { Tables } from './tables.ts'
 
 export class SqlGroupChanges implements GroupChangeRepository {
   readonly #db: Kysely<Tables>
   readonly #sequences: Sequences
+  readonly #changed: Changed
 
-  constructor(db: Kysely<Tables>, sequences: Sequences) {
+  constructor(db: Kysely<Tables>, sequences: Sequences, changed: Changed) {
     this.#db = db
     this.#sequences = sequences
+    this.#changed = changed
   }
 
   async find(number: number): Promise<GroupChangeRow | undefined> {
@@ -37,11 +40,13 @@ export class SqlGroupChanges implements GroupChangeRepository {
       .insertInto('group_changes')
       .values({ number, mq_id: row.view.mqId, created_at_ms: row.view.createdAtMs, ...columnsOf(numbered) })
       .execute()
+    this.#changed({ of: 'group-change', row: numbered })
     return numbered
   }
 
   async save(row: GroupChangeRow): Promise<void> {
     await this.#db.updateTable('group_changes').set(columnsOf(row)).where('number', '=', row.number).execute()
+    this.#changed({ of: 'group-change', row })
   }
 }
 

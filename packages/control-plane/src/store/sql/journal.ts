@@ -2,15 +2,18 @@
 import type { Kysely } from 'kysely'
 import type { Entry, EntryKind, JournalRepository, NewEntry } from '../ports/journal.ts'
 import type { Sequences } from '../ports/sequences.ts'
+import type { Changed } from './changed.ts'
 import type { Tables } from './tables.ts'
 
 export class SqlJournal implements JournalRepository {
   readonly #db: Kysely<Tables>
   readonly #sequences: Sequences
+  readonly #changed: Changed
 
-  constructor(db: Kysely<Tables>, sequences: Sequences) {
+  constructor(db: Kysely<Tables>, sequences: Sequences, changed: Changed) {
     this.#db = db
     this.#sequences = sequences
+    this.#changed = changed
   }
 
   async list(filter: { readonly subject?: string; readonly limit: number }): Promise<Entry[]> {
@@ -30,10 +33,11 @@ export class SqlJournal implements JournalRepository {
   }
 
   async append(entry: NewEntry, atMs: number, revision: number): Promise<void> {
+    const seq = await this.#sequences.next('journal')
     await this.#db
       .insertInto('journal')
       .values({
-        seq: await this.#sequences.next('journal'),
+        seq,
         at_ms: atMs,
         kind: entry.kind,
         subject: entry.subject,
@@ -44,5 +48,6 @@ export class SqlJournal implements JournalRepository {
         revision,
       })
       .execute()
+    this.#changed({ of: 'journal', entry: { ...entry, seq, atMs, revision } })
   }
 }

@@ -4,15 +4,18 @@ import type { Kysely } from 'kysely'
 import { isOver, MigrationData, type MigrationRecord } from '../../migration/record.ts'
 import type { MigrationRepository } from '../ports/migrations.ts'
 import type { Sequences } from '../ports/sequences.ts'
+import type { Changed } from './changed.ts'
 import type { MigrationStepsTable, MigrationsTable, Tables } from './tables.ts'
 
 export class SqlMigrations implements MigrationRepository {
   readonly #db: Kysely<Tables>
   readonly #sequences: Sequences
+  readonly #changed: Changed
 
-  constructor(db: Kysely<Tables>, sequences: Sequences) {
+  constructor(db: Kysely<Tables>, sequences: Sequences, changed: Changed) {
     this.#db = db
     this.#sequences = sequences
+    this.#changed = changed
   }
 
   async find(number: number): Promise<MigrationRecord | undefined> {
@@ -76,6 +79,7 @@ export class SqlMigrations implements MigrationRepository {
         .onConflict((conflict) => conflict.columns(['migration', 'step']).doUpdateSet(stepRow))
         .execute()
     }
+    this.#changed({ of: 'migration', record })
   }
 
   async #withSteps(rows: readonly MigrationsTable[]): Promise<MigrationRecord[]> {

@@ -3,13 +3,16 @@ import type { Epoch } from '@mq/contract'
 import type { Kysely } from 'kysely'
 import { CreatedBy, type EpochRecord, type IdRecord, IdSpec, Pending, StoredEpoch } from '../../registry/records.ts'
 import type { MqIdRepository } from '../ports/mq-ids.ts'
+import type { Changed } from './changed.ts'
 import type { EpochsTable, MqIdsTable, Tables } from './tables.ts'
 
 export class SqlMqIds implements MqIdRepository {
   readonly #db: Kysely<Tables>
+  readonly #changed: Changed
 
-  constructor(db: Kysely<Tables>) {
+  constructor(db: Kysely<Tables>, changed: Changed) {
     this.#db = db
+    this.#changed = changed
   }
 
   async all(): Promise<IdRecord[]> {
@@ -45,14 +48,18 @@ export class SqlMqIds implements MqIdRepository {
     for (const epoch of record.epochs) {
       await this.#db.insertInto('epochs').values(epochRow(record.id, epoch)).execute()
     }
+    this.#changed({ of: 'mq-id', id: record.id, record })
   }
 
-  async restamp(id: string, revision: number, atMs: number): Promise<void> {
-    await this.#db.updateTable('mq_ids').set({ revision, updated_at_ms: atMs }).where('id', '=', id).execute()
+  async restamp(record: IdRecord): Promise<void> {
+    const { id, revision, updatedAtMs } = record
+    await this.#db.updateTable('mq_ids').set({ revision, updated_at_ms: updatedAtMs }).where('id', '=', id).execute()
+    this.#changed({ of: 'mq-id', id, record })
   }
 
   async remove(id: string): Promise<void> {
     await this.#db.deleteFrom('mq_ids').where('id', '=', id).execute()
+    this.#changed({ of: 'mq-id', id, record: null })
   }
 }
 

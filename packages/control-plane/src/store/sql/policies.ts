@@ -2,13 +2,16 @@
 import { PolicyRule } from '@mq/contract'
 import type { Kysely } from 'kysely'
 import type { PolicyRepository } from '../ports/policies.ts'
+import type { Changed } from './changed.ts'
 import type { Tables } from './tables.ts'
 
 export class SqlPolicies implements PolicyRepository {
   readonly #db: Kysely<Tables>
+  readonly #changed: Changed
 
-  constructor(db: Kysely<Tables>) {
+  constructor(db: Kysely<Tables>, changed: Changed) {
     this.#db = db
+    this.#changed = changed
   }
 
   async all(): Promise<ReadonlyMap<string, PolicyRule>> {
@@ -23,9 +26,11 @@ export class SqlPolicies implements PolicyRepository {
       .values({ scope, ...row })
       .onConflict((conflict) => conflict.column('scope').doUpdateSet(row))
       .execute()
+    this.#changed({ of: 'policy', scope, rule })
   }
 
   async remove(scope: string): Promise<void> {
     await this.#db.deleteFrom('policies').where('scope', '=', scope).execute()
+    this.#changed({ of: 'policy', scope, rule: null })
   }
 }

@@ -310,6 +310,20 @@ const sequences: Migration = {
   },
 }
 
+const leases: Migration = {
+  up: async (db) => {
+    await db.schema
+      .createTable('leases')
+      .ifNotExists()
+      .addColumn('role', 'text', (column) => column.primaryKey())
+      .addColumn('term', 'bigint', (column) => column.notNull())
+      .addColumn('holder', 'text', (column) => column.notNull())
+      .addColumn('acquired_at_ms', 'bigint', (column) => column.notNull())
+      .addColumn('commits', 'bigint', (column) => column.notNull())
+      .execute()
+  },
+}
+
 /** Applied in the order of their names; one with a lower number may come to a store later than one with a higher. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-registry': first,
@@ -326,4 +340,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0011-group-changes': groupChanges,
   '0012-journal': journal,
   '0013-sequences': sequences,
+  '0014-leases': leases,
 }

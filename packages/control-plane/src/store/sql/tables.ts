@@ -70,6 +70,16 @@ export interface SequencesTable {
   value: number
 }
 
+export interface LeasesTable {
+  role: string
+  /** Rises with every holder. */
+  term: number
+  holder: string
+  acquired_at_ms: number
+  /** Positions of the change feed that were given out. */
+  commits: number
+}
+
 /** Roll-ups of traffic: neighbouring windows of one mQ ID share a row. */
 export interface TrafficChunksTable {
   mq_id: string
@@ -206,6 +216,7 @@ export interface Tables {
   migration_steps: MigrationStepsTable
   decisions: DecisionsTable
   sequences: SequencesTable
+  leases: LeasesTable
   policies: PoliciesTable
   twins: TwinsTable
   calibrations: CalibrationsTable

@@ -5,15 +5,18 @@ import type { WorkloadMark } from '../../twin/drift.ts'
 import { isTwinOver, type TwinRecord } from '../../twin/twin-record.ts'
 import type { Sequences } from '../ports/sequences.ts'
 import type { TwinRepository } from '../ports/twins.ts'
+import type { Changed } from './changed.ts'
 import type { Tables, TwinsTable } from './tables.ts'
 
 export class SqlTwins implements TwinRepository {
   readonly #db: Kysely<Tables>
   readonly #sequences: Sequences
+  readonly #changed: Changed
 
-  constructor(db: Kysely<Tables>, sequences: Sequences) {
+  constructor(db: Kysely<Tables>, sequences: Sequences, changed: Changed) {
     this.#db = db
     this.#sequences = sequences
+    this.#changed = changed
   }
 
   async find(number: number): Promise<TwinRecord | undefined> {
@@ -37,11 +40,13 @@ export class SqlTwins implements TwinRepository {
       .insertInto('twins')
       .values({ number: record.twin.number, mq_id: draft.mqId, ...columnsOf(record) })
       .execute()
+    this.#changed({ of: 'twin', record })
     return record
   }
 
   async save(record: TwinRecord): Promise<void> {
     await this.#db.updateTable('twins').set(columnsOf(record)).where('number', '=', record.twin.number).execute()
+    this.#changed({ of: 'twin', record })
   }
 }
 
