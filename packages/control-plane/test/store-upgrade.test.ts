@@ -2,7 +2,7 @@
  * Stores that older versions made: each comes to the very tables a new store has, and keeps what it holds (migrations.ts).
  */
 import assert from 'node:assert/strict'
-import { mkdirSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
@@ -11,8 +11,10 @@ import { Kysely, SqliteDialect } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 import { migrations } from '../src/store/sql/schema-migrations.ts'
 import { kyselyDatabase, openSqlite } from '../src/store/sqlite/database.ts'
-import { STORE_FILE, Store } from '../src/store/store.ts'
+import { MARK_FILE, STORE_FILE, Store } from '../src/store/store.ts'
 import { temporaryFolder } from './harness.ts'
+import { declare, ID, makeWorld, over, readToEnd, start, until } from './moves-on-fakes.ts'
+import * as sample from './store-samples.ts'
 
 const TIMEOUT = { timeout: 300_000 }
 
@@ -145,3 +147,92 @@ test('an upgrade that was cut off between two of its steps goes on at the next s
     assert.deepEqual(shapeOf(old), shapeOf(fresh), done)
   }
 })
+
+/** Tables by the names of before 0012, each with the rows of its successor. */
+function asBefore(dataDir: string, into: string): void {
+  const database = new DatabaseSync(join(into, STORE_FILE))
+  database.exec(`ATTACH '${join(dataDir, STORE_FILE)}' AS fresh`)
+  const tables = database
+    .prepare("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE '%kysely%' ORDER BY name")
+    .all() as { name: string }[]
+  database.exec('PRAGMA foreign_keys = OFF')
+  for (const { name } of tables) {
+    const now = { decisions: 'journal', decision_rows: 'decisions' }[name] ?? name
+    const columns = (database.prepare(`SELECT name FROM pragma_table_info('${name}')`).all() as { name: string }[])
+      .map((column) => `"${column.name}"`)
+      .join(', ')
+    database.exec(`DELETE FROM main.${name}; INSERT INTO main.${name} (${columns}) SELECT ${columns} FROM fresh.${now}`)
+  }
+  database.exec('DETACH fresh')
+  database.close()
+  copyFileSync(join(dataDir, MARK_FILE), join(into, MARK_FILE))
+}
+
+test('a store with mQ IDs, journal, decisions, migrations, costs and twins reads the same after the upgrade, and its numbers go on', {
+  timeout: 60_000,
+}, async (t) => {
+  const world = makeWorld(t)
+  const plane = await start(t, world)
+  await declare(plane, world)
+  await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 6 })
+  await until(plane, ['draining'])
+  readToEnd(world.a, `${ID}.e1`)
+  await over(plane)
+  assert.equal((await plane.call('PUT', '/v1/policies/global', { mode: 'observe' })).status, 200)
+  assert.equal((await plane.call('PUT', '/v1/budgets/team=shop', { usdPerMonth: 100 })).status, 200)
+  await plane.store.write('rows that loops would write', async (tx) => {
+    await tx.decisions.add(sample.decision)
+    await tx.decisions.add({ ...sample.decision, state: 'expired' })
+    await tx.costHistory.save({ ...sample.costHour, startMs: Math.floor(Date.now() / 3_600_000) * 3_600_000 })
+    await tx.twins.add({ ...sample.twin, state: 'done', endedAtMs: 2 })
+    await tx.calibrations.save('a', [{ atMs: Date.now(), constants: { produceRttMs: 4 } }], 5)
+  })
+  await plane.close()
+  const reads = [
+    ...['/v1/ids', `/v1/ids/${ID}`, `/v1/bindings/${ID}`, '/v1/journal', '/v1/decisions', '/v1/decisions/1'],
+    ...['/v1/migrations', '/v1/migrations/1', '/v1/policies', '/v1/budgets', '/v1/twins', '/v1/twins/1', '/v1/costs'],
+    ...['/v1/clusters', '/v1/autopilot'],
+  ]
+  const answers = async (dataDir: string): Promise<Record<string, unknown>> => {
+    const reader = await start(t, { ...world, dataDir })
+    const found: Record<string, unknown> = {}
+    for (const url of reads) {
+      const answer = await reader.call('GET', url)
+      assert.equal(answer.status, 200, `${url}: ${answer.text}`)
+      found[url] = withoutClock(answer.body)
+    }
+    const changes = await reader.call('PUT', '/v1/policies/global', { mode: 'approve' })
+    assert.equal(changes.status, 200)
+    const entries: { seq: number }[] = (await reader.call('GET', '/v1/journal')).body.entries
+    const { number } = await reader.store.write('one more', (tx) => tx.decisions.add(sample.decision))
+    const twin = await reader.store.write('one more', (tx) => tx.twins.add(sample.twin))
+    const { number: _number, ...draft } = await reader.migrations.find(1)
+    const migration = await reader.store.write('one more', (tx) => tx.migrations.add(draft))
+    assert.deepEqual([number, twin.twin.number, migration.number], [3, 2, 2])
+    assert.deepEqual(
+      entries.map(({ seq }) => seq),
+      entries.map((_, index) => entries.length - index),
+    )
+    await reader.close()
+    return found
+  }
+  const old = temporaryFolder(t)
+  await makeStore(
+    old,
+    Object.keys(migrations).filter((name) => name < '0012'),
+    false,
+  )
+  asBefore(world.dataDir, old)
+  const [upgraded, fresh] = [await answers(old), await answers(world.dataDir)]
+  assert.deepEqual(upgraded, fresh)
+  assert.equal((upgraded['/v1/journal'] as { entries: unknown[] }).entries.length > 5, true)
+})
+
+/** What says when it was asked, and not what is stored. */
+function withoutClock(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value, (key, part: unknown) =>
+      /^(?:fromMs|toMs|asOfMs|nowMs|checkedAtMs|sinceMs)$/.test(key) ? 0 : part,
+    ),
+  )
+}
