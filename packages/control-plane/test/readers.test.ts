@@ -291,7 +291,7 @@ describe('clients that report no windows', () => {
       assert.equal(ended?.state, 'kept', `${ended?.status}`)
       assert.match(
         ended.steps.find(({ state }) => state === 'applying')!.note,
-        /older clients.*as api wished, it is made for all and watched/,
+        /older clients.*: approved by local, it is rolled out to all and watched/,
       )
     },
   )

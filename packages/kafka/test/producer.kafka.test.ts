@@ -194,7 +194,8 @@ describe('the producer on real Kafka', { timeout: 300_000 }, () => {
     const failures: unknown[] = []
     const producer = producing(
       { codec: 'zstd', codecLevel: 1 },
-      { observer: { onFailure: (_records, error) => failures.push(error) } },
+      // A broker may take minutes to start on a busy machine.
+      { sendDeadlineMs: 240_000, observer: { onFailure: (_records, error) => failures.push(error) } },
     )
     const handle = producer.topic('restarted', 3)
     const sends: Promise<unknown>[] = []
@@ -287,10 +288,11 @@ describe('the producer on real Kafka', { timeout: 300_000 }, () => {
     const producer = producing({}, { sendDeadlineMs: 1_500 })
     const doomed = producer.topic('doomed', 1)
     const alive = producer.topic('alive', 1)
-    await producer.send(doomed, null, 'x')
+    const patient = { deadlineMs: performance.now() + 120_000 }
+    await producer.send(doomed, null, 'x', undefined, undefined, patient)
     await admin.deleteTopic('doomed')
     const lost = producer.send(doomed, null, 'y')
-    await producer.send(alive, null, 'z')
+    await producer.send(alive, null, 'z', undefined, undefined, patient)
     await assert.rejects(lost, (error: MqError) => {
       assert.equal(error.code, 'MQ_SEND_TIMEOUT')
       return true

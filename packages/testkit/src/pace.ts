@@ -55,6 +55,12 @@ export class Pace {
     void this.#watch()
   }
 
+  /** How many times its processor time work took at worst since the creation. */
+  get slowness(): number {
+    this.#look()
+    return this.#slowness
+  }
+
   /** What a limit of an idle machine is on this one, as busy as it was since the creation. */
   limitMs(limitMs: number): number {
     this.#look()
