@@ -54,15 +54,13 @@ export function intervalOf(input: IntervalInput): RecordedInterval | null {
   if (elapsedMs <= 0 || elapsedMs > MOST_GAP_MS) return null
   const share = elapsedMs / MONTH_MS
   const owners = ownersOf(records, look.cluster, rules)
-  const earlier = new Map(before.topics.map((topic) => [topic.name, topic]))
   const readers = readersByTopic(look)
   const teams = teamsOfServices(records)
   const groups = readingGroups(look)
   let marginalUsd = 0
-  const items = look.topics.map((topic): ShowbackItem => {
-    const seen = passedBetween(topic, earlier.get(topic.name), elapsedMs)
+  const items = grownSince(before, look).topics.map((seen): ShowbackItem => {
     const bill = billOf(seen, readers, model, 'as-it-is')
-    const owner = owners.get(topic.name) ?? foreignOwner(topic.name, rules)
+    const owner = owners.get(seen.name) ?? foreignOwner(seen.name, rules)
     const lines = bill.unpriced === null ? bill.cost.lines : []
     for (const line of lines) if (line.meter === 'broker-compute') marginalUsd += line.usdPerMonth * share
     const wireInBytes = (bill.state.quantities.wireBytesPerSecond * elapsedMs) / 1_000
@@ -73,8 +71,8 @@ export function intervalOf(input: IntervalInput): RecordedInterval | null {
       lines: lines.map((line) => ({ ...line, usdPerMonth: line.usdPerMonth * share })),
       wireInBytes,
       wireOutBytes: wireInBytes * bill.readers,
-      replicas: topic.partitions * topic.replication,
-      readers: readersOf(groups.get(topic.name) ?? [], owner, teams, rules),
+      replicas: seen.partitions * seen.replication,
+      readers: readersOf(groups.get(seen.name) ?? [], owner, teams, rules),
     }
   })
   const { tariff } = model.book
@@ -122,6 +120,13 @@ export function merged(lines: readonly RecordedLine[]): RecordedLine[] {
     byKey.set(key, known === undefined ? line : { ...known, usd: known.usd + line.usd })
   }
   return [...byKey.values()].filter(({ usd }) => usd !== 0)
+}
+
+/** A look whose rates are what passed since the one before (I1). */
+export function grownSince(before: ClusterObservation, look: ClusterObservation): ClusterObservation {
+  const elapsedMs = look.startedAtMs - before.startedAtMs
+  const earlier = new Map(before.topics.map((topic) => [topic.name, topic]))
+  return { ...look, topics: look.topics.map((topic) => passedBetween(topic, earlier.get(topic.name), elapsedMs)) }
 }
 
 /** I1: a topic that was made again has all its records since. */

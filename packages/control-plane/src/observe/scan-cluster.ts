@@ -6,6 +6,7 @@
 import { type ClusterAddress, type ClusterEconomics, MqError } from '@mq/contract'
 import { Cluster, type ClusterCredentials, type Deps, securityOf, systemDeps } from '@mq/kafka'
 import { checkEconomics, clusterModelOf } from './cluster-model.ts'
+import type { ClusterObservation } from './observation.ts'
 import { observeCluster } from './observe-cluster.ts'
 import { type ScanReport, scanReport } from './scan.ts'
 
@@ -51,9 +52,18 @@ export async function scanCluster(options: ScanOptions): Promise<ScanReport> {
       throw new MqError('MQ_TOPIC_MISSING', `none of the topics named can be looked at: ${first!.message}`)
     }
     const report = scanReport(observation, clusterModelOf({ address, economics }, observation))
-    return { ...report, assumptions: [...(options.assumed ?? []), ...report.assumptions] }
+    return { ...report, assumptions: [...(options.assumed ?? []), lookText(observation), ...report.assumptions] }
   } finally {
     signal?.removeEventListener('abort', close)
     await cluster.close()
   }
+}
+
+/** Which look the rates come from: a control plane that watches the same cluster has others. */
+function lookText({ watchedMs, startedAtMs }: ClusterObservation): string {
+  const over =
+    watchedMs === 0
+      ? 'of a moment: traffic is told by the times of records alone'
+      : `over ${Math.round(watchedMs / 1_000)} s, and the times of records`
+  return `all traffic is from one look of this scan's own, at ${new Date(startedAtMs).toISOString()}, ${over}; mq cost and mq explain add up the looks of a control plane over an hour, by the same rules: their amounts differ as the traffic of that hour does`
 }
