@@ -14,6 +14,7 @@ import type { FastifyInstance } from 'fastify'
 import { assembleDeciding, type Deciding } from './autopilot/assemble.ts'
 import { configurationOf, logBytesOf, type SeenLog } from './autopilot/configuration.ts'
 import type { ControlPlaneOptions } from './control-plane-options.ts'
+import { type Controller, Controllers } from './controllers.ts'
 import { assembleCosting, type Costing } from './cost/assemble.ts'
 import { assembleKeptLetters } from './dead-letters/assemble.ts'
 import type { KeptLetters } from './dead-letters/kept-letters.ts'
@@ -52,6 +53,7 @@ import { finishWork } from './stopping.ts'
 import { Store } from './store/store.ts'
 import { cannotLeave } from './telemetry/applications.ts'
 import { ClientBook } from './telemetry/client-book.ts'
+import { ClientReports, type TakeReport } from './telemetry/client-reports.ts'
 import { EpochUse } from './telemetry/epoch-use.ts'
 import { FailingReaders } from './telemetry/failing-readers.ts'
 import { HandlerTrouble } from './telemetry/handler-trouble.ts'
@@ -102,6 +104,7 @@ export interface Assembled {
   readonly groupChanges: GroupChanges
   readonly recovery: Recovery
   readonly copies: CopyWriter
+  readonly controllers: Controllers
   readonly drift: DriftWatch
   /** Probes and metrics on a port of their own, where that was asked for. */
   readonly monitoringApp: FastifyInstance | undefined
@@ -156,6 +159,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       copies.changed(binding.mqId)
     })
     const migrations = await Migrations.load(store.read.migrations, store.feed)
+    const reports = new ClientReports()
     const epochUse = new EpochUse(deps, (mqId) => migrations.active().some((record) => record.mqId === mqId))
     const isActive = (id: string): boolean => registry.get(id)?.state === 'active'
     const traffic = new Traffic({ deps, isKnown: isActive })
@@ -168,6 +172,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       logger,
       onLoop,
       onRound: async () => {
+        if (!store.lease.isHeld) return
         await recovery.look()
         await provisioner.resume()
         await copies.flush()
@@ -309,6 +314,15 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
         deps,
       }),
     )
+    reports.subscribe(
+      ...[traffic, trouble, failing, clients, epochUse, holdings].map(
+        (one): TakeReport =>
+          (report) =>
+            one.take(report),
+      ),
+      (report) => migrator.heard(report),
+      (report) => recovery.seen(report.bindings),
+    )
     store.onWrite = (ms, result) => metrics.storeWrite(ms, result)
     let stopping = false
     const isStopping = (): boolean => stopping
@@ -316,6 +330,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     const handlers = createHandlers({
       ...{ store, registry, clusters, provisioner, hub, traffic },
       sides: new SideQueues(registry, provisioner),
+      reports,
       ...{ trouble, keptLetters },
       version,
       createOnFirstUse: options.createOnFirstUse ?? false,
@@ -357,37 +372,49 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
         : createMonitoringServer({ metrics, readiness, guard: access.monitoring })
     const flush = async (all: boolean): Promise<void> =>
       saveRollups(store, traffic.takeFinished(all), deps.clock.nowMs())
-    const stopRollups = every(
-      deps,
-      () => ROLLUP_EVERY_MS,
-      measured(deps, 'roll-ups', onLoop, () => flush(false)),
-      (error) => logger.warn(errorFacts(error), 'roll-ups were lost'),
+    let stopRollups: (() => Promise<void>) | undefined
+    const startRollups = (): void => {
+      const save = measured(deps, 'roll-ups', onLoop, () => flush(false))
+      const lost = (error: unknown): void => logger.warn(errorFacts(error), 'roll-ups were lost')
+      stopRollups = every(deps, () => ROLLUP_EVERY_MS, save, lost)
+    }
+    // Fake clusters of tests have no topics to sweep, and nothing to look at.
+    const looks = options.openAdmin === undefined || options.openCluster !== undefined
+    const watch = (name: string, one: { start(): void; close(): Promise<void> }): Controller => ({
+      name,
+      start: () => (looks ? one.start() : undefined),
+      close: () => one.close(),
+    })
+    const controllers = new Controllers(
+      store.lease,
+      [
+        { name: 'recovery', close: () => recovery.close() },
+        { name: 'registry copies', close: () => copies.close() },
+        watch('watcher', costing.watcher),
+        watch('lag watch', {
+          start: () => {
+            lagWatch.start()
+            keptLetters.start()
+          },
+          close: async () => void (await Promise.all([keptLetters.close(), lagWatch.close()])),
+        }),
+        watch('twins', twins),
+        { name: 'decisions', start: () => deciding.engine.start(), close: () => deciding.engine.close() },
+        { name: 'group changes', start: () => groupChanges.start(), close: () => groupChanges.close() },
+        { name: 'migrations', start: () => migrator.resume(), close: () => migrator.close() },
+        { name: 'roll-ups', start: startRollups, close: async () => stopRollups?.() },
+      ],
+      logger,
     )
     clusters.start()
-    migrator.resume()
-    groupChanges.start()
-    deciding.engine.start()
-    // Fake clusters of tests have no topics to sweep, and nothing to look at.
-    if (options.openAdmin === undefined || options.openCluster !== undefined) {
-      for (const watch of [twins, costing.watcher, lagWatch, keptLetters]) watch.start()
-    }
+    controllers.start()
     let closing: Promise<void> | undefined
     const shutDown = async (): Promise<void> => {
       stopping = true
-      recovery.close()
-      copies.close()
-      await costing.watcher.close()
-      const counted = keptLetters.close()
-      await lagWatch.close().catch((error: unknown) => logger.warn(errorFacts(error), 'lag histories were lost'))
-      await counted
-      await twins.close()
-      await deciding.engine.close()
-      await groupChanges.close()
-      await migrator.close()
+      await controllers.stop()
       await hub.close()
       await app.close()
       await monitoringApp?.close()
-      await stopRollups()
       await clusters.close()
       processFigures.close()
       await flush(true).catch((error: unknown) => logger.warn(errorFacts(error), 'roll-ups were lost'))
@@ -403,7 +430,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     }
     return {
       ...{ app, store, registry, clusters, provisioner, hub, traffic, migrations, migrator, deciding, twins },
-      ...{ costing, lagWatch, keptLetters, groupChanges, recovery, copies, drift, monitoringApp },
+      ...{ costing, lagWatch, keptLetters, groupChanges, recovery, copies, drift, monitoringApp, controllers },
       close: (limitMs = CLOSE_DEADLINE_MS) => {
         closing ??= close(limitMs)
         return closing
