@@ -4,12 +4,15 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Binding, type IntentInput } from '@mq/contract'
 import { type ControlPlane, silentLogger, startControlPlane } from '@mq/control-plane'
 import { Cluster, MemoryBudget, Producer } from '@mq/kafka'
 import { type LocalCluster, startCluster } from '@mq/local'
 import { type ConnectOptions, connect, type MqConnection } from '../../src/index.ts'
 import { RecordingLogger } from './logs.ts'
+
+const PATIENCE_MS = 120_000
 
 export class Stack {
   readonly cluster: LocalCluster
@@ -66,17 +69,24 @@ export class Stack {
 
   /** Declares an mQ ID. */
   async declare(id: string, intent: IntentInput): Promise<void> {
-    const response = await fetch(`${this.url}/v1/ids/${id}`, {
-      method: 'PUT',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ intent }),
-    })
-    if (!response.ok) throw new Error(`PUT ${id}: ${response.status} ${await response.text()}`)
+    await this.#ask('PUT', `/v1/ids/${id}`, { intent })
   }
 
   async delete(id: string): Promise<void> {
-    const response = await fetch(`${this.url}/v1/ids/${id}?force=true&now=true`, { method: 'DELETE' })
-    if (!response.ok) throw new Error(`DELETE ${id}: ${response.status} ${await response.text()}`)
+    await this.#ask('DELETE', `/v1/ids/${id}?force=true&now=true`)
+  }
+
+  /** Again while it says that this may help: a broker on a busy machine may not answer the control plane in time. */
+  async #ask(method: string, path: string, body?: unknown): Promise<void> {
+    const content = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+    for (const endMs = performance.now() + PATIENCE_MS; ; await pause(100)) {
+      const response = await fetch(`${this.url}${path}`, { method, ...(body === undefined ? {} : content) })
+      if (response.ok) return
+      const problem = await response.text()
+      const { retryable } = JSON.parse(problem) as { retryable?: boolean }
+      const isOver = retryable !== true || performance.now() > endMs
+      if (isOver) throw new Error(`${method} ${path}: ${response.status} ${problem}`)
+    }
   }
 
   /** Writes records as somebody would who does not go through mQ. */
