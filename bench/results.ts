@@ -193,6 +193,40 @@ export const UpgradeResult = z.object({
 })
 export type UpgradeResult = z.output<typeof UpgradeResult>
 
+export const RestoreResult = z.object({
+  measure: z.literal('restore'),
+  machine: Machine,
+  options: z.object({ seeds: total.min(1), steps: total.min(1), firstSeed: total }),
+  messages: z.number().int().positive(),
+  failedSends: total,
+  lost: total,
+  duplicated: total,
+  reordered: total,
+  otherViolations: total.describe('What else the checker looks for'),
+  ids: total.describe('mQ IDs there were, deleted ones too'),
+  unsettled: total.describe('mQ IDs that wait for the word of a person'),
+  wrong: total.describe('mQ IDs that are neither as they were nor unsettled'),
+  runs: z.array(
+    z.object({
+      seed: total,
+      changes: z.record(z.string(), total).describe('Before and after the backup'),
+      ids: total,
+      absentMs: total.describe('Without a control plane'),
+      settledMs: total.describe('From its start until every mQ ID was settled or known to be unsettled'),
+      unsettled: z.array(z.string()),
+      wrong: z.array(z.string()),
+      messages: total,
+      failedSends: total,
+      lost: total,
+      duplicated: total,
+      reordered: total,
+      otherViolations: total,
+    }),
+  ),
+  seconds: positive,
+})
+export type RestoreResult = z.output<typeof RestoreResult>
+
 const MeasuredConfiguration = z.object({
   configuration: z.string(),
   codec: z.string(),

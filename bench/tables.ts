@@ -7,6 +7,7 @@ import type {
   PropagationResult,
   ReauthResult,
   RegretResult,
+  RestoreResult,
   TelemetryCostResult,
   TelemetryStoreResult,
   ThroughputResult,
@@ -134,6 +135,27 @@ export function upgradeTable(result: UpgradeResult): string {
     '',
     `${count(result.messages)} messages: ${result.failedSends} sends failed, ${result.lost} lost, ${result.duplicated} duplicated, ${result.reordered} reordered; ${others.join(', ')}`,
     `${newClients.started} new clients: ${newClients.failed} could not send or read`,
+  ].join('\n')
+}
+
+export function restoreTable(result: RestoreResult): string {
+  const { machine, options, runs } = result
+  return [
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}, load at start ${machine.loadAverage}`,
+    `${runs.length} backups restored, ${options.steps} changes before each and as many after it, applications running`,
+    '',
+    table(
+      ['seed', 'mQ IDs', 'migrations', 'absent ms', 'settled ms', 'unsettled', 'wrong', 'messages', 'failed', 'lost'],
+      runs.map((run) =>
+        [
+          ...[run.seed, run.ids, run.changes.migrate ?? 0, run.absentMs, run.settledMs, run.unsettled.length],
+          ...[run.wrong.length, run.messages, run.failedSends, run.lost],
+        ].map(String),
+      ),
+    ),
+    '',
+    `${count(result.messages)} messages: ${result.failedSends} sends failed, ${result.lost} lost, ${result.duplicated} duplicated, ${result.reordered} reordered, ${result.otherViolations} other violations`,
+    `${result.ids} mQ IDs: ${result.unsettled} unsettled, ${result.wrong} wrong`,
   ].join('\n')
 }
 
