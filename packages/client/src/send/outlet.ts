@@ -119,7 +119,22 @@ export class Outlet {
     })
   }
 
-  send(value: unknown, options: SendOptions = NO_OPTIONS): Promise<Receipt> {
+  /** Hot: without options nothing of them is looked at. */
+  send(value: unknown, options?: SendOptions): Promise<Receipt> {
+    const phase = this.#phase
+    if (options !== undefined || phase.kind !== 'open') return this.#sendWith(value, options)
+    const { format, keyRequired } = this.#binding!
+    if (keyRequired === true) return this.#refuse(keyMissing(this.#options.mqId))
+    let encoded: Encoded
+    try {
+      encoded = encodeValue(this.#options.mqId, format, value)
+    } catch (error) {
+      return this.#refuse(error)
+    }
+    return phase.writer.producer.send(phase.topic, null, encoded)
+  }
+
+  #sendWith(value: unknown, options: SendOptions = NO_OPTIONS): Promise<Receipt> {
     const phase = this.#phase
     if (typeof options !== 'object' || options === null) {
       return this.#refuseMessage(notOptions(options))

@@ -116,7 +116,8 @@ export class Accumulator {
 
   /** For one more record like those before. */
   #hasRoom({ encoder: { length, count } }: PendingBatch): boolean {
-    return length + (length - HEADER_BYTES) / count <= this.#limitBytes
+    // As `length + (length - HEADER_BYTES) / count <= limit`, without the division: this is asked for every record.
+    return length - HEADER_BYTES <= (this.#limitBytes - length) * count
   }
 
   /** Closes the open batch, if there is one (A2). */
