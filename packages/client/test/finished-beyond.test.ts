@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
-import { decodeNote, encodeNote, type FetchedBatch, type FetchedRecord } from '@mq/kafka'
+import { decodeCommitMetadata, encodeCommitMetadata, type FetchedBatch, type FetchedRecord } from '@mq/kafka'
 import fc from 'fast-check'
 import { Delivery, type DeliveryContext, PartitionWork } from '../src/epochs/delivery.ts'
 import type { ConsumerMeter } from '../src/telemetry/consumer-meter.ts'
@@ -52,7 +52,7 @@ class Life {
   constructor(log: Log, finished: Set<number>, start: bigint, note: string | undefined) {
     this.log = log
     this.finished = finished
-    const known = decodeNote(start, note)
+    const known = decodeCommitMetadata(start, note)
     const beyond = known === undefined ? undefined : { ranges: known.finished, leaderEpoch: known.leaderEpoch }
     this.work = new PartitionWork(0, start, start, undefined, beyond)
     const context: DeliveryContext = {
@@ -126,8 +126,8 @@ class Life {
   commit(): { offset: bigint; note: string; records: Set<number> } {
     const beyond = this.work.tracker.finishedBeyond()
     const offset = this.work.tracker.position()
-    const note = encodeNote(offset, { topicId: ID, finished: beyond.ranges, leaderEpoch: beyond.leaderEpoch })
-    const decoded = decodeNote(offset, note)
+    const note = encodeCommitMetadata(offset, { topicId: ID, finished: beyond.ranges, leaderEpoch: beyond.leaderEpoch })
+    const decoded = decodeCommitMetadata(offset, note)
     assert.ok(decoded !== undefined, note)
     const all = this.log.batches.flatMap(({ offsets }) => offsets)
     const isIn = (one: number): boolean =>

@@ -1,7 +1,6 @@
 /** The whole public surface of `@mq/kafka`. */
 
 export { Admin, type ClusterDescription } from './admin/admin.ts'
-export { hasRecordsFrom } from './admin/appended.ts'
 export type { AdminCluster, AdminOptions } from './admin/calls.ts'
 export { type CanaryTimes, sendCanary } from './admin/canary.ts'
 export { CompactedTopic } from './admin/compacted-topic.ts'
@@ -14,6 +13,7 @@ export type {
 } from './admin/groups.ts'
 export type { ActiveProducer, BrokerRoom, WriteQuota } from './admin/insight.ts'
 export type { EpochEnd, Isolation, OffsetPoint } from './admin/offsets.ts'
+export { hasRecordsFrom } from './admin/records-from.ts'
 export { type LeaderProof, type SealedEnd, type SealProbe, TopicSeal } from './admin/seal.ts'
 export { checkSealing } from './admin/seal-check.ts'
 export { mayBeSealed, probeOpen, proveSealed, type SealedPlace, type SealFinding } from './admin/seal-proof.ts'
@@ -23,15 +23,15 @@ export { ClusterFetchNetwork } from './fetch/fetch-network.ts'
 export { FetchedBatch } from './fetch/fetched-batch.ts'
 export { Fetcher, type FetcherOptions, type OffsetOutOfRange } from './fetch/fetcher.ts'
 export { type ReadRange, readRange } from './fetch/read-range.ts'
-export { GroupMember } from './group/member.ts'
 export {
-  decodeNote,
-  encodeNote,
+  type CommitMetadata,
+  decodeCommitMetadata,
+  encodeCommitMetadata,
   type FailingRecord,
   type FinishedRange,
-  type PositionNote,
   topicIdOf,
-} from './group/position-note.ts'
+} from './group/commit-metadata.ts'
+export { GroupMember } from './group/member.ts'
 export type { CommitOffset, GroupCluster, GroupOptions, Position, TopicPartition } from './group/types.ts'
 export { type Ahead, BrokerClock } from './net/broker-clock.ts'
 export type { BrokerAddress, Purpose } from './net/broker-connection.ts'
@@ -82,7 +82,7 @@ export {
   kindOf,
   MAX_HEADERS_BYTES,
 } from './records/record-headers.ts'
-export { lookAtRecords, recordsWithin } from './records/record-look.ts'
+export { recordsWithin, sampleRecords } from './records/record-sample.ts'
 export { FetchedRecord, type RecordHeader } from './records/record-view.ts'
 export type { Surveyed } from './survey/answers.ts'
 export type { SampledBatch, SampledSpan, SampleWish } from './survey/batches.ts'

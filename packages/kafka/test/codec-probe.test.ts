@@ -1,4 +1,4 @@
-/** Measuring codecs on real records (codec-probe C1-C3, codec-probe-thread H1-H2, codec-probe-worker W1-W2, record-look L1). */
+/** Measuring codecs on real records (codec-probe C1-C3, codec-probe-thread H1-H2, codec-probe-worker W1-W2, record-sample L1). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ProducerSettings } from '@mq/contract'
@@ -14,7 +14,7 @@ import {
 import { CodecProbeThread } from '../src/records/codec-probe-thread.ts'
 import { compress } from '../src/records/compression.ts'
 import { encodeHeaders } from '../src/records/record-headers.ts'
-import { lookAtRecords } from '../src/records/record-look.ts'
+import { sampleRecords } from '../src/records/record-sample.ts'
 import { systemDeps } from '../src/timing/deps.ts'
 
 const cpuUs = (): number => {
@@ -147,7 +147,7 @@ test('a look shows every so many records with their keys and sizes (L1)', () => 
   encoder.tryAppend(null, null, undefined, 1_700_000_000_200, 262_144)
   encoder.seal()
   const seen: [string | null, number][] = []
-  lookAtRecords(encoder, 10, 100, (bytes, start, length, content) =>
+  sampleRecords(encoder, 10, 100, (bytes, start, length, content) =>
     seen.push([start < 0 ? null : bytes.toString('utf8', start, start + length), content]),
   )
   assert.equal(seen.length, 11)
@@ -163,6 +163,6 @@ test('a look shows every so many records with their keys and sizes (L1)', () => 
   }
   assert.deepEqual(seen[10], [null, 0])
   let few = 0
-  lookAtRecords(encoder, 1, 7, () => few++)
+  sampleRecords(encoder, 1, 7, () => few++)
   assert.equal(few, 7)
 })

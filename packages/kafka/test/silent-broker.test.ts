@@ -1,10 +1,10 @@
-/** A producer before a broker that says nothing, and before one that is only slow (silence.ts, D5 of the dispatcher). */
+/** A producer before a broker that says nothing, and before one that is only slow (silent-broker.ts, D5 of the dispatcher). */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { FakeCluster, type FakeClusterOptions } from '@mq/testkit'
 import { Cluster } from '../src/net/cluster.ts'
-import { SILENT_MS, Silence } from '../src/net/silence.ts'
+import { SILENT_MS, SilentBrokerCheck } from '../src/net/silent-broker.ts'
 import { MemoryBudget } from '../src/produce/memory-budget.ts'
 import { Producer } from '../src/produce/producer.ts'
 import { SETTINGS, values } from './produce-stage.ts'
@@ -70,7 +70,7 @@ test('a broker is asked once at a time, and not again at once (X2)', async () =>
   let nowMs = 10_000
   let asked = 0
   let answer = Promise.withResolvers<boolean>()
-  const silence = new Silence(
+  const silence = new SilentBrokerCheck(
     async () => {
       asked += 1
       return await answer.promise

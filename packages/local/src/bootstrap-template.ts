@@ -45,7 +45,7 @@ export async function bootstrapTemplate(install: KafkaInstall, features: string 
     const jvm = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', classPath, 'kafka.tools.StorageTool']
     const release = features === undefined ? [] : ['--release-version', features]
     await run(java.path, [...jvm, 'format', '-t', newUuid(), '-c', properties, ...release], {
-      timeout: 60_000,
+      timeout: 180_000,
       cwd: scratch,
     })
     // That of the scratch folder; each real one gets its own.

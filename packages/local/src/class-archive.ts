@@ -19,7 +19,7 @@ import type { KafkaInstall } from './kafka-install.ts'
 import { checkedChoice, type KafkaChoice } from './kafka-version.ts'
 import { Watchdog } from './watchdog.ts'
 
-const DEADLINE_MS = 60_000
+const DEADLINE_MS = 180_000
 
 /** @returns the JVM flags that use the archive; none when there is none and this process cannot make it now */
 export async function classArchiveFlags(

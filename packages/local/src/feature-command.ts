@@ -6,7 +6,7 @@ import type { KafkaInstall } from './kafka-install.ts'
 import { isKafkaAtLeast } from './kafka-version.ts'
 
 const run = promisify(execFile)
-const DEADLINE_MS = 60_000
+const DEADLINE_MS = 180_000
 
 /** All features of a release (`4.3`), or one feature. */
 export type FeatureWish = { readonly release: string } | { readonly feature: string; readonly level: number }

@@ -7,7 +7,7 @@
  * S3. Records stay in the process: only sizes and what key-sketch.ts tells goes on.
  */
 import type { KeySketch as ToldKeys } from '@mq/contract'
-import { type EncodedRecords, lookAtRecords } from '@mq/kafka'
+import { type EncodedRecords, sampleRecords } from '@mq/kafka'
 import { hashOf, KeySketch } from './key-sketch.ts'
 import { CountHistogram } from './latency-histogram.ts'
 
@@ -42,7 +42,7 @@ export class RecordSampler {
     this.#weight = Math.max(1, Math.round(this.#since / looked))
     this.#since = 0
     this.#any = true
-    lookAtRecords(encoded, every, looked, this.#look)
+    sampleRecords(encoded, every, looked, this.#look)
     if (++this.#looks < MOST_LOOKS) return
     this.#every = Math.max(this.#every, encoded.count) * 4
     this.#looks = MOST_LOOKS / 2

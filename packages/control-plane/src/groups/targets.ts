@@ -11,7 +11,7 @@
  * T6. Targets outside the log are refused where a person named an offset, and moved to its edge and told elsewhere.
  */
 import { type GroupAction, MqError } from '@mq/contract'
-import { decodeNote, encodeNote, type FailingRecord } from '@mq/kafka'
+import { decodeCommitMetadata, encodeCommitMetadata, type FailingRecord } from '@mq/kafka'
 import type { ClusterAdmin } from '../provision/cluster-admin.ts'
 import type { StandingPosition } from '../provision/group-admin.ts'
 import { type Finished, isFinished, isSame, max, min, upTo, withOne, without } from './finished-set.ts'
@@ -237,7 +237,7 @@ async function leaderEpochOf(
 function checkNote(action: GroupAction, { after, partition, epoch }: Target): void {
   if (action.kind !== 'skip') return
   const { offset, finished } = after
-  const kept = decodeNote(offset, encodeNote(offset, { ...after, topicId: undefined }))
+  const kept = decodeCommitMetadata(offset, encodeCommitMetadata(offset, { ...after, topicId: undefined }))
   if (isFinished({ offset, finished: kept?.finished ?? [] }, BigInt(action.offset))) return
   throw new MqError(
     'MQ_GROUP_CHANGE_REFUSED',

@@ -9,7 +9,7 @@ import { MqError } from '@mq/contract'
 import {
   Admin,
   type Cluster,
-  encodeNote,
+  encodeCommitMetadata,
   type FailingRecord,
   type FinishedRange,
   recordAt,
@@ -118,7 +118,7 @@ export function groupAdmin(cluster: Cluster): GroupAdmin {
         groupId,
         [...positions].map(([partition, { offset, finished, leaderEpoch, failing }]) => ({
           ...{ topic, partition, offset },
-          ...(isOwn ? { metadata: encodeNote(offset, { topicId, finished, leaderEpoch, failing }) } : {}),
+          ...(isOwn ? { metadata: encodeCommitMetadata(offset, { topicId, finished, leaderEpoch, failing }) } : {}),
         })),
       )
     },

@@ -9,7 +9,7 @@
 import { MqError } from '@mq/contract'
 import type { consumerGroupDescribeV0, describeGroupsV5 } from '@platformatic/kafka'
 import { type AssignedPartition, parseAssignment } from '../group/classic-assignment.ts'
-import { decodeNote, type FailingRecord, type FinishedRange, topicIdOf } from '../group/position-note.ts'
+import { decodeCommitMetadata, type FailingRecord, type FinishedRange, topicIdOf } from '../group/commit-metadata.ts'
 import { KafkaCode, kafkaCodeOf, responseOf, toMqError } from '../protocol/kafka-errors.ts'
 import * as requests from '../protocol/requests.ts'
 import type { AdminCalls } from './calls.ts'
@@ -113,7 +113,7 @@ export async function committedPositions(
     if (wanted?.has(topic.name) === false) continue
     for (const { partitionIndex: partition, committedOffset: offset, metadata } of topic.partitions) {
       if (offset < 0n) continue
-      const note = decodeNote(offset, metadata)
+      const note = decodeCommitMetadata(offset, metadata)
       const { topicId, finished = [], failing = [], leaderEpoch } = note ?? {}
       positions.push({ topic: topic.name, partition, offset, topicId, finished, failing, leaderEpoch })
     }

@@ -8,7 +8,7 @@
  * P4. A topic whose size limit is known to be above that of a seal is not probed: brokers log every probe they refuse.
  */
 import { MqError } from '@mq/contract'
-import { topicIdOf } from '../group/position-note.ts'
+import { topicIdOf } from '../group/commit-metadata.ts'
 import type { Cluster } from '../net/cluster.ts'
 import type { TopicMetadata } from '../net/metadata-cache.ts'
 import { KafkaCode, toMqError } from '../protocol/kafka-errors.ts'

@@ -16,7 +16,7 @@
  *     `VERIFY_EVERY_MS`.
  */
 import { type ConsumerSettings, MqError } from '@mq/contract'
-import { topicIdOf } from '../group/position-note.ts'
+import { topicIdOf } from '../group/commit-metadata.ts'
 import { pausesFor } from '../group/trouble.ts'
 import { LeaderFinder } from '../net/leader-finder.ts'
 import type { FetchedPartition } from '../protocol/fetch-request.ts'
@@ -26,8 +26,8 @@ import { BatchDecoder } from '../records/batch-decoder.ts'
 import { announcedBytes, readBatchHeader } from '../records/batch-header.ts'
 import { type BackoffLimits, backoffMs, DEFAULT_BACKOFF } from '../timing/backoff.ts'
 import { type Deps, systemDeps } from '../timing/deps.ts'
+import { BatchQueue } from './batch-queue.ts'
 import { type Answer, BrokerLoop, type LoopOwner } from './broker-loop.ts'
-import { Delivery } from './delivery.ts'
 import { ClusterFetchNetwork, type FetchCluster, type FetchNetwork } from './fetch-network.ts'
 import { FetchPartition } from './fetch-partition.ts'
 import type { FetchedBatch } from './fetched-batch.ts'
@@ -77,7 +77,7 @@ export class Fetcher {
   readonly #owner: LoopOwner
   readonly #partitions = new Map<string, FetchPartition>()
   readonly #loops = new Map<number, BrokerLoop>()
-  readonly #delivery: Delivery
+  readonly #delivery: BatchQueue
   #settings: ConsumerSettings
   #isClosed = false
   #verifyAtMs = 0
@@ -87,7 +87,7 @@ export class Fetcher {
     this.#deps = options.deps ?? systemDeps
     this.#network = options.network ?? new ClusterFetchNetwork(options.cluster)
     this.#settings = options.settings
-    this.#delivery = new Delivery({
+    this.#delivery = new BatchQueue({
       shareBytes: options.settings.readAheadBytes,
       onBatch: options.onBatch,
       onDamage: (partition, error) => this.#onDamage(partition, error),

@@ -17,8 +17,9 @@ import { ClassicRequests, type Joined, type MemberShare } from '../protocol/clas
 import { isFinal } from '../protocol/final-errors.ts'
 import { KafkaCode, kafkaCodeOf, responseOf, toMqError } from '../protocol/kafka-errors.ts'
 import { backoffMs } from '../timing/backoff.ts'
-import { Bell } from '../timing/bell.ts'
 import type { Deps } from '../timing/deps.ts'
+import { pause } from '../timing/waiting.ts'
+import { WakeableWait } from '../timing/wakeable-wait.ts'
 import type { Coordinator } from './coordinator.ts'
 import {
   decodeAssignment,
@@ -53,7 +54,7 @@ export class ClassicProtocol implements GroupProtocol {
   readonly #ownership: Ownership
   readonly #deps: Deps
   readonly #onSettled: () => void
-  readonly #bell: Bell
+  readonly #wait: WakeableWait
   readonly #trouble: TroubleReport
   readonly #sessionMs: number
   readonly #rebalanceMs: number
@@ -76,7 +77,7 @@ export class ClassicProtocol implements GroupProtocol {
     this.#ownership = ownership
     this.#deps = deps
     this.#onSettled = onSettled
-    this.#bell = new Bell(deps)
+    this.#wait = new WakeableWait(deps)
     this.#trouble = new TroubleReport(deps.clock, (error) => options.onError(error, false))
     this.#sessionMs = options.sessionTimeoutMs ?? SESSION_MS
     this.#rebalanceMs = options.rebalanceTimeoutMs ?? REBALANCE_MS
@@ -87,7 +88,7 @@ export class ClassicProtocol implements GroupProtocol {
   }
 
   nudge(): void {
-    this.#bell.ring()
+    this.#wait.wake()
   }
 
   check(): void {
@@ -109,7 +110,7 @@ export class ClassicProtocol implements GroupProtocol {
         failures += 1
         const problem = this.#onFailure(error)
         if (this.#leftMs() <= 0) this.#expire()
-        await this.#bell.wait(backoffMs(failures, this.#deps.random, pausesFor(problem)), signal)
+        await this.#wait.forMs(backoffMs(failures, this.#deps.random, pausesFor(problem)), signal)
       }
     }
   }
@@ -175,9 +176,8 @@ export class ClassicProtocol implements GroupProtocol {
   }
 
   async #ping(signal: AbortSignal, onSilence: () => void): Promise<void> {
-    const pause = new Bell(this.#deps)
     while (!signal.aborted) {
-      await pause.wait(Math.max(1, Math.min(this.#everyMs(), this.#leftMs())), signal)
+      await pause(this.#deps, Math.max(1, Math.min(this.#everyMs(), this.#leftMs())), signal)
       if (signal.aborted) return
       if (this.#leftMs() <= 0) return onSilence()
       const sentMs = this.#deps.clock.monotonicMs()
@@ -202,16 +202,16 @@ export class ClassicProtocol implements GroupProtocol {
         isMoved = true
         isAgain ||= gaveUp
         this.#onSettled()
-        this.#bell.ring()
+        this.#wait.wake()
       },
       (error: unknown) => {
         this.#fatal = { error }
-        this.#bell.ring()
+        this.#wait.wake()
       },
     )
     let lookAtMs = this.#deps.clock.monotonicMs() + this.#lookEveryMs()
     while (!signal.aborted) {
-      await this.#bell.wait(this.#everyMs(), signal)
+      await this.#wait.forMs(this.#everyMs(), signal)
       if (this.#fatal !== undefined) throw this.#fatal.error
       if (isMoved && isAgain) return
       if (signal.aborted) return
@@ -248,7 +248,7 @@ export class ClassicProtocol implements GroupProtocol {
         const isAnswered = code === KafkaCode.UNKNOWN_MEMBER_ID || code === KafkaCode.ILLEGAL_GENERATION
         if (signal.aborted || isAnswered || !problem.retryable || this.#leftMs() <= 0) throw problem
         this.#trouble.report(problem)
-        await this.#bell.wait(Math.min(backoffMs(failures, this.#deps.random), Math.max(1, this.#leftMs())), signal)
+        await this.#wait.forMs(Math.min(backoffMs(failures, this.#deps.random), Math.max(1, this.#leftMs())), signal)
       }
     }
   }

@@ -18,8 +18,8 @@ import { isFinal } from '../protocol/final-errors.ts'
 import { KafkaCode, kafkaCodeOf, toMqError } from '../protocol/kafka-errors.ts'
 import * as requests from '../protocol/requests.ts'
 import { backoffMs } from '../timing/backoff.ts'
-import { Bell } from '../timing/bell.ts'
 import type { Deps } from '../timing/deps.ts'
+import { WakeableWait } from '../timing/wakeable-wait.ts'
 import type { Coordinator } from './coordinator.ts'
 import type { Ownership } from './ownership.ts'
 import { pausesFor, TroubleReport } from './trouble.ts'
@@ -44,7 +44,7 @@ export class ConsumerProtocol implements GroupProtocol {
   readonly #ownership: Ownership
   readonly #deps: Deps
   readonly #onSettled: () => void
-  readonly #bell: Bell
+  readonly #wait: WakeableWait
   readonly #sessionMs: number
   readonly #trouble: TroubleReport
   readonly #topicNames = new Map<string, string>()
@@ -67,7 +67,7 @@ export class ConsumerProtocol implements GroupProtocol {
     this.#ownership = ownership
     this.#deps = deps
     this.#onSettled = onSettled
-    this.#bell = new Bell(deps)
+    this.#wait = new WakeableWait(deps)
     this.#sessionMs = Math.min(options.sessionTimeoutMs ?? LONGEST_SESSION_MS, LONGEST_SESSION_MS)
     this.#trouble = new TroubleReport(deps.clock, (error) => options.onError(error, false))
   }
@@ -77,7 +77,7 @@ export class ConsumerProtocol implements GroupProtocol {
   }
 
   nudge(): void {
-    this.#bell.ring()
+    this.#wait.wake()
   }
 
   check(): void {
@@ -99,7 +99,7 @@ export class ConsumerProtocol implements GroupProtocol {
         pauseMs = backoffMs(failures, this.#deps.random, pausesFor(problem))
       }
       if (this.#fatal !== undefined) throw this.#fatal
-      await this.#bell.wait(Math.min(pauseMs, this.#leftMs()), signal)
+      await this.#wait.forMs(Math.min(pauseMs, this.#leftMs()), signal)
       if (this.#fatal !== undefined) throw this.#fatal
       if (this.#leftMs() <= 0) this.#expire()
     }
@@ -193,7 +193,7 @@ export class ConsumerProtocol implements GroupProtocol {
     this.#isMoving = true
     this.#moves().catch((error: unknown) => {
       this.#fatal = error
-      this.#bell.ring()
+      this.#wait.wake()
     })
   }
 
@@ -205,7 +205,7 @@ export class ConsumerProtocol implements GroupProtocol {
         const shares = await this.#sharesOf(target)
         if (shares === undefined) return
         if (this.#target !== target) continue
-        if (!this.#ownership.isAt(shares)) await this.#ownership.moveTo(shares, () => this.#bell.ring())
+        if (!this.#ownership.isAt(shares)) await this.#ownership.moveTo(shares, () => this.#wait.wake())
         if (this.#target !== undefined) this.#onSettled()
       }
     } finally {

@@ -17,8 +17,8 @@ import { type IdentifiedPartition, sendOffsetCommit, sendOffsetFetch } from '../
 import { backoffMs } from '../timing/backoff.ts'
 import type { Deps } from '../timing/deps.ts'
 import { sleep } from '../timing/waiting.ts'
+import { decodeCommitMetadata, encodeCommitMetadata, topicIdOf } from './commit-metadata.ts'
 import type { Coordinator } from './coordinator.ts'
-import { decodeNote, encodeNote, topicIdOf } from './position-note.ts'
 import { type CommitOffset, type GroupCluster, type Identity, nameOf, type Position } from './types.ts'
 
 const LIMIT_MS = 15_000
@@ -110,7 +110,7 @@ export class GroupOffsets {
       )
       found.clear()
       for (const [name, { offset, metadata }] of stored) {
-        const note = decodeNote(offset, metadata)
+        const note = decodeCommitMetadata(offset, metadata)
         const topicId = ids.get(name)
         if (topicId !== undefined && note?.topicId !== undefined && note.topicId !== topicId) continue
         const { finished = [], leaderEpoch, failing } = note ?? {}
@@ -134,7 +134,7 @@ export class GroupOffsets {
       partition,
       topicId,
       offset,
-      metadata: encodeNote(
+      metadata: encodeCommitMetadata(
         offset,
         isBrief ? { topicId, finished: [], leaderEpoch } : { topicId, finished, leaderEpoch, failing },
       ),

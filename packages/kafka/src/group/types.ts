@@ -4,7 +4,7 @@
 import type { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
 import type { Deps } from '../timing/deps.ts'
-import type { FailingRecord, FinishedRange } from './position-note.ts'
+import type { FailingRecord, FinishedRange } from './commit-metadata.ts'
 
 export interface TopicPartition {
   readonly topic: string

@@ -9,11 +9,11 @@
  *     sent before it said so has that much more time: the broker does not read it any earlier.
  * D5. The version of a request is that of its connection: leaders may differ. Where none fits, the partitions of that leader fail.
  * D6. A batch whose partition gave it up or away while its connection was being opened is not written.
- * D5. A broker that is silent, and not only slow (silence.ts), loses the connection long before the time of its requests is over.
+ * D5. A broker that is silent, and not only slow (silent-broker.ts), loses the connection long before the time of its requests is over.
  */
 import { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
-import { SILENT_MS, Silence } from '../net/silence.ts'
+import { SILENT_MS, SilentBrokerCheck } from '../net/silent-broker.ts'
 import { noteThrottle, throttledUntilMs } from '../net/throttle.ts'
 import { toMqError } from '../protocol/kafka-errors.ts'
 import { type ProduceAnswer, type ProduceEntry, sendProduce } from '../protocol/produce-request.ts'
@@ -65,14 +65,14 @@ export class ProduceDispatcher {
   readonly #onIdle: (() => void)[] = []
   /** When something last came over a connection. */
   readonly #heardMs = new WeakMap<Connection, number>()
-  readonly #silence: Silence
+  readonly #silence: SilentBrokerCheck
 
   constructor(cluster: DispatchCluster, deps: Deps, observer: ProducerObserver, wakeAt: (monotonicMs: number) => void) {
     this.#cluster = cluster
     this.#deps = deps
     this.#observer = observer
     this.#wakeAt = wakeAt
-    this.#silence = new Silence(
+    this.#silence = new SilentBrokerCheck(
       async (nodeId) => {
         const isAlive = (await cluster.isAlive?.(nodeId)) ?? true
         wakeAt(deps.clock.monotonicMs() + SILENT_MS)

@@ -17,8 +17,8 @@ import type { Bytes } from '../records/batch-encoder.ts'
 import type { HeldRecord } from '../records/batch-parts.ts'
 import { compress } from '../records/compression.ts'
 import { type EncodedHeaders, encodeHeaders, type Headers } from '../records/record-headers.ts'
-import { Alarm } from '../timing/alarm.ts'
 import { type Deps, systemDeps } from '../timing/deps.ts'
+import { EarliestTimer } from '../timing/earliest-timer.ts'
 import { TurnClock } from '../timing/turn-clock.ts'
 import { withinOrUndefined } from '../timing/waiting.ts'
 import { BufferPool } from './buffer-pool.ts'
@@ -58,7 +58,7 @@ export class Producer {
   readonly #active = new Set<PartitionSender>()
   readonly #waiting = new SendQueue<PartitionSender>(MOST_WAITING, MOST_WAITING_BYTES)
   readonly #stop = new AbortController()
-  readonly #alarm: Alarm
+  readonly #timer: EarliestTimer
   readonly #turn: TurnClock
   readonly #time: RecordTime
   readonly #deadlineMs: number
@@ -76,7 +76,7 @@ export class Producer {
     this.#cluster = cluster
     this.#deps = deps
     this.#budget = budget
-    this.#alarm = new Alarm(deps, () => this.#tick())
+    this.#timer = new EarliestTimer(deps, () => this.#tick())
     this.#time = new RecordTime({
       deps,
       label: options.label ?? 'the topic',
@@ -89,7 +89,7 @@ export class Producer {
     this.#toleranceMs = Math.ceil(Math.min(TOLERANCE.mostMs, this.#deadlineMs * TOLERANCE.share))
     this.#pool = new BufferPool(budget, Math.min(IDLE_BUFFER_BYTES, budget.limitBytes))
     this.#ids = new ProducerIds(cluster, deps, () => this.#scheduleDrain())
-    this.#dispatcher = new ProduceDispatcher(cluster, deps, observer, (atMs) => this.#alarm.wakeAt(atMs))
+    this.#dispatcher = new ProduceDispatcher(cluster, deps, observer, (atMs) => this.#timer.wakeAt(atMs))
     this.#shared = {
       settings,
       deps,
@@ -192,7 +192,7 @@ export class Producer {
     if (limits?.deadlineMs !== undefined) {
       sent.hasOwnLimit = true
       sender.expiresBy(deadlineMs)
-      this.#alarm.wakeAt(deadlineMs)
+      this.#timer.wakeAt(deadlineMs)
     }
     if (signal !== undefined) {
       onAbort(signal, sent.promise, () => {
@@ -299,7 +299,7 @@ export class Producer {
       const open = sender.unsettledRecords
       if (open > 0) records += sender.abort(notClosed(open))
     }
-    this.#alarm.close()
+    this.#timer.close()
     if (records > 0) throw notClosed(records)
   }
 
@@ -326,9 +326,9 @@ export class Producer {
     const deadlineMs = limits?.deadlineMs ?? nowMs + this.#deadlineMs
     const promise = this.#waiting.add(sender, key, value, headers, timestampMs, nowMs, deadlineMs, limits, isLimited)
     if (!this.#isPumping) void this.#pump()
-    this.#alarm.wakeAt(deadlineMs)
+    this.#timer.wakeAt(deadlineMs)
     const signal = limits?.signal
-    if (signal !== undefined) onAbort(signal, promise, () => this.#alarm.wakeAt(nowMs))
+    if (signal !== undefined) onAbort(signal, promise, () => this.#timer.wakeAt(nowMs))
     return promise
   }
 
@@ -382,8 +382,8 @@ export class Producer {
   #opened(sender: PartitionSender, dueAtMs: number): void {
     this.#active.add(sender)
     if (this.#shared.settings.lingerMs === 0 || this.#shared.hurried()) this.#wake(sender)
-    else this.#alarm.wakeAt(dueAtMs)
-    this.#alarm.wakeAt(dueAtMs - this.#shared.settings.lingerMs + this.#shared.sendDeadlineMs)
+    else this.#timer.wakeAt(dueAtMs)
+    this.#timer.wakeAt(dueAtMs - this.#shared.settings.lingerMs + this.#shared.sendDeadlineMs)
   }
 
   #scheduleDrain(): void {
@@ -408,12 +408,12 @@ export class Producer {
       if (heldBackUntilMs > nowMs && sender.backlog > 0) {
         // The open batch goes on filling meanwhile.
         sender.note(`broker ${leader!.nodeId} slows this client down for its quota`)
-        this.#alarm.wakeAt(heldBackUntilMs)
+        this.#timer.wakeAt(heldBackUntilMs)
         continue
       }
       if (!sender.ready(nowMs)) {
         if (sender.backlog === 0) this.#active.delete(sender)
-        else this.#alarm.wakeAt(sender.dueAtMs())
+        else this.#timer.wakeAt(sender.dueAtMs())
         continue
       }
       if (leader === undefined) {
@@ -454,7 +454,7 @@ export class Producer {
   #findLeader(sender: PartitionSender): void {
     const { topic } = sender
     sender.note('no leader of the partition is known')
-    this.#alarm.wakeAt(this.#deps.clock.monotonicMs() + LEADER_PAUSE_MS)
+    this.#timer.wakeAt(this.#deps.clock.monotonicMs() + LEADER_PAUSE_MS)
     if (this.#findingLeaders.has(topic)) return
     this.#findingLeaders.add(topic)
     const found = (): void => {
@@ -488,6 +488,6 @@ export class Producer {
       if (dueAtMs <= nowMs || sender.backlog === 0 || this.#shared.hurried()) this.#wake(sender)
       else nextMs = Math.min(nextMs, dueAtMs)
     }
-    if (nextMs !== Number.POSITIVE_INFINITY) this.#alarm.wakeAt(nextMs)
+    if (nextMs !== Number.POSITIVE_INFINITY) this.#timer.wakeAt(nextMs)
   }
 }

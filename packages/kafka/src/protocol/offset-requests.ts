@@ -8,7 +8,7 @@
  * V3. An answer is one code for each partition asked about; one that the broker leaves out counts as UNKNOWN_TOPIC_OR_PARTITION.
  */
 import { type Connection, type offsetCommitV9, type Reader, Writer } from '@platformatic/kafka'
-import { topicIdOf } from '../group/position-note.ts'
+import { topicIdOf } from '../group/commit-metadata.ts'
 import { nameOf, type TopicPartition } from '../group/types.ts'
 import { KafkaCode, responseOf, toMqError } from './kafka-errors.ts'
 import * as requests from './requests.ts'

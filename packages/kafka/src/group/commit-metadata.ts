@@ -11,14 +11,14 @@
  *   FAILURES  three numbers in base 36 for each record that failed, all joined by dots: offsets since the one before it (the first:
  *             since the committed one), how often it failed, when it failed first (milliseconds since 1970)
  *
- * N1. A text that is not exactly this says nothing: the position then counts as one that came without a note.
- * N2. A note is at most `MAX_NOTE_BYTES` long, half of what Kafka takes by default (`offset.metadata.max.bytes`): of many runs
+ * N1. A text that is not exactly this says nothing: the position then counts as one that came without metadata.
+ * N2. The text is at most `MAX_METADATA_BYTES` long, half of what Kafka takes by default (`offset.metadata.max.bytes`): of many runs
  *     those nearest to the position are kept.
  * N3. Ranges hold their first offset and not their end, rise, never touch, and lie above the position.
  * N4. Failures rise, and take at most `MAX_FAILURES_BYTES`: of more those nearest to the position are kept.
  */
 
-export const MAX_NOTE_BYTES = 2_048
+export const MAX_METADATA_BYTES = 2_048
 export const MAX_FAILURES_BYTES = 800
 const MARK = 'mq1'
 const NO_ID = '00000000-0000-0000-0000-000000000000'
@@ -41,7 +41,7 @@ export interface FailingRecord {
   readonly firstFailedAtMs: number
 }
 
-export interface PositionNote {
+export interface CommitMetadata {
   /** As text with dashes; undefined where the cluster has no topic ids. */
   readonly topicId: string | undefined
   /** Finished beyond the position. */
@@ -56,15 +56,15 @@ export interface PositionNote {
 export const topicIdOf = (id: string | undefined): string | undefined =>
   id === undefined || id === '' || id === NO_ID ? undefined : id
 
-export function encodeNote(offset: bigint, note: PositionNote): string {
-  const topic = topicIdOf(note.topicId)
+export function encodeCommitMetadata(offset: bigint, metadata: CommitMetadata): string {
+  const topic = topicIdOf(metadata.topicId)
   const head = `${MARK} ${topic === undefined ? '-' : Buffer.from(topic.replaceAll('-', ''), 'hex').toString('base64url')}`
-  const failures = failuresText(offset, note.failing ?? [])
-  if (note.leaderEpoch === undefined || (note.finished.length === 0 && failures === '')) return head
-  const most = MAX_NOTE_BYTES - failures.length
-  let text = `${head} ${note.leaderEpoch.toString(36)} `
+  const failures = failuresText(offset, metadata.failing ?? [])
+  if (metadata.leaderEpoch === undefined || (metadata.finished.length === 0 && failures === '')) return head
+  const most = MAX_METADATA_BYTES - failures.length
+  let text = `${head} ${metadata.leaderEpoch.toString(36)} `
   let at = offset
-  for (const { first, end } of note.finished) {
+  for (const { first, end } of metadata.finished) {
     const run = `${at === offset ? '' : '.'}${(first - at).toString(36)}.${(end - first).toString(36)}`
     if (text.length + run.length > most) break
     text += run
@@ -88,8 +88,8 @@ function failuresText(offset: bigint, failing: readonly FailingRecord[]): string
 }
 
 /** @param offset the position it was committed with */
-export function decodeNote(offset: bigint, text: string | null | undefined): PositionNote | undefined {
-  if (text === null || text === undefined || text.length > MAX_NOTE_BYTES) return undefined
+export function decodeCommitMetadata(offset: bigint, text: string | null | undefined): CommitMetadata | undefined {
+  if (text === null || text === undefined || text.length > MAX_METADATA_BYTES) return undefined
   const [mark, id, epoch, runs, failures, ...rest] = text.split(' ')
   if (mark !== MARK || id === undefined || rest.length > 0) return undefined
   const topicId = id === '-' ? undefined : ID.test(id) ? uuidOf(Buffer.from(id, 'base64url').toString('hex')) : null

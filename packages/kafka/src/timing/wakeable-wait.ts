@@ -1,27 +1,27 @@
 /**
- * A pause that can be cut short.
+ * A wait that can be ended early by `wake`.
  *
- * L1. A ring that comes while nobody waits ends the next wait at once.
- * L2. A wait never rejects: it ends by time, by the bell or by the signal.
+ * L1. A wake that comes while nobody waits ends the next wait at once.
+ * L2. A wait never rejects: it ends by time, by `wake` or by the signal.
  */
 import type { Deps, TimerHandle } from './deps.ts'
 
-export class Bell {
+export class WakeableWait {
   readonly #deps: Deps
-  #isRung = false
+  #isWoken = false
   #end: (() => void) | undefined
 
   constructor(deps: Deps) {
     this.#deps = deps
   }
 
-  ring(): void {
-    this.#isRung = true
+  wake(): void {
+    this.#isWoken = true
     this.#end?.()
   }
 
-  async wait(delayMs: number, signal: AbortSignal): Promise<void> {
-    if (!this.#isRung && !signal.aborted) {
+  async forMs(delayMs: number, signal: AbortSignal): Promise<void> {
+    if (!this.#isWoken && !signal.aborted) {
       let timer: TimerHandle | undefined
       await new Promise<void>((resolve) => {
         this.#end = resolve
@@ -33,6 +33,6 @@ export class Bell {
         this.#end = undefined
       })
     }
-    this.#isRung = false
+    this.#isWoken = false
   }
 }

@@ -1,21 +1,21 @@
 /**
- * One timer for many moments: it rings at the earliest that was asked for.
+ * One timer for many moments: it fires at the earliest that was asked for.
  *
- * A1. At most one timer is set; whoever is rung for looks at everything and asks again for what comes next.
- * A2. A closed alarm never rings.
+ * A1. At most one timer is set; the owner then looks at everything and asks again for what comes next.
+ * A2. A closed timer never fires.
  */
 import type { Deps, TimerHandle } from './deps.ts'
 
-export class Alarm {
+export class EarliestTimer {
   readonly #deps: Deps
-  readonly #ring: () => void
+  readonly #fire: () => void
   #timer: TimerHandle | undefined
   #atMs = Number.POSITIVE_INFINITY
   #isClosed = false
 
-  constructor(deps: Deps, ring: () => void) {
+  constructor(deps: Deps, fire: () => void) {
     this.#deps = deps
-    this.#ring = ring
+    this.#fire = fire
   }
 
   /** @param atMs on the monotonic clock; what is later than the moment already asked for changes nothing */
@@ -35,6 +35,6 @@ export class Alarm {
   readonly #due = (): void => {
     this.#timer = undefined
     this.#atMs = Number.POSITIVE_INFINITY
-    this.#ring()
+    this.#fire()
   }
 }

@@ -14,7 +14,7 @@ import { FetchedBatch } from './fetched-batch.ts'
 
 const SLICE_BYTES = 1024 * 1024
 
-export interface DeliveryOptions {
+export interface BatchQueueOptions {
   readonly shareBytes: number
   readonly onBatch: (batch: FetchedBatch) => void
   /** The next batch cannot be decoded. */
@@ -25,8 +25,8 @@ export interface DeliveryOptions {
   readonly onRoom: (partition: FetchPartition) => void
 }
 
-export class Delivery {
-  readonly #options: DeliveryOptions
+export class BatchQueue {
+  readonly #options: BatchQueueOptions
   /** Partitions that have something to decode, in the order of their turns. */
   readonly #waiting = new Set<FetchPartition>()
   #heldBytes = 0
@@ -35,7 +35,7 @@ export class Delivery {
   /** What one partition may hold. */
   shareBytes: number
 
-  constructor(options: DeliveryOptions) {
+  constructor(options: BatchQueueOptions) {
     this.#options = options
     this.shareBytes = options.shareBytes
   }

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import {
-  decodeNote,
-  encodeNote,
+  decodeCommitMetadata,
+  encodeCommitMetadata,
   type FailingRecord,
   type FinishedRange,
-  MAX_NOTE_BYTES,
-} from '../src/group/position-note.ts'
+  MAX_METADATA_BYTES,
+} from '../src/group/commit-metadata.ts'
 
 const ID = '01234567-89ab-cdef-0123-456789abcdef'
 const OFFSETS = fc.bigInt({ min: 0n, max: 9_000_000_000_000_000_000n })
@@ -35,14 +35,14 @@ describe('the note beside a position', () => {
   it('is read as it was written; of many ranges those nearest to the position are kept (N2, N3)', () => {
     fc.assert(
       fc.property(CASES, IDS, fc.nat({ max: 0x7fff_ffff }), ([offset, finished], topicId, leaderEpoch) => {
-        const text = encodeNote(offset, { topicId, finished, leaderEpoch })
-        assert.ok(text.length <= MAX_NOTE_BYTES)
-        const note = decodeNote(offset, text)
+        const text = encodeCommitMetadata(offset, { topicId, finished, leaderEpoch })
+        assert.ok(text.length <= MAX_METADATA_BYTES)
+        const note = decodeCommitMetadata(offset, text)
         assert.ok(note !== undefined)
         assert.equal(note.topicId, topicId)
         assert.deepEqual(note.finished, finished.slice(0, note.finished.length))
         assert.equal(note.leaderEpoch, note.finished.length === 0 ? undefined : leaderEpoch)
-        if (note.finished.length < finished.length) assert.ok(text.length > MAX_NOTE_BYTES - 12)
+        if (note.finished.length < finished.length) assert.ok(text.length > MAX_METADATA_BYTES - 12)
       }),
     )
   })
@@ -55,7 +55,7 @@ describe('the note beside a position', () => {
     )
     fc.assert(
       fc.property(OFFSETS, texts, (offset, text) => {
-        const note = decodeNote(offset, text)
+        const note = decodeCommitMetadata(offset, text)
         if (note === undefined) return
         // What can be read is what would be written.
         let at = offset
@@ -63,7 +63,7 @@ describe('the note beside a position', () => {
           assert.ok(first > at && end > first)
           at = end
         }
-        if (!/\b0+[0-9a-z]/.test(text)) assert.equal(encodeNote(offset, note).trimEnd(), text.trimEnd())
+        if (!/\b0+[0-9a-z]/.test(text)) assert.equal(encodeCommitMetadata(offset, note).trimEnd(), text.trimEnd())
       }),
       { numRuns: 2_000 },
     )
@@ -80,10 +80,10 @@ describe('the note beside a position', () => {
       'mq1 - 0 1.0',
       'mq1 - 0 0.1',
     ]) {
-      assert.equal(decodeNote(5n, text), undefined, String(text))
+      assert.equal(decodeCommitMetadata(5n, text), undefined, String(text))
     }
-    assert.equal(decodeNote(5n, `mq1 - 0 1.1${'.1.1'.repeat(MAX_NOTE_BYTES)}`), undefined)
-    assert.equal(decodeNote(5n, 'mq1 - 0 1.zzzzzzzzzzzzz'), undefined)
+    assert.equal(decodeCommitMetadata(5n, `mq1 - 0 1.1${'.1.1'.repeat(MAX_METADATA_BYTES)}`), undefined)
+    assert.equal(decodeCommitMetadata(5n, 'mq1 - 0 1.zzzzzzzzzzzzz'), undefined)
   })
 
   it('tells how often records failed, beside what is finished or alone; of many those nearest are kept (N2, N4)', () => {
@@ -103,9 +103,9 @@ describe('the note beside a position', () => {
           at += index === 0 ? gap : gap + 1n
           return { offset: at, attempts, firstFailedAtMs }
         })
-        const text = encodeNote(offset, { topicId: ID, finished, leaderEpoch, failing })
-        assert.ok(text.length <= MAX_NOTE_BYTES)
-        const note = decodeNote(offset, text)
+        const text = encodeCommitMetadata(offset, { topicId: ID, finished, leaderEpoch, failing })
+        assert.ok(text.length <= MAX_METADATA_BYTES)
+        const note = decodeCommitMetadata(offset, text)
         assert.ok(note !== undefined)
         assert.deepEqual(note.finished, finished.slice(0, note.finished.length))
         const kept = note.failing ?? []
@@ -124,7 +124,7 @@ describe('the note beside a position', () => {
       'mq1 - 0 - 1.1.1.0.1.1',
       'mq1 - 0 - 1.1.1 ',
     ]) {
-      assert.equal(decodeNote(5n, text), undefined, text)
+      assert.equal(decodeCommitMetadata(5n, text), undefined, text)
     }
   })
 
@@ -133,23 +133,23 @@ describe('the note beside a position', () => {
       { first: 101n, end: 501n },
       { first: 503n, end: 510n },
     ]
-    const text = encodeNote(100n, { topicId: ID, finished, leaderEpoch: 40 })
+    const text = encodeCommitMetadata(100n, { topicId: ID, finished, leaderEpoch: 40 })
     assert.equal(text, 'mq1 ASNFZ4mrze8BI0VniavN7w 14 1.b4.2.7')
-    assert.deepEqual(decodeNote(100n, text), { topicId: ID, finished, leaderEpoch: 40 })
+    assert.deepEqual(decodeCommitMetadata(100n, text), { topicId: ID, finished, leaderEpoch: 40 })
     const failing = [
       { offset: 100n, attempts: 3, firstFailedAtMs: 1_796_000_000_000 },
       { offset: 502n, attempts: 1, firstFailedAtMs: 1_796_000_060_000 },
     ]
     const withFailures = 'mq1 ASNFZ4mrze8BI0VniavN7w 14 1.b4.2.7 0.3.mx2k114w.b6.1.mx2k2bfk'
-    assert.equal(encodeNote(100n, { topicId: ID, finished, leaderEpoch: 40, failing }), withFailures)
-    assert.deepEqual(decodeNote(100n, withFailures), { topicId: ID, finished, leaderEpoch: 40, failing })
+    assert.equal(encodeCommitMetadata(100n, { topicId: ID, finished, leaderEpoch: 40, failing }), withFailures)
+    assert.deepEqual(decodeCommitMetadata(100n, withFailures), { topicId: ID, finished, leaderEpoch: 40, failing })
     assert.equal(
-      encodeNote(100n, { topicId: ID, finished: [], leaderEpoch: 40, failing: failing.slice(0, 1) }),
+      encodeCommitMetadata(100n, { topicId: ID, finished: [], leaderEpoch: 40, failing: failing.slice(0, 1) }),
       'mq1 ASNFZ4mrze8BI0VniavN7w 14 - 0.3.mx2k114w',
     )
-    assert.equal(encodeNote(1n, { topicId: undefined, finished: [], leaderEpoch: undefined }), 'mq1 -')
+    assert.equal(encodeCommitMetadata(1n, { topicId: undefined, finished: [], leaderEpoch: undefined }), 'mq1 -')
     assert.equal(
-      encodeNote(1n, { topicId: '00000000-0000-0000-0000-000000000000', finished: [], leaderEpoch: 3 }),
+      encodeCommitMetadata(1n, { topicId: '00000000-0000-0000-0000-000000000000', finished: [], leaderEpoch: 3 }),
       'mq1 -',
     )
   })

@@ -22,7 +22,7 @@ export function recordsWithin(encoded: EncodedRecords, maxBytes: number): { coun
 }
 
 /** @param visit gets where the key lies (-1 without one), how long it is, and the bytes of key, value and headers together */
-export function lookAtRecords(
+export function sampleRecords(
   encoded: EncodedRecords,
   every: number,
   most: number,

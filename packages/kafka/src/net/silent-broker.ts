@@ -9,7 +9,7 @@
 
 export const SILENT_MS = 5_000
 
-export class Silence {
+export class SilentBrokerCheck {
   readonly #isAlive: (nodeId: number) => Promise<boolean>
   readonly #nowMs: () => number
   /** When a broker was last asked; Infinity while it is. */
