@@ -43,6 +43,21 @@ function deliveryOf(count: number, answer: (offset: bigint) => unknown = () => u
   return { delivery: new Delivery(context, work, batch), work, seen, handed, over, batch }
 }
 
+describe('PartitionWork', () => {
+  it('commits a position that stands still again every hour, so that Kafka does not forget it (Y8)', () => {
+    const hourMs = 3_600_000
+    const work = new PartitionWork(0, 42n, 42n)
+    assert.deepEqual([work.toCommit(5_000), work.toCommit(4_999 + hourMs)], [undefined, undefined])
+    const again = work.toCommit(5_000 + hourMs)
+    assert.equal(again?.offset, 42n)
+    // It is asked for until it is on record.
+    assert.notEqual(work.toCommit(6_000 + hourMs), undefined)
+    work.wasCommitted(again, 7_000 + hourMs)
+    assert.deepEqual([work.toCommit(8_000 + hourMs), work.toCommit(6_999 + 2 * hourMs)], [undefined, undefined])
+    assert.equal(work.toCommit(7_000 + 2 * hourMs)?.offset, 42n)
+  })
+})
+
 describe('Delivery', () => {
   it('gives its batch back and is forgotten by the tracker as soon as its last record is finished (Y1, Y4)', () => {
     const { delivery, work, seen } = deliveryOf(3)

@@ -13,12 +13,17 @@
  *     key holds for what is left.
  * Y7. A stretch of records counts as one handler that runs, from its first record to its last: what is to wait for it waits for the
  *     stretch, which starts no record once the partition is not live.
+ * Y8. A position that stands still is committed again every hour: Kafka counts the age of an offset from its commit, and forgets an old
+ *     one as soon as the group has no members for a moment, such as between two versions of a service.
  */
 import type { FetchedBatch, FetchedRecord } from '@mq/kafka'
 import type { ConsumerMeter } from '../telemetry/consumer-meter.ts'
 import { FailingRecords, type FailureCount } from './failing-records.ts'
 import { FREE, isThenable, type RecordPlace, type StretchEnd, type WorkBatch } from './key-scheduler.ts'
 import { type FinishedBeyond, OffsetTracker, type Span, type SpanOffsets } from './offset-tracker.ts'
+
+/** Y8: often enough for an `offsets.retention.minutes` of a few hours. */
+const COMMIT_AGAIN_MS = 3_600_000
 
 /** The partition of a record: it may be gone before the handler ends. */
 export type RecordPartition = Pick<PartitionWork, 'phase'>
@@ -73,6 +78,8 @@ export class PartitionWork {
   /** What it has on record as finished beyond that. */
   #noted: FinishedBeyond['ranges'] = []
   #notedFailures = 0
+  /** When this process last put its position on record, or first looked at it. */
+  #recordedAtMs: number | undefined
   /** Its position rose. */
   onAdvance: (() => void) | undefined
   /** With what to do when they are dropped. */
@@ -94,14 +101,15 @@ export class PartitionWork {
     this.#noted = inherited?.ranges ?? []
   }
 
-  /** What is to be put on record; undefined when it is there already. */
-  toCommit(): ToCommit | undefined {
+  /** What is to be put on record; undefined when it is there already, and not old (Y8). */
+  toCommit(nowMs: number): ToCommit | undefined {
+    this.#recordedAtMs ??= nowMs
+    const isOld = nowMs - this.#recordedAtMs >= COMMIT_AGAIN_MS
     const finished = this.tracker.finishedBeyond()
     const offset = this.tracker.position()
     const { version } = this.failing
-    if (offset === this.committed && version === this.#notedFailures && sameRanges(finished.ranges, this.#noted)) {
-      return undefined
-    }
+    const isSame = offset === this.committed && version === this.#notedFailures
+    if (isSame && !isOld && sameRanges(finished.ranges, this.#noted)) return undefined
     const failing = this.failing.from(offset)
     const leaderEpoch = failing.reduce((newest, one) => Math.max(newest, one.leaderEpoch), finished.leaderEpoch ?? -1)
     const beyond = failing.length === 0 ? finished : { ranges: finished.ranges, leaderEpoch, failing }
@@ -109,7 +117,8 @@ export class PartitionWork {
   }
 
   /** It is on record. */
-  wasCommitted({ offset, beyond, version }: ToCommit): void {
+  wasCommitted({ offset, beyond, version }: ToCommit, nowMs: number): void {
+    this.#recordedAtMs = nowMs
     this.committed = offset
     this.#noted = beyond.ranges
     this.#notedFailures = version

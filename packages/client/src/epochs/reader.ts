@@ -461,13 +461,14 @@ export class EpochReader {
     return this.#options.isOpen?.(partition) ?? true
   }
 
-  /** One commit at a time, of what moved since the last. Never rejects: what fails is tried again with the next. */
+  /** One commit at a time, of what moved since the last, or is old. Never rejects: what fails is tried again with the next. */
   #commit(works: readonly PartitionWork[]): Promise<void> {
     this.#committing = this.#committing.then(async () => {
+      const nowMs = this.#options.deps.clock.monotonicMs()
       const moved = works.flatMap((work) => {
         // Nothing of one that is gone can be committed, or read to find out where it stands.
         if (work.phase === 'gone') return []
-        const next = work.toCommit()
+        const next = work.toCommit(nowMs)
         return next === undefined ? [] : [{ work, next }]
       })
       if (moved.length === 0) return
@@ -479,7 +480,7 @@ export class EpochReader {
           }),
         )
         for (const { work, next } of moved) {
-          work.wasCommitted(next)
+          work.wasCommitted(next, nowMs)
           this.#options.onPosition?.(work.partition, next.offset)
         }
         this.#options.meter.committed()
