@@ -97,7 +97,7 @@ export const catalogue = {
   ),
   MQ_MESSAGE_INVALID: entry(
     'A key, value or header has the wrong type',
-    'Pass what the format of the mQ ID asks for',
+    'Change what the message names: its value, key, headers or options',
     false,
     400,
   ),
