@@ -11,6 +11,7 @@
 import {
   describeIssues,
   isIdempotent,
+  type ListName,
   MqError,
   type RouteName,
   type RouteResponse,
@@ -66,6 +67,14 @@ export interface Answer<N extends RouteName> extends RawAnswer {
   readonly body: RouteResponse<N>
 }
 
+/** The pages of a list as one. */
+export type WholeList<N extends ListName> = Omit<RouteResponse<N>, 'nextCursor'>
+
+interface ListPage {
+  readonly nextCursor: string | null
+  readonly [field: string]: unknown
+}
+
 interface Attempt {
   readonly place: CallPlace
   readonly url: string
@@ -96,6 +105,31 @@ export class ApiClient {
     options: CallOptions = {},
   ): Promise<RouteResponse<N>> {
     return (await this.exchange(name, request, options)).body
+  }
+
+  /**
+   * Everything of a list, page by page (PG1 of the contract); the other fields are those of the first page.
+   * @param options `atMost`: so many items
+   */
+  async all<N extends ListName>(
+    name: N,
+    request: RouteRequest<N>,
+    options: CallOptions & { readonly atMost?: number } = {},
+  ): Promise<WholeList<N>> {
+    const { atMost = Number.POSITIVE_INFINITY } = options
+    const { list } = routes[name]
+    const { nextCursor, ...first } = (await this.call(name, request, options)) as ListPage
+    const items = [...(first[list] as unknown[])]
+    const seen = new Set<string>()
+    for (let cursor = nextCursor; cursor !== null && items.length < atMost; ) {
+      if (seen.has(cursor)) throw foreignAnswer(this.#place(name), 'answered with the same cursor a second time')
+      seen.add(cursor)
+      const next = { ...request, query: { ...request.query, cursor } } as RouteRequest<N>
+      const page = (await this.call(name, next, options)) as ListPage
+      items.push(...(page[list] as unknown[]))
+      cursor = page.nextCursor
+    }
+    return { ...first, [list]: items.slice(0, atMost) } as unknown as WholeList<N>
   }
 
   /** A2 */

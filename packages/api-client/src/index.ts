@@ -6,6 +6,7 @@ export {
   type CallOptions,
   type Fetch,
   type RawAnswer,
+  type WholeList,
 } from './api-client.ts'
 export { type ApiDeps, hostDeps } from './deps.ts'
 export { pathOf, type RouteRequest } from './route-request.ts'

@@ -190,6 +190,52 @@ describe('ApiClient', { timeout: 300_000 }, () => {
   })
 })
 
+describe('lists', { timeout: 60_000 }, () => {
+  const rule = (scope: string) => ({ scope, mode: null, maxChangesPerDay: null, autoKnobs: null })
+
+  it('are followed page by page, with the filters of the first', async () => {
+    const pages: Readonly<Record<string, readonly [string[], string | null]>> = {
+      '': [['team=a', 'team=b'], 'p2'],
+      p2: [[], 'p3'],
+      p3: [['team=c'], null],
+    }
+    await withServer(
+      (request, response) => {
+        const query = new URL(request.url!, 'http://x').searchParams
+        assert.equal(query.get('id'), 'orders.placed')
+        const [scopes, nextCursor] = pages[query.get('cursor') ?? '']!
+        json(response, 200, { rules: scopes.map(rule), effective: null, nextCursor })
+      },
+      async (client, seen) => {
+        const { rules, ...rest } = await client.all('listPolicies', { query: { id: 'orders.placed' } })
+        assert.deepEqual(
+          rules.map(({ scope }) => scope),
+          ['team=a', 'team=b', 'team=c'],
+        )
+        assert.deepEqual(rest, { effective: null })
+        assert.equal(seen.length, 3)
+      },
+    )
+  })
+
+  it('end where a server names the same cursor again', async () => {
+    await withServer(
+      (_, response) => json(response, 200, { rules: [rule('team=a')], effective: null, nextCursor: 'p2' }),
+      (client) => assert.rejects(client.all('listPolicies', {}), hasCode('MQ_RESPONSE_INVALID', /same cursor/)),
+    )
+  })
+
+  it('of a control plane that knows no pages are whole', async () => {
+    await withServer(
+      (_, response) => json(response, 200, { rules: [rule('team=a')], effective: null }),
+      async (client, seen) => {
+        assert.equal((await client.all('listPolicies', {})).rules.length, 1)
+        assert.equal(seen.length, 1)
+      },
+    )
+  })
+})
+
 describe('paths', () => {
   it('escape what they are given and leave out what is undefined (Q1)', () => {
     assert.equal(pathOf('putPolicy', { params: { scope: 'team=a/b' }, body: {} as never }), '/v1/policies/team%3Da%2Fb')

@@ -1,4 +1,5 @@
 /** Decisions for people: what, why, what it was to bring and what it brought, and how to undo it. */
+import type { WholeList } from '@mq/api-client'
 import type {
   Comparison,
   Decision,
@@ -61,7 +62,7 @@ const stateText = (state: DecisionState, colors: Colors): string =>
 const FIRST = 3
 
 export function decisionsText(
-  { autopilot, decisions, outlooks }: RouteResponse<'listDecisions'>,
+  { autopilot, decisions, outlooks }: WholeList<'listDecisions'>,
   colors: Colors,
   mq: string,
   nowMs: number,
@@ -332,7 +333,7 @@ function stepsText({ steps }: Decision, colors: Colors, nowMs: number, width: nu
 }
 
 export function policiesText(
-  { rules, effective }: RouteResponse<'listPolicies'>,
+  { rules, effective }: WholeList<'listPolicies'>,
   colors: Colors,
   id: string | undefined,
 ): string {
@@ -340,7 +341,7 @@ export function policiesText(
   return effective === null ? shown : `${effectiveText(effective, id ?? '', colors)}\n\n${shown}`
 }
 
-function rulesTable(rules: RouteResponse<'listPolicies'>['rules'], colors: Colors): string {
+function rulesTable(rules: WholeList<'listPolicies'>['rules'], colors: Colors): string {
   return table(
     [{ head: 'SCOPE' }, { head: 'MODE' }, { head: 'A DAY', align: 'right' }, { head: 'UNASKED' }],
     rules.map((one) => [

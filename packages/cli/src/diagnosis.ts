@@ -122,7 +122,7 @@ async function checkControlPlane(io: Io, flags: TargetFlags): Promise<Diagnosis[
             `${target.url} has version ${version}, this command ${VERSION}`,
             'Use the same version on both sides',
           )
-    const { clusters } = await api.call('listClusters', {}, options)
+    const { clusters } = await api.all('listClusters', {}, options)
     return [
       plane,
       checkClock(info.serverDateMs, askedMs, answeredMs),
@@ -181,7 +181,7 @@ async function checkDrift(
 ): Promise<Diagnosis[]> {
   let topics: readonly DriftedTopic[]
   try {
-    topics = (await api.call('listDrift', {}, options)).topics
+    topics = (await api.all('listDrift', {}, options)).topics
   } catch (error) {
     return [warn('Topics', `what others changed about them is not known: ${messageOf(error)}`, 'Ask again in a moment')]
   }

@@ -238,7 +238,7 @@ test('moves are listed, and one is shown with its steps and proofs', async () =>
     async (url, seen) => {
       const list = await run(['migrations', '--id', 'orders.placed', '--url', url])
       assert.match(list.stdout, /3 +orders.placed +draining +a\/4 +b\/12 +87 ms/, list.stderr)
-      assert.equal(seen[0]?.path, '/v1/migrations?id=orders.placed')
+      assert.equal(seen[0]?.path, '/v1/migrations?id=orders.placed&limit=1000')
       const one = await run(['migrations', 'show', '3', '--url', url])
       assert.match(one.stdout, /MQ_X: away/)
       assert.match(one.stdout, /0 +2 +5 +10/)

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { Budget, BudgetRequest, CostQuery, CostReport } from './cost.ts'
 import { Explanation, WhatIf, WhatIfAnswer } from './explain.ts'
 import { OwnerRules } from './owners.ts'
+import { NextCursor, PageQuery } from './paging.ts'
 import { PolicyScope } from './policy.ts'
 import { IdParams } from './route-params.ts'
 
@@ -21,8 +22,10 @@ export const costRoutes = {
     method: 'GET',
     path: '/v1/budgets',
     permission: 'costs:read',
+    list: 'budgets',
     summary: 'Budgets, what is spent of them this month and where the month will end',
-    response: z.object({ budgets: z.array(Budget) }),
+    query: z.object(PageQuery),
+    response: z.object({ nextCursor: NextCursor, budgets: z.array(Budget) }),
   },
   putBudget: {
     method: 'PUT',

@@ -4,6 +4,7 @@
 import { z } from 'zod'
 import { DeadLetterAction, DeadLetterQueue } from './dead-letters.ts'
 import { MqId, Name, OwnMqId } from './mq-id.ts'
+import { NextCursor, PageQuery } from './paging.ts'
 import { SideRole } from './side-id.ts'
 
 const GroupParams = z.object({ id: OwnMqId, group: Name })
@@ -24,9 +25,10 @@ export const deadLetterRoutes = {
     method: 'GET',
     path: '/v1/dead-letters',
     permission: 'dead-letters:read',
+    list: 'queues',
     summary: 'Which groups have dead letters kept, and where; how many is said by what reads them (mq dlq list)',
-    query: z.object({ id: MqId.optional().describe('Only those of this mQ ID') }),
-    response: z.object({ queues: z.array(DeadLetterQueue) }),
+    query: z.object({ id: MqId.optional().describe('Only those of this mQ ID'), ...PageQuery }),
+    response: z.object({ nextCursor: NextCursor, queues: z.array(DeadLetterQueue) }),
   },
   noteDeadLetters: {
     method: 'POST',

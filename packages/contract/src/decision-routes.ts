@@ -4,6 +4,7 @@
 import { z } from 'zod'
 import { Decision, DecisionState, Outlook } from './decision.ts'
 import { MqId } from './mq-id.ts'
+import { HistoryPageQuery, NextCursor } from './paging.ts'
 import { NumberParams } from './route-params.ts'
 
 export const decisionRoutes = {
@@ -11,13 +12,19 @@ export const decisionRoutes = {
     method: 'GET',
     path: '/v1/decisions',
     permission: 'decisions:read',
+    list: 'decisions',
     summary: 'Decisions, newest first, and why the loops propose nothing where they do not',
     query: z.object({
+      ...HistoryPageQuery,
       id: MqId.optional().describe('Only those about this mQ ID'),
       state: DecisionState.optional(),
-      limit: z.coerce.number().int().min(1).max(1_000).default(100),
     }),
-    response: z.object({ autopilot: z.boolean(), decisions: z.array(Decision), outlooks: z.array(Outlook) }),
+    response: z.object({
+      nextCursor: NextCursor,
+      autopilot: z.boolean(),
+      decisions: z.array(Decision),
+      outlooks: z.array(Outlook),
+    }),
   },
   getDecision: {
     method: 'GET',

@@ -4,14 +4,17 @@
 import { z } from 'zod'
 import { DriftedTopic, DriftPlan, DriftRequest } from './drift.ts'
 import { MqId } from './mq-id.ts'
+import { NextCursor, PageQuery } from './paging.ts'
 
 export const driftRoutes = {
   listDrift: {
     method: 'GET',
     path: '/v1/drift',
     permission: 'ids:read',
+    list: 'topics',
     summary: 'Topics of mQ IDs that somebody else changed, as last seen',
-    response: z.object({ topics: z.array(DriftedTopic) }),
+    query: z.object(PageQuery),
+    response: z.object({ nextCursor: NextCursor, topics: z.array(DriftedTopic) }),
   },
   acceptDrift: {
     method: 'POST',

@@ -7,6 +7,7 @@ import { OffsetText } from './binding.ts'
 import { GroupChange, GroupChangeRequest } from './group-change.ts'
 import { GroupDetail, GroupSummary } from './groups.ts'
 import { MqId, Name } from './mq-id.ts'
+import { NextCursor, PageQuery } from './paging.ts'
 import { IdParams, NumberParams } from './route-params.ts'
 
 const GroupParam = z
@@ -20,20 +21,23 @@ export const groupRoutes = {
     method: 'GET',
     path: '/v1/groups',
     permission: 'groups:read',
+    list: 'groups',
     summary: 'Consumer groups of all mQ IDs, or of one: state, members, lag, what is unfinished',
-    query: z.object({ id: MqId.optional().describe('Only those of this mQ ID') }),
-    response: z.object({ groups: z.array(GroupSummary) }),
+    query: z.object({ id: MqId.optional().describe('Only those of this mQ ID'), ...PageQuery }),
+    response: z.object({ nextCursor: NextCursor, groups: z.array(GroupSummary) }),
   },
   listApps: {
     method: 'GET',
     path: '/v1/apps',
     permission: 'ids:read',
+    list: 'applications',
     summary: 'Applications: who produces and who consumes, with their processes, hosts, versions and rates',
     query: z.object({
+      ...PageQuery,
       id: MqId.optional().describe('Only those that use this mQ ID'),
       app: Name.optional().describe('Only this application'),
     }),
-    response: z.object({ applications: z.array(Application), foreign: ForeignUse }),
+    response: z.object({ nextCursor: NextCursor, applications: z.array(Application), foreign: ForeignUse }),
   },
   getGroup: {
     method: 'GET',

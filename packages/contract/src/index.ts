@@ -140,6 +140,7 @@ export { groupIdOf, groupOfId, MqId, mqIdProblem, Name, OwnMqId } from './mq-id.
 export { didYouMean, nearest } from './nearest.ts'
 export { nodeProblem, OLDEST_NODE } from './node-version.ts'
 export { OwnerRule, OwnerRules, ownerOf } from './owners.ts'
+export { DEFAULT_HISTORY_PAGE, MAX_PAGE } from './paging.ts'
 export { Permission, permissions, type RoutePermission } from './permissions.ts'
 export {
   DEFAULT_POLICY,
@@ -172,7 +173,7 @@ export {
   PlanEntry,
 } from './registry.ts'
 export { isIdempotent, type RouteShape } from './route-shape.ts'
-export type { RouteBody, RouteName, RouteResponse } from './routes.ts'
+export type { ListName, RouteBody, RouteName, RouteResponse } from './routes.ts'
 export { HEARTBEAT_MS, Problem, routes, TELEMETRY_MS } from './routes.ts'
 export { isSideId, MAX_SIDE_ID, SideOf, SideRole, sideIdOf } from './side-id.ts'
 export { formatSizeBytes, parseSizeBytes, SizeBytes } from './size.ts'

@@ -4,6 +4,7 @@
 import { z } from 'zod'
 import { Migration, MigrationPlan, MigrationRequest } from './migration.ts'
 import { MqId } from './mq-id.ts'
+import { HistoryPageQuery, NextCursor } from './paging.ts'
 import { Flag, IdParams, NumberParams } from './route-params.ts'
 
 export const migrationRoutes = {
@@ -20,12 +21,13 @@ export const migrationRoutes = {
     method: 'GET',
     path: '/v1/migrations',
     permission: 'migrations:read',
+    list: 'migrations',
     summary: 'Migrations, newest first',
     query: z.object({
+      ...HistoryPageQuery,
       id: MqId.optional().describe('Only those of this mQ ID'),
-      limit: z.coerce.number().int().min(1).max(1_000).default(100),
     }),
-    response: z.object({ migrations: z.array(Migration) }),
+    response: z.object({ nextCursor: NextCursor, migrations: z.array(Migration) }),
   },
   getMigration: {
     method: 'GET',

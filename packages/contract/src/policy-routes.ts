@@ -3,6 +3,7 @@
  */
 import { z } from 'zod'
 import { MqId } from './mq-id.ts'
+import { NextCursor, PageQuery } from './paging.ts'
 import { EffectivePolicy, PolicyRule, PolicyScope } from './policy.ts'
 
 const AutopilotStatus = z.object({
@@ -18,9 +19,11 @@ export const policyRoutes = {
     method: 'GET',
     path: '/v1/policies',
     permission: 'policies:read',
+    list: 'rules',
     summary: 'Policy rules by scope; with id also what is in force for that mQ ID',
-    query: z.object({ id: MqId.optional() }),
+    query: z.object({ id: MqId.optional(), ...PageQuery }),
     response: z.object({
+      nextCursor: NextCursor,
       rules: z.array(PolicyRule.extend({ scope: PolicyScope })),
       effective: EffectivePolicy.nullable(),
     }),

@@ -20,6 +20,8 @@ export interface RouteShape {
   readonly maxBodyBytes?: number
   /** The response is a stream of server-sent events. */
   readonly isStream?: boolean
+  /** Of a list in pages (paging.ts): the field of the response that holds the items. */
+  readonly list?: string
   /** H6 of routes.ts */
   readonly speaksToSdk?: boolean
   /** Of a POST that changes nothing more when it is sent twice. */

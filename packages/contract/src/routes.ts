@@ -6,6 +6,7 @@
  * H6. A field or query that a route does not know is refused (strict.ts), save on the routes of the SDK (`speaksToSdk`): clients of
  *     a later version may say more.
  * H2. Every error response is a `Problem` with a code from the catalogue.
+ * H10. Every list comes in pages (paging.ts).
  * H9. Every route names the permission that its caller needs.
  */
 import { z } from 'zod'
@@ -21,6 +22,7 @@ import { Declaration, Intent } from './intent.ts'
 import { GroupLagDetail } from './lag.ts'
 import { migrationRoutes } from './migration-routes.ts'
 import { MqId, Name } from './mq-id.ts'
+import { HistoryPageQuery, NextCursor, PageQuery } from './paging.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { ClusterView, JournalEntry, MqIdDetail, MqIdSummary, Plan } from './registry.ts'
 import { Flag, IdParams, NameParams, OwnIdParams } from './route-params.ts'
@@ -82,8 +84,10 @@ export const routes = {
     method: 'GET',
     path: '/v1/clusters',
     permission: 'clusters:read',
+    list: 'clusters',
     summary: 'Clusters mQ may place on',
-    response: z.object({ clusters: z.array(ClusterView) }),
+    query: z.object(PageQuery),
+    response: z.object({ nextCursor: NextCursor, clusters: z.array(ClusterView) }),
   },
   putCluster: {
     method: 'PUT',
@@ -110,8 +114,11 @@ export const routes = {
     method: 'GET',
     path: '/v1/ids',
     permission: 'ids:read',
+    list: 'ids',
     summary: 'All mQ IDs',
+    query: z.object(PageQuery),
     response: z.object({
+      nextCursor: NextCursor,
       ids: z.array(MqIdSummary),
       warnings: z
         .array(z.string())
@@ -179,8 +186,11 @@ export const routes = {
     method: 'GET',
     path: '/v1/deleted-ids',
     permission: 'ids:read',
+    list: 'ids',
     summary: 'Deleted mQ IDs whose records are still kept',
+    query: z.object(PageQuery),
     response: z.object({
+      nextCursor: NextCursor,
       ids: z.array(z.object({ id: MqId, deletedAtMs: z.number().int(), keptUntilMs: z.number().int() })),
     }),
   },
@@ -236,12 +246,13 @@ export const routes = {
     method: 'GET',
     path: '/v1/journal',
     permission: 'journal:read',
+    list: 'entries',
     summary: 'The journal: every change of the registry, newest first',
     query: z.object({
+      ...HistoryPageQuery,
       subject: z.string().max(200).optional().describe('Only entries about this mQ ID or cluster'),
-      limit: z.coerce.number().int().min(1).max(1_000).default(100),
     }),
-    response: z.object({ entries: z.array(JournalEntry) }),
+    response: z.object({ nextCursor: NextCursor, entries: z.array(JournalEntry) }),
   },
   ...decisionRoutes,
   ...costRoutes,
@@ -260,6 +271,8 @@ export const routes = {
 } as const satisfies Record<string, RouteShape>
 
 export type RouteName = keyof typeof routes
+/** Routes of lists in pages. */
+export type ListName = { [N in RouteName]: (typeof routes)[N] extends { list: string } ? N : never }[RouteName]
 /** The body of a request, after parsing. */
 export type RouteBody<N extends RouteName> =
   (typeof routes)[N] extends Record<'body', infer S extends z.ZodType> ? z.output<S> : undefined

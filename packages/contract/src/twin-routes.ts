@@ -3,6 +3,7 @@
  */
 import { z } from 'zod'
 import { MqId } from './mq-id.ts'
+import { HistoryPageQuery, NextCursor } from './paging.ts'
 import { IdParams, NumberParams } from './route-params.ts'
 import { Twin, TwinRequest } from './twin.ts'
 
@@ -20,12 +21,13 @@ export const twinRoutes = {
     method: 'GET',
     path: '/v1/twins',
     permission: 'twins:read',
+    list: 'twins',
     summary: 'Workload twins, newest first',
     query: z.object({
+      ...HistoryPageQuery,
       id: MqId.optional().describe('Only those of this mQ ID'),
-      limit: z.coerce.number().int().min(1).max(1_000).default(100),
     }),
-    response: z.object({ twins: z.array(Twin) }),
+    response: z.object({ nextCursor: NextCursor, twins: z.array(Twin) }),
   },
   getTwin: {
     method: 'GET',

@@ -28,7 +28,7 @@ export function appsCommand(program: Command, io: Io): void {
       ...(text === undefined ? {} : { id: checkMqId(text) }),
       ...(flags.app === undefined ? {} : { app: checkName('application', flags.app) }),
     }
-    const answer = await apiFor(io, flags).call('listApps', { query }, { signal: io.interrupt })
+    const answer = await apiFor(io, flags).all('listApps', { query }, { signal: io.interrupt })
     await print(io, flags.output, answer, (colors) => appsText(answer, colors, Date.now()))
   })
 }

@@ -22,7 +22,7 @@ export function budgetCommand(program: Command, io: Io): void {
     ),
     [['mq budget list', 'a table']],
   ).action(async (flags: BudgetFlags) => {
-    const answer = await apiFor(io, flags).call('listBudgets', {}, { signal: io.interrupt })
+    const answer = await apiFor(io, flags).all('listBudgets', {}, { signal: io.interrupt })
     await print(io, flags.output, answer, (colors, width) =>
       answer.budgets.length === 0
         ? `No budgets yet. Set one with: ${commandName(io.env)} budget set team=NAME 400usd/month`

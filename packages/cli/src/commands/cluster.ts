@@ -46,7 +46,7 @@ export function clusterCommand(program: Command, io: Io): void {
     withTarget(withOutput(cluster.command('list').alias('ls').description('Lists the clusters and how they are.'))),
     [['mq cluster list', 'a table']],
   ).action(async (flags: ClusterFlags) => {
-    const answer = await apiFor(io, flags).call('listClusters', {}, { signal: io.interrupt })
+    const answer = await apiFor(io, flags).all('listClusters', {}, { signal: io.interrupt })
     await print(io, flags.output, answer, (colors) => clustersText(answer.clusters, colors, commandName(io.env)))
   })
   const add = cluster
@@ -115,7 +115,7 @@ async function setCluster(io: Io, name: string, flags: SetFlags): Promise<void> 
       `Nothing is to change: give --bootstrap, --security, --sasl, --region or --label`,
     )
   }
-  const { clusters } = await apiFor(io, flags).call('listClusters', {}, { signal: io.interrupt })
+  const { clusters } = await apiFor(io, flags).all('listClusters', {}, { signal: io.interrupt })
   const known = clusters.find((cluster) => cluster.name === checkName('cluster', name))
   if (known === undefined) throw new MqError('MQ_CLUSTER_UNKNOWN', `no cluster '${name}' is registered`)
   const protocol = security ?? known.securityProtocol

@@ -19,7 +19,7 @@ export function completionCommand(program: Command, io: Io): void {
   ]).action((shell: ShellName) => write(io.stdout, completionScript(shell, program)))
   program.command('complete-ids', { hidden: true }).action(async () => {
     try {
-      const { ids } = await apiFor(io, {}).call('listIds', {}, { deadlineMs: KEY_PRESS_DEADLINE_MS })
+      const { ids } = await apiFor(io, {}).all('listIds', {}, { deadlineMs: KEY_PRESS_DEADLINE_MS })
       await write(io.stdout, ids.map((id) => `${id.id}\n`).join(''))
     } catch {
       // Nobody reads an error in the middle of a key press.

@@ -33,7 +33,11 @@ export function decisionsCommand(program: Command, io: Io): void {
       ...(id === undefined ? {} : { id: checkMqId(id) }),
       ...(flags.state === undefined ? {} : { state: flags.state }),
     }
-    const answer = await apiFor(io, flags).call('listDecisions', { query }, { signal: io.interrupt })
+    const answer = await apiFor(io, flags).all(
+      'listDecisions',
+      { query },
+      { signal: io.interrupt, atMost: flags.limit },
+    )
     await print(io, flags.output, answer, (colors, width) =>
       decisionsText(answer, colors, commandName(io.env), Date.now(), width, id),
     )

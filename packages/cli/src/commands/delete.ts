@@ -69,7 +69,7 @@ export function undeleteCommand(program: Command, io: Io): void {
   ]).action(async (text: string | undefined, flags: OutputFlags & TargetFlags) => {
     const api = apiFor(io, flags)
     if (text === undefined) {
-      const answer = await api.call('listDeleted', {}, { signal: io.interrupt })
+      const answer = await api.all('listDeleted', {}, { signal: io.interrupt })
       await print(io, flags.output, answer, (colors) =>
         answer.ids.length === 0
           ? 'No deleted mQ ID is kept.'

@@ -101,7 +101,7 @@ async function kafkaStatus(io: Io, url: string): Promise<KafkaStatus> {
   const endMs = performance.now() + KAFKA_LOOK_MS
   for (;;) {
     try {
-      const { clusters } = await api.call('listClusters', {}, { signal: io.interrupt, deadlineMs: KAFKA_LOOK_MS })
+      const { clusters } = await api.all('listClusters', {}, { signal: io.interrupt, deadlineMs: KAFKA_LOOK_MS })
       const dev = clusters.find(({ name }) => name === 'dev')
       if (dev !== undefined && dev.status !== 'unknown') return { status: dev.status, problem: dev.problem }
     } catch {

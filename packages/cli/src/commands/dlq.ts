@@ -237,7 +237,7 @@ function filterOf({ key, reason, since, until, letter, limit }: FilterFlags): De
 
 /** The group that is named, or the only one that has dead letters. */
 async function groupOf(api: ApiClient, io: Io, id: string, named: string | undefined): Promise<string> {
-  const { queues } = await api.call('listDeadLetters', { query: { id } }, { signal: io.interrupt })
+  const { queues } = await api.all('listDeadLetters', { query: { id } }, { signal: io.interrupt })
   const groups = queues.map(({ group }) => group)
   if (named !== undefined) {
     if (groups.includes(named)) return named

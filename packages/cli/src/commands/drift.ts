@@ -60,7 +60,7 @@ export function driftCommand(program: Command, io: Io): void {
 async function list(io: Io, id: string | undefined, flags: DriftFlags): Promise<void> {
   const api = apiFor(io, flags)
   if (id !== undefined) await api.call('getId', { params: { id } }, { signal: io.interrupt })
-  const answer = await api.call('listDrift', {}, { signal: io.interrupt })
+  const answer = await api.all('listDrift', {}, { signal: io.interrupt })
   const topics = answer.topics.filter(({ mqId }) => id === undefined || mqId === id)
   await print(io, flags.output, { topics }, (colors) => driftText(topics, id, colors, Date.now(), commandName(io.env)))
 }

@@ -19,7 +19,7 @@ export function groupsCommand(program: Command, io: Io): void {
     ['mq groups orders.placed -o json', 'of one, for a program'],
   ]).action(async (text: string | undefined, flags: OutputFlags & TargetFlags) => {
     const query: Record<string, string> = text === undefined ? {} : { id: checkMqId(text) }
-    const answer = await apiFor(io, flags).call('listGroups', { query }, { signal: io.interrupt })
+    const answer = await apiFor(io, flags).all('listGroups', { query }, { signal: io.interrupt })
     await print(io, flags.output, answer, (colors) => groupsText(answer.groups, colors, Date.now()))
   })
 }

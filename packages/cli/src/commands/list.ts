@@ -15,7 +15,7 @@ export function listCommand(program: Command, io: Io): void {
     ['mq list', 'a table'],
     ["mq list -o json | jq -r '.ids[].id'", 'the names alone'],
   ]).action(async (flags: ListFlags) => {
-    const answer = await apiFor(io, flags).call('listIds', {}, { signal: io.interrupt })
+    const answer = await apiFor(io, flags).all('listIds', {}, { signal: io.interrupt })
     await print(io, flags.output, answer, (colors) =>
       [
         listText(answer.ids, colors, commandName(io.env), Date.now()),

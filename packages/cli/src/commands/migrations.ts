@@ -1,5 +1,5 @@
 /** `mq migrations [show N]`: moves under way and over, or one with its steps, proofs and report. */
-import { MqError } from '@mq/contract'
+import { MAX_PAGE, MqError } from '@mq/contract'
 import type { Command } from 'commander'
 import type { TargetFlags } from '../contexts.ts'
 import { commandName, type Io } from '../io.ts'
@@ -39,7 +39,7 @@ export function migrationsCommand(program: Command, io: Io): void {
       return
     }
     const query: Record<string, string> = flags.id === undefined ? {} : { id: checkMqId(flags.id) }
-    const answer = await api.call('listMigrations', { query }, { signal: io.interrupt })
+    const answer = await api.all('listMigrations', { query: { ...query, limit: MAX_PAGE } }, { signal: io.interrupt })
     await print(io, flags.output, answer, (colors) =>
       migrationsText(answer.migrations, colors, commandName(io.env), Date.now()),
     )

@@ -33,7 +33,7 @@ export function policyCommand(program: Command, io: Io): void {
     ['mq policy show orders.placed', 'and what is in force for one mQ ID, and from where'],
   ]).action(async (id: string | undefined, flags: Flags) => {
     const query: Record<string, string> = id === undefined ? {} : { id: checkMqId(id) }
-    const answer = await apiFor(io, flags).call('listPolicies', { query }, { signal: io.interrupt })
+    const answer = await apiFor(io, flags).all('listPolicies', { query }, { signal: io.interrupt })
     await print(io, flags.output, answer, (colors) => policiesText(answer, colors, id))
   })
   const set = policy
@@ -64,7 +64,7 @@ export function policyCommand(program: Command, io: Io): void {
       throw new MqError('MQ_OPTION_INVALID', 'Say what to set: --mode, --max-changes or --unasked')
     }
     const api = apiFor(io, flags)
-    const { rules } = await api.call('listPolicies', { query: {} }, { signal: io.interrupt })
+    const { rules } = await api.all('listPolicies', { query: {} }, { signal: io.interrupt })
     const before = rules.find((one) => one.scope === scope)
     const knobsAsked = part(flags.unasked, before?.autoKnobs)
     const body = {

@@ -5,6 +5,7 @@
  * K2. A cluster is forgotten only while no mQ ID lives on it and no migration needs it. One that was left open because the cluster is away
  *     (migration/undo.ts, U4) does not: forgetting it is the word that it never comes back.
  */
+
 import { type ClusterAddress, type ClusterView, MqError, type RouteBody } from '@mq/contract'
 import type { Migrations } from '../migration/migrations.ts'
 import { isLeftOpen } from '../migration/withdraw.ts'
@@ -12,6 +13,7 @@ import { checkEconomics } from '../observe/cluster-model.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import type { RegistryContext } from './active-id.ts'
 import { actorOf, type Caller } from './caller.ts'
+import { type Page, type PageInput, pageByKey } from './page.ts'
 
 export interface ClusterContext extends RegistryContext {
   readonly clusters: Clusters
@@ -34,6 +36,10 @@ export async function putCluster(
   await registry.setSite(name, site, actorOf(caller))
   await clusters.check(name)
   return clusters.view(name)
+}
+
+export function listClusters({ clusters }: ClusterContext, page: PageInput<string>): Page<ClusterView, string> {
+  return pageByKey(clusters.views(), ({ name }) => name, page)
 }
 
 /** K1 */

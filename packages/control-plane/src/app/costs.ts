@@ -3,16 +3,22 @@
  *
  * C1. Warnings are reckoned again after each change.
  */
+
 import type { Budget, OwnerRule } from '@mq/contract'
 import type { Budgets } from '../cost/budgets.ts'
 import type { Costs } from '../cost/costs.ts'
 import type { Owners } from '../cost/owners.ts'
 import { actorOf, type Caller } from './caller.ts'
+import { type Page, type PageInput, pageByKey } from './page.ts'
 
 export interface CostContext {
   readonly costs: Costs
   readonly budgets: Budgets
   readonly owners: Owners
+}
+
+export async function listBudgets({ costs }: CostContext, page: PageInput<string>): Promise<Page<Budget, string>> {
+  return pageByKey(await costs.budgets(), ({ scope }) => scope, page)
 }
 
 /** C1 */

@@ -1,12 +1,14 @@
 /**
  * Dead letters: where a group keeps them, and what was done with them.
  */
+
 import type { DeadLetterAction, DeadLetterQueue, SideRole } from '@mq/contract'
 import type { KeptLetters } from '../dead-letters/kept-letters.ts'
 import type { LetterCounts, SideQueues } from '../provision/side-queues.ts'
 import type { HandlerTrouble } from '../telemetry/handler-trouble.ts'
 import { activeOf, type RegistryContext } from './active-id.ts'
 import { actorOf, type Caller } from './caller.ts'
+import { keyOf, type Page, type PageInput, pageByKey } from './page.ts'
 
 export interface DeadLetterContext extends RegistryContext {
   readonly sides: SideQueues
@@ -32,13 +34,17 @@ export function ensureSide(
   return context.sides.ensure(activeOf(context, id), group, role, actor)
 }
 
-export function listDeadLetters(context: DeadLetterContext, mqId: string | undefined): DeadLetterQueue[] {
+export function listDeadLetters(
+  context: DeadLetterContext,
+  mqId: string | undefined,
+  page: PageInput<string>,
+): Page<DeadLetterQueue, string> {
   const { sides, trouble, keptLetters } = context
   const counts = (id: string, group: string): LetterCounts => ({
     written: trouble.deadLetters(id, group),
     ...(keptLetters.count(id, group) ?? { kept: null, oldestAtMs: null }),
   })
-  return sides.list(counts, mqId)
+  return pageByKey(sides.list(counts, mqId), (queue) => keyOf(queue.mqId, queue.group), page)
 }
 
 /** Writes into the journal what was done with dead letters. */

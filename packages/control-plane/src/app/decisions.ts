@@ -1,12 +1,14 @@
 /**
  * Decisions and the switch of the autopilot.
  */
+
 import { viewOf } from '@mq/autopilot'
 import { type Decision, type DecisionState, isUnderWay, type Outlook, type RouteResponse } from '@mq/contract'
 import type { Deciding } from '../autopilot/assemble.ts'
 import { unknownError } from '../provision/provision-errors.ts'
 import type { RegistryContext } from './active-id.ts'
 import { actorOf, type Caller } from './caller.ts'
+import { type Page, type PageInput, pageByNumber } from './page.ts'
 
 export interface DecisionContext extends RegistryContext {
   readonly deciding: Deciding
@@ -15,21 +17,22 @@ export interface DecisionContext extends RegistryContext {
 export interface DecisionFilter {
   readonly mqId: string | undefined
   readonly state: DecisionState | undefined
-  readonly limit: number
 }
 
 /** Newest first. @throws MqError MQ_ID_UNKNOWN for an mQ ID that never was */
 export async function listDecisions(
   { registry, deciding: { decisions } }: DecisionContext,
-  { mqId, state, limit }: DecisionFilter,
-): Promise<Decision[]> {
+  { mqId, state }: DecisionFilter,
+  page: PageInput<number>,
+): Promise<Page<Decision, number>> {
   if (mqId !== undefined && registry.get(mqId) === undefined) throw unknownError(mqId)
-  const found = await decisions.list({
-    limit,
-    ...(mqId === undefined ? {} : { mqId }),
-    ...(state === undefined ? {} : { state }),
-  })
-  return found.map((record) => viewOf(decisions.current(record.number) ?? record))
+  const filter = { ...(mqId === undefined ? {} : { mqId }), ...(state === undefined ? {} : { state }) }
+  const found = await pageByNumber(
+    page,
+    (rows) => decisions.list({ ...filter, ...rows }),
+    ({ number }) => number,
+  )
+  return { items: found.items.map((record) => viewOf(decisions.current(record.number) ?? record)), next: found.next }
 }
 
 /** Why the loops propose nothing where they do not. */

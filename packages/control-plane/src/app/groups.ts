@@ -1,13 +1,15 @@
 /**
  * Consumer groups: what is known of them, and changes of their positions. Also who produces and consumes.
  */
+
 import type {
+  Application,
+  ForeignUse,
   GroupChange,
   GroupChangeRequest,
   GroupDetail,
   GroupLagDetail,
   GroupSummary,
-  RouteResponse,
 } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { GroupChanges } from '../groups/changes.ts'
@@ -20,6 +22,7 @@ import type { FailingReaders } from '../telemetry/failing-readers.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
 import { activeIds, activeOf, type RegistryContext } from './active-id.ts'
 import { actorOf, type Caller } from './caller.ts'
+import { keyOf, type Page, type PageInput, pageByKey } from './page.ts'
 
 export interface GroupContext extends RegistryContext {
   readonly clusters: Clusters
@@ -32,10 +35,15 @@ export interface GroupContext extends RegistryContext {
 }
 
 /** Groups of all mQ IDs, or of one. */
-export function listGroups(context: GroupContext, mqId: string | undefined): GroupSummary[] {
-  return activeIds(context, mqId).flatMap((record) =>
+export function listGroups(
+  context: GroupContext,
+  mqId: string | undefined,
+  page: PageInput<string>,
+): Page<GroupSummary, string> {
+  const all = activeIds(context, mqId).flatMap((record) =>
     groupSummaries(context.lagBook, record, toldByClients(context, record.id)),
   )
+  return pageByKey(all, (one) => keyOf(one.mqId, one.foreign ? 'other' : 'mq', one.group), page)
 }
 
 /** One group, as the brokers know it now. */
@@ -62,14 +70,19 @@ export async function changeGroup(
   return request.plan ? groupChanges.plan(id, request, actorOf(caller)) : groupChanges.ask(id, request, actorOf(caller))
 }
 
-/** Whoever asks for one application does not ask for what is not of mQ. */
-export function listApps(
-  context: GroupContext,
-  { mqId, app }: { readonly mqId: string | undefined; readonly app: string | undefined },
-): RouteResponse<'listApps'> {
-  const active = activeIds(context, mqId)
-  const foreign = app === undefined ? foreignUseOf(context.lagBook, active) : { groups: [] }
-  return { applications: applicationsOf(context.clients, { mqId, app }), foreign }
+export interface AppFilter {
+  readonly mqId: string | undefined
+  readonly app: string | undefined
+}
+
+export function listApps(context: GroupContext, filter: AppFilter, page: PageInput<string>): Page<Application, string> {
+  activeIds(context, filter.mqId)
+  return pageByKey(applicationsOf(context.clients, filter), ({ app }) => app, page)
+}
+
+/** Who uses mQ IDs without mQ. Whoever asks for one application does not ask for that. */
+export function foreignUse(context: GroupContext, { mqId, app }: AppFilter): ForeignUse {
+  return app === undefined ? foreignUseOf(context.lagBook, activeIds(context, mqId)) : { groups: [] }
 }
 
 function toldByClients({ traffic, failing }: GroupContext, mqId: string): (group: string) => ToldByClients {

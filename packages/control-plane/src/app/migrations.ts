@@ -1,6 +1,7 @@
 /**
  * Migrations: planning, starting, cancelling one, and going on without what stays away.
  */
+
 import type { Migration, MigrationRequest, RouteBody, RouteResponse } from '@mq/contract'
 import type { Holdings } from '../migration/holdings.ts'
 import type { Migrations } from '../migration/migrations.ts'
@@ -8,6 +9,7 @@ import type { Migrator } from '../migration/migrator.ts'
 import type { MigrationRecord } from '../migration/record.ts'
 import { viewOf } from '../migration/view.ts'
 import { actorOf, type Caller } from './caller.ts'
+import { type Page, type PageInput, pageByNumber } from './page.ts'
 
 export interface MigrationContext {
   readonly migrator: Migrator
@@ -28,10 +30,16 @@ export async function migrate(
 
 export async function listMigrations(
   context: MigrationContext,
-  { mqId, limit }: { readonly mqId: string | undefined; readonly limit: number },
-): Promise<Migration[]> {
-  const found = await context.migrations.list({ limit, ...(mqId === undefined ? {} : { mqId }) })
-  return found.map((record) => view(context, record))
+  mqId: string | undefined,
+  page: PageInput<number>,
+): Promise<Page<Migration, number>> {
+  const filter = mqId === undefined ? {} : { mqId }
+  const found = await pageByNumber(
+    page,
+    (rows) => context.migrations.list({ ...filter, ...rows }),
+    ({ number }) => number,
+  )
+  return { items: found.items.map((record) => view(context, record)), next: found.next }
 }
 
 export async function getMigration(context: MigrationContext, number: number): Promise<Migration> {

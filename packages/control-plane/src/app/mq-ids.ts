@@ -3,13 +3,18 @@
  *
  * I1. What belongs to an mQ ID (dead letters, ways back) follows each of its changes.
  */
+
 import type { Intent, MqIdDetail, MqIdSummary, RouteResponse } from '@mq/contract'
 import { homeWarning } from '../provision/home.ts'
 import type { Provisioner } from '../provision/provisioner.ts'
 import type { Recovery } from '../recovery/recovery.ts'
 import type { ActiveId } from '../registry/records.ts'
+import { activeIds } from './active-id.ts'
 import { actorOf, type Caller } from './caller.ts'
 import { type DetailContext, detailOf, summaryOf } from './id-detail.ts'
+import { type Page, type PageInput, pageByKey } from './page.ts'
+
+type DeletedId = RouteResponse<'listDeleted'>['ids'][number]
 
 export interface IdContext extends DetailContext {
   readonly provisioner: Provisioner
@@ -18,12 +23,10 @@ export interface IdContext extends DetailContext {
   readonly deleteGraceMs: number
 }
 
-export function listIds(context: DetailContext): MqIdSummary[] {
-  return context.registry
-    .all()
-    .flatMap((record) =>
-      record.state === 'active' && record.spec.side === undefined ? [summaryOf(context, record)] : [],
-    )
+export function listIds(context: DetailContext, page: PageInput<string>): Page<MqIdSummary, string> {
+  const own = activeIds(context).filter(({ spec }) => spec.side === undefined)
+  const { items, next } = pageByKey(own, ({ id }) => id, page)
+  return { items: items.map((record) => summaryOf(context, record)), next }
 }
 
 /** What the owner of any mQ ID should know. */
@@ -38,14 +41,15 @@ export async function warningsOfAll({ registry, holdings, costs, clusters, drift
   ]
 }
 
-export function listDeleted({ registry }: DetailContext): RouteResponse<'listDeleted'>['ids'] {
-  return registry
+export function listDeleted({ registry }: DetailContext, page: PageInput<string>): Page<DeletedId, string> {
+  const kept = registry
     .all()
     .flatMap(({ id, state, spec, pending, updatedAtMs }) =>
       state === 'deleted' && spec.side === undefined && pending?.kind === 'delete' && pending.notBeforeMs > 0
         ? [{ id, deletedAtMs: updatedAtMs, keptUntilMs: pending.notBeforeMs }]
         : [],
     )
+  return pageByKey(kept, ({ id }) => id, page)
 }
 
 /** I1 */

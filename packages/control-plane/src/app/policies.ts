@@ -1,15 +1,17 @@
 /**
  * Policies: how far mQ goes by itself, by scope.
  */
+
 import type { EffectivePolicy, PolicyRule, RouteResponse } from '@mq/contract'
 import { unknownError } from '../provision/provision-errors.ts'
 import { actorOf, type Caller } from './caller.ts'
 import type { DecisionContext } from './decisions.ts'
+import { type Page, type PageInput, pageByKey } from './page.ts'
 
 type ScopedRule = RouteResponse<'putPolicy'>
 
-export function listPolicies({ deciding }: DecisionContext): ScopedRule[] {
-  return deciding.policies.rules()
+export function listPolicies({ deciding }: DecisionContext, page: PageInput<string>): Page<ScopedRule, string> {
+  return pageByKey(deciding.policies.rules(), ({ scope }) => scope, page)
 }
 
 /** What is in force for one mQ ID. */

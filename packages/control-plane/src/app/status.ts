@@ -1,9 +1,12 @@
 /**
- * How this control plane is.
+ * How this control plane is, and what was done with it.
  */
+
 import type { RouteResponse } from '@mq/contract'
 import type { PushHub } from '../push/hub.ts'
+import type { Entry } from '../store/ports/journal.ts'
 import type { Store } from '../store/store.ts'
+import { type Page, type PageInput, pageByNumber } from './page.ts'
 
 export interface StatusContext {
   readonly version: string
@@ -12,6 +15,20 @@ export interface StatusContext {
   readonly telemetryMs: number | undefined
   readonly store: Store
   readonly hub: PushHub
+}
+
+/** The journal, newest first. */
+export function listJournal(
+  { store }: StatusContext,
+  subject: string | undefined,
+  page: PageInput<number>,
+): Promise<Page<Entry, number>> {
+  const filter = subject === undefined ? {} : { subject }
+  return pageByNumber(
+    page,
+    (rows) => store.read.journal.list({ ...filter, ...rows }),
+    ({ seq }) => seq,
+  )
 }
 
 export function infoOf({ version, createOnFirstUse, telemetryMs, store, hub }: StatusContext): RouteResponse<'info'> {

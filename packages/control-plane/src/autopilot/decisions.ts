@@ -53,7 +53,12 @@ export class Decisions {
   }
 
   /** Newest first. */
-  async list(filter: { mqId?: string; state?: DecisionState; limit: number }): Promise<DecisionRecord[]> {
+  async list(filter: {
+    mqId?: string
+    state?: DecisionState
+    limit: number
+    below?: number | undefined
+  }): Promise<DecisionRecord[]> {
     return this.#rows.list(filter)
   }
 

@@ -60,7 +60,7 @@ export class Migrations {
   }
 
   /** Newest first. */
-  async list(filter: { mqId?: string; limit: number }): Promise<MigrationRecord[]> {
+  async list(filter: { mqId?: string; limit: number; below?: number | undefined }): Promise<MigrationRecord[]> {
     return this.#rows.list(filter)
   }
 

@@ -43,7 +43,11 @@ export class TwinWriter {
   }
 
   /** Newest first. */
-  async list(filter: { readonly mqId?: string | undefined; readonly limit: number }): Promise<TwinRecord[]> {
+  async list(filter: {
+    readonly mqId?: string | undefined
+    readonly limit: number
+    readonly below?: number | undefined
+  }): Promise<TwinRecord[]> {
     return this.#store.read.twins.list(filter)
   }
 }

@@ -153,7 +153,11 @@ export class Twins {
     return (await this.#options.writer.find(number)).twin
   }
 
-  async list(filter: { readonly mqId?: string | undefined; readonly limit: number }): Promise<Twin[]> {
+  async list(filter: {
+    readonly mqId?: string | undefined
+    readonly limit: number
+    readonly below?: number | undefined
+  }): Promise<Twin[]> {
     return (await this.#options.writer.list(filter)).map(({ twin }) =>
       this.#underWay?.number === twin.number ? this.#underWay.record.twin : twin,
     )

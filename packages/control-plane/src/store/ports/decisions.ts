@@ -9,11 +9,12 @@ import type { DecisionState } from '@mq/contract'
 
 export interface DecisionReader {
   find(number: number): Promise<DecisionRecord | undefined>
-  /** Newest first. */
+  /** Newest first, of those numbered below `below`. */
   list(filter: {
     readonly mqId?: string
     readonly state?: DecisionState
     readonly limit: number
+    readonly below?: number | undefined
   }): Promise<DecisionRecord[]>
   /** Those that are live and those that were written since, oldest first; the newest when there are more than `limit`. */
   recent(sinceMs: number, limit: number): Promise<DecisionRecord[]>

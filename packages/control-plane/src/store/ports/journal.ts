@@ -71,8 +71,12 @@ export interface Entry extends NewEntry {
 }
 
 export interface JournalReader {
-  /** The newest entries, newest first. */
-  list(filter: { readonly subject?: string; readonly limit: number }): Promise<Entry[]>
+  /** The newest entries, newest first, of those numbered below `below`. */
+  list(filter: {
+    readonly subject?: string
+    readonly limit: number
+    readonly below?: number | undefined
+  }): Promise<Entry[]>
 }
 
 export interface JournalRepository extends JournalReader {

@@ -7,8 +7,12 @@ import type { MigrationRecord } from '../../migration/record.ts'
 
 export interface MigrationReader {
   find(number: number): Promise<MigrationRecord | undefined>
-  /** Newest first. */
-  list(filter: { readonly mqId?: string; readonly limit: number }): Promise<MigrationRecord[]>
+  /** Newest first, of those numbered below `below`. */
+  list(filter: {
+    readonly mqId?: string
+    readonly limit: number
+    readonly below?: number | undefined
+  }): Promise<MigrationRecord[]>
   /** Those with something left to do. */
   active(): Promise<MigrationRecord[]>
 }

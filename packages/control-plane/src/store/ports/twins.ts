@@ -8,8 +8,12 @@ import type { TwinRecord } from '../../twin/twin-record.ts'
 
 export interface TwinReader {
   find(number: number): Promise<TwinRecord | undefined>
-  /** Newest first. */
-  list(filter: { readonly mqId?: string | undefined; readonly limit: number }): Promise<TwinRecord[]>
+  /** Newest first, of those numbered below `below`. */
+  list(filter: {
+    readonly mqId?: string | undefined
+    readonly limit: number
+    readonly below?: number | undefined
+  }): Promise<TwinRecord[]>
   /** Those that are not over. */
   open(): Promise<TwinRecord[]>
 }

@@ -28,8 +28,10 @@ export class SqlDecisions implements DecisionRepository {
     readonly mqId?: string
     readonly state?: DecisionState
     readonly limit: number
+    readonly below?: number | undefined
   }): Promise<DecisionRecord[]> {
     let query = this.#db.selectFrom('decisions').selectAll().orderBy('number', 'desc').limit(filter.limit)
+    if (filter.below !== undefined) query = query.where('number', '<', filter.below)
     if (filter.mqId !== undefined) query = query.where('mq_id', '=', filter.mqId)
     if (filter.state !== undefined) query = query.where('state', '=', filter.state)
     return (await query.execute()).map(readRow)

@@ -16,8 +16,13 @@ export class SqlJournal implements JournalRepository {
     this.#changed = changed
   }
 
-  async list(filter: { readonly subject?: string; readonly limit: number }): Promise<Entry[]> {
+  async list(filter: {
+    readonly subject?: string
+    readonly limit: number
+    readonly below?: number | undefined
+  }): Promise<Entry[]> {
     let query = this.#db.selectFrom('journal').selectAll().orderBy('seq', 'desc').limit(filter.limit)
+    if (filter.below !== undefined) query = query.where('seq', '<', filter.below)
     if (filter.subject !== undefined) query = query.where('subject', '=', filter.subject)
     return (await query.execute()).map((row) => ({
       seq: Number(row.seq),

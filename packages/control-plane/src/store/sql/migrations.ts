@@ -23,8 +23,13 @@ export class SqlMigrations implements MigrationRepository {
     return row === undefined ? undefined : (await this.#withSteps([row]))[0]
   }
 
-  async list(filter: { readonly mqId?: string; readonly limit: number }): Promise<MigrationRecord[]> {
+  async list(filter: {
+    readonly mqId?: string
+    readonly limit: number
+    readonly below?: number | undefined
+  }): Promise<MigrationRecord[]> {
     let query = this.#db.selectFrom('migrations').selectAll().orderBy('number', 'desc').limit(filter.limit)
+    if (filter.below !== undefined) query = query.where('number', '<', filter.below)
     if (filter.mqId !== undefined) query = query.where('mq_id', '=', filter.mqId)
     return this.#withSteps(await query.execute())
   }

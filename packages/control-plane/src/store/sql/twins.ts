@@ -24,8 +24,13 @@ export class SqlTwins implements TwinRepository {
     return row === undefined ? undefined : readRow(row)
   }
 
-  async list(filter: { readonly mqId?: string | undefined; readonly limit: number }): Promise<TwinRecord[]> {
+  async list(filter: {
+    readonly mqId?: string | undefined
+    readonly limit: number
+    readonly below?: number | undefined
+  }): Promise<TwinRecord[]> {
     let query = this.#db.selectFrom('twins').selectAll().orderBy('number', 'desc').limit(filter.limit)
+    if (filter.below !== undefined) query = query.where('number', '<', filter.below)
     if (filter.mqId !== undefined) query = query.where('mq_id', '=', filter.mqId)
     return (await query.execute()).map(readRow)
   }
