@@ -86,7 +86,7 @@ export async function migration(plane: Harness, number = 1): Promise<Migration> 
   return Migration.parse(answer.body)
 }
 
-export async function until(plane: Harness, states: readonly string[], number = 1, ms = 8_000): Promise<Migration> {
+export async function until(plane: Harness, states: readonly string[], number = 1, ms = 120_000): Promise<Migration> {
   const deadline = performance.now() + ms
   for (;;) {
     const found = await migration(plane, number)
