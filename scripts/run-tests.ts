@@ -8,9 +8,10 @@
  * N4. Files that are known to take long begin first, so that the lanes end at about the same time.
  * N5. What a file prints and reports stands together, under its name.
  * N6. Each file has a folder for temporary files of its own, in memory where there is room: stores and brokers write to disk at every
- *     step, and wait for it. It goes away after the file, whatever a test left behind.
+ *     step, and wait for it. It goes away after the file, whatever a test left behind, and what a run that was killed left goes with the
+ *     next run.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import { freemem, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -42,6 +43,7 @@ const LIMITS = { fileMs: 10 * 60_000, runMs: 38 * 60_000 }
 const BLOCKED_MS = 2_000
 const SHOWN_SLOWEST = 15
 const IN_MEMORY = '/dev/shm'
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** Test files hold some hundreds of MB at a time there, and brokers need memory, too. */
 const ROOM_BYTES = { folder: 4 * 1024 ** 3, memory: 8 * 1024 ** 3 }
 const GUARD = new URL('./test-guard.ts', import.meta.url).href
@@ -101,7 +103,12 @@ export async function runTests(root: string, groups: readonly TestGroup[], optio
   const say = (message: string): Promise<void> => report({ type: 'test:diagnostic', data: { nesting: 0, message } })
 
   const results: JobResult[] = []
-  const scratch = mkdtempSync(join(scratchRoot(), 'mq-test-'))
+  const scratch = makeScratch(scratchRoot())
+  const isEnded = (signal: NodeJS.Signals): void => {
+    remove(scratch)
+    process.kill(process.pid, signal)
+  }
+  for (const signal of ENDING) process.once(signal, isEnded)
   let begun = 0
   let told = Promise.resolve()
   const work = async (): Promise<void> => {
@@ -122,6 +129,7 @@ export async function runTests(root: string, groups: readonly TestGroup[], optio
   await Promise.all(Array.from({ length: lanes }, work))
   await told
   remove(scratch)
+  for (const signal of ENDING) process.removeListener(signal, isEnded)
 
   const tookMs = performance.now() - startedAtMs
   const totals = CLOSING.map(([name, key]) => [name, sum(results.map(({ counts }) => counts[key] ?? 0))] as const)
@@ -155,6 +163,24 @@ async function runJob(root: string, { file, title, env }: Job, place: string, li
     }
   }
   return { title, events, success, counts, tookMs: performance.now() - startedAtMs, cpuMs: cpuMsOf(usage) }
+}
+
+/** Named by this process, so that the next one knows whose it is. */
+function makeScratch(root: string): string {
+  for (const name of readdirSync(root)) {
+    const [, pid] = /^mq-test-(\d+)-/.exec(name) ?? []
+    if (pid !== undefined && !isRunning(Number(pid))) remove(join(root, name))
+  }
+  return mkdtempSync(join(root, `mq-test-${process.pid}-`))
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
 }
 
 function scratchRoot(): string {

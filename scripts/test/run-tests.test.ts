@@ -1,12 +1,13 @@
 /** Invariants N1 to N5 (run-tests.ts) and U1, U2 (test-guard.ts), on planted test files, each in a process of its own. */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { CORE_TESTS } from '../core-tests.ts'
-import type { TestGroup } from '../run-tests.ts'
+import type { RunOptions, TestGroup } from '../run-tests.ts'
 import { SLOW_TESTS } from '../slow-tests.ts'
 
 const TIMEOUT = { timeout: 300_000 }
@@ -46,29 +47,33 @@ plant(
 
 let drivers = 0
 
-async function running(
-  groups: readonly (readonly string[] | TestGroup)[],
-  options: {
-    readonly remarks?: readonly string[]
-    readonly slowest?: readonly string[]
-    readonly lanes?: number
-    readonly fileMs?: number
-  } = {},
-): Promise<{ ok: boolean; lines: string[] }> {
-  const { fileMs = 8_000, ...others } = options
-  const runOptions = { lanes: 2, limits: { fileMs, runMs: 60_000 }, ...others }
+type Groups = readonly (readonly string[] | TestGroup)[]
+type Options = Partial<Omit<RunOptions, 'limits'>> & { readonly fileMs?: number }
+
+/** @returns a program that runs them */
+function driverOf(groups: Groups, { fileMs = 8_000, ...others }: Options): string {
+  const options: RunOptions = { lanes: 2, limits: { fileMs, runMs: 60_000 }, ...others }
+  const driver = join(scratch, `driver-${++drivers}.mjs`)
   const program = `
     import { runTests } from ${JSON.stringify(new URL('../run-tests.ts', import.meta.url).href)}
     const groups = ${JSON.stringify(groups.map((group) => ('files' in group ? group : { files: group })))}
-    const ok = await runTests(${JSON.stringify(scratch)}, groups, ${JSON.stringify(runOptions)})
+    const ok = await runTests(${JSON.stringify(scratch)}, groups, ${JSON.stringify(options)})
     process.exitCode = ok ? 0 : 1
   `
-  const driver = join(scratch, `driver-${++drivers}.mjs`)
   writeFileSync(driver, program)
-  // A test process tells its children that they are part of its run, and they would then report to it.
+  return driver
+}
+
+/** A test process tells its children that they are part of its run, and they would then report to it. */
+function surroundings(): NodeJS.ProcessEnv {
   const { NODE_TEST_CONTEXT: _context, ...env } = process.env
+  return env
+}
+
+async function running(groups: Groups, options: Options = {}): Promise<{ ok: boolean; lines: string[] }> {
+  const driver = driverOf(groups, options)
   return await new Promise((resolve) => {
-    execFile(process.execPath, [driver], { env, timeout: 300_000 }, (error, stdout) => {
+    execFile(process.execPath, [driver], { env: surroundings(), timeout: 300_000 }, (error, stdout) => {
       resolve({ ok: error === null, lines: stdout.trim().split('\n') })
     })
   })
@@ -166,6 +171,37 @@ test('what a file leaves in its folder for temporary files goes away with it (N6
   assert.equal(new Set(left.map((path) => join(path, '..'))).size, 2)
   for (const path of left) assert.ok(!existsSync(path) && !existsSync(join(path, '..', '..')), path)
 })
+
+test(
+  'a run that is ended leaves no temporary files, and one that is killed only until the next (N6)',
+  TIMEOUT,
+  async () => {
+    const begin = async (): Promise<{ child: ChildProcess; folder: string }> => {
+      const child = spawn(process.execPath, [hanging], { env: surroundings(), stdio: ['ignore', 'ignore', 'inherit'] })
+      for (;;) {
+        const root = ['/dev/shm', tmpdir()].find(
+          (each) => existsSync(each) && readdirSync(each).some((name) => name.startsWith(`mq-test-${child.pid}-`)),
+        )
+        const name = root && readdirSync(root).find((each) => each.startsWith(`mq-test-${child.pid}-`))
+        if (root !== undefined && name !== undefined) return { child, folder: join(root, name) }
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
+    const hanging = driverOf([['hang.test.mjs']], {})
+    const ended = await begin()
+    // Its handler is there once its first test has begun.
+    while (readdirSync(ended.folder).length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+    ended.child.kill('SIGTERM')
+    await once(ended.child, 'exit')
+    assert.ok(!existsSync(ended.folder))
+    const killed = await begin()
+    killed.child.kill('SIGKILL')
+    await once(killed.child, 'exit')
+    assert.ok(existsSync(killed.folder))
+    assert.equal((await running([['good.test.mjs']])).ok, true)
+    assert.ok(!existsSync(killed.folder))
+  },
+)
 
 test('every file of the core, and of those that begin first, is there', () => {
   for (const file of [...CORE_TESTS, ...SLOW_TESTS])
