@@ -3,7 +3,7 @@
  *
  * G1. A page holds blocks `<!-- generated:NAME -->` ... `<!-- /generated -->`; only what stands between is made here.
  * G2. `node scripts/generated-docs.ts --check` changes nothing and fails when a block is not what the code says.
- * G4. Every source file opens with a header: the file map is made of them.
+ * G4. Every source file opens with a header, and every folder has a line in DESIGN.md (folder-map.ts).
  * G3. Every name in `blocks` stands in exactly one page, and every block of a page has a name in `blocks`.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -28,7 +28,7 @@ import {
 import { metricDocs } from '@mq/control-plane'
 import { allRequests } from '@mq/kafka'
 import { z } from 'zod'
-import { fileMap, filesWithoutHeader } from './file-map.ts'
+import { filesWithoutHeader, folderMapProblems } from './folder-map.ts'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const BLOCK = /<!-- generated:([a-z-]+) -->\n([\s\S]*?)<!-- \/generated -->/g
@@ -94,7 +94,6 @@ const blocks: Readonly<Record<string, () => string>> = {
         ].join('\n'),
       )
       .join('\n'),
-  'file-map': () => fileMap(root),
   commands: commandDocs,
   'exit-codes': exitCodeDocs,
   'serve-settings': settingDocs,
@@ -162,6 +161,7 @@ export function checkGeneratedDocs(write: boolean): string[] {
     if (write) writeFileSync(page, after)
     else problems.push(`${name} is not what the code says: run \`./mq docs\``)
   }
+  problems.push(...folderMapProblems(root))
   for (const file of filesWithoutHeader(root))
     problems.push(`${file} does not open with a comment that says what it is`)
   for (const block of Object.keys(blocks))
