@@ -11,7 +11,7 @@
  *     step, and wait for it. It goes away after the file, whatever a test left behind, and what a run that was killed left goes with the
  *     next run.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import { freemem, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -113,7 +113,7 @@ export async function runTests(root: string, groups: readonly TestGroup[], optio
   let told = Promise.resolve()
   const work = async (): Promise<void> => {
     for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
-      const leftMs = startedAtMs + limits.runMs - performance.now()
+      const leftMs = Math.ceil(startedAtMs + limits.runMs - performance.now())
       const place = join(scratch, String(++begun))
       mkdirSync(place)
       const result = await runJob(root, job, place, Math.min(limits.fileMs, Math.max(1, leftMs)))
@@ -171,7 +171,10 @@ function makeScratch(root: string): string {
     const [, pid] = /^mq-test-(\d+)-/.exec(name) ?? []
     if (pid !== undefined && !isRunning(Number(pid))) remove(join(root, name))
   }
-  return mkdtempSync(join(root, `mq-test-${process.pid}-`))
+  const made = mkdtempSync(join(root, `mq-test-${process.pid}-`))
+  // Tests that run a program as another user give it folders in here: that user has to get through.
+  chmodSync(made, 0o755)
+  return made
 }
 
 function isRunning(pid: number): boolean {

@@ -24,12 +24,13 @@ import { AWAY, Client, NEW, OLD, pause, settle } from './succession-client.ts'
 /** @returns the binding before the write of the state: the push of that may be cut off by the death */
 async function dieIn(plane: Harness, state: MigrationState, body: object): Promise<Binding> {
   const { promise, resolve } = Promise.withResolvers<void>()
-  let [before, now] = [bindingOf(plane), bindingOf(plane)]
+  let before = bindingOf(plane)
   const took = plane.migrations.commitToMemory.bind(plane.migrations)
   plane.migrations.commitToMemory = (record) => {
     took(record)
-    ;[before, now] = [now, bindingOf(plane)]
     if (record.state !== state) return
+    // The feed tells migrations of a commit before it tells the bindings.
+    before = bindingOf(plane)
     plane.migrations.close()
     resolve()
   }
