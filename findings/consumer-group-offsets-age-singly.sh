@@ -87,7 +87,7 @@ for (const consumer of Object.values(groups)) await consumer.close(true)
 await pause(8_000)
 const tool = 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand'
 const kept = (group) =>
-  execFileSync('java', ['-cp', `${libs}/*`, tool, '--bootstrap-server', bootstrap, '--describe', '--group', group], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+  execFileSync('java', ['-cp', `${libs}/*`, tool, '--bootstrap-server', bootstrap, '--describe', '--group', group], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
     .filter(([name, at, , offset]) => name === group && at === topic && offset !== '-')

@@ -17,7 +17,7 @@ import {
   type SideRole,
   type TelemetryReport,
 } from '@mq/contract'
-import type { Deps } from '@mq/kafka'
+import type { Deps } from '@mq/kafka/types'
 
 export type Fetch = typeof fetch
 
