@@ -67,17 +67,8 @@ test(
   TIMEOUT,
   async (t) => {
     const world = makeWorld(t)
-    const plane = await start(t, world, { warmMs: 20_000, prepareMs: 60_000 })
-    await declare(plane, world)
-    world.a.group('billing@orders.placed').members = 1
-    await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 6 })
-    await until(plane, ['prepared'])
-    const client = new Client(world, bindingOf(plane))
-    const topic = world.a.topics.get(OLD)!
-    topic.configs = { ...topic.configs, 'max.message.bytes': '78' }
-    settle(world)
-    assert.ok(client.send())
-    assertProblem(await plane.call('POST', '/v1/migrations/1/cancel'), 'MQ_MIGRATION_SEALED')
+    const plane = await prepared(t, world)
+    await sealedByHand(plane, world)
     const { entries } = (await plane.call('GET', `/v1/journal?subject=${ID}`)).body
     assert.match(JSON.stringify(entries), /a client wrote to epoch 2 already/)
     await until(plane, ['draining'])
@@ -90,13 +81,23 @@ test(
 )
 
 /** Everything is prepared, and nothing was asked of the old topic yet. */
-async function prepared(t: TestContext, world: World): Promise<Harness> {
-  const plane = await start(t, world, { warmMs: 20_000, prepareMs: 60_000 })
+async function prepared(t: TestContext, world: World, times: Record<string, number> = {}): Promise<Harness> {
+  const plane = await start(t, world, { warmMs: 20_000, prepareMs: 60_000, ...times })
   await declare(plane, world)
   world.a.group('billing@orders.placed').members = 1
   await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 6 })
   await until(plane, ['prepared'])
   return plane
+}
+
+/** Somebody else seals the old topic, a client goes on in the new one, and a cancel is refused. */
+async function sealedByHand(plane: Harness, world: World): Promise<void> {
+  const client = new Client(world, bindingOf(plane))
+  const topic = world.a.topics.get(OLD)!
+  topic.configs = { ...topic.configs, 'max.message.bytes': '78' }
+  settle(world)
+  assert.ok(client.send())
+  assertProblem(await plane.call('POST', '/v1/migrations/1/cancel'), 'MQ_MIGRATION_SEALED')
 }
 
 async function waitsForB(plane: Harness): Promise<void> {
@@ -235,17 +236,8 @@ test(
   TIMEOUT,
   async (t) => {
     const world = makeWorld(t)
-    const plane = await start(t, world, { warmMs: 20_000, prepareMs: 60_000, watchMs: 300 })
-    await declare(plane, world)
-    world.a.group('billing@orders.placed').members = 1
-    await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', partitions: 6 })
-    await until(plane, ['prepared'])
-    const client = new Client(world, bindingOf(plane))
-    const topic = world.a.topics.get(OLD)!
-    topic.configs = { ...topic.configs, 'max.message.bytes': '78' }
-    settle(world)
-    assert.ok(client.send())
-    assertProblem(await plane.call('POST', '/v1/migrations/1/cancel'), 'MQ_MIGRATION_SEALED')
+    const plane = await prepared(t, world, { watchMs: 300 })
+    await sealedByHand(plane, world)
     await until(plane, ['open'])
     const next = world.b.topics.get(NEW)!
     next.configs = { ...next.configs, 'max.message.bytes': '78' }

@@ -6,18 +6,10 @@ import { type DemandEvent, fitEvent, multipleAt } from '../src/demand/events.ts'
 import { forecastDemand, type KnownDemand, usualDemand } from '../src/demand/forecast.ts'
 import { DAY_MS, type DemandHistory, HOUR_MS, slotsFrom, WEEK_MS } from '../src/demand/history.ts'
 import { scoreOf } from '../src/demand/score.ts'
+import { seeded } from './seeded.ts'
 
 const MONDAY_MS = Date.UTC(2026, 8, 7)
 const PER_WEEK = 168
-
-/** A linear congruential generator (Numerical Recipes), so that a failure can be seen again. */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
-}
 
 /** Busy days, quiet nights, quieter weekends. */
 function usual(slot: number): number {

@@ -22,6 +22,7 @@ import {
 } from '../src/index.ts'
 import { ratesOf, usdPerMonth } from '../src/rates.ts'
 import { configurations, homeCluster, workloads } from './arbitrary.ts'
+import { seeded } from './seeded.ts'
 import { traffic } from './traffic.ts'
 
 const cluster = homeCluster()
@@ -299,11 +300,7 @@ test('a codec that was not measured yet does on these records as the nearest one
 })
 
 test('E[min(N, 1 + Poisson)] is what a simulation counts', () => {
-  let state = 7
-  const random = (): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 4_294_967_296
-  }
+  const random = seeded(7)
   for (const [max, m] of [
     [4, 2],
     [60, 55],

@@ -39,7 +39,7 @@ export function policyOf(intent: GroupRule | undefined, own: GroupRule): RetryPo
   const gives = deadLetter === true
   return {
     attempts: gives ? (retry?.attempts ?? DEFAULT_ATTEMPTS) : Number.POSITIVE_INFINITY,
-    backoff: { baseMs: Math.min(baseMs, maxMs), maxMs: maxMs },
+    backoff: { baseMs: Math.min(baseMs, maxMs), maxMs },
     givesUpUndecodable: gives && undecodable === 'dead-letter',
   }
 }

@@ -8,7 +8,7 @@
  * L4. A reading with an end comes to it or fails with the reason: it never waits for ever and never stops short in silence.
  */
 import { type Binding, type ConsumerSettings, type Epoch, MqError } from '@mq/contract'
-import type { Deps, FetchedBatch, TimerHandle } from '@mq/kafka'
+import { type Deps, type FetchedBatch, withinOrUndefined } from '@mq/kafka'
 import type { LogReading, PlannedPartition, ReadOptions, ReceivedMessage } from '../api/types.ts'
 import type { Logger } from '../base/logger.ts'
 import type { OptionNames } from '../base/options.ts'
@@ -204,16 +204,8 @@ export class OpenReading implements LogReading {
   }
 
   async #eventWithin(limitMs: number): Promise<boolean> {
-    const { timers } = this.#parts.deps
-    let timer: TimerHandle | undefined
-    const late = new Promise<false>((resolve) => {
-      timer = timers.setTimeout(() => resolve(false), limitMs)
-    })
-    try {
-      return await Promise.race([this.#event().then(() => true), late])
-    } finally {
-      if (timer !== undefined) timers.clearTimeout(timer)
-    }
+    const isThere = this.#event().then(() => true)
+    return (await withinOrUndefined(this.#parts.deps, limitMs, isThere)) === true
   }
 
   #epoch(number: number): Epoch | undefined {
