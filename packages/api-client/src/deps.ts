@@ -14,7 +14,7 @@ export interface ApiDeps {
     clearTimeout(handle: unknown): void
   }
   /** In [0, 1). */
-  random(): number
+  readonly random: () => number
 }
 
 export const hostDeps: ApiDeps = {

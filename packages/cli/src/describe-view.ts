@@ -1,5 +1,5 @@
 /** One mQ ID for people: what was asked, what mQ chose and why, and what it measures. */
-import { formatDurationMs, type GroupLag, type Intent, type MqIdDetail } from '@mq/contract'
+import { formatDurationMs, type Intent, type MqIdDetail } from '@mq/contract'
 import { appRows } from './apps-view.ts'
 import { failingText } from './group-view.ts'
 import type { Colors } from './io.ts'

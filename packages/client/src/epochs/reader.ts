@@ -22,7 +22,6 @@ import {
   type Deps,
   type FetchedBatch,
   isFinal,
-  type Position,
   pause,
   type TimerHandle,
   type TopicPartition,

@@ -10,7 +10,6 @@ import {
   type DecisionRecord,
   type EndToEndLimit,
   errorOf,
-  judgeWatch,
   pastOf,
   reading,
   slowestOf,

@@ -91,7 +91,7 @@ export function trialSubjectOf(
 
 function producers(context: Context, active: ActiveId, record: DecisionRecord): TrialSubject {
   const { traffic, times, writer } = context
-  const { mqId, number, change, work: row } = record
+  const { mqId, work: row } = record
   const price = context.pricer(active)
   const kind: WindowKind<InstanceWindow> = {
     isPlausible,
@@ -136,7 +136,7 @@ function lagging(
 
 function readers(context: Context, active: ActiveId, record: DecisionRecord): TrialSubject {
   const { traffic, times, writer } = context
-  const { mqId, number, change, work: row } = record
+  const { mqId, number, work: row } = record
   const onTrial = trialOf(context, record, active.spec, [])
   const price = context.readingPricer(active, row.usualFetches)
   const kind: WindowKind<ReaderWindow> = {

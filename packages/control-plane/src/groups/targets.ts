@@ -236,7 +236,7 @@ async function leaderEpochOf(
 /** A note holds so many ranges: a skip that would not be in it would not be one. */
 function checkNote(action: GroupAction, { after, partition, epoch }: Target): void {
   if (action.kind !== 'skip') return
-  const { offset, finished } = after
+  const { offset } = after
   const kept = decodeCommitMetadata(offset, encodeCommitMetadata(offset, { ...after, topicId: undefined }))
   if (isFinished({ offset, finished: kept?.finished ?? [] }, BigInt(action.offset))) return
   throw new MqError(

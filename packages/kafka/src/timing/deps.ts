@@ -25,7 +25,7 @@ export interface Deps {
   readonly clock: Clock
   readonly timers: Timers
   /** In [0, 1). */
-  random(): number
+  readonly random: () => number
 }
 
 export const systemDeps: Deps = {
