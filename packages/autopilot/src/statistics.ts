@@ -6,6 +6,7 @@
  * Z2. A p-value here is one-sided: how likely so much improvement is when the change does nothing.
  * Z3. The same numbers always give the same answer: the bootstrap draws from a generator with a fixed seed.
  */
+import { seeded } from '@mq/economics'
 import {
   cumulativeStdNormalProbability,
   median,
@@ -80,15 +81,4 @@ export function medianChange(
     )
   }
   return { changeShare: change(after, before), low: quantile(drawn, 0.025), high: quantile(drawn, 0.975) }
-}
-
-/** A generator of numbers in [0, 1) that always gives the same ones (mulberry32's recurrence). */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }

@@ -6,7 +6,7 @@ import { type DemandEvent, fitEvent, multipleAt } from '../src/demand/events.ts'
 import { forecastDemand, type KnownDemand, usualDemand } from '../src/demand/forecast.ts'
 import { DAY_MS, type DemandHistory, HOUR_MS, slotsFrom, WEEK_MS } from '../src/demand/history.ts'
 import { scoreOf } from '../src/demand/score.ts'
-import { seeded } from './seeded.ts'
+import { seeded } from '../src/seeded.ts'
 
 const MONDAY_MS = Date.UTC(2026, 8, 7)
 const PER_WEEK = 168
@@ -111,14 +111,22 @@ describe('a forecast of demand', () => {
     assert.equal(forecastDemand({ history: weeks(2, usual), horizonMs: WEEK_MS }).state, 'known')
   })
 
-  test('q90 holds nine of ten values of a noisy demand, q99 nearly all (R1)', () => {
-    const random = seeded(7)
-    const noisy = (slot: number): number => usual(slot) * (0.7 + 0.6 * random())
-    const forecast = known(weeks(10, noisy), { horizonMs: 2 * WEEK_MS })
-    const truth = Float64Array.from(forecast.q50, (_, at) => noisy(at % PER_WEEK))
-    const score = scoreOf(forecast, truth)!
-    assert.ok(score.coverageQ90 > 0.85 && score.coverageQ90 < 0.95, `q90 holds ${score.coverageQ90}`)
-    assert.ok(score.coverageQ99 > 0.96, `q99 holds ${score.coverageQ99}`)
+  test('over many draws q90 holds nine of ten values of a noisy demand, q99 nearly all (R1)', () => {
+    // One draw of ten weeks may be off by more than what is asked of many.
+    const scores = Array.from({ length: 12 }, (_, seed) => {
+      const random = seeded(seed)
+      const noisy = (slot: number): number => usual(slot) * (0.7 + 0.6 * random())
+      const forecast = known(weeks(10, noisy), { horizonMs: 2 * WEEK_MS })
+      return scoreOf(
+        forecast,
+        Float64Array.from(forecast.q50, (_, at) => noisy(at % PER_WEEK)),
+      )!
+    })
+    const mean = (of: (score: (typeof scores)[number]) => number): number =>
+      scores.reduce((sum, score) => sum + of(score), 0) / scores.length
+    const [q90, q99] = [mean(({ coverageQ90 }) => coverageQ90), mean(({ coverageQ99 }) => coverageQ99)]
+    assert.ok(q90 > 0.85 && q90 < 0.95, `q90 holds ${q90}`)
+    assert.ok(q99 > 0.96, `q99 holds ${q99}`)
   })
 
   test('quantiles never cross and never fall below zero, whatever the history (F3)', () => {

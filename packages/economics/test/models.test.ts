@@ -21,8 +21,8 @@ import {
   saving,
 } from '../src/index.ts'
 import { ratesOf, usdPerMonth } from '../src/rates.ts'
+import { seeded } from '../src/seeded.ts'
 import { configurations, homeCluster, workloads } from './arbitrary.ts'
-import { seeded } from './seeded.ts'
 import { traffic } from './traffic.ts'
 
 const cluster = homeCluster()

@@ -1,0 +1,14 @@
+/**
+ * The one generator of repeatable numbers: tests, twins and measurements that name a seed can be run again as they were.
+ */
+
+/** Numbers in [0, 1) that depend on the seed alone (mulberry32's recurrence). */
+export function seeded(seed: number): () => number {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
