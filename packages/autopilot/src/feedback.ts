@@ -4,7 +4,7 @@
  * F1. A model that was too quick on latency gets less room: the limit is lowered by as much as it was wrong, never raised.
  * F2. A model that promised too much is believed less: the saving asked for rises accordingly, never falls below the rule.
  */
-import type { DecisionRecord } from './decision-record.ts'
+import type { PastDecision } from './past-decision.ts'
 
 /** Newer decisions count more. */
 const WEIGHT = 0.5
@@ -19,7 +19,7 @@ export interface Feedback {
   readonly decisions: number
 }
 
-export function feedbackOf(decisions: readonly DecisionRecord[]): Feedback {
+export function feedbackOf(decisions: readonly PastDecision[]): Feedback {
   let [latency, trust, seen] = [1, 1, 0]
   for (const { predicted, before, measured, measuredBefore, kind } of decisions) {
     if (kind !== 'producer-settings' || measured === null) continue

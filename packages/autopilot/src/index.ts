@@ -28,11 +28,21 @@ export { retention } from './loops/retention.ts'
 export { LATENCY_MARGIN, sendLimitMs } from './loops/settings.ts'
 export { tuning } from './loops/tuning.ts'
 export { errorOf, measuredOutcome } from './outcome.ts'
+export { type PastDecision, pastDecisionOf } from './past-decision.ts'
 export { newRecord } from './policy-gate.ts'
 export { judgeWatch, type WatchFacts } from './post-rollout-verdict.ts'
 export { type PricedTraffic, pricerFor, readingPricerFor, usualFetchesOf } from './pricing.ts'
 export { type Assessment, type Proposal, predictedOutcome } from './proposal.ts'
 export { changesToday } from './readiness.ts'
+export {
+  type Difference,
+  type Replay,
+  readWorld,
+  replay,
+  serialise,
+  WORLD_FORMAT,
+  worldAbout,
+} from './recorded-world.ts'
 export {
   isPlausible,
   type Latencies,

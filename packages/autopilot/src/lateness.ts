@@ -7,7 +7,8 @@
  */
 import type { Candidate } from '@mq/economics'
 import { median } from 'simple-statistics'
-import type { DecisionRecord, Repair } from './decision-record.ts'
+import type { Repair } from './decision-record.ts'
+import type { PastDecision } from './past-decision.ts'
 import type { IdWorld, LatencyLook, World } from './world.ts'
 
 /** A look is at the last minute: in a shorter spell one spike would be in all of them. */
@@ -74,7 +75,7 @@ export function errorOf({ what, seenMs }: Missed, { prediction }: Candidate): nu
 }
 
 /** Repairs that stand, or stood until something better was made of them, under the intent of today. */
-function repairsOf({ decisions, intentKey }: IdWorld): { readonly record: DecisionRecord; readonly repair: Repair }[] {
+function repairsOf({ decisions, intentKey }: IdWorld): { readonly record: PastDecision; readonly repair: Repair }[] {
   return decisions.flatMap((record) => {
     const { repair, intent: madeFor } = record.work
     const stood = (record.state === 'kept' || record.state === 'superseded') && record.work.appliedAtMs !== null

@@ -8,7 +8,7 @@
 import type { Outlook } from '@mq/contract'
 import { isUnderWay } from '@mq/contract'
 import { median } from 'simple-statistics'
-import type { DecisionRecord } from './decision-record.ts'
+import type { PastDecision } from './past-decision.ts'
 import type { IdWorld, World } from './world.ts'
 
 const DAY_MS = 86_400_000
@@ -46,7 +46,7 @@ export function notReady(world: World, one: IdWorld): NotReady | undefined {
 }
 
 /** E2. */
-function restOf(decisions: readonly DecisionRecord[], nowMs: number, restMs: number): NotReady | undefined {
+function restOf(decisions: readonly PastDecision[], nowMs: number, restMs: number): NotReady | undefined {
   const last = decisions.findLast(({ state }) => state === 'kept' || state === 'undone')
   const endedAtMs = last?.endedAtMs
   if (last === undefined || endedAtMs == null || nowMs - endedAtMs >= restMs) return undefined
@@ -57,7 +57,7 @@ function restOf(decisions: readonly DecisionRecord[], nowMs: number, restMs: num
 }
 
 /** Changes begun in the last 24 hours. */
-export function changesToday(decisions: readonly DecisionRecord[], nowMs: number): number {
+export function changesToday(decisions: readonly PastDecision[], nowMs: number): number {
   return decisions.filter(({ steps }) =>
     steps.some(({ event, atMs }) => (event === 'trial-began' || event === 'apply-began') && atMs > nowMs - DAY_MS),
   ).length

@@ -6,8 +6,8 @@
  */
 import type { ConsumerSettings, EffectivePolicy, Intent, ProducerSettings } from '@mq/contract'
 import type { ClusterModel, Configuration, Workload } from '@mq/economics'
-import type { DecisionRecord } from './decision-record.ts'
 import type { LoopTimes } from './loop-times.ts'
+import type { PastDecision } from './past-decision.ts'
 
 /** Traffic of one mQ ID in one stretch of the time it was watched. */
 export interface Stretch {
@@ -56,8 +56,8 @@ export interface IdWorld {
   readonly looks: readonly LatencyLook[]
   /** A move or another change is under way. */
   readonly isBusy: boolean
-  /** As far back as decisions are remembered, oldest first. */
-  readonly decisions: readonly DecisionRecord[]
+  /** As far back as decisions are remembered, the newest of them, oldest first. */
+  readonly decisions: readonly PastDecision[]
 }
 
 export interface World {

@@ -2,7 +2,7 @@
  * The routes of decisions: their part of the routes (routes.ts).
  */
 import { z } from 'zod'
-import { Decision, DecisionState, Outlook } from './decision.ts'
+import { Decision, DecisionReplay, DecisionState, Outlook } from './decision.ts'
 import { MqId } from './mq-id.ts'
 import { HistoryPageQuery, NextCursor } from './paging.ts'
 import { NumberParams } from './route-params.ts'
@@ -33,6 +33,14 @@ export const decisionRoutes = {
     summary: 'One decision: what, why, alternatives, predicted and measured',
     params: NumberParams,
     response: Decision,
+  },
+  replayDecision: {
+    method: 'GET',
+    path: '/v1/decisions/:number/replay',
+    permission: 'decisions:read',
+    summary: 'What the code of now proposes from the World that a decision was proposed from',
+    params: NumberParams,
+    response: DecisionReplay,
   },
   approveDecision: {
     method: 'POST',

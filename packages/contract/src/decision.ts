@@ -272,6 +272,29 @@ export const Decision = z.object({
 })
 export type Decision = z.output<typeof Decision>
 
+/** What the code of now makes of the World that a decision was proposed from. */
+export const DecisionReplay = z.object({
+  number: z.number().int().min(1),
+  mqId: MqId,
+  loop: LoopName,
+  title: z.string().describe('What was proposed, in one line'),
+  recordedAtMs: atMs,
+  recordedBy: z.string().describe('Version of mQ that proposed it'),
+  replayedBy: z.string().describe('Version of mQ that answers'),
+  same: z.boolean().describe('The same proposal, byte for byte'),
+  reason: z.string().nullable().describe('What the loop says now where it proposes nothing'),
+  differences: z.array(
+    z.object({
+      path: z.string().describe('Where in the proposal, such as predicted.usdPerMonth'),
+      recorded: z.string().nullable(),
+      now: z.string().nullable(),
+    }),
+  ),
+  worldBytes: z.number().int().describe('Size of the World as text'),
+  world: z.record(z.string(), z.unknown()).describe('Everything the loop saw'),
+})
+export type DecisionReplay = z.output<typeof DecisionReplay>
+
 /** Why a loop proposes nothing for an mQ ID just now. */
 export const Outlook = z.object({
   mqId: MqId,

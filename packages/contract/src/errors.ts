@@ -383,6 +383,7 @@ export const catalogue = {
     false,
     409,
   ),
+  MQ_DECISION_NOT_RECORDED: entry('The World of a decision is not kept', 'See `mq decision show`', false, 404),
   MQ_DECISION_OVERTAKEN: entry(
     'A later change stands on top of this one',
     'Undo the later one first, as the message names it',

@@ -53,6 +53,7 @@ export {
   Decision,
   DecisionChange,
   DecisionKind,
+  DecisionReplay,
   DecisionState,
   DecisionTrial,
   decisionEvents,

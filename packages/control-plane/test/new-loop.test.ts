@@ -3,17 +3,13 @@
  * check after it, the API and `mq decision show`, and back by `mq undo`.
  */
 import assert from 'node:assert/strict'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { Writable } from 'node:stream'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { judgeWatch, type LoopDefinition, loops } from '@mq/autopilot'
-import { runCli } from '@mq/cli'
 import { z } from 'zod'
 import type { ChangeKind } from '../src/autopilot/change-kind.ts'
 import { changeKinds } from '../src/autopilot/changes/list.ts'
+import { mq } from './command.ts'
 import { Fleet, ID } from './fleet.ts'
-import type { Harness } from './harness.ts'
 
 const DAY_MS = 86_400_000
 const nothing = {
@@ -80,37 +76,6 @@ const segmentChange: ChangeKind = {
     }))
     return { kind: 'done' }
   },
-}
-
-/** `mq ARGV` against the control plane of the test. */
-async function mq(t: TestContext, plane: Harness, argv: readonly string[]): Promise<string> {
-  const server = createServer((request, response) => {
-    void plane.call((request.method ?? 'GET') as 'GET', request.url ?? '/').then((answer) => {
-      response.writeHead(answer.status, { 'content-type': 'application/json' })
-      response.end(answer.text)
-    })
-  })
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
-  t.after(() => server.close())
-  let shown = ''
-  const sink = new Writable({
-    write: (chunk: Buffer, _encoding, done) => {
-      shown += chunk.toString('utf8')
-      done()
-    },
-  })
-  const out = Object.assign(sink, { isTTY: false, columns: 120 })
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const code = await runCli([...argv, '--url', url], {
-    stdin: Object.assign(process.stdin, { isTTY: false as never }),
-    stdout: out,
-    stderr: out,
-    env: {},
-    cwd: plane.dataDir,
-    interrupt: t.signal,
-  })
-  assert.equal(code, 0, shown)
-  return shown
 }
 
 test('one file and a line in each list: proposed, approved, rolled out, kept, shown and undone', {

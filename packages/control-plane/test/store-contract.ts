@@ -46,6 +46,10 @@ export const writes: Writes = {
     add: (tx) => tx.decisions.add(sample.decision),
     save: (tx) => tx.decisions.save({ ...sample.decision, number: 1, state: 'expired' }),
   },
+  decisionWorlds: {
+    add: (tx) =>
+      tx.decisionWorlds.add({ number: 1, atMs: 9, version: '0.1.0', format: 1, world: '{}', proposal: '{}' }),
+  },
   groupChanges: {
     add: (tx) => tx.groupChanges.add(sample.groupChange),
     save: (tx) =>

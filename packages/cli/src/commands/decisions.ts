@@ -2,6 +2,7 @@
 import { DecisionState, MqError } from '@mq/contract'
 import { type Command, Option } from 'commander'
 import type { TargetFlags } from '../contexts.ts'
+import { replayText } from '../decision-replay-view.ts'
 import { decisionsText, decisionText } from '../decision-view.ts'
 import { commandName, type Io } from '../io.ts'
 import { apiFor, checkMqId, type OutputFlags, wholeNumber, withExamples, withOutput, withTarget } from '../options.ts'
@@ -54,17 +55,22 @@ export function decisionCommand(program: Command, io: Io): void {
     .usage('[options] show <number>')
     .argument('<show>', 'the word show')
     .argument('[number]', 'the decision to show')
+    .option('--replay', 'propose it again from the World it was proposed from, by the code of now, and compare')
   withExamples(withTarget(withOutput(command)), [
     ['mq decision show 3', 'one, for people'],
     ['mq decision show 3 -o json', 'the same for a program'],
-  ]).action(async (show: string, number: string | undefined, flags: Flags) => {
+    ['mq decision show 3 --replay', 'what its loop saw, and whether it would propose the same now'],
+  ]).action(async (show: string, number: string | undefined, flags: Flags & { readonly replay?: true }) => {
     if (show !== 'show') {
       throw new MqError(
         'MQ_OPTION_INVALID',
         `'${show}' is not a subcommand of mq decision; write mq decision show NUMBER`,
       )
     }
-    await one(io, 'getDecision', number, flags)
+    if (flags.replay !== true) return one(io, 'getDecision', number, flags)
+    const params = { number: decisionNumber(number) }
+    const answer = await apiFor(io, flags).call('replayDecision', { params }, { signal: io.interrupt })
+    await print(io, flags.output, answer, (colors, width) => replayText(answer, colors, Date.now(), width))
   })
 }
 

@@ -3,7 +3,14 @@
  */
 
 import { viewOf } from '@mq/autopilot'
-import { type Decision, type DecisionState, isUnderWay, type Outlook, type RouteResponse } from '@mq/contract'
+import {
+  type Decision,
+  type DecisionReplay,
+  type DecisionState,
+  isUnderWay,
+  type Outlook,
+  type RouteResponse,
+} from '@mq/contract'
 import type { Deciding } from '../autopilot/assemble.ts'
 import { unknownError } from '../provision/provision-errors.ts'
 import type { RegistryContext } from './active-id.ts'
@@ -42,6 +49,11 @@ export function outlooksOf({ deciding }: DecisionContext, mqId: string | undefin
 
 export async function getDecision({ deciding }: DecisionContext, number: number): Promise<Decision> {
   return viewOf(await deciding.decisions.find(number))
+}
+
+/** @throws MqError MQ_DECISION_UNKNOWN, MQ_DECISION_NOT_RECORDED */
+export function replayDecision({ deciding }: DecisionContext, number: number): Promise<DecisionReplay> {
+  return deciding.replays.replay(number)
 }
 
 export function approveDecision({ deciding }: DecisionContext, caller: Caller, number: number): Promise<Decision> {

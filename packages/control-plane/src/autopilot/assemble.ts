@@ -24,6 +24,7 @@ import { DecisionWriter } from './decision-writer.ts'
 import { Decisions } from './decisions.ts'
 import { Engine } from './engine.ts'
 import { Policies } from './policies.ts'
+import { Replays } from './replays.ts'
 
 /** Those of mQ where left out. */
 export interface AutopilotParts {
@@ -54,6 +55,7 @@ export interface Deciding {
   readonly decisions: Decisions
   readonly policies: Policies
   readonly engine: Engine
+  readonly replays: Replays
 }
 
 export async function assembleDeciding(options: DecidingOptions): Promise<Deciding> {
@@ -89,5 +91,6 @@ export async function assembleDeciding(options: DecidingOptions): Promise<Decidi
     },
     upSinceMs: deps.clock.nowMs(),
   })
-  return { decisions, policies, engine }
+  const replays = new Replays({ decisions, worlds: store.read.decisionWorlds, loops: options.loops ?? loops })
+  return { decisions, policies, engine, replays }
 }

@@ -7,15 +7,17 @@
  * W4. Once closed, nothing is written any more: what a dying process still believes must not reach the store.
  */
 
-import type { DecisionRecord } from '@mq/autopilot'
+import { type DecisionRecord, WORLD_FORMAT } from '@mq/autopilot'
 import { type DecisionEvent, type DecisionState, decisionTransition, isDecided, MqError } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import type { Provisioner } from '../provision/provisioner.ts'
 import type { ActiveId, IdSpec } from '../registry/records.ts'
 import { type Registry, withoutStamp } from '../registry/registry.ts'
+import type { RecordedWorld } from '../store/ports/decision-worlds.ts'
 import type { EntryKind } from '../store/ports/journal.ts'
 import type { WriteTransaction } from '../store/ports/repositories.ts'
 import type { Store } from '../store/store.ts'
+import { readVersion } from '../version.ts'
 import type { Decisions } from './decisions.ts'
 
 /** The latest steps are kept; turns of a trial are none. */
@@ -40,6 +42,7 @@ const same: ChangeRecord = (record) => record
 
 export class DecisionWriter {
   readonly #options: DecisionWriterOptions
+  readonly #version = readVersion()
   #closed = false
 
   constructor(options: DecisionWriterOptions) {
@@ -66,11 +69,17 @@ export class DecisionWriter {
     this.#options.decisions.commitToMemory({ ...change(this.row(number)), updatedAtMs: this.nowMs })
   }
 
-  async insert(record: Omit<DecisionRecord, 'number'>): Promise<DecisionRecord> {
+  /** @param recorded what it was proposed from */
+  async insert(
+    record: Omit<DecisionRecord, 'number'>,
+    recorded: Pick<RecordedWorld, 'world' | 'proposal'>,
+  ): Promise<DecisionRecord> {
     const { store } = this.#options
     const inserted = await store.write(`a decision about ${record.mqId}`, async (tx) => {
       this.#checkOpen()
       const numbered = await tx.decisions.add(record)
+      const { number, createdAtMs: atMs } = numbered
+      await tx.decisionWorlds.add({ number, atMs, version: this.#version, format: WORLD_FORMAT, ...recorded })
       const after = { decision: numbered.number, state: numbered.state, change: numbered.change }
       const entry = {
         kind: 'decision',

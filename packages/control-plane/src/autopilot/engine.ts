@@ -10,7 +10,16 @@
  */
 
 import type { LoopDefinition, Proposal, World } from '@mq/autopilot'
-import { assessWith, type DecisionRecord, Looks, newRecord, viewOf, worstMsOf } from '@mq/autopilot'
+import {
+  assessWith,
+  type DecisionRecord,
+  Looks,
+  newRecord,
+  serialise,
+  viewOf,
+  worldAbout,
+  worstMsOf,
+} from '@mq/autopilot'
 import { type Decision, decisionTransition, isUnderWay, MqError, type Outlook } from '@mq/contract'
 import { type Deps, sleep } from '@mq/kafka'
 import { every, measured, type OnRound } from '../deadline.ts'
@@ -167,7 +176,8 @@ export class Engine {
     if (same !== undefined) return false
     const older = open.filter(({ kind, loop }) => kind === proposal.change.kind && loop === proposal.loop)
     const record = newRecord(world, one, active.spec.choices, proposal)
-    const inserted = await writer.insert(record)
+    const recorded = { world: serialise(worldAbout(world, proposal.mqId)), proposal: serialise(proposal) }
+    const inserted = await writer.insert(record, recorded)
     for (const { number } of older) {
       const note = `decision ${inserted.number} is better on newer figures`
       await writer.transition(number, { event: 'supersede', note, actor: 'mq' })

@@ -8,7 +8,7 @@
  */
 
 import type { DecisionRecord, IdWorld, LatencyLook, Looks, Stretch, World } from '@mq/autopilot'
-import { isPlausible, spellMs } from '@mq/autopilot'
+import { isLive, isPlausible, type PastDecision, pastDecisionOf, spellMs } from '@mq/autopilot'
 import { BATCH_OVERHEAD_BYTES } from '@mq/contract'
 import type { ClusterModel } from '@mq/economics'
 import { intentKey } from '../provision/decide.ts'
@@ -27,6 +27,7 @@ import { activeOf, openEpochOf } from './standing.ts'
 /** Into so many parts the time that was watched is cut, to see whether it is steady. */
 const STRETCHES = 4
 const LEAST_STRETCH_WINDOWS = 2
+const MOST_PAST = 100
 
 /** @param closely whether windows of instances are read, too: they are kept for longer as soon as somebody asks for them */
 export function worldOf(options: WorldSources, looks: Looks, ids: readonly string[], closely: boolean): World {
@@ -93,7 +94,7 @@ function idWorld(
     whyNoReaders: closely ? whyNoTrial(options, id) : null,
     looks: looks.take(id, look, active.spec.intent.latencyP99Ms, changedAtMs, spellMs(options)),
     isBusy: active.pending !== null || migrations.handingOver(id) !== undefined,
-    decisions,
+    decisions: pastOf(decisions),
   }
 }
 
@@ -122,6 +123,14 @@ export function lookOf(traffic: TrafficReader, id: string, atMs: number): Latenc
 function seenRetention(options: WorldSources, active: ActiveId): number | null {
   const open = active.epochs.find(({ state }) => state === 'open')
   return open === undefined ? null : options.seenRetentionMs(open.cluster, open.topic)
+}
+
+/** What is open, and the newest: an mQ ID with a long past must not make a World that is too large to be kept. */
+function pastOf(decisions: readonly DecisionRecord[]): PastDecision[] {
+  const from = decisions.length - MOST_PAST
+  return decisions
+    .filter(({ state }, nth) => nth >= from || (isLive({ state }) && state !== 'kept'))
+    .map(pastDecisionOf)
 }
 
 /** A decision that was turned down or only waits changed nothing. */

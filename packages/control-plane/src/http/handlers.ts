@@ -14,6 +14,7 @@ import {
   getDecision,
   listDecisions,
   outlooksOf,
+  replayDecision,
   switchAutopilot,
   undoDecision,
 } from '../app/decisions.ts'
@@ -197,6 +198,7 @@ function migrationHandlers(context: HandlerContext): Part<MigrationRoutes> {
 type DecisionRoutes =
   | 'listDecisions'
   | 'getDecision'
+  | 'replayDecision'
   | 'approveDecision'
   | 'undoDecision'
   | 'listPolicies'
@@ -217,6 +219,7 @@ function decisionHandlers(context: HandlerContext): Part<DecisionRoutes> {
       }
     },
     getDecision: ({ params }) => getDecision(context, params.number),
+    replayDecision: ({ params }) => replayDecision(context, params.number),
     approveDecision: ({ params, caller }) => approveDecision(context, caller, params.number),
     undoDecision: ({ params, caller }) => undoDecision(context, caller, params.number),
     listPolicies: async ({ query }) => {

@@ -8,6 +8,7 @@ import type { BudgetReader, BudgetRepository } from './budgets.ts'
 import type { CalibrationReader, CalibrationRepository } from './calibrations.ts'
 import type { ClusterReader, ClusterRepository } from './clusters.ts'
 import type { CostHistoryReader, CostHistoryRepository } from './cost-history.ts'
+import type { DecisionWorldReader, DecisionWorldRepository } from './decision-worlds.ts'
 import type { DecisionReader, DecisionRepository } from './decisions.ts'
 import type { GroupChangeReader, GroupChangeRepository } from './group-changes.ts'
 import type { JournalReader, JournalRepository } from './journal.ts'
@@ -27,6 +28,7 @@ export interface Readers {
   readonly clusters: ClusterReader
   readonly costHistory: CostHistoryReader
   readonly decisions: DecisionReader
+  readonly decisionWorlds: DecisionWorldReader
   readonly groupChanges: GroupChangeReader
   readonly journal: JournalReader
   readonly lagHistories: LagHistoryReader
@@ -45,6 +47,7 @@ export interface Repositories extends Readers {
   readonly clusters: ClusterRepository
   readonly costHistory: CostHistoryRepository
   readonly decisions: DecisionRepository
+  readonly decisionWorlds: DecisionWorldRepository
   readonly groupChanges: GroupChangeRepository
   readonly journal: JournalRepository
   readonly lagHistories: LagHistoryRepository

@@ -11,6 +11,7 @@ import { SqlCalibrations } from './calibrations.ts'
 import type { Changed } from './changed.ts'
 import { SqlClusters } from './clusters.ts'
 import { SqlCostHistory } from './cost-history.ts'
+import { SqlDecisionWorlds } from './decision-worlds.ts'
 import { SqlDecisions } from './decisions.ts'
 import { SqlFacts } from './facts.ts'
 import { SqlGroupChanges } from './group-changes.ts'
@@ -41,6 +42,7 @@ export function repositoriesOf(db: Kysely<Tables>): EngineTransaction {
     clusters: new SqlClusters(db, changed),
     costHistory: new SqlCostHistory(db),
     decisions: new SqlDecisions(db, sequences, changed),
+    decisionWorlds: new SqlDecisionWorlds(db),
     facts: new SqlFacts(db),
     groupChanges: new SqlGroupChanges(db, sequences, changed),
     journal: new SqlJournal(db, sequences, changed),

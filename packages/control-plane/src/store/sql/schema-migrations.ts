@@ -324,6 +324,21 @@ const leases: Migration = {
   },
 }
 
+const decisionWorlds: Migration = {
+  up: async (db) => {
+    await db.schema
+      .createTable('decision_worlds')
+      .ifNotExists()
+      .addColumn('number', 'bigint', (column) => column.primaryKey())
+      .addColumn('at_ms', 'bigint', (column) => column.notNull())
+      .addColumn('version', 'text', (column) => column.notNull())
+      .addColumn('format', 'bigint', (column) => column.notNull())
+      .addColumn('world', 'blob', (column) => column.notNull())
+      .addColumn('proposal', 'blob', (column) => column.notNull())
+      .execute()
+  },
+}
+
 /** Applied in the order of their names; one with a lower number may come to a store later than one with a higher. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-registry': first,
@@ -341,4 +356,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0012-journal': journal,
   '0013-sequences': sequences,
   '0014-leases': leases,
+  '0015-decision-worlds': decisionWorlds,
 }

@@ -202,6 +202,16 @@ export interface GroupChangesTable {
   created_at_ms: number
 }
 
+export interface DecisionWorldsTable {
+  number: number
+  at_ms: number
+  version: string
+  format: number
+  /** Deflated canonical text (autopilot recorded-world R1). */
+  world: Uint8Array
+  proposal: Uint8Array
+}
+
 export interface Tables {
   meta: MetaTable
   clusters: ClustersTable
@@ -224,4 +234,5 @@ export interface Tables {
   budgets: BudgetsTable
   lag_histories: LagHistoriesTable
   group_changes: GroupChangesTable
+  decision_worlds: DecisionWorldsTable
 }
