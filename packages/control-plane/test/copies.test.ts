@@ -93,6 +93,48 @@ test(
 )
 
 test(
+  'an mQ ID that becomes critical on too few brokers is refused, or told where it finds its copies; minCopies stands above it (R4)',
+  TIMEOUT,
+  async (t) => {
+    const world = makeWorld(t)
+    world.a.brokers = 1
+    world.b.brokers = 1
+    const plane = await start(t, world)
+    await plane.clusters.checkAll()
+    const declare = (intent: object) => plane.call('PUT', '/v1/ids/orders.placed', { intent })
+    const warnings = async (): Promise<string> =>
+      (await plane.call('GET', '/v1/ids/orders.placed')).body.warnings.join('\n')
+    assert.equal((await declare({ clusterLabels: {} })).body.replication, 1)
+    const refused = assertProblem(await declare({ priority: 'critical' }), 'MQ_INTENT_UNMET')
+    assert.match(refused.message, /1 broker, too few for the 3 copies that priority: critical asks for.*minCopies: 1/)
+    assert.equal((await declare({ priority: 'high' })).status, 200, 'other priorities ask for nothing')
+    world.b.brokers = 3
+    await plane.clusters.checkAll()
+    const fixed = assertProblem(await declare({ priority: 'critical', movable: false }), 'MQ_INTENT_UNMET')
+    assert.match(fixed.message, /movable: false keeps it there/)
+    const taken = await declare({ priority: 'critical' })
+    assert.equal(taken.status, 200, taken.text)
+    assert.match(await warnings(), /priority: critical asks for 3 copies and there is 1: more copies need a migration/)
+    assert.match(await warnings(), /mq migrate orders\.placed --to b moves it to one that meets it/)
+    assert.equal((await declare({ priority: 'critical', minCopies: 1 })).status, 200)
+    assert.doesNotMatch(await warnings(), /critical|mq migrate/)
+    await declare({ priority: 'critical' })
+    const few = { to: 'b', replication: 2 }
+    const below = assertProblem(
+      await plane.call('POST', '/v1/ids/orders.placed/migrations', few),
+      'MQ_MIGRATION_REFUSED',
+    )
+    assert.match(below.message, /asks for 3 copies at least/)
+    const moved = await plane.call('POST', '/v1/ids/orders.placed/migrations', { to: 'b' })
+    assert.equal(moved.status, 200, moved.text)
+    readToEnd(world.a, 'orders.placed.e1')
+    await over(plane, moved.body.migration.number)
+    assert.equal(world.b.topics.get('orders.placed.e2')?.replication, 3)
+    assert.doesNotMatch(await warnings(), /critical|mq migrate/)
+  },
+)
+
+test(
   'a migration that lowers copies is refused until somebody says that it is meant, and never below the intent',
   TIMEOUT,
   async (t) => {

@@ -30,7 +30,9 @@ export function wantedCopies(intent: Intent): number {
  */
 export function candidates(intent: Intent, here: readonly ClusterFacts[], away: readonly ClusterTraits[]): Candidates {
   const wanted = wantedCopies(intent)
-  const meets = here.filter((cluster) => lacking(intent, cluster).length === 0)
+  // Without what the priority asks for: which of the two is missing decides what is said.
+  const beyondPriority = { ...intent, minCopies: intent.minCopies ?? 1 }
+  const meets = here.filter((cluster) => lacking(beyondPriority, cluster).length === 0)
   const enough = meets.filter(({ brokers }) => brokers >= wanted)
   if (enough.length > 0) return { kind: 'clusters', clusters: enough }
   const asked = meets.length === 0 ? intent : { ...intent, minCopies: wanted }

@@ -7,7 +7,7 @@ import type { Clusters } from './clusters.ts'
 import { candidates } from './copies-rule.ts'
 import type { Refusal } from './intent-changes.ts'
 import { type ClusterFacts, chooseCluster } from './placement-rules.ts'
-import { type ClusterTraits, lacking, lackingText, nearestTo } from './requirements.ts'
+import { type ClusterTraits, lacking, lackingText, nearestTo, requiredCopies } from './requirements.ts'
 
 /** @throws MqError MQ_PLACEMENT_WAITS or MQ_INTENT_UNMET (copies-rule N3, N4), or that no cluster answers */
 export async function chooseHome(
@@ -34,11 +34,9 @@ export function refusedHome(clusters: Clusters, intent: Intent): Refusal | undef
   return found.kind === 'unmet' ? { code: 'MQ_INTENT_UNMET', message: found.message } : undefined
 }
 
-const REQUIREMENTS = ['minCopies', 'minZones', 'regions', 'clusterLabels'] as const
-
 /** Why a changed intent that the home of an mQ ID does not meet cannot be met by moving it either. */
 export function refusedAtHome(clusters: Clusters, record: ActiveId, intent: Intent): Refusal | undefined {
-  const asked = (of: Intent): string => JSON.stringify(REQUIREMENTS.map((key) => of[key]))
+  const asked = (of: Intent): string => JSON.stringify([requiredCopies(of), of.minZones, of.regions, of.clusterLabels])
   if (asked(record.spec.intent) === asked(intent)) return undefined
   const found = atHome(clusters, record, intent)
   if (found === undefined) return undefined

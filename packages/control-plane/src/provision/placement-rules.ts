@@ -9,7 +9,7 @@
  *     older records are still unread.
  */
 import { BATCH_OVERHEAD_BYTES, type Choice, formatDurationMs, type Intent, type ProducerSettings } from '@mq/contract'
-import { type ClusterTraits, requiredCopies } from './requirements.ts'
+import { type ClusterTraits, requiredCopies, requiredCopiesOf } from './requirements.ts'
 import { TIME_LIMIT_PROMISE, timeLimitConfigs } from './time-limit.ts'
 
 export const MAX_REPLICATION = 3
@@ -118,8 +118,9 @@ export function copiesOn(intent: Intent, brokers: number): number {
 }
 
 /** Which part of the intent asks for the most copies. */
-function copiesAsked({ minCopies = 0, minZones = 0 }: Intent): string {
-  return minZones > minCopies ? `minZones: ${minZones}` : `minCopies: ${minCopies}`
+function copiesAsked(intent: Intent): string {
+  const { askedBy } = requiredCopiesOf(intent)
+  return `${askedBy}: ${intent[askedBy]}`
 }
 
 /** The topic of an epoch: a new one, or what a changed intent makes of the `standing` one. */
@@ -170,7 +171,7 @@ export function place(
   })
   if (replication < required) {
     warnings.push(
-      `${copiesAsked(intent)} is asked for and there ${replication === 1 ? 'is 1 copy' : `are ${replication} copies`}: more copies need a migration`,
+      `${copiesAsked(intent)} asks for ${required} copies and there ${replication === 1 ? 'is 1' : `are ${replication}`}: more copies need a migration`,
     )
   }
   if (replication === 1) warnings.push('one broker: a record is lost if its disk is')

@@ -6,6 +6,7 @@
  *     always known.
  * R3. Zones are the racks that brokers name, because Kafka spreads copies over these and nothing else. A number of zones that was
  *     registered for prices is no proof.
+ * R4. Priority `critical` requires three copies, of a new mQ ID as of one that becomes critical; `minCopies` stands above it.
  */
 import { didYouMean, type Intent } from '@mq/contract'
 
@@ -23,13 +24,28 @@ export type Lacking =
   | { readonly code: 'region'; readonly asked: readonly string[]; readonly found: string | null }
   | { readonly code: 'label'; readonly key: string; readonly asked: string; readonly found: string | null }
   | { readonly code: 'zones'; readonly asked: number; readonly found: number | null }
-  | { readonly code: 'copies'; readonly asked: number; readonly found: number }
+  | { readonly code: 'copies'; readonly asked: number; readonly found: number; readonly askedBy: CopiesAskedBy }
+export type CopiesAskedBy = 'minCopies' | 'minZones' | 'priority'
 
-type Requirements = Pick<Intent, 'minCopies' | 'minZones' | 'regions' | 'clusterLabels'>
+type Requirements = Partial<Pick<Intent, 'minCopies' | 'minZones' | 'regions' | 'clusterLabels' | 'priority'>>
+
+/** What priority `critical` requires where the intent does not say how many. */
+const CRITICAL_COPIES = 3
+
+/** Copies that must not be fallen below, and which part of the intent asks for them (R4). */
+export function requiredCopiesOf({ minCopies, minZones = 1, priority }: Requirements): {
+  readonly copies: number
+  readonly askedBy: CopiesAskedBy
+} {
+  const isByPriority = minCopies === undefined && priority === 'critical'
+  const copies = isByPriority ? CRITICAL_COPIES : (minCopies ?? 1)
+  if (minZones > copies) return { copies: minZones, askedBy: 'minZones' }
+  return { copies, askedBy: isByPriority ? 'priority' : 'minCopies' }
+}
 
 /** Copies that must not be fallen below; 1 where the intent says nothing. */
-export function requiredCopies({ minCopies = 1, minZones = 1 }: Requirements): number {
-  return Math.max(minCopies, minZones)
+export function requiredCopies(intent: Requirements): number {
+  return requiredCopiesOf(intent).copies
 }
 
 /** What the cluster lacks; nothing where it meets the intent, or may meet it (R2). */
@@ -46,8 +62,8 @@ export function lacking(intent: Requirements, cluster: ClusterTraits): Lacking[]
   }
   if (brokers === null) return all
   if (minZones > 1 && (zones ?? 0) < minZones) all.push({ code: 'zones', asked: minZones, found: zones })
-  const copies = requiredCopies(intent)
-  if (brokers < copies) all.push({ code: 'copies', asked: copies, found: brokers })
+  const { copies, askedBy } = requiredCopiesOf(intent)
+  if (brokers < copies) all.push({ code: 'copies', asked: copies, found: brokers, askedBy })
   return all
 }
 
@@ -81,7 +97,9 @@ function oneText(one: Lacking): string {
         ? `not all of its brokers name a rack, so copies are not spread over zones, and minZones: ${one.asked} is asked for`
         : `its brokers stand in ${plural(one.found, 'zone')}, and minZones: ${one.asked} is asked for`
     case 'copies':
-      return `it has ${plural(one.found, 'broker')}, too few for ${one.asked} copies`
+      return one.askedBy === 'priority'
+        ? `it has ${plural(one.found, 'broker')}, too few for the ${one.asked} copies that priority: critical asks for (to take fewer, say minCopies: ${one.found})`
+        : `it has ${plural(one.found, 'broker')}, too few for ${one.asked} copies`
   }
 }
 
