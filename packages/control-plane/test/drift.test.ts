@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MqError } from '@mq/contract'
+import { CHECK_EVERY_MS } from '../src/provision/clusters.ts'
 import { backUp, generator, restore } from './backups.ts'
 import { type Harness, movableClock } from './harness.ts'
 import {
@@ -138,6 +139,36 @@ test('eleven kinds of drift are seen, and said in journal, list and metrics', TI
     )
     await plane.close()
   }
+})
+
+test('at the pace of production each of the eleven kinds is seen within a minute', TIMEOUT, async (t) => {
+  const longestRoundMs = 1.1 * CHECK_EVERY_MS
+  const afterMs: Record<string, number> = {}
+  for (const [what, change, expected] of kinds) {
+    const world = makeWorld(t)
+    const deps = movableClock()
+    // Rounds of the control plane, without its timers: only the clock decides when one looks.
+    const plane = await start(t, world, {}, { deps, checkEveryMs: 3_600_000 })
+    await declare(plane, world)
+    const rounds = async (ms: number, isOver: () => boolean): Promise<number> => {
+      let spentMs = 0
+      for (; spentMs < ms && !isOver(); spentMs += longestRoundMs) {
+        deps.advance(longestRoundMs)
+        await plane.clusters.checkAll()
+        await plane.drift.look()
+      }
+      return spentMs
+    }
+    await rounds(120_000, () => false)
+    assert.deepEqual(await driftOf(plane), [], `${what}: nothing is changed yet`)
+    change(world)
+    afterMs[what] = await rounds(60_000, () => plane.drift.of(ID).length > 0)
+    assert.deepEqual(await driftOf(plane), [expected], what)
+    await plane.close()
+  }
+  const longestMs = Math.max(...Object.values(afterMs))
+  t.diagnostic(`${kinds.length} of ${kinds.length} kinds of drift seen, the latest after ${longestMs / 1_000} s`)
+  assert.ok(longestMs <= 60_000, JSON.stringify(afterMs))
 })
 
 test('what is put back is no drift any more, and a cluster that is away says nothing new', TIMEOUT, async (t) => {
