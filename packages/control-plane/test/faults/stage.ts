@@ -53,6 +53,7 @@ export class Stage {
   readonly #hooks: Map<string, Hook>
   readonly #folder: string
   #planePort = 0
+  #backups = 0
 
   private constructor(
     clusters: Readonly<Record<Side, LocalCluster>>,
@@ -123,9 +124,9 @@ export class Stage {
     return { url: `http://127.0.0.1:${proxy.port}`, proxy }
   }
 
-  /** A consistent copy of the store of the running control plane. */
+  /** A consistent copy of the store of the running control plane, each in a file of its own. */
   backUp(): string {
-    const file = join(this.#folder, 'backup.sqlite')
+    const file = join(this.#folder, `backup-${++this.#backups}.sqlite`)
     this.plane.store.sqlite.exec(`VACUUM INTO '${file}'`)
     return file
   }
