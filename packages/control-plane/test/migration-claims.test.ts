@@ -19,6 +19,7 @@ import {
   until,
   type World,
 } from './moves-on-fakes.ts'
+import { AWAY } from './succession-client.ts'
 
 const OLD = `${ID}.e1`
 const check = (found: Migration, start: string) =>
@@ -184,4 +185,28 @@ test('a leader that does not answer after an undoing leaves the claim unknown', 
   assert.equal(found?.result, 'unknown')
   assert.match(found?.evidence ?? '', /3 of 4 leaders answered a probe/)
   assert.equal((await migration(plane)).report.verdict.result, 'undone')
+})
+
+test('nothing was added after the end: not proven while no look after the opening was answered', TIMEOUT, async (t) => {
+  for (const grows of [false, true]) {
+    const world = makeWorld(t)
+    const plane = await start(t, world, { watchMs: 50, lostMs: 600_000 })
+    await declare(plane, world)
+    world.a.before = () => {
+      if (plane.migrations.current(1)?.state === 'open') world.a.away = AWAY
+    }
+    await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+    const claim = 'nothing was added to epoch 1'
+    const blind = check(await until(plane, ['draining']), claim)
+    assert.equal(blind?.result, 'pending', blind?.evidence ?? '')
+    assert.match(blind?.evidence ?? '', /away for all \d+ looks after the opening$/)
+    world.a.before = () => {}
+    if (grows) world.a.topics.get(OLD)!.ends[0]! += 1n
+    readToEnd(world.a, OLD)
+    world.a.away = undefined
+    const last = check(await over(plane), claim)
+    assert.equal(last?.result, grows ? 'broken' : 'proven', last?.evidence ?? '')
+    if (!grows) assert.match(last?.evidence ?? '', /had not grown when it was back/)
+    await plane.close()
+  }
 })

@@ -141,6 +141,14 @@ function endCheck(record: MigrationRecord): VerdictCheck {
   const watched = stepOf(record, 'watch')
   if (watched?.endedAtMs == null) return { claim, result: 'pending', evidence: `${proven}; it is being watched` }
   const { looks, missed } = watched.result
+  if (looks === 0) {
+    const blind = `${proven}; the cluster was away for all ${String(missed)} looks after the opening`
+    // Who drains begins with a look of the same kind.
+    const isLookedAt =
+      stepOf(record, 'drain')?.endedAtMs != null && data.ledger.length === 0 && data.sourceGone === null
+    if (isLookedAt) return { claim, result: 'proven', evidence: `${blind}, and had not grown when it was back` }
+    return { claim, result: isEnd(record.state) ? 'unknown' : 'pending', evidence: blind }
+  }
   const seen = `${String(looks)} looks in ${watched.endedAtMs - watched.startedAtMs} ms after the opening saw no growth`
   const unseen = typeof missed === 'number' && missed > 0 ? `; the cluster was away for ${missed} more` : ''
   return { claim, result: 'proven', evidence: `${proven}; ${seen}${unseen}` }
