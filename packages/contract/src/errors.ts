@@ -58,8 +58,8 @@ export const catalogue = {
     422,
   ),
   MQ_PLACEMENT_WAITS: entry(
-    'No cluster that answers meets the intent, and one that does not answer may',
-    'Bring back the cluster that the message names, or ask for less: fewer copies with minCopies',
+    'No cluster that answers meets the intent, and one that does not answer, or not as a whole, may',
+    'Bring back the cluster or brokers that the message names, or ask for less: fewer copies with minCopies, or --replication for a migration',
     true,
     503,
   ),

@@ -135,6 +135,37 @@ test(
 )
 
 test(
+  'a broker that is down for a moment does not decide how many copies a migration makes, nor pass for a full disk',
+  TIMEOUT,
+  async (t) => {
+    const world = makeWorld(t)
+    world.a.brokers = 1
+    const plane = await start(t, world)
+    await plane.clusters.checkAll()
+    assert.equal((await plane.call('PUT', '/v1/ids/orders.placed', { intent: { minCopies: 1 } })).body.cluster, 'b')
+    const migrate = (body: object) => plane.call('POST', '/v1/ids/orders.placed/migrations', body)
+    world.b.brokers = 2
+    const fewer = /of 3 brokers of cluster 'b' 2 answer, and 3 copies of each record are to be there.*--replication 2/
+    const here = assertProblem(await migrate({ partitions: 8 }), 'MQ_PLACEMENT_WAITS')
+    assert.equal(here.retryable, true)
+    assert.match(here.message, fewer)
+    assert.match((await migrate({ partitions: 8, plan: true })).body.plan.refusal.message, fewer)
+    const named = (await migrate({ partitions: 8, replication: 2, plan: true })).body.plan
+    assert.equal(named.refusal, null, 'who names a number of copies means it')
+    // The broker goes between two questions.
+    world.b.brokers = 3
+    world.b.before = (name) => {
+      if (name === 'disks') world.b.brokers = 2
+    }
+    const later = assertProblem(await migrate({ partitions: 8 }), 'MQ_PLACEMENT_WAITS')
+    assert.match(later.message, /2 brokers of cluster 'b' answer now, and 3 copies of each record are to be there/)
+    world.b.before = () => {}
+    world.b.brokers = 3
+    assert.equal((await migrate({ partitions: 8, plan: true })).body.plan.refusal, null)
+  },
+)
+
+test(
   'a migration that lowers copies is refused until somebody says that it is meant, and never below the intent',
   TIMEOUT,
   async (t) => {

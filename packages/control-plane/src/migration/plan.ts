@@ -20,7 +20,7 @@ import {
 import type { Clusters } from '../provision/clusters.ts'
 import { decide, lastingOf, settingsOf } from '../provision/decide.ts'
 import type { Refusal } from '../provision/intent-changes.ts'
-import { copiesOn, topicName } from '../provision/placement-rules.ts'
+import { type ClusterFacts, copiesOn, topicName } from '../provision/placement-rules.ts'
 import { deletedError, foreignTopic, unknownError } from '../provision/provision-errors.ts'
 import { lacking, lackingText, requiredCopies } from '../provision/requirements.ts'
 import { validateTopic } from '../provision/topic.ts'
@@ -79,6 +79,7 @@ const REFUSALS: ReadonlySet<MqErrorCode> = new Set<MqErrorCode>([
   'MQ_MIGRATION_RUNNING',
   'MQ_MIGRATION_FORBIDDEN',
   'MQ_MIGRATION_NO_ROOM',
+  'MQ_PLACEMENT_WAITS',
   'MQ_KAFKA_FORBIDDEN',
   'MQ_SEAL_FORBIDDEN',
   'MQ_SEAL_UNSAFE',
@@ -125,8 +126,12 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
   if (to !== from.cluster && lacks.length > 0) {
     throw refused(`cluster '${to}' does not meet the intent of '${id}': ${lackingText(lacks)}`)
   }
-  const kept = Math.max(from.replication, Math.min(requiredCopies(intent), target.brokers))
-  const replication = wish.replication ?? (to === from.cluster ? kept : copiesOn(intent, target.brokers))
+  const copiesFor = (brokers: number): number => {
+    const kept = Math.max(from.replication, Math.min(requiredCopies(intent), brokers))
+    return wish.replication ?? (to === from.cluster ? kept : copiesOn(intent, brokers))
+  }
+  const replication = copiesFor(target.brokers)
+  checkWhole(target, replication, copiesFor(target.wholeBrokers ?? target.brokers))
   const source = await lookAtOld(clusters, record, from)
   // A topic to which somebody added partitions is left for one of the same count.
   const isAsMade = source.partitions === from.partitions
@@ -196,6 +201,15 @@ export async function planMove(options: PlannerOptions, id: string, wish: Wish):
   ]
   const plan = { mqId: id, from, to: place, warnings, checks, refusal: null }
   return { plan, spec, sizeLimit, foreign, topicId: source.topicId, partitions: source.partitions }
+}
+
+/** @throws MqError MQ_PLACEMENT_WAITS when a broker that is down now would decide how many copies there are */
+function checkWhole({ name, brokers, wholeBrokers = brokers }: ClusterFacts, now: number, whole: number): void {
+  if ((now >= whole && now <= brokers) || whole > wholeBrokers) return
+  throw new MqError(
+    'MQ_PLACEMENT_WAITS',
+    `of ${wholeBrokers} brokers of cluster '${name}' ${brokers} answer${brokers === 1 ? 's' : ''}, and ${copies(whole)} of each record are to be there; to move with fewer now, say --replication ${brokers}`,
+  )
 }
 
 /** @throws MqError MQ_MIGRATION_REFUSED when the target would hold fewer copies than the intent asks for, or than now without a word */

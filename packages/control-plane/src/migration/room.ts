@@ -15,7 +15,7 @@ import type { Clusters } from '../provision/clusters.ts'
 const SPARE_BYTES = 64n * 1_048_576n
 const MOST_QUOTAS = 5
 
-/** @returns what was found, in words @throws MqError MQ_MIGRATION_NO_ROOM */
+/** @returns what was found, in words @throws MqError MQ_MIGRATION_NO_ROOM, or MQ_PLACEMENT_WAITS while brokers are missing */
 export async function checkRoom(clusters: Clusters, from: MigrationPlace, to: MigrationPlace): Promise<string> {
   let held: bigint
   let target: BrokerRoom[]
@@ -28,6 +28,12 @@ export async function checkRoom(clusters: Clusters, from: MigrationPlace, to: Mi
   } catch (error) {
     if (!(error instanceof MqError)) throw error
     return `not known: ${error.message}`
+  }
+  if (target.length < to.replication) {
+    throw new MqError(
+      'MQ_PLACEMENT_WAITS',
+      `${target.length} broker${target.length === 1 ? '' : 's'} of cluster '${to.cluster}' answer${target.length === 1 ? 's' : ''} now, and ${to.replication} copies of each record are to be there`,
+    )
   }
   const copy = held / BigInt(from.replication)
   const needed = copy * BigInt(to.replication)
