@@ -200,10 +200,12 @@ test('a second signal ends it at once, whatever is under way (main E1)', TIMEOUT
   const socket = connect({ host: hostname, port: Number(port) })
   socket.on('error', () => {})
   t.after(() => socket.destroy())
+  let said = ''
+  socket.setEncoding('utf8').on('data', (part: string) => (said += part))
   socket.write(
-    `POST /v1/telemetry HTTP/1.1\r\nhost: ${hostname}\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n`,
+    `POST /v1/telemetry HTTP/1.1\r\nhost: ${hostname}\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 10\r\n\r\n`,
   )
-  await fetch(`${url}/healthz`)
+  await until('the request arrived', async () => said.includes('100 Continue'))
   process.child.kill('SIGTERM')
   await logged(process, 'stopping')
   await until('nobody listens', async () =>

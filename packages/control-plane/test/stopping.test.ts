@@ -20,6 +20,9 @@ async function when(what: string, holds: () => boolean): Promise<void> {
   }
 }
 
+/** Of a request whose head arrived: the server asks for the body. */
+const CONTINUE = /^HTTP\/1\.1 100 Continue\r\n/
+
 /** A raw connection and what came over it. */
 function open(url: string, text: string): { socket: Socket; read: () => string; ended: Promise<void> } {
   const { hostname, port } = new URL(url)
@@ -42,8 +45,9 @@ test('a request under way is answered, streams end, and nobody is let in any mor
   const body = '{"intent":{}}'
   const half = open(
     plane.url,
-    `PUT /v1/ids/orders.placed HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, 4)}`,
+    `PUT /v1/ids/orders.placed HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, 4)}`,
   )
+  await when('the request arrived', () => CONTINUE.test(half.read()))
   const stream = open(plane.url, 'GET /v1/bindings?ids=orders.placed HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n')
   await when('the stream stands', () => stream.read().includes(':\n\n'))
   const stopped = plane.stop(60_000)
@@ -52,7 +56,7 @@ test('a request under way is answered, streams end, and nobody is let in any mor
   await assert.rejects(fetch(`${plane.url}/healthz`), 'nobody listens')
   half.socket.write(body.slice(4))
   await half.ended
-  assert.match(half.read(), /^HTTP\/1\.1 200 OK\r\n[\s\S]*connection: close/i)
+  assert.match(half.read(), /\r\n\r\nHTTP\/1\.1 200 OK\r\n[\s\S]*connection: close/i)
   assert.match(half.read(), /"id":"orders\.placed"/)
   await stopped
   assert.equal(kafka.open, 0)
@@ -67,9 +71,9 @@ test('what is not over when the grace is, is cut off (G3)', TIMEOUT, async (t) =
   t.after(() => plane.close())
   const half = open(
     plane.url,
-    'POST /v1/telemetry HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n',
+    'POST /v1/telemetry HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 10\r\n\r\n',
   )
-  await fetch(`${plane.url}/healthz`)
+  await when('the request arrived', () => CONTINUE.test(half.read()))
   await plane.stop(400)
   await half.ended
   assert.equal(kafka.open, 0)
