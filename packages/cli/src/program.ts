@@ -26,6 +26,7 @@ import { driftCommand } from './commands/drift.ts'
 import { explainCommand, whatIfCommand } from './commands/explain.ts'
 import { groupCommand } from './commands/group.ts'
 import { groupsCommand } from './commands/groups.ts'
+import { historyCommand } from './commands/history.ts'
 import { listCommand } from './commands/list.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { migrationsCommand } from './commands/migrations.ts'
@@ -64,7 +65,15 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
   },
   {
     heading: 'Surroundings:',
-    commands: [clusterCommand, contextCommand, doctorCommand, backupCommand, restoreCommand, completionCommand],
+    commands: [
+      clusterCommand,
+      contextCommand,
+      historyCommand,
+      doctorCommand,
+      backupCommand,
+      restoreCommand,
+      completionCommand,
+    ],
   },
   { heading: 'For work on mQ itself:', commands: [runCommand, testCommand, measureCommand, docsCommand, packCommand] },
 ]

@@ -170,5 +170,9 @@ export const JournalEntry = z.object({
   before: z.unknown(),
   after: z.unknown(),
   revision: z.number().int().describe('Revision of the store once it took effect'),
+  requestId: z
+    .string()
+    .nullable()
+    .describe('The request that asked for it, as in logs and problems; null for what mQ did by itself'),
 })
 export type JournalEntry = z.output<typeof JournalEntry>

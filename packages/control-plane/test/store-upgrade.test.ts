@@ -228,11 +228,11 @@ test('a store with mQ IDs, journal, decisions, migrations, costs and twins reads
   assert.equal((upgraded['/v1/journal'] as { entries: unknown[] }).entries.length > 5, true)
 })
 
-/** What says when it was asked, and not what is stored. */
+/** Without what says when it was asked, and the requests that rows of before do not name. */
 function withoutClock(value: unknown): unknown {
   return JSON.parse(
     JSON.stringify(value, (key, part: unknown) =>
-      /^(?:fromMs|toMs|asOfMs|nowMs|checkedAtMs|sinceMs)$/.test(key) ? 0 : part,
+      /^(?:fromMs|toMs|asOfMs|nowMs|checkedAtMs|sinceMs|requestId)$/.test(key) ? 0 : part,
     ),
   )
 }

@@ -56,8 +56,8 @@ export async function cancelMigration(
 }
 
 /** Lets groups go on without the rest of the old epoch, should its cluster stay away. */
-export async function skipLostSource(context: MigrationContext, _caller: Caller, number: number): Promise<Migration> {
-  return view(context, await context.migrator.skip(number))
+export async function skipLostSource(context: MigrationContext, caller: Caller, number: number): Promise<Migration> {
+  return view(context, await context.migrator.skip(number, actorOf(caller)))
 }
 
 /** Takes the positions of a group away that nobody uses any more, and lets migrations go on without it. */

@@ -33,6 +33,6 @@ export function startTwin(
 }
 
 /** Its shadow topic is removed. */
-export function cancelTwin({ twins }: TwinContext, _caller: Caller, number: number): Promise<Twin> {
-  return twins.cancel(number)
+export function cancelTwin({ twins }: TwinContext, caller: Caller, number: number): Promise<Twin> {
+  return twins.cancel(number, actorOf(caller))
 }

@@ -20,6 +20,7 @@ import { z } from 'zod'
 import { authorise, type Identity, TENANT } from '../app/caller.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Metrics } from '../metrics/metrics.ts'
+import { withinRequest } from '../store/request-scope.ts'
 import type { Access } from './access.ts'
 import { callerOf, type Exchange, type Handlers, requestIdOf, setCaller } from './exchange.ts'
 import { monitoringPaths, registerMonitoring, shownBy } from './monitoring.ts'
@@ -163,7 +164,8 @@ function registerRoute(app: FastifyInstance, name: RouteName, handlers: Handlers
     handler: async (request, reply) => {
       const { params, query, body } = request
       const caller = callerOf(request) ?? { ...NOBODY, requestId: request.id }
-      const result = await handler({ params, query, body, caller }, { request, reply })
+      const answer = () => handler({ params, query, body, caller }, { request, reply })
+      const result = await withinRequest(caller, answer)
       return result === undefined ? reply : reply.send(result)
     },
   })

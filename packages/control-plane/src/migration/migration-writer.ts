@@ -11,7 +11,7 @@ import type { Deps } from '@mq/kafka'
 import type { Provisioner } from '../provision/provisioner.ts'
 import type { ActiveId, EpochRecord } from '../registry/records.ts'
 import { type Registry, withoutStamp } from '../registry/registry.ts'
-import type { EntryKind } from '../store/ports/journal.ts'
+import type { EntryKind, NewEntry } from '../store/ports/journal.ts'
 import type { Store } from '../store/store.ts'
 import { isEnd, type MigrationEvent, transition } from './machine.ts'
 import type { Migrations } from './migrations.ts'
@@ -33,6 +33,9 @@ export interface BindingChange {
   apply(record: ActiveId): { epochs: EpochRecord[]; spec?: ActiveId['spec'] }
 }
 
+/** Why somebody's request changes it. */
+export type Asked = Pick<NewEntry, 'kind' | 'actor' | 'why' | 'requestId'>
+
 export class MigrationWriter {
   readonly #options: MigrationWriterOptions
   readonly #turns = new Map<number, Promise<unknown>>()
@@ -52,12 +55,21 @@ export class MigrationWriter {
     return record
   }
 
-  /** Writes what was found, the state staying as it is. */
-  async update(number: number, change: (record: MigrationRecord) => MigrationRecord): Promise<MigrationRecord> {
+  /** Writes what was found, the state staying as it is. @param asked what somebody asked for, for the journal */
+  async update(
+    number: number,
+    change: (record: MigrationRecord) => MigrationRecord,
+    asked?: Asked,
+  ): Promise<MigrationRecord> {
     const { store, migrations } = this.#options
     return this.#inTurn(number, async () => {
       const after = { ...change(this.row(number)), updatedAtMs: this.nowMs }
-      await store.write(`keeping migration ${number}`, (tx) => migrations.save(tx, after))
+      await store.write(`keeping migration ${number}`, async (tx) => {
+        await migrations.save(tx, after)
+        if (asked === undefined) return
+        const entry = { ...asked, subject: after.mqId, before: null, after: { migration: number } }
+        await tx.journal.append(entry, this.nowMs, store.revision)
+      })
       return after
     })
   }
@@ -76,11 +88,16 @@ export class MigrationWriter {
     number: number,
     event: MigrationEvent,
     change: (record: MigrationRecord) => MigrationRecord = (record) => record,
+    asked?: Asked,
   ): Promise<MigrationRecord> {
-    return this.update(number, (record) => {
-      const to = next(record, event)
-      return this.#arrive(change(record), to)
-    })
+    return this.update(
+      number,
+      (record) => {
+        const to = next(record, event)
+        return this.#arrive(change(record), to)
+      },
+      asked,
+    )
   }
 
   /** Writes the state an event leads to together with the binding that shows it (B1). */

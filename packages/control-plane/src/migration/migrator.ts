@@ -21,6 +21,8 @@ import { unknownError } from '../provision/provision-errors.ts'
 import type { Provisioner } from '../provision/provisioner.ts'
 import type { ActiveId } from '../registry/records.ts'
 import { type Registry, withoutStamp } from '../registry/registry.ts'
+import type { Entry } from '../store/ports/journal.ts'
+import { requestIdOf } from '../store/request-scope.ts'
 import type { Store } from '../store/store.ts'
 import type { EpochUse } from '../telemetry/epoch-use.ts'
 import { deleteTopic } from './delete-topic.ts'
@@ -66,7 +68,7 @@ const HANDING_OVER: ReadonlySet<MigrationState> = new Set<MigrationState>(['seal
 interface Driver {
   cancelAsked: boolean
   /** Who asked for the cancel, where that is known. */
-  cancelledBy?: string | undefined
+  cancelledBy?: Pick<Entry, 'actor' | 'requestId'>
   wake: (() => void) | undefined
   running: Promise<void>
 }
@@ -223,7 +225,7 @@ export class Migrator {
     { actor, force = false }: { readonly actor?: string; readonly force?: boolean } = {},
   ): Promise<MigrationRecord> {
     const { migrations, deps } = this.#options
-    if (force) await this.#force(number)
+    if (force) await this.#force(number, actor)
     const untilMs = deps.clock.monotonicMs() + CANCEL_WITHIN_MS
     for (;;) {
       const record = migrations.current(number) ?? (await migrations.find(number))
@@ -241,7 +243,7 @@ export class Migrator {
       const driver = this.#drivers.get(number)
       if (driver !== undefined && isCancellable(record.state)) {
         driver.cancelAsked = true
-        driver.cancelledBy ??= actor
+        if (actor !== undefined) driver.cancelledBy ??= { actor, requestId: requestIdOf(actor) }
         driver.wake?.()
       }
       if (deps.clock.monotonicMs() >= untilMs || this.#closed) return record
@@ -250,24 +252,30 @@ export class Migrator {
   }
 
   /** A person's word that an undoing is not to wait for the cluster of the new epoch. */
-  async #force(number: number): Promise<void> {
+  async #force(number: number, actor = 'mq'): Promise<void> {
     const record = this.#options.migrations.current(number)
     if (record === undefined || isEnd(record.state) || transition(record.state, 'cancel').kind === 'refuse') return
-    await this.#work.writer.update(number, (before) => ({ ...before, data: { ...before.data, isForced: true } }))
+    await this.#work.writer.update(number, (before) => ({ ...before, data: { ...before.data, isForced: true } }), {
+      kind: 'migration-cancel',
+      actor,
+      why: `undoing migration ${number} is not to wait for the new cluster`,
+    })
     this.#drivers.get(number)?.wake?.()
   }
 
   /** Lets groups go on without the rest of the old epoch, should its cluster stay away. */
-  async skip(number: number): Promise<MigrationRecord> {
+  async skip(number: number, actor: string): Promise<MigrationRecord> {
     const { migrations } = this.#options
     const record = migrations.current(number) ?? (await migrations.find(number))
     if (isEnd(record.state)) {
       throw new MqError('MQ_MIGRATION_REFUSED', `migration ${number} of '${record.mqId}' is over (${record.state})`)
     }
-    const after = await this.#work.writer.update(number, (before) => ({
-      ...before,
-      data: { ...before.data, onLostSource: 'skip' },
-    }))
+    const why = `groups of migration ${number} go on without the rest of the old epoch, should its cluster stay away`
+    const after = await this.#work.writer.update(
+      number,
+      (before) => ({ ...before, data: { ...before.data, onLostSource: 'skip' } }),
+      { kind: 'migration-skip', actor, why },
+    )
     this.#drivers.get(number)?.wake?.()
     return after
   }
@@ -373,11 +381,16 @@ export class Migrator {
     const row = writer.row(number)
     if (error instanceof CancelAsked) {
       const by = this.#drivers.get(number)?.cancelledBy
-      const message = by === undefined ? 'asked for' : `asked for by ${by}`
-      await writer.transition(number, 'cancel', (before) => ({
-        ...before,
-        data: { ...before.data, undo: { kind: 'cancel', code: 'MQ_MIGRATION_REFUSED', message } },
-      }))
+      const message = by === undefined ? 'asked for' : `asked for by ${by.actor}`
+      await writer.transition(
+        number,
+        'cancel',
+        (before) => ({
+          ...before,
+          data: { ...before.data, undo: { kind: 'cancel', code: 'MQ_MIGRATION_REFUSED', message } },
+        }),
+        { kind: 'migration-cancel', why: `migration ${number} is undone`, ...(by ?? { actor: 'mq' }) },
+      )
       return
     }
     const problem =

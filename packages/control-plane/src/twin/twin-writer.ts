@@ -5,6 +5,7 @@
  */
 import { MqError, type Twin } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
+import type { Entry } from '../store/ports/journal.ts'
 import type { Store } from '../store/store.ts'
 import type { TwinRecord } from './twin-record.ts'
 
@@ -29,11 +30,36 @@ export class TwinWriter {
   }
 
   async add(draft: Omit<Twin, 'number'>): Promise<TwinRecord> {
-    return this.#store.write(`a twin of ${draft.mqId}`, (tx) => tx.twins.add(draft))
+    const { mqId, actor, why, startedAtMs, request } = draft
+    return this.#store.write(`a twin of ${mqId}`, async (tx) => {
+      const record = await tx.twins.add(draft)
+      const after = { twin: record.twin.number, request }
+      const entry = { kind: 'twin', subject: mqId, actor, why, before: null, after } as const
+      await tx.journal.append(entry, startedAtMs, this.#store.revision)
+      return record
+    })
   }
 
   async save(record: TwinRecord): Promise<void> {
     await this.#store.write(`twin ${record.twin.number}`, (tx) => tx.twins.save(record))
+  }
+
+  /** @param by whoever cancelled it */
+  async saveCancelled(record: TwinRecord, by: Pick<Entry, 'actor' | 'requestId'>, atMs: number): Promise<void> {
+    const { number, mqId } = record.twin
+    await this.#store.write(`twin ${number}`, async (tx) => {
+      await tx.twins.save(record)
+      const why = `twin ${number} was cancelled`
+      const entry = {
+        kind: 'twin-cancelled',
+        subject: mqId,
+        ...by,
+        why,
+        before: null,
+        after: { twin: number },
+      } as const
+      await tx.journal.append(entry, atMs, this.#store.revision)
+    })
   }
 
   async find(number: number): Promise<TwinRecord> {

@@ -13,6 +13,8 @@ import { Admin, type Cluster, type Deps, sleep } from '@mq/kafka'
 import { every, measured, type OnRound } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { ActiveId } from '../registry/records.ts'
+import type { Entry } from '../store/ports/journal.ts'
+import { requestIdOf } from '../store/request-scope.ts'
 import type { TrafficProfile } from '../telemetry/profile.ts'
 import { type CalibrationRun, calibrate } from './calibrate.ts'
 import { type Calibrations, disagreement, MOST_APART } from './calibrations.ts'
@@ -68,6 +70,8 @@ interface UnderWay {
   record: TwinRecord
   readonly stop: AbortController
   readonly ended: Promise<void>
+  /** Whoever asked first for it to end. */
+  cancelledBy?: Pick<Entry, 'actor' | 'requestId'>
 }
 
 const LEAST_RECORDS = 100
@@ -164,9 +168,10 @@ export class Twins {
   }
 
   /** Ends it; of one that is over nothing changes. */
-  async cancel(number: number): Promise<Twin> {
+  async cancel(number: number, actor: string): Promise<Twin> {
     const underWay = this.#underWay
     if (underWay?.number === number) {
+      underWay.cancelledBy ??= { actor, requestId: requestIdOf(actor) }
       underWay.stop.abort(new MqError('MQ_CLOSED', 'it was cancelled'))
       await underWay.ended
     }
@@ -355,10 +360,13 @@ export class Twins {
       if (!isStopped) logger.warn({ twin: underWay.number, ...errorFacts(error) }, 'workload twin failed')
     } finally {
       await open?.close()
-      change({ endedAtMs: deps.clock.nowMs() })
-      await writer
-        .save(underWay.record)
-        .catch((error: unknown) => logger.error(errorFacts(error), 'the outcome of a twin was lost'))
+      const endedAtMs = deps.clock.nowMs()
+      change({ endedAtMs })
+      const { record, cancelledBy } = underWay
+      const isCancelled = record.twin.state === 'cancelled' && cancelledBy !== undefined
+      await (isCancelled ? writer.saveCancelled(record, cancelledBy, endedAtMs) : writer.save(record)).catch(
+        (error: unknown) => logger.error(errorFacts(error), 'the outcome of a twin was lost'),
+      )
     }
   }
 

@@ -3,6 +3,7 @@
  *
  * J1. A row is written in the transaction of the change it describes: neither exists without the other.
  * J2. Rows are only ever added.
+ * J3. A row that a caller of the API asked for names the request, as logs and problems do (request-scope.ts).
  */
 export type EntryKind =
   | 'register-cluster'
@@ -32,8 +33,12 @@ export type EntryKind =
   | 'trial-ended'
   | 'tune'
   | 'undo-tune'
+  | 'twin'
+  | 'twin-cancelled'
   | 'migration-stranded'
   | 'migration-late'
+  | 'migration-skip'
+  | 'migration-cancel'
   | 'migration-records-gone'
   | 'migration-resealed'
   | 'migration-late-seal'
@@ -62,12 +67,16 @@ export interface NewEntry {
   readonly why: string
   readonly before: unknown
   readonly after: unknown
+  /** Where the change is written after its request was answered, or by other work than the request's. */
+  readonly requestId?: string | null
 }
 
-export interface Entry extends NewEntry {
+export interface Entry extends Omit<NewEntry, 'requestId'> {
   readonly seq: number
   readonly atMs: number
   readonly revision: number
+  /** J3; null for what mQ did by itself, and in rows from before there was one. */
+  readonly requestId: string | null
 }
 
 export interface JournalReader {

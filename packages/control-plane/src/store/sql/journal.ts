@@ -2,6 +2,7 @@
 import type { Kysely } from 'kysely'
 import type { Entry, EntryKind, JournalRepository, NewEntry } from '../ports/journal.ts'
 import type { Sequences } from '../ports/sequences.ts'
+import { requestIdOf } from '../request-scope.ts'
 import type { Changed } from './changed.ts'
 import type { Tables } from './tables.ts'
 
@@ -33,12 +34,14 @@ export class SqlJournal implements JournalRepository {
       why: row.why,
       before: row.before === null ? null : JSON.parse(row.before),
       after: row.after === null ? null : JSON.parse(row.after),
+      requestId: row.request_id,
       revision: Number(row.revision),
     }))
   }
 
   async append(entry: NewEntry, atMs: number, revision: number): Promise<void> {
     const seq = await this.#sequences.next('journal')
+    const requestId = entry.requestId ?? requestIdOf(entry.actor)
     await this.#db
       .insertInto('journal')
       .values({
@@ -51,8 +54,9 @@ export class SqlJournal implements JournalRepository {
         before: entry.before === null ? null : JSON.stringify(entry.before),
         after: entry.after === null ? null : JSON.stringify(entry.after),
         revision,
+        request_id: requestId,
       })
       .execute()
-    this.#changed({ of: 'journal', entry: { ...entry, seq, atMs, revision } })
+    this.#changed({ of: 'journal', entry: { ...entry, seq, atMs, revision, requestId } })
   }
 }

@@ -339,6 +339,14 @@ const decisionWorlds: Migration = {
   },
 }
 
+const journalRequests: Migration = {
+  up: async (db) => {
+    const journal = (await db.introspection.getTables()).find(({ name }) => name === 'journal')
+    if (journal?.columns.some(({ name }) => name === 'request_id') === true) return
+    await db.schema.alterTable('journal').addColumn('request_id', 'text').execute()
+  },
+}
+
 /** Applied in the order of their names; one with a lower number may come to a store later than one with a higher. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-registry': first,
@@ -357,4 +365,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0013-sequences': sequences,
   '0014-leases': leases,
   '0015-decision-worlds': decisionWorlds,
+  '0016-journal-requests': journalRequests,
 }

@@ -62,6 +62,7 @@ export interface JournalTable {
   after: string | null
   /** Revision of the store once it took effect. */
   revision: number
+  request_id: string | null
 }
 
 export interface SequencesTable {
