@@ -221,6 +221,94 @@ describe('EpochReader', () => {
     assert.equal(batch.released, 1)
   })
 
+  it('hands out nothing again of a lost partition that comes back, also what ended meanwhile, but what still runs (R4)', async () => {
+    const open_ = new Map<string, () => void>()
+    const started: string[] = []
+    const { kafka, time } = await open((message) => {
+      started.push(message.offset)
+      return new Promise<void>((resolve) => open_.set(message.offset, resolve))
+    })
+    kafka.committed.set(`${TOPIC}:0`, 5n)
+    await kafka.assign(0)
+    kafka.deliver(new TestBatch(0, [5, 6, 7, 8, 9, 10], 11))
+    open_.get('5')!()
+    await turn()
+    kafka.failCommits = new MqError('MQ_KAFKA_UNREACHABLE', 'all brokers are away')
+    await time.advance(3_000)
+    kafka.group.onLost([{ topic: TOPIC, partition: 0 }])
+    open_.get('6')!()
+    await turn()
+    assert.deepEqual(started, ['5', '6', '7', '8'])
+    kafka.failCommits = undefined
+    // It is asked for the end of the epoch in which they were written: the log still holds them.
+    await kafka.assign(0)
+    assert.deepEqual(kafka.askedEpochs, ['0:0'])
+    started.length = 0
+    kafka.deliver(new TestBatch(0, [5, 6, 7, 8, 9, 10], 11))
+    await turn()
+    // Those that still run hold their keys: what is handed out again of them, and what comes behind, waits.
+    assert.deepEqual(started, ['9'])
+    for (const offset of ['7', '8', '9', '7', '8', '10']) {
+      open_.get(offset)!()
+      await turn()
+    }
+    await time.advance(3_000)
+    assert.deepEqual(started, ['9', '7', '8', '10'])
+    assert.equal(kafka.commits.at(-1), '0@11')
+  })
+
+  it('hands everything out again of a lost partition whose group was set back, whose topic is another, or whose log was cut (R4)', async () => {
+    const started: string[] = []
+    const lost = async () => {
+      const { kafka, time } = await open((message) => void started.push(message.offset))
+      kafka.committed.set(`${TOPIC}:0`, 7n)
+      await kafka.assign(0)
+      kafka.failCommits = new MqError('MQ_KAFKA_UNREACHABLE', 'all brokers are away')
+      kafka.deliver(new TestBatch(0, [7, 8], 9))
+      await time.advance(1_000)
+      kafka.group.onLost([{ topic: TOPIC, partition: 0 }])
+      kafka.failCommits = undefined
+      started.length = 0
+      return kafka
+    }
+    const setBack = await lost()
+    setBack.committed.set(`${TOPIC}:0`, 6n)
+    await setBack.assign(0)
+    setBack.deliver(new TestBatch(0, [6, 7, 8], 9))
+    assert.deepEqual(started, ['6', '7', '8'])
+
+    const recreated = await lost()
+    recreated.recreate()
+    await recreated.assign(0)
+    recreated.deliver(new TestBatch(0, [5, 6, 7, 8], 9))
+    assert.deepEqual(started, ['5', '6', '7', '8'])
+
+    const cut = await lost()
+    cut.epochEnd = { leaderEpoch: 0, endOffset: 8n }
+    await cut.assign(0)
+    cut.deliver(new TestBatch(0, [7, 8], 9))
+    assert.deepEqual(started, ['7', '8'])
+
+    const same = await lost()
+    await same.assign(0)
+    same.deliver(new TestBatch(0, [7, 8, 9], 10))
+    assert.deepEqual(started, ['9'])
+  })
+
+  it('keeps what it finished of a partition that it gave up without getting a commit through (R3, R4)', async () => {
+    const started: string[] = []
+    const { kafka } = await open((message) => void started.push(message.offset))
+    kafka.committed.set(`${TOPIC}:0`, 7n)
+    await kafka.assign(0)
+    kafka.deliver(new TestBatch(0, [7, 8], 9))
+    kafka.failCommits = new MqError('MQ_KAFKA_UNREACHABLE', 'away')
+    await kafka.revoke(0)
+    kafka.failCommits = undefined
+    await kafka.assign(0)
+    kafka.deliver(new TestBatch(0, [7, 8, 9], 10))
+    assert.deepEqual(started, ['7', '8', '9'])
+  })
+
   it('says what retention removed and goes on at what is left', async () => {
     const { kafka, time, logger } = await open(() => {})
     kafka.committed.set(`${TOPIC}:0`, 3n)

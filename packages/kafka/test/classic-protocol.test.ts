@@ -39,6 +39,7 @@ const refusal =
 function rig(answers: (what: string, lane: Lane, nth: number) => Answer | undefined) {
   const asked = new Map<string, number>()
   const lost: string[] = []
+  const late: string[] = []
   const errors: string[] = []
   const coordinator: Pick<Coordinator, 'request'> = {
     async request<T>(lane: Lane, context: string, _call: unknown, limits: RequestLimits): Promise<T> {
@@ -69,12 +70,15 @@ function rig(answers: (what: string, lane: Lane, nth: number) => Answer | undefi
     cluster: { name: 'test', metadata: async () => [] },
     onError: ({ code }: MqError) => void errors.push(code),
   } as unknown as GroupOptions
-  const protocol = new ClassicProtocol(options, coordinator as Coordinator, ownership, systemDeps, () => {})
+  const protocol = new ClassicProtocol(options, coordinator as Coordinator, ownership, systemDeps, {
+    onSettled: () => {},
+    commitLate: async ({ memberId, epoch }) => void late.push(`${memberId} in ${epoch} at join ${asked.get('join')}`),
+  })
   const stop = new AbortController()
   const ended = protocol.run(stop.signal)
   ended.catch(() => {})
   return {
-    ...{ ownership, lost, errors, ended },
+    ...{ ownership, lost, late, errors, ended },
     joins: () => asked.get('join') ?? 0,
     stop: async () => {
       stop.abort()
@@ -95,6 +99,8 @@ describe('a session that ends (J6)', () => {
     await until('it joined a third time', () => member.joins() === 3)
     await until('it holds its partition again', () => member.ownership.owned().length === 1)
     assert.deepEqual(member.lost, ['orders:0'])
+    // What it had finished goes out under its old identity, before it joins again.
+    assert.deepEqual(member.late, ['me in 1 at join 2'])
     await member.stop()
   })
 

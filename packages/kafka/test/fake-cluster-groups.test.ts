@@ -127,6 +127,44 @@ for (const protocol of ['consumer', 'classic'] as const) {
   })
 }
 
+describe('a member whose session ended by its own clock', () => {
+  const away = async (t: TestContext, commit: 'passes' | 'is refused') => {
+    const fake = await FakeCluster.start({ topics: { t: 2 }, groupTimes: { heartbeatIntervalMs: 50 } })
+    const fixture = new Fixture(fake.nodes.map(({ address }) => address))
+    t.after(async () => {
+      await fixture.close()
+      await fake.stop()
+    })
+    const spec = { groupId: GROUP, topics: ['t'], protocol: 'consumer', sessionTimeoutMs: 1_000 } as const
+    const member = fixture.member(new Timeline(), {
+      ...spec,
+      onRejoining: () => member.lost.map(() => ({ topic: 't', partition: 1, offset: 77n })).slice(0, 1),
+    })
+    await member.member.start()
+    await until('it holds both', () => member.count() === 2)
+    if (commit === 'is refused') {
+      const refuse = { kind: 'error', code: KafkaErrorCode.UNKNOWN_MEMBER_ID } as const
+      fake.control('OffsetCommit', () => refuse)
+    }
+    // No heartbeat is answered, as when all brokers are away; the brokers count the session anew when they are back.
+    const isBack = fake.control('ConsumerGroupHeartbeat', () => ({ kind: 'drop', when: 'before' }))
+    await until('it lost both', () => member.lost.length === 2)
+    isBack()
+    await until('it holds both again', () => member.count() === 2)
+    return fake
+  }
+
+  it('commits what it had finished before it joins again, where the broker still knows it', TIMEOUT, async (t) => {
+    const fake = await away(t, 'passes')
+    assert.deepEqual(fake.positionsOf(GROUP), new Map([['t:1', 77n]]))
+  })
+
+  it('joins again without that where the broker refuses', TIMEOUT, async (t) => {
+    const fake = await away(t, 'is refused')
+    assert.deepEqual(fake.positionsOf(GROUP), new Map())
+  })
+})
+
 describe('groups by the requests of other versions', () => {
   for (const version of requests.joinGroup.versions) {
     it(`JoinGroup ${version}`, TIMEOUT, async (t) => {

@@ -82,6 +82,8 @@ export class PartitionWork {
   #recordedAtMs: number | undefined
   /** Its position rose. */
   onAdvance: (() => void) | undefined
+  /** A handler of it ended. */
+  onEnded: (() => void) | undefined
   /** With what to do when they are dropped. */
   readonly #batches = new Map<FetchedBatch, () => void>()
   #idle: PromiseWithResolvers<void> | undefined
@@ -92,19 +94,30 @@ export class PartitionWork {
     committed: bigint | undefined,
     topicId?: string,
     inherited?: FinishedBeyond,
+    /** Of that, what is on record; all of it when missing. */
+    noted: FinishedBeyond['ranges'] = inherited?.ranges ?? [],
   ) {
     this.partition = partition
     this.topicId = topicId
     this.tracker = new OffsetTracker(start, inherited)
     this.failing = new FailingRecords(inherited?.failing, inherited?.leaderEpoch)
     this.committed = committed
-    this.#noted = inherited?.ranges ?? []
+    this.#noted = noted
   }
 
   /** What is to be put on record; undefined when it is there already, and not old (Y8). */
   toCommit(nowMs: number): ToCommit | undefined {
     this.#recordedAtMs ??= nowMs
     const isOld = nowMs - this.#recordedAtMs >= COMMIT_AGAIN_MS
+    return this.#toCommit(isOld)
+  }
+
+  /** What is not on record. */
+  unsaid(): ToCommit | undefined {
+    return this.#toCommit(false)
+  }
+
+  #toCommit(isOld: boolean): ToCommit | undefined {
     const finished = this.tracker.finishedBeyond()
     const offset = this.tracker.position()
     const { version } = this.failing
@@ -158,6 +171,7 @@ export class PartitionWork {
   ended(): void {
     this.running--
     if (this.running === 0) this.#idle?.resolve()
+    this.onEnded?.()
   }
 }
 

@@ -89,7 +89,10 @@ export class Span {
 
 /** The commit position of one partition. */
 export class OffsetTracker {
+  readonly #start: bigint
   #position: bigint
+  /** The newest leader epoch of what the position has passed; -1 while it has passed no batch. */
+  #passedEpoch = -1
   #spans: Span[] = []
   #head = 0
   readonly #inherited: readonly FinishedRange[]
@@ -99,6 +102,7 @@ export class OffsetTracker {
 
   /** @param start where reading begins @param inherited what was finished beyond it before */
   constructor(start: bigint, inherited: FinishedBeyond = NOTHING) {
+    this.#start = start
     this.#position = start
     this.#inherited = inherited.ranges
     this.#inheritedEpoch = inherited.leaderEpoch ?? -1
@@ -158,6 +162,15 @@ export class OffsetTracker {
     return at === all.length ? NOTHING : { ranges: all.slice(at, at + MAX_RANGES), leaderEpoch }
   }
 
+  /** Like `finishedBeyond`, with what lies between the start and the position: all that is finished, as far as this one knows. */
+  finishedFromStart(): FinishedBeyond {
+    const beyond = this.finishedBeyond()
+    const end = this.position()
+    if (end === this.#start) return beyond
+    const ranges = union([{ first: this.#start, end }], beyond.ranges).slice(0, MAX_RANGES)
+    return { ranges, leaderEpoch: Math.max(this.#passedEpoch, this.#inheritedEpoch, beyond.leaderEpoch ?? -1) }
+  }
+
   /** Records that were fetched and are not finished. */
   unfinished(): number {
     let count = 0
@@ -175,7 +188,10 @@ export class OffsetTracker {
   position(): bigint {
     this.settle()
     const head = this.#spans[this.#head]
-    if (head?.touched) this.#advanceTo(head.position())
+    if (head?.touched) {
+      this.#advanceTo(head.position())
+      this.#passedEpoch = Math.max(this.#passedEpoch, head.offsets.leaderEpoch)
+    }
     this.#passInherited()
     return this.#position
   }
@@ -183,7 +199,9 @@ export class OffsetTracker {
   /** Moves over the spans at the front that are done, and forgets them. */
   settle(): void {
     while (this.#head < this.#spans.length && this.#spans[this.#head]!.remaining === 0) {
-      this.#advanceTo(this.#spans[this.#head]!.offsets.nextOffset)
+      const { nextOffset, leaderEpoch } = this.#spans[this.#head]!.offsets
+      this.#advanceTo(nextOffset)
+      this.#passedEpoch = Math.max(this.#passedEpoch, leaderEpoch)
       this.#head++
     }
     if (this.#head > 64 && this.#head * 2 > this.#spans.length) {
@@ -224,4 +242,11 @@ function union(one: readonly FinishedRange[], other: readonly FinishedRange[]): 
   const rising = [...one, ...other].toSorted((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0))
   for (const range of rising) join(joined, range)
   return joined
+}
+
+/** What one or the other knows to be finished; failures are those of the first. */
+export function joined(one: FinishedBeyond | undefined, other: FinishedBeyond | undefined): FinishedBeyond | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  const leaderEpoch = Math.max(one.leaderEpoch ?? -1, other.leaderEpoch ?? -1)
+  return { ...one, ranges: union(one.ranges, other.ranges), leaderEpoch }
 }

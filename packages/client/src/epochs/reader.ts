@@ -7,7 +7,8 @@
  * R2. A position is committed only when every record before it was handled. What is finished beyond it is noted beside it, so that one
  *     message that fails makes nobody handle what comes after it a second time.
  * R3. Partitions are given up only after their running handlers ended (bounded) and their positions were committed.
- * R4. Partitions lost without notice are dropped at once: nothing of them is committed.
+ * R4. Partitions lost without notice are dropped at once: nothing of them is committed while others may have them. What was finished of
+ *     them is committed if the broker still knows us, and not handed out again where they come back to this reader (lost-partitions.ts).
  * R5. A partition that stands still because of damage is said so loudly and tried again; nothing is ever skipped.
  * R6. A partition behind a closed gate is ours, and keeps its position, but nothing of it is fetched until the gate opens.
  * R7. A partition of a sealed epoch is committed as soon as it is read to its end: others wait for that.
@@ -31,9 +32,12 @@ import type { Logger } from '../base/logger.ts'
 import type { ConsumerMeter } from '../telemetry/consumer-meter.ts'
 import { Delivery, type DeliveryContext, PartitionWork } from './delivery.ts'
 import type { KeyScheduler } from './key-scheduler.ts'
+import { LostPartitions } from './lost-partitions.ts'
+import { joined } from './offset-tracker.ts'
 import { isForPerson, ReaderLog } from './reader-log.ts'
 import type { FetchPort, GroupPort, ReaderPorts } from './reader-ports.ts'
 import { stillFinished } from './still-finished.ts'
+import { TopicIdentity } from './topic-identity.ts'
 
 const COMMIT_EVERY_MS = 1_000
 /** What waits for the end of an epoch waits no longer than this for its commit. */
@@ -84,12 +88,11 @@ export class EpochReader {
   readonly #fetcher: FetchPort
   readonly #works = new Map<number, PartitionWork>()
   readonly #gated = new Set<number>()
+  readonly #lost: LostPartitions
   #ends: readonly bigint[] | undefined
   #gathersUntilMs: number
   #isEndCommitSet = false
-  /** The topic that is read, and those that had its name before (R10). */
-  #topicId: string | undefined
-  readonly #formerIds = new Set<string>()
+  readonly #identity: TopicIdentity
   readonly #closed = new AbortController()
   readonly #log: ReaderLog
   #committing: Promise<void> = Promise.resolve()
@@ -104,6 +107,8 @@ export class EpochReader {
     this.#gathersUntilMs = isGathering ? options.deps.clock.monotonicMs() + GATHERING.limitMs : 0
     const { mqId, group, logger } = options
     this.#log = new ReaderLog({ mqId, group, topic: this.#topic, logger, clock: options.deps.clock })
+    this.#lost = new LostPartitions(this.#topic)
+    this.#identity = new TopicIdentity(this.#topic, options.ports, this.#log)
     this.#fetcher = options.ports.openFetcher({
       settings: options.settings,
       deps: options.deps,
@@ -132,6 +137,7 @@ export class EpochReader {
           DRAIN_MS,
         ),
       onLost: (lost) => this.#onLost(lost),
+      onRejoining: () => this.#lost.toCommit(),
       onError: (error, isOver) => this.#onGroupError(error, isOver),
     })
   }
@@ -264,7 +270,7 @@ export class EpochReader {
   /** Where each partition begins (R1, R10). */
   async #startsOf(partitions: readonly number[]): Promise<PartitionWork[]> {
     const topic = this.#topic
-    const topicId = await this.#identify()
+    const topicId = await this.#identity.find()
     const known = await this.#member.positions(partitions.map((partition) => ({ topic, partition, topicId })))
     const fresh = partitions.filter(
       (partition) => !known.has(`${topic}:${partition}`) && this.#startOf(partition) === undefined,
@@ -274,37 +280,23 @@ export class EpochReader {
     return await Promise.all(
       partitions.map(async (partition) => {
         const position = known.get(`${topic}:${partition}`)
-        if (position === undefined) {
-          const start = this.#startOf(partition) ?? earliest.get(partition) ?? 0n
-          return new PartitionWork(partition, start, undefined, topicId)
-        }
-        const beyond = await stillFinished(position, { ...this.#options, topic, partition, log: this.#log })
-        return new PartitionWork(partition, position.offset, position.offset, topicId, beyond)
+        const start = position?.offset ?? this.#startOf(partition) ?? earliest.get(partition) ?? 0n
+        const place = { ...this.#options, topic, partition, log: this.#log }
+        const noted = position === undefined ? undefined : await stillFinished(position, place)
+        const lost = this.#lost.recall(partition, topicId, position?.offset)
+        const unsaid =
+          lost === undefined
+            ? undefined
+            : await stillFinished({ offset: start, finished: lost.ranges, leaderEpoch: lost.leaderEpoch }, place)
+        const inherited = joined(noted, unsaid)
+        return new PartitionWork(partition, start, position?.offset, topicId, inherited, noted?.ranges ?? [])
       }),
     )
   }
 
   /** R1; what a topic of that name held before says nothing about this one (R10). */
   #startOf(partition: number): bigint | undefined {
-    return this.#formerIds.size > 0 ? undefined : this.#options.startOffsets.get(partition)
-  }
-
-  /** Which topic has the name now, and whether it is another one than before (R10). */
-  async #identify(): Promise<string | undefined> {
-    const topicId = await this.#options.ports.topicId(this.#topic)
-    const before = this.#topicId
-    if (topicId === undefined || topicId === before) return topicId
-    if (this.#formerIds.has(topicId)) {
-      throw new MqError(
-        'MQ_KAFKA_UNAVAILABLE',
-        `a broker has not heard yet that topic ${this.#topic} was created again`,
-      )
-    }
-    this.#topicId = topicId
-    if (before === undefined) return topicId
-    this.#formerIds.add(before)
-    this.#log.recreated(before, topicId)
-    return topicId
+    return this.#identity.wasRecreated ? undefined : this.#options.startOffsets.get(partition)
   }
 
   /** What was handed out of the old topic still finishes, but counts for nothing (R10). */
@@ -347,9 +339,16 @@ export class EpochReader {
     }
     await this.#commit(works)
     for (const work of works) {
-      work.drop()
+      this.#drop(work)
       if (this.#works.get(work.partition) === work) this.#works.delete(work.partition)
     }
+  }
+
+  /** R4 */
+  #drop(work: PartitionWork): void {
+    if (work.phase === 'gone') return
+    work.drop()
+    this.#lost.remember(work)
   }
 
   #onLost(lost: readonly TopicPartition[]): void {
@@ -357,8 +356,9 @@ export class EpochReader {
     for (const { partition } of lost) {
       this.#gated.delete(partition)
       this.#fetcher.remove(this.#topic, partition)
-      this.#works.get(partition)?.drop()
+      const work = this.#works.get(partition)
       this.#works.delete(partition)
+      if (work !== undefined) this.#drop(work)
     }
   }
 

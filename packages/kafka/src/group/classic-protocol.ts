@@ -10,7 +10,8 @@
  * J4. The leader looks for new partitions and topics by itself and calls for a rebalance when it finds some.
  * J5. The session counts from when the last answered request was sent, also while a join is awaited: heartbeats on another
  *     connection then ask whether the coordinator still answers.
- * J6. A session that ends is never the end of the membership: the member joins again as a new one.
+ * J6. A session that ends is never the end of the membership: the member joins again as a new one. Where only our own clock says that it
+ *     ended, what was finished is committed before that, if the broker still knows the member.
  */
 import { MqError } from '@mq/contract'
 import { ClassicRequests, type Joined, type MemberShare } from '../protocol/classic-requests.ts'
@@ -21,6 +22,7 @@ import type { Deps } from '../timing/deps.ts'
 import { pause } from '../timing/waiting.ts'
 import { WakeableWait } from '../timing/wakeable-wait.ts'
 import type { Coordinator } from './coordinator.ts'
+import { LateCommit } from './late-commit.ts'
 import {
   decodeAssignment,
   decodeSubscription,
@@ -31,7 +33,7 @@ import {
 import type { Ownership } from './ownership.ts'
 import { assign } from './sticky-assignor.ts'
 import { pausesFor, TroubleReport } from './trouble.ts'
-import type { GroupOptions, GroupProtocol, Identity, Share } from './types.ts'
+import type { GroupOptions, GroupProtocol, Identity, ProtocolEvents, Share } from './types.ts'
 
 const SESSION_MS = 45_000
 const REBALANCE_MS = 60_000
@@ -53,7 +55,8 @@ export class ClassicProtocol implements GroupProtocol {
   readonly #requests: ClassicRequests
   readonly #ownership: Ownership
   readonly #deps: Deps
-  readonly #onSettled: () => void
+  readonly #events: ProtocolEvents
+  readonly #late: LateCommit
   readonly #wait: WakeableWait
   readonly #trouble: TroubleReport
   readonly #sessionMs: number
@@ -69,14 +72,14 @@ export class ClassicProtocol implements GroupProtocol {
     coordinator: Coordinator,
     ownership: Ownership,
     deps: Deps,
-    /** An assignment was taken over. */
-    onSettled: () => void,
+    events: ProtocolEvents,
   ) {
     this.#options = options
     this.#requests = new ClassicRequests(options, coordinator)
     this.#ownership = ownership
     this.#deps = deps
-    this.#onSettled = onSettled
+    this.#events = events
+    this.#late = new LateCommit((identity) => events.commitLate(identity))
     this.#wait = new WakeableWait(deps)
     this.#trouble = new TroubleReport(deps.clock, (error) => options.onError(error, false))
     this.#sessionMs = options.sessionTimeoutMs ?? SESSION_MS
@@ -92,7 +95,7 @@ export class ClassicProtocol implements GroupProtocol {
   }
 
   check(): void {
-    if (this.#generation !== undefined && this.#leftMs() <= 0) this.#expire()
+    if (this.#generation !== undefined && this.#leftMs() <= 0) this.#sessionEnded()
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -101,6 +104,7 @@ export class ClassicProtocol implements GroupProtocol {
       try {
         // A session that ended in the pause is over before it is asked about (J6).
         this.check()
+        if (this.#generation === undefined) await this.#late.send()
         const target = await this.#join(signal)
         failures = 0
         this.#trouble.over()
@@ -109,7 +113,7 @@ export class ClassicProtocol implements GroupProtocol {
         if (signal.aborted) return
         failures += 1
         const problem = this.#onFailure(error)
-        if (this.#leftMs() <= 0) this.#expire()
+        if (this.#leftMs() <= 0) this.#sessionEnded()
         await this.#wait.forMs(backoffMs(failures, this.#deps.random, pausesFor(problem)), signal)
       }
     }
@@ -201,7 +205,7 @@ export class ClassicProtocol implements GroupProtocol {
       (gaveUp) => {
         isMoved = true
         isAgain ||= gaveUp
-        this.#onSettled()
+        this.#events.onSettled()
         this.#wait.wake()
       },
       (error: unknown) => {
@@ -304,6 +308,12 @@ export class ClassicProtocol implements GroupProtocol {
       this.#trouble.report(problem)
     }
     return problem
+  }
+
+  /** By our own clock: the broker may think otherwise. */
+  #sessionEnded(): void {
+    this.#late.sessionEnded(this.identity)
+    this.#expire()
   }
 
   #expire(): void {

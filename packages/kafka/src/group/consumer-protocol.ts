@@ -10,6 +10,7 @@
  *     set goes out at once after it.
  * G3. An answer that comes after the session ended changes nothing.
  * G4. The session counts from when the last answered heartbeat was sent: never longer than the broker's own count.
+ * G6. A member that is out by its own clock (G4) commits what it had finished, if the broker still knows it, before it joins again.
  * G5. A topic id nobody knows yet is left out of the target and looked up again with the next heartbeat.
  */
 import { MqError } from '@mq/contract'
@@ -21,9 +22,10 @@ import { backoffMs } from '../timing/backoff.ts'
 import type { Deps } from '../timing/deps.ts'
 import { WakeableWait } from '../timing/wakeable-wait.ts'
 import type { Coordinator } from './coordinator.ts'
+import { LateCommit } from './late-commit.ts'
 import type { Ownership } from './ownership.ts'
 import { pausesFor, TroubleReport } from './trouble.ts'
-import type { GroupOptions, GroupProtocol, Identity, Share } from './types.ts'
+import type { GroupOptions, GroupProtocol, Identity, ProtocolEvents, Share } from './types.ts'
 
 /** The brokers' own default; a member that waits longer for an answer would work on what others have. */
 const LONGEST_SESSION_MS = 45_000
@@ -43,7 +45,8 @@ export class ConsumerProtocol implements GroupProtocol {
   readonly #coordinator: Coordinator
   readonly #ownership: Ownership
   readonly #deps: Deps
-  readonly #onSettled: () => void
+  readonly #events: ProtocolEvents
+  readonly #late: LateCommit
   readonly #wait: WakeableWait
   readonly #sessionMs: number
   readonly #trouble: TroubleReport
@@ -59,14 +62,14 @@ export class ConsumerProtocol implements GroupProtocol {
     coordinator: Coordinator,
     ownership: Ownership,
     deps: Deps,
-    /** An assignment was taken over. */
-    onSettled: () => void,
+    events: ProtocolEvents,
   ) {
     this.#options = options
     this.#coordinator = coordinator
     this.#ownership = ownership
     this.#deps = deps
-    this.#onSettled = onSettled
+    this.#events = events
+    this.#late = new LateCommit((identity) => events.commitLate(identity))
     this.#wait = new WakeableWait(deps)
     this.#sessionMs = Math.min(options.sessionTimeoutMs ?? LONGEST_SESSION_MS, LONGEST_SESSION_MS)
     this.#trouble = new TroubleReport(deps.clock, (error) => options.onError(error, false))
@@ -81,7 +84,7 @@ export class ConsumerProtocol implements GroupProtocol {
   }
 
   check(): void {
-    if (this.#leftMs() <= 0) this.#expire()
+    if (this.#leftMs() <= 0) this.#sessionEnded()
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -101,7 +104,7 @@ export class ConsumerProtocol implements GroupProtocol {
       if (this.#fatal !== undefined) throw this.#fatal
       await this.#wait.forMs(Math.min(pauseMs, this.#leftMs()), signal)
       if (this.#fatal !== undefined) throw this.#fatal
-      if (this.#leftMs() <= 0) this.#expire()
+      if (this.#leftMs() <= 0) this.#sessionEnded()
     }
   }
 
@@ -121,6 +124,7 @@ export class ConsumerProtocol implements GroupProtocol {
   /** @returns how long to wait for the next one */
   async #beat(signal: AbortSignal): Promise<number> {
     const before = this.#standing
+    if (before.kind === 'joining') await this.#late.send()
     const epoch = before.kind === 'member' ? before.epoch : 0
     const held = before.kind === 'member' ? this.#ownership.held() : []
     const sentMs = this.#deps.clock.monotonicMs()
@@ -206,7 +210,7 @@ export class ConsumerProtocol implements GroupProtocol {
         if (shares === undefined) return
         if (this.#target !== target) continue
         if (!this.#ownership.isAt(shares)) await this.#ownership.moveTo(shares, () => this.#wait.wake())
-        if (this.#target !== undefined) this.#onSettled()
+        if (this.#target !== undefined) this.#events.onSettled()
       }
     } finally {
       this.#isMoving = false
@@ -253,6 +257,12 @@ export class ConsumerProtocol implements GroupProtocol {
   #leftMs(): number {
     if (this.#standing.kind === 'joining') return Number.POSITIVE_INFINITY
     return this.#standing.aliveUntilMs - this.#deps.clock.monotonicMs()
+  }
+
+  /** By our own clock: the broker may think otherwise. */
+  #sessionEnded(): void {
+    this.#late.sessionEnded(this.identity)
+    this.#expire()
   }
 
   #expire(): void {

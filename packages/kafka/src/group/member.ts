@@ -158,7 +158,10 @@ export class GroupMember {
 
   #make(protocol: 'consumer' | 'classic'): GroupProtocol {
     const Protocol = protocol === 'consumer' ? ConsumerProtocol : ClassicProtocol
-    return new Protocol(this.#options, this.#coordinator, this.#ownership, this.#deps, () => this.#settled.resolve())
+    return new Protocol(this.#options, this.#coordinator, this.#ownership, this.#deps, {
+      onSettled: () => this.#settled.resolve(),
+      commitLate: (identity) => this.#offsets.commitAs(identity, this.#options.onRejoining?.() ?? []),
+    })
   }
 
   async #fail(cause: MqError): Promise<void> {

@@ -98,6 +98,16 @@ export class GroupOffsets {
     }
   }
 
+  /** Once, under an identity that the member may not have any more: the broker decides. @throws what it refuses first */
+  async commitAs(identity: Identity, offsets: readonly CommitOffset[]): Promise<void> {
+    if (offsets.length === 0) return
+    const codes = await this.#commitOnce(offsets, identity, false)
+    for (const one of offsets) {
+      const code = codes.get(nameOf(one)) ?? KafkaCode.UNKNOWN_TOPIC_OR_PARTITION
+      if (code !== KafkaCode.NONE) throw toMqError(code, `commit offset ${one.offset} of ${nameOf(one)}`)
+    }
+  }
+
   /** By `topic:partition`; where the id of the topic is given, only what belongs to that very topic (F5). */
   async positions(partitions: readonly IdentifiedPartition[]): Promise<Map<string, Position>> {
     const { groupId } = this.#options

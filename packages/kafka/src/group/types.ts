@@ -79,6 +79,11 @@ export interface GroupOptions {
   onRevoked(removed: TopicPartition[]): Promise<void>
   /** Fenced or expired: others may have them already, nothing of them can be committed. May name a partition twice. */
   onLost(lost: TopicPartition[]): void
+  /**
+   * After `onLost`, before the group is joined again: what was finished of that and is not committed. It is committed where the broker
+   * still knows the member, such as after an outage of all brokers, and is refused where others may have the partitions.
+   */
+  onRejoining?(): readonly CommitOffset[]
   /** Something failed and is tried again, or, with `isOver`, the membership is over. */
   onError(error: MqError, isOver: boolean): void
 }
@@ -88,6 +93,14 @@ export interface Identity {
   readonly memberId: string
   /** Member epoch, or generation. */
   readonly epoch: number
+}
+
+/** What a protocol tells its member. */
+export interface ProtocolEvents {
+  /** An assignment was taken over. */
+  onSettled(): void
+  /** Commits what a member that is out by its own clock still has to say, under the identity that it had. */
+  commitLate(identity: Identity): Promise<void>
 }
 
 /** One of the two ways to be in a group. */
