@@ -14,14 +14,14 @@ import type {
   UpgradeResult,
 } from './results.ts'
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, n) => Math.max(title.length, ...rows.map((row) => row[n]!.length)))
   const line = (cells: readonly string[]): string =>
     cells.map((cell, n) => (n === 0 ? cell.padEnd(widths[n]!) : cell.padStart(widths[n]!))).join('  ')
   return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n')
 }
 
-const count = (value: number): string => Math.round(value).toLocaleString('en')
+export const count = (value: number): string => Math.round(value).toLocaleString('en')
 
 function contenderRow(contender: Contender): string[] {
   const { messagesPerSecond: rate } = contender

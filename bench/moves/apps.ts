@@ -19,6 +19,7 @@ export class App {
   readonly #first = Promise.withResolvers<unknown>()
   #last: unknown
   #isTold = false
+  #isKilled = false
 
   constructor(name: string, program: string, job: unknown, onDeath: (error: Error) => void) {
     this.name = name
@@ -35,7 +36,7 @@ export class App {
       this.#child.once('close', (code, signal) => {
         const error = new Error(`${name} ended with ${signal ?? `exit code ${code}`}`)
         this.#first.reject(error)
-        if (!this.#isTold || code !== 0) onDeath(error)
+        if (!this.#isKilled && (!this.#isTold || code !== 0)) onDeath(error)
         resolve()
       })
     })
@@ -66,7 +67,7 @@ export class App {
   }
 
   kill(): void {
-    this.#isTold = true
+    this.#isKilled = true
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL')
   }
 }

@@ -3,6 +3,8 @@ import type { ClusterAddress } from '@mq/contract'
 import { createLogger, startControlPlane } from '@mq/control-plane'
 
 interface PlaneJob {
+  /** Any free one when missing. */
+  readonly port?: number
   readonly dataDir: string
   readonly clusters: readonly ClusterAddress[]
   readonly migrationTimes: Readonly<Record<string, number>>
@@ -10,7 +12,7 @@ interface PlaneJob {
 
 const job = JSON.parse(process.argv[2] ?? '') as PlaneJob
 const plane = await startControlPlane({
-  port: 0,
+  port: job.port ?? 0,
   dataDir: job.dataDir,
   clusters: job.clusters,
   migrationTimes: job.migrationTimes,

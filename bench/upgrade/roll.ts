@@ -5,12 +5,9 @@
  * R2. When all brokers run a version the features of that release are finalised.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import { Cluster, Survey } from '@mq/kafka'
 import type { LocalCluster } from '@mq/local'
+import { allInSync } from '../in-sync.ts'
 import { nowUs } from '../moves/job.ts'
-
-const POLL_MS = 200
-const IN_SYNC_DEADLINE_MS = 120_000
 
 export interface RollStep {
   readonly broker: number
@@ -43,27 +40,4 @@ export async function roll(
     await pause(pauseMs)
   }
   return steps
-}
-
-/** R1 */
-async function allInSync(kafka: LocalCluster): Promise<void> {
-  const endMs = performance.now() + IN_SYNC_DEADLINE_MS
-  const cluster = new Cluster({ name: 'roll', clientId: 'roll', bootstrap: kafka.bootstrap })
-  try {
-    for (;;) {
-      const behind = await lagging(cluster).catch((error: unknown) => [String(error)])
-      if (behind.length === 0) return
-      if (performance.now() > endMs) throw new Error(`not in sync after a restart: ${behind.slice(0, 5).join(', ')}`)
-      await pause(POLL_MS)
-    }
-  } finally {
-    await cluster.close()
-  }
-}
-
-async function lagging(cluster: Cluster): Promise<string[]> {
-  const { topics } = await new Survey(cluster).topics()
-  return topics.flatMap(({ name, partitions }) =>
-    partitions.filter(({ isr, replicas }) => isr.length < replicas.length).map(({ index }) => `${name}-${index}`),
-  )
 }
