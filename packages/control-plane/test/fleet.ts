@@ -6,8 +6,17 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { usualTimes } from '@mq/autopilot'
-import { Binding, Decision, MqError, type ProducerSettings, type ProducerTelemetry, settingsFor } from '@mq/contract'
-import { clusterModel, predict, priceBook, type Workload } from '@mq/economics'
+import {
+  Binding,
+  type Codec,
+  Decision,
+  MqError,
+  type ProducerSettings,
+  type ProducerTelemetry,
+  type ShadowSample,
+  settingsFor,
+} from '@mq/contract'
+import { assumedCurve, clusterModel, GRID, predict, priceBook, type Workload } from '@mq/economics'
 import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js'
 import type { ControlPlaneOptions } from '../src/control-plane-options.ts'
 import { FakeKafka } from './fake-kafka.ts'
@@ -15,6 +24,16 @@ import { type Harness, movableClock, startHarness, telemetryReport } from './har
 
 export const ID = 'orders.placed'
 const SECOND_MS = 1_000
+const BATCH_HEADER_BYTES = 61
+
+export interface Truth {
+  /** Bytes of a compressed record: of every codec, or of those that are named. */
+  readonly compression?: number | Partial<Record<Codec, number>>
+  /** CPU of producers for a record. */
+  readonly cpu?: number
+  /** What a send takes. */
+  readonly latency?: number
+}
 
 export interface FleetOptions {
   readonly instances: number
@@ -32,11 +51,21 @@ export interface FleetOptions {
   /** Records a second of each instance, by the second. */
   readonly rateAt?: (second: number) => number
   readonly lagRecords?: (onTrial: boolean) => number
+  /** By how much the world differs from the model that predicts it: measured over predicted; 1 where left out. */
+  readonly truth?: Truth
+  /** Whether clients tell what codecs do with their records. */
+  readonly measuresCodecs?: boolean
   /** What a send really takes of what the model says. */
   readonly slowness?: number | ((second: number) => number)
   /** The cluster behind each name; one for all when left out. */
   readonly kafkas?: Readonly<Record<string, FakeKafka>>
   readonly timing?: 'dev' | 'usual'
+}
+
+/** Bytes of a record that a codec really makes, over what the model says. */
+export function bytesFactor({ compression = 1 }: Truth = {}, codec: Codec): number {
+  if (codec === 'none') return 1
+  return typeof compression === 'number' ? compression : (compression[codec] ?? 1)
 }
 
 export class Fleet {
@@ -233,6 +262,8 @@ export class Fleet {
       },
       clusterModel({ name: 'main', book: priceBook('aws-us-east-1') }),
     )
+    const { cpu = 1, latency = 1 } = this.#options.truth ?? {}
+    const wireBytes = did.wireBytesPerRecord * bytesFactor(this.#options.truth, seen.codec)
     // A few percent of change from window to window, the same at every run.
     const wobble = 1 + ((((this.second * 31 + nth * 17) % 13) - 6) * 0.5) / 100
     const records = Math.round(rate * this.#every.report)
@@ -246,10 +277,7 @@ export class Fleet {
       requests: batches,
       recordBytes: records * recordBytes,
       batchBytesUncompressed: uncompressed,
-      batchBytesWire: Math.min(
-        uncompressed,
-        Math.max(batches * 61, Math.round(records * did.wireBytesPerRecord * wobble)),
-      ),
+      batchBytesWire: Math.min(uncompressed, Math.max(batches * 61, Math.round(records * wireBytes * wobble))),
       retries: 0,
       errors: 0,
       throttledMs: 0,
@@ -257,13 +285,32 @@ export class Fleet {
       codec: settings.codec,
       codecLevel: settings.codecLevel ?? null,
       lingerMs: settings.lingerMs,
-      sendLatencyUs: this.latency(Math.min(did.sendP99Ms * this.#slowness(), 60_000) * wobble, records),
+      sendLatencyUs: this.latency(Math.min(did.sendP99Ms * latency * this.#slowness(), 60_000) * wobble, records),
       activeMs: this.#every.report * SECOND_MS,
       batchBytesLimit: settings.batchBytes,
       trial,
-      cpuUs: Math.round(records * did.producerCpuUsPerRecord * wobble),
+      cpuUs: Math.round(records * did.producerCpuUsPerRecord * cpu * wobble),
       compressUs: 0,
+      ...(this.#options.measuresCodecs === true ? { shadow: this.#shadow(recordBytes + 10) } : {}),
     }
+  }
+
+  /** What codecs really do with the records, as clients measure it beside the data path. */
+  #shadow(framedBytes: number): ShadowSample[] {
+    return GRID.codecs.flatMap(({ codec, codecLevel }) =>
+      codec === 'none'
+        ? []
+        : assumedCurve(codec, codecLevel, framedBytes).points.map(
+            ({ depth, uncompressedBytes, compressedBytes, compressUs, decompressUs }) => ({
+              ...{ codec, codecLevel, depth, batches: 10, decompressUs },
+              uncompressedBytes: uncompressedBytes + BATCH_HEADER_BYTES,
+              compressedBytes:
+                Math.min(uncompressedBytes, compressedBytes * bytesFactor(this.#options.truth, codec)) +
+                BATCH_HEADER_BYTES,
+              compressUs: compressUs * (this.#options.truth?.cpu ?? 1),
+            }),
+          ),
+    )
   }
 
   #slowness(): number {

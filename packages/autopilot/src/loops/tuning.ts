@@ -11,6 +11,7 @@
  */
 import { formatDurationMs } from '@mq/contract'
 import { type Candidate, candidateOf, type Grid, type Optimum, optimise } from '@mq/economics'
+import { withExperience } from '../codec-experience.ts'
 import { feedbackOf } from '../feedback.ts'
 import { latenessOf, mayBeSlower, rememberedFactor } from '../lateness.ts'
 import { type LoopDefinition, untilSettled } from '../loop-definition.ts'
@@ -54,11 +55,12 @@ function assess(world: World, one: IdWorld): Assessment {
   if (home === undefined || one.workload === null)
     return say('no-data', `nothing is known about cluster '${one.configuration.cluster}'`)
   const { leastSavingShare, leastSavingUsdPerMonth } = world.times
+  const workload = withExperience(one.workload, one.decisions)
   const feedback = feedbackOf(one.decisions)
   const hysteresis = { minSavingShare: leastSavingShare / feedback.trust, minSavingUsdPerMonth: leastSavingUsdPerMonth }
   const solveWithin = (grid: Grid, limitMs: number): Optimum =>
     optimise({
-      workload: one.workload!,
+      workload,
       intent: one.intent,
       current: one.configuration,
       clusters: [home],
@@ -71,7 +73,7 @@ function assess(world: World, one: IdWorld): Assessment {
       detail: one.decisions.length > 0 ? 'full' : world.detail,
     })
   // As the optimiser reads it: groups nobody reads for cost and delay nothing.
-  const read = { ...one.workload, groups: one.workload.groups.filter(({ members }) => members > 0) }
+  const read = { ...workload, groups: workload.groups.filter(({ members }) => members > 0) }
   const now = candidateOf(read, one.configuration, home)
   const lateness = latenessOf(world, one)
   if (lateness.kind === 'missed') {
