@@ -37,7 +37,7 @@ export const SLOW_TESTS: readonly string[] = [
   'bench/test/reauth.kafka.test.ts',
   'packages/kafka/test/cluster.kafka.test.ts',
   'packages/control-plane/test/migration-trouble.test.ts',
-  'packages/kafka/test/silent-broker.test.ts',
+  'packages/kafka/test/quiet-broker.test.ts',
   'packages/kafka/test/seal.kafka.test.ts',
   'packages/local/test/three-brokers.kafka.test.ts',
   'packages/testing/test/contract.kafka.test.ts',

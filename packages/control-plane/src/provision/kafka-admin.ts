@@ -48,8 +48,12 @@ export function kafkaAdminOpener(credentials: Readonly<Record<string, ClusterCre
       ...migrationAdmin(cluster),
       ...groupAdmin(cluster),
       describe: async () => {
-        const { clusterId, brokers } = await admin.describeCluster()
-        const advertised = (await cluster.tryBrokers(TRY_BROKER_MS)).map(({ nodeId, address, problem }) => {
+        // Together: a broker that is silent holds both up, and a check has its time.
+        const [{ clusterId, brokers }, trials] = await Promise.all([
+          admin.describeCluster(),
+          cluster.tryBrokers(TRY_BROKER_MS),
+        ])
+        const advertised = trials.map(({ nodeId, address, problem }) => {
           return { nodeId, address, problem: problem === null ? null : `${problem.code}: ${problem.message}` }
         })
         return { clusterId, brokers: brokers.length, zones: zonesOf(brokers.map(({ rack }) => rack)), advertised }

@@ -40,6 +40,7 @@ export interface ClusterDescription {
   readonly brokers: readonly Broker[]
 }
 
+const FIRST_ANSWER_MS = 1_000
 const BROKER_ENDPOINTS = 1
 
 export class Admin {
@@ -49,17 +50,21 @@ export class Admin {
     this.#calls = new AdminCalls(cluster, options)
   }
 
-  /** Tries twice only: who asks this wants to know how the cluster is now. */
+  /** Tries twice only, the first time for a second: who asks this wants to know how the cluster is now, and one broker may be silent. */
   async describeCluster(): Promise<ClusterDescription> {
     const what = 'describe the cluster'
     const { clusterId, controllerId, brokers } = await this.#calls.retrying(
       what,
-      () =>
-        this.#calls.askAny(what, async (connection) => {
-          const isKnown = (await requests.describeCluster.find(connection)) !== undefined
-          if (!isKnown) return await describedByMetadata(connection)
-          return await requests.describeCluster.send(connection, false, BROKER_ENDPOINTS)
-        }),
+      ({ number }) =>
+        this.#calls.askAny(
+          what,
+          async (connection) => {
+            const isKnown = (await requests.describeCluster.find(connection)) !== undefined
+            if (!isKnown) return await describedByMetadata(connection)
+            return await requests.describeCluster.send(connection, false, BROKER_ENDPOINTS)
+          },
+          number === 0 ? FIRST_ANSWER_MS : undefined,
+        ),
       { attempts: 2 },
     )
     return {

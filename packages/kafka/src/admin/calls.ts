@@ -124,10 +124,17 @@ export class AdminCalls {
     }
   }
 
-  /** Asks any broker, and the controller when that is what it takes (A5). */
-  async askAny<T>(what: string, ask: (connection: Connection) => Promise<T>): Promise<T> {
+  /**
+   * Asks any broker, and the controller when that is what it takes (A5).
+   * @param limitMs for its answer
+   */
+  async askAny<T>(
+    what: string,
+    ask: (connection: Connection) => Promise<T>,
+    limitMs: number = this.requestMs,
+  ): Promise<T> {
     try {
-      return await this.#ask(await this.cluster.anyConnection('admin'), what, ask)
+      return await this.#ask(await this.cluster.anyConnection('admin'), what, ask, limitMs)
     } catch (error) {
       if (kafkaCodeOf(error) !== KafkaCode.NOT_CONTROLLER) throw error
       await this.cluster.metadata([], { refresh: true })
@@ -157,14 +164,19 @@ export class AdminCalls {
     return await this.askBroker(coordinator.nodeId, what, ask)
   }
 
-  async #ask<T>(connection: Connection, what: string, ask: (connection: Connection) => Promise<T>): Promise<T> {
+  async #ask<T>(
+    connection: Connection,
+    what: string,
+    ask: (connection: Connection) => Promise<T>,
+    limitMs: number = this.requestMs,
+  ): Promise<T> {
     const context = this.context(what)
     const late = (): MqError => {
       dropConnection(connection)
-      return new MqError('MQ_KAFKA_TIMEOUT', `${context}: no answer within ${this.requestMs} ms`)
+      return new MqError('MQ_KAFKA_TIMEOUT', `${context}: no answer within ${limitMs} ms`)
     }
     try {
-      return await within(this.cluster.deps, this.requestMs, late, ask(connection))
+      return await within(this.cluster.deps, limitMs, late, ask(connection))
     } catch (error) {
       const problem = toMqError(error, context)
       const failure = problem.code === 'MQ_KAFKA_UNREACHABLE' ? failureOf(connection) : undefined

@@ -3,8 +3,8 @@
  *
  * W1. Any broker will do for a question about the cluster: known brokers and the bootstrap addresses are tried, in an order drawn by
  *     chance, connected ones first and those that failed last time last; only when all failed is the cluster unreachable.
- * W2. A broker that takes such a question and stays silent for as long as a connection may take loses the connection, and the next
- *     one is asked: a stopped process still takes bytes.
+ * W2. A stopped process still takes bytes: where a broker says nothing for `HEDGE_MS` the next one is asked as well, and the first answer
+ *     counts. One that stays silent for as long as a connection may take loses the connection.
  * W3. New addresses or another security (`change`) take over once a broker answers there and names the same Kafka cluster, and one of
  *     its brokers is found where it advertises to be. Until then everything goes on over the old ones; what is under way there comes
  *     to its end.
@@ -20,6 +20,7 @@ import type { Connection } from '@platformatic/kafka'
 import { kafkaCodeOf, toMqError } from '../protocol/kafka-errors.ts'
 import { backoffMs } from '../timing/backoff.ts'
 import type { Deps } from '../timing/deps.ts'
+import { AllFailed, hedged } from '../timing/hedge.ts'
 import { sleep, within } from '../timing/waiting.ts'
 import { addressText, type BrokerAddress, failureOf, PURPOSES, type Purpose } from './broker-connection.ts'
 import type { BrokerIdentity } from './broker-identity.ts'
@@ -30,6 +31,7 @@ import type { Security } from './security-types.ts'
 
 /** Of many brokers these suffice to see that advertised addresses hold here. */
 const MOST_TRIED = 4
+const HEDGE_MS = 1_000
 const TRY_AGAIN = { baseMs: 50, maxMs: 2_000 }
 
 /** Where a cluster is reached, and how. */
@@ -224,16 +226,21 @@ export class BrokerAccess {
     use: (address: BrokerAddress) => Promise<T>,
     candidates: readonly BrokerAddress[] = this.#candidates(way),
   ): Promise<T> {
-    const { cluster } = this.#options
+    const { cluster, deps } = this.#options
     const problems: MqError[] = []
-    for (const address of this.#inTurn(way, candidates, purpose)) {
+    const ways = this.#inTurn(way, candidates, purpose).map((address) => async (): Promise<T> => {
       try {
         return await use(address)
       } catch (error) {
         const problem = toMqError(error, `connect to ${addressText(address)}`)
-        if (problem.code === 'MQ_CLOSED') throw problem
         problems.push(problem)
+        throw problem
       }
+    })
+    try {
+      return await hedged(deps, HEDGE_MS, ways, (error) => error instanceof MqError && error.code === 'MQ_CLOSED')
+    } catch (error) {
+      if (!(error instanceof AllFailed)) throw error
     }
     // Credentials or certificates that one broker refuses are a better answer than the silence of another.
     const telling =

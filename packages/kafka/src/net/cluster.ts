@@ -194,6 +194,12 @@ export class Cluster {
     return { nodeId: known.leader, leaderEpoch: known.leaderEpoch }
   }
 
+  /** Asks for the leaders of topics anew. Never rejects: where nobody answers, what was known stands. */
+  async freshLeaders(topics: readonly string[]): Promise<(topic: string, partition: number) => number | undefined> {
+    await this.#metadata.refresh(topics).catch(() => {})
+    return (topic, partition) => this.leader(topic, partition)?.nodeId
+  }
+
   topicId(topic: string): string | undefined {
     return this.#metadata.topic(topic)?.id
   }

@@ -9,11 +9,12 @@
  *     sent before it said so has that much more time: the broker does not read it any earlier.
  * D5. The version of a request is that of its connection: leaders may differ. Where none fits, the partitions of that leader fail.
  * D6. A batch whose partition gave it up or away while its connection was being opened is not written.
- * D5. A broker that is silent, and not only slow (silent-broker.ts), loses the connection long before the time of its requests is over.
+ * D7. A broker that is silent, and not only slow (quiet-broker.ts), loses the connection long before the time of its requests is over; one
+ *     that answers nothing while others lead what it was sent, as soon as that is heard.
  */
 import { MqError } from '@mq/contract'
 import type { Connection } from '@platformatic/kafka'
-import { SILENT_MS, SilentBrokerCheck } from '../net/silent-broker.ts'
+import { MOVED_MS, QuietBrokerCheck, SILENT_MS } from '../net/quiet-broker.ts'
 import { noteThrottle, throttledUntilMs } from '../net/throttle.ts'
 import { toMqError } from '../protocol/kafka-errors.ts'
 import { type ProduceAnswer, type ProduceEntry, sendProduce } from '../protocol/produce-request.ts'
@@ -34,6 +35,8 @@ export interface DispatchCluster {
   markStale(topic: string): void
   /** Whether a broker answers at all, asked on a connection of its own. Never rejects. */
   isAlive?(nodeId: number): Promise<boolean>
+  /** The leader as last heard, with fresh facts. Never rejects: undefined where nobody knows. */
+  freshLeaders?(topics: readonly string[]): Promise<(topic: string, partition: number) => number | undefined>
 }
 
 interface Link {
@@ -46,6 +49,7 @@ interface Link {
 interface UnderWay {
   readonly nodeId: number
   readonly connection: Connection
+  readonly parcels: readonly Parcel[]
   readonly sentMs: number
   deadlineMs: number
 }
@@ -65,21 +69,25 @@ export class ProduceDispatcher {
   readonly #onIdle: (() => void)[] = []
   /** When something last came over a connection. */
   readonly #heardMs = new WeakMap<Connection, number>()
-  readonly #silence: SilentBrokerCheck
+  readonly #silence: QuietBrokerCheck
+  readonly #moved: QuietBrokerCheck
 
   constructor(cluster: DispatchCluster, deps: Deps, observer: ProducerObserver, wakeAt: (monotonicMs: number) => void) {
     this.#cluster = cluster
     this.#deps = deps
     this.#observer = observer
     this.#wakeAt = wakeAt
-    this.#silence = new SilentBrokerCheck(
-      async (nodeId) => {
-        const isAlive = (await cluster.isAlive?.(nodeId)) ?? true
-        wakeAt(deps.clock.monotonicMs() + SILENT_MS)
-        return isAlive
-      },
-      () => deps.clock.monotonicMs(),
-    )
+    const nowMs = (): number => deps.clock.monotonicMs()
+    const check = (afterMs: number, isGood: (nodeId: number) => Promise<boolean>): QuietBrokerCheck => {
+      const ask = async (nodeId: number): Promise<boolean> => {
+        const answer = await isGood(nodeId)
+        wakeAt(nowMs() + afterMs)
+        return answer
+      }
+      return new QuietBrokerCheck(ask, nowMs, afterMs)
+    }
+    this.#silence = check(SILENT_MS, async (nodeId) => (await cluster.isAlive?.(nodeId)) ?? true)
+    this.#moved = check(MOVED_MS, (nodeId) => this.#stillLeads(nodeId))
   }
 
   send(nodeId: number, parcels: readonly Parcel[], requestTimeoutMs: number): void {
@@ -132,17 +140,29 @@ export class ProduceDispatcher {
     return next
   }
 
-  /** D5. @returns when to look again */
+  /** D7. @returns when to look again */
   #lookForSilence({ nodeId, connection, sentMs }: UnderWay): number {
     const quietSinceMs = Math.max(sentMs, this.#heardMs.get(connection) ?? 0, throttledUntilMs(connection))
-    return this.#silence.look(nodeId, quietSinceMs, () => {
+    const giveUp = (why: string): void => {
       // What was heard meanwhile says more than the question.
       if ((this.#heardMs.get(connection) ?? 0) > quietSinceMs) return
-      const silentMs = Math.round(this.#deps.clock.monotonicMs() - quietSinceMs)
-      const what = `broker ${nodeId} takes connections and has answered nothing for ${silentMs} ms`
-      this.#observer.onUnreachable?.(new MqError('MQ_KAFKA_TIMEOUT', what))
+      const quietMs = Math.round(this.#deps.clock.monotonicMs() - quietSinceMs)
+      this.#observer.onUnreachable?.(new MqError('MQ_KAFKA_TIMEOUT', `broker ${nodeId} ${why} for ${quietMs} ms`))
       connection.socket?.destroy()
-    })
+    }
+    return Math.min(
+      this.#silence.look(nodeId, quietSinceMs, () => giveUp('takes connections and has answered nothing')),
+      this.#moved.look(nodeId, quietSinceMs, () =>
+        giveUp('does not lead any more what it was sent, and has answered nothing'),
+      ),
+    )
+  }
+
+  /** Whether no other broker leads a partition of which this one was sent a batch that it has not answered. */
+  async #stillLeads(nodeId: number): Promise<boolean> {
+    const sent = [...this.#underWay].flatMap((request) => (request.nodeId === nodeId ? request.parcels : []))
+    const leader = await this.#cluster.freshLeaders?.([...new Set(sent.map(({ sender }) => sender.topic))])
+    return sent.every(({ sender }) => (leader?.(sender.topic, sender.partition) ?? nodeId) === nodeId)
   }
 
   #write(link: Link, parcels: readonly Parcel[], requestTimeoutMs: number): void {
@@ -160,7 +180,7 @@ export class ProduceDispatcher {
 
   #writeOne({ nodeId, connection, version }: Link, parcels: readonly Parcel[], requestTimeoutMs: number): void {
     const sentMs = this.#deps.clock.monotonicMs()
-    const request: UnderWay = { nodeId, connection, sentMs, deadlineMs: sentMs + requestTimeoutMs }
+    const request: UnderWay = { nodeId, connection, parcels, sentMs, deadlineMs: sentMs + requestTimeoutMs }
     const entries: ProduceEntry[] = []
     for (const { sender, batch } of parcels) {
       if (batch.wire.kind !== 'ready') throw new RangeError(`A batch that is ${batch.wire.kind} cannot be sent`)
@@ -169,7 +189,7 @@ export class ProduceDispatcher {
       entries.push({ topic: sender.topic, partition: sender.partition, header, records })
     }
     this.#underWay.add(request)
-    this.#wakeAt(Math.min(request.deadlineMs, sentMs + SILENT_MS))
+    this.#wakeAt(Math.min(request.deadlineMs, sentMs + MOVED_MS))
     const ackTimeoutMs = Math.max(1, Math.floor(requestTimeoutMs * ACK_SHARE))
     sendProduce(connection, version, entries, ackTimeoutMs, (error, answer) => {
       this.#heardMs.set(connection, this.#deps.clock.monotonicMs())

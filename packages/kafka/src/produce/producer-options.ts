@@ -18,6 +18,8 @@ export interface ProduceCluster {
   markStale(topic: string): void
   /** Whether a broker answers at all, asked on a connection of its own. Never rejects. */
   isAlive?(nodeId: number): Promise<boolean>
+  /** The leader as last heard, with fresh facts. Never rejects: undefined where nobody knows. */
+  freshLeaders?(topics: readonly string[]): Promise<(topic: string, partition: number) => number | undefined>
 }
 
 export interface ProducerOptions {

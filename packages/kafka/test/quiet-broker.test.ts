@@ -1,10 +1,10 @@
-/** A producer before a broker that says nothing, and before one that is only slow (silent-broker.ts, D5 of the dispatcher). */
+/** A producer before a broker that says nothing, and before one that is only slow (quiet-broker.ts, D7 of the dispatcher). */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { FakeCluster, type FakeClusterOptions } from '@mq/testkit'
 import { Cluster } from '../src/net/cluster.ts'
-import { SILENT_MS, SilentBrokerCheck } from '../src/net/silent-broker.ts'
+import { MOVED_MS, QuietBrokerCheck, SILENT_MS } from '../src/net/quiet-broker.ts'
 import { MemoryBudget } from '../src/produce/memory-budget.ts'
 import { Producer } from '../src/produce/producer.ts'
 import { SETTINGS, values } from './produce-stage.ts'
@@ -57,6 +57,25 @@ test('a broker that is silent is left long before its request times out, and not
   assert.ok(retries.at(-1)! > 0)
 })
 
+test('a broker that is silent is left as soon as another is heard to lead, and metadata is not waited for from it', {
+  timeout: 300_000,
+}, async (t) => {
+  const { broker, producer, topic, retries, unreachable } = await stage(t, { brokers: 3 })
+  const first = broker.leaderOf('t', 0)!
+  broker.nodes.find(({ id }) => id === first)!.isFrozen = true
+  const sent = producer.send(topic, null, 'second')
+  broker.moveLeader('t', 0, first === 3 ? 1 : 3)
+  await sent
+  assert.equal(unreachable.length, 1)
+  const [, quietMs] = /^broker \d does not lead any more what it was sent, and has answered nothing for (\d+) ms$/.exec(
+    unreachable[0]!,
+  )!
+  // Long before it would be held for silent, in which case the question alone takes as long as a connection may.
+  assert.ok(Number(quietMs) >= MOVED_MS, `${quietMs} ms`)
+  assert.ok(retries.at(-1)! > 0)
+  assert.deepEqual(values(broker), ['first', 'second'])
+})
+
 test('a broker that is slow and answers other questions is waited for', { timeout: 300_000 }, async (t) => {
   const { broker, producer, topic, retries, unreachable } = await stage(t, {
     onProduce: ({ index }) => (index === 1 ? { kind: 'delay', delayMs: 2.5 * SILENT_MS } : undefined),
@@ -70,12 +89,13 @@ test('a broker is asked once at a time, and not again at once (X2)', async () =>
   let nowMs = 10_000
   let asked = 0
   let answer = Promise.withResolvers<boolean>()
-  const silence = new SilentBrokerCheck(
+  const silence = new QuietBrokerCheck(
     async () => {
       asked += 1
       return await answer.promise
     },
     () => nowMs,
+    SILENT_MS,
   )
   let silent = 0
   const look = (quietSinceMs: number): number => silence.look(1, quietSinceMs, () => void silent++)
