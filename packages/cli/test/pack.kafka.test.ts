@@ -5,13 +5,15 @@
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, dirname, join, relative } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { Pace } from '@mq/testkit'
 
 const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
@@ -101,8 +103,9 @@ class Dev {
   #output = ''
 
   constructor(project: string) {
-    const main = join(project, 'node_modules', '@mq', 'cli', 'dist', 'main.js')
-    this.#child = spawn(process.execPath, [main, 'dev', '--port', '0', '--data', 'data'], {
+    // What npx runs.
+    const command = join(project, 'node_modules', '.bin', 'mq')
+    this.#child = spawn(command, ['dev', '--port', '0', '--data', 'data'], {
       cwd: project,
       env: surroundings(),
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -187,25 +190,71 @@ describe('the packed packages', LIMIT, () => {
     rmSync(clone, { recursive: true, force: true })
   })
 
-  it('install into an empty project', LIMIT, async () => {
-    writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'ten-lines', private: true, type: 'module' }))
-    const flags = ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', ...(await tarballs())]
-    await run('npm', flags, { cwd: project, env: surroundings() })
-    const installed = await readdir(join(project, 'node_modules', '@mq'))
-    assert.deepEqual(installed.toSorted(), NAMES)
-    dev = new Dev(project)
-  })
+  it(
+    'lead from an empty folder to the first message with the three commands of the README, within 90 s',
+    LIMIT,
+    async (t) => {
+      const readme = readFileSync(join(ROOT, 'README.md'), 'utf8').split('## An application in its own folder')[1]!
+      const commands = /```sh\n([\s\S]*?)```/.exec(readme)![1]!.trim().split(/\n|&&/)
+      const bare = commands.map((line) => line.replace(/#.*$/, '').trim())
+      assert.deepEqual(bare, ['npm install /tmp/mq/*.tgz', 'npx mq dev', 'node hello.mjs'])
+      const program = /```ts\n\/\/ hello\.mjs\n([\s\S]*?)```/.exec(readme)![1]!
+      const pace = new Pace()
+      const startedMs = performance.now()
+      const flags = [
+        'install',
+        '--ignore-scripts',
+        '--prefer-offline',
+        '--no-audit',
+        '--no-fund',
+        ...(await tarballs()),
+      ]
+      await run('npm', flags, { cwd: project, env: surroundings() })
+      const installedMs = performance.now()
+      const installed = await readdir(join(project, 'node_modules', '@mq'))
+      assert.deepEqual(installed.toSorted(), NAMES)
+      dev = new Dev(project)
+      const url = await dev.url
+      const upMs = performance.now()
+      // The port of a test is a free one.
+      await writeFile(join(project, 'hello.mjs'), program.replace('http://127.0.0.1:7070', url))
+      const env = surroundings({ XDG_CACHE_HOME: join(dir, 'cache') })
+      const hello = spawn(process.execPath, ['hello.mjs'], { cwd: project, env, stdio: ['ignore', 'pipe', 'pipe'] })
+      t.after(() => void hello.kill('SIGKILL'))
+      let output = ''
+      const first = new Promise<void>((resolve, reject) => {
+        const add = (chunk: Buffer): void => {
+          output += chunk.toString()
+          if (output.includes('\n')) resolve()
+        }
+        hello.stdout.on('data', add)
+        hello.stderr.on('data', add)
+        hello.once('exit', () => reject(new Error(`it ended: ${output}`)))
+      })
+      await first
+      const endedMs = performance.now()
+      assert.equal(output, "o-1 { id: 'o-1', total: 12 }\n")
+      const ended = once(hello, 'exit')
+      hello.kill('SIGTERM')
+      assert.deepEqual(await ended, [0, null], 'it stops as the README shows')
+      const seconds = (fromMs: number, toMs: number): string => `${((toMs - fromMs) / 1_000).toFixed(1)} s`
+      const parts = `npm install ${seconds(startedMs, installedMs)}, mq dev ${seconds(installedMs, upMs)}, the program ${seconds(upMs, endedMs)}`
+      t.diagnostic(`empty folder to first message: ${bare.length} commands, ${seconds(startedMs, endedMs)} (${parts})`)
+      pace.check(endedMs - startedMs, 90_000)
+      pace.stop()
+    },
+  )
 
   it('run the ten-line program as plain JavaScript, against the mq dev that was installed', LIMIT, async () => {
-    await writeFile(join(project, 'program.js'), PROGRAM)
+    await writeFile(join(project, 'program.mjs'), PROGRAM)
     const env = surroundings({ MQ_URL: await dev!.url, GROUP: 'javascript' })
-    const { stdout, stderr } = await run(process.execPath, ['program.js'], { cwd: project, env, timeout: 300_000 })
+    const { stdout, stderr } = await run(process.execPath, ['program.mjs'], { cwd: project, env, timeout: 300_000 })
     assert.equal(stdout, 'o-1 42\n')
     assert.equal(stderr, '')
   })
 
   it('check as TypeScript with skipLibCheck off, and run', LIMIT, async () => {
-    await writeFile(join(project, 'program.ts'), TYPED_PROGRAM)
+    await writeFile(join(project, 'program.mts'), TYPED_PROGRAM)
     const types = dirname(fileURLToPath(import.meta.resolve('@types/node/package.json')))
     await cp(types, join(project, 'node_modules', '@types', 'node'), { recursive: true })
     const undici = join(dirname(dirname(types)), 'undici-types')
@@ -220,14 +269,14 @@ describe('the packed packages', LIMIT, () => {
         noEmit: true,
         skipLibCheck: false,
       },
-      files: ['program.ts'],
+      files: ['program.mts'],
     }
     await writeFile(join(project, 'tsconfig.json'), JSON.stringify(config))
     await run(process.execPath, [TSC, '-p', project], { cwd: project }).catch((error: { stdout: string }) => {
       assert.fail(error.stdout)
     })
     const env = surroundings({ MQ_URL: await dev!.url, GROUP: 'typescript' })
-    const { stdout } = await run(process.execPath, ['program.ts'], { cwd: project, env, timeout: 300_000 })
+    const { stdout } = await run(process.execPath, ['program.mts'], { cwd: project, env, timeout: 300_000 })
     assert.deepEqual(stdout.trim().split('\n'), ['number 5', 'true', 'MQ_MESSAGE_INVALID'])
   })
 
@@ -258,7 +307,7 @@ describe('the packed packages', LIMIT, () => {
       'mq: Node 24.11 or newer is needed; this is Node 20.20.2. Get it from https://nodejs.org\n',
     )
     assert.match(
-      (await old('program.js')).stderr,
+      (await old('program.mjs')).stderr,
       /@mq\/client: Node 24\.11 or newer is needed; this is Node 20\.20\.2/,
     )
     const { engines } = JSON.parse(
