@@ -64,7 +64,7 @@ try {
   const javaMedian = contenders.find(({ kind }) => kind === 'java')!.median
   const result = LatencyResult.parse({
     measure: 'latency',
-    machine: machineFacts(stage.install.version, flags.date),
+    machine: machineFacts(stage.kafkaVersion, flags.date),
     options: {
       messagesPerSecond: flags.rate,
       seconds: flags.seconds,

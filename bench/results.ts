@@ -361,38 +361,6 @@ export const TelemetryCostResult = z.object({
 })
 export type TelemetryCostResult = z.output<typeof TelemetryCostResult>
 
-const Ratio = z.object({ median: positive, low: positive, high: positive })
-const AgainstSide = z.object({ messagesPerSecond: positive, cpuUsPerMessage: positive })
-
-export const AgainstResult = z.object({
-  measure: z.literal('against'),
-  machine: Machine,
-  options: z.object({
-    rev: z.string(),
-    commit: z.string(),
-    ofThis: z.string().describe('The commit of this clone; what is not committed is measured, too'),
-    pairs: total,
-    messages: total,
-    partitions: total,
-    payloadBytes: total,
-    sameLibraries: z
-      .boolean()
-      .describe('Whether both commits name the same libraries; they run with those of this clone'),
-  }),
-  results: z.array(
-    z.object({
-      kind: z.enum(['produce', 'produce-zstd', 'consume']),
-      this: AgainstSide,
-      other: AgainstSide,
-      throughputRatio: Ratio.describe(
-        'This over the other: the median over pairs, and its 95 % interval from six pairs on',
-      ),
-      cpuRatio: Ratio.describe('CPU for a message, the same comparison'),
-    }),
-  ),
-})
-export type AgainstResult = z.output<typeof AgainstResult>
-
 export const ReauthResult = z.object({
   measure: z.literal('reauth'),
   machine: Machine,

@@ -33,6 +33,8 @@ export const BATCH_BYTES = 131_072
 
 export class Stage {
   readonly install: KafkaInstall
+  /** Of the broker that was started; of the tools, where one was given. */
+  readonly kafkaVersion: string
   readonly bootstrap: readonly string[]
   readonly payloadFile: string
   readonly folder: string
@@ -45,6 +47,7 @@ export class Stage {
   private constructor(parts: {
     options: StageOptions
     install: KafkaInstall
+    kafkaVersion: string
     bootstrap: readonly string[]
     folder: string
     admin: Admin
@@ -53,6 +56,7 @@ export class Stage {
   }) {
     this.#options = parts.options
     this.install = parts.install
+    this.kafkaVersion = parts.kafkaVersion
     this.bootstrap = parts.bootstrap
     this.folder = parts.folder
     this.payloadFile = join(parts.folder, 'payloads')
@@ -68,10 +72,12 @@ export class Stage {
       const folder = mkdtempSync(join(tmpdir(), 'mq-bench-'))
       undo.push(async () => rmSync(folder, { recursive: true, force: true }))
       let bootstrap = options.bootstrap
+      let kafkaVersion = install.version
       if (bootstrap === undefined) {
         const cluster = await startCluster({ name: 'bench', dataDir: join(folder, 'kafka') })
         undo.push(() => cluster.stop())
         bootstrap = cluster.bootstrap
+        kafkaVersion = cluster.kafka.version
       }
       const kafka = new Cluster({ name: 'bench', clientId: 'bench', bootstrap: [...bootstrap] })
       undo.push(() => kafka.close())
@@ -80,7 +86,7 @@ export class Stage {
       undo.push(() => bindings.close())
       const payloads = makePayloads({ count: DISTINCT_PAYLOADS, bytes: options.payloadBytes, seed: options.seed })
       writePayloads(join(folder, 'payloads'), payloads)
-      return new Stage({ options, install, bootstrap, folder, admin, bindings, undo })
+      return new Stage({ options, install, kafkaVersion, bootstrap, folder, admin, bindings, undo })
     } catch (error) {
       await undoAll(undo)
       throw error
@@ -153,5 +159,5 @@ export class Stage {
 }
 
 async function undoAll(undo: (() => Promise<void>)[]): Promise<void> {
-  for (const step of undo.reverse()) await step()
+  for (const step of undo.splice(0).reverse()) await step()
 }

@@ -120,7 +120,7 @@ try {
   const cpu = (ranked: Ranked, spec: ContenderSpec): number => summaryOf(ranked, spec).cpuUsPerMessage!.median
   const result = ThroughputResult.parse({
     measure: 'throughput',
-    machine: machineFacts(stage.install.version, flags.date),
+    machine: machineFacts(stage.kafkaVersion, flags.date),
     options: {
       messages: PRODUCE_MESSAGES,
       consumeMessages: CONSUME_MESSAGES,

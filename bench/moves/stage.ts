@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Migration, type MigrationState } from '@mq/contract'
-import { installKafka, type LocalCluster, startCluster } from '@mq/local'
+import { type LocalCluster, startCluster } from '@mq/local'
 import { App } from './apps.ts'
 import { nowUs } from './job.ts'
 
@@ -100,15 +100,20 @@ export class MovesStage {
   }
 
   async #start(): Promise<void> {
-    this.kafkaVersion = (await installKafka((message) => console.error(message))).version
     const { sourceBrokers } = this.#options
     for (const [name, brokers] of [
       ['a', sourceBrokers],
       ['b', 1],
     ] as const) {
-      this.#clusters.push(
-        await startCluster({ name, brokers, dataDir: join(this.folder, name), signal: this.#stop.signal }),
-      )
+      const cluster = await startCluster({
+        name,
+        brokers,
+        dataDir: join(this.folder, name),
+        signal: this.#stop.signal,
+        onProgress: (message) => console.error(message),
+      })
+      this.#clusters.push(cluster)
+      this.kafkaVersion = cluster.kafka.version
     }
     this.#stop.signal.throwIfAborted()
     const clusters = this.#clusters.map(({ name, bootstrap }) => ({ name, bootstrap, securityProtocol: 'plaintext' }))
