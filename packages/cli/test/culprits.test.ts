@@ -2,9 +2,12 @@
  * What a person reads when something around a command is wrong: it names what is wrong, and not what is next to it.
  */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { nodeProblem } from '@mq/contract'
 import type { LocalCluster } from '@mq/local'
 import { DevStack } from '../src/dev/stack.ts'
@@ -63,4 +66,14 @@ test('run takes a file from anywhere, and finds the packages of mQ for it (R1)',
   assert.equal((await run(['run', 'outside.ts'], { cwd })).code, 0)
   writeFileSync(join(cwd, 'missing.ts'), "import 'a-package-that-nobody-made'\n")
   assert.equal((await run(['run', 'missing.ts'], { cwd })).code, 1)
+})
+
+test('the warning of node:sqlite is kept from people, and no other (N2)', { timeout: 300_000 }, async () => {
+  const guard = fileURLToPath(new URL('../src/check-node.ts', import.meta.url))
+  const warn =
+    "for (const text of ['SQLite is an experimental feature and might change', 'another one']) process.emitWarning(text)"
+  const flags = ['--conditions=mq-source', '--import', guard, '--input-type=module', '--eval', warn]
+  const { stderr } = await promisify(execFile)(process.execPath, flags)
+  assert.match(stderr, /another one/)
+  assert.doesNotMatch(stderr, /SQLite/)
 })
