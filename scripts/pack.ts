@@ -86,7 +86,7 @@ async function main(): Promise<number> {
     }
   }
   if (flags.check) console.log(failed === 0 ? 'publint and arethetypeswrong: clean' : `${failed} complaints`)
-  console.log(`\nIn an empty folder: npm install ${out}/*.tgz`)
+  console.log(`\nIn an empty folder: npm install --prefix . ${out}/*.tgz`)
   return failed === 0 ? 0 : 1
 }
 

@@ -8,7 +8,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { basename, delimiter, dirname, join, relative } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -197,12 +197,16 @@ describe('the packed packages', LIMIT, () => {
       const readme = readFileSync(join(ROOT, 'README.md'), 'utf8').split('## An application in its own folder')[1]!
       const commands = /```sh\n([\s\S]*?)```/.exec(readme)![1]!.trim().split(/\n|&&/)
       const bare = commands.map((line) => line.replace(/#.*$/, '').trim())
-      assert.deepEqual(bare, ['npm install /tmp/mq/*.tgz', 'npx mq dev', 'node hello.mjs'])
+      assert.deepEqual(bare, ['npm install --prefix . /tmp/mq/*.tgz', 'npx mq dev', 'node hello.mjs'])
       const program = /```ts\n\/\/ hello\.mjs\n([\s\S]*?)```/.exec(readme)![1]!
       const pace = new Pace()
+      t.after(() => pace.stop())
       const startedMs = performance.now()
       const flags = [
         'install',
+        // Without it npm goes up to the next folder that has a package.json or node_modules.
+        '--prefix',
+        '.',
         '--ignore-scripts',
         '--prefer-offline',
         '--no-audit',
@@ -240,8 +244,9 @@ describe('the packed packages', LIMIT, () => {
       const seconds = (fromMs: number, toMs: number): string => `${((toMs - fromMs) / 1_000).toFixed(1)} s`
       const parts = `npm install ${seconds(startedMs, installedMs)}, mq dev ${seconds(installedMs, upMs)}, the program ${seconds(upMs, endedMs)}`
       t.diagnostic(`empty folder to first message: ${bare.length} commands, ${seconds(startedMs, endedMs)} (${parts})`)
-      pace.check(endedMs - startedMs, 90_000)
-      pace.stop()
+      // Ten processes take part: what they wait for each other and for others shows in the load, not in this process alone.
+      const crowding = Math.max(1, loadavg()[0]! / availableParallelism())
+      pace.check(endedMs - startedMs, 90_000 * crowding)
     },
   )
 
