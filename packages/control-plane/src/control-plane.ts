@@ -52,7 +52,7 @@ import { Registry } from './registry/registry.ts'
 import { finishWork } from './stopping.ts'
 import { Store } from './store/store.ts'
 import { cannotLeave } from './telemetry/applications.ts'
-import { ClientBook } from './telemetry/client-book.ts'
+import { ClientDirectory } from './telemetry/client-directory.ts'
 import { ClientReports, type TakeReport } from './telemetry/client-reports.ts'
 import { EpochUse } from './telemetry/epoch-use.ts'
 import { FailingReaders } from './telemetry/failing-readers.ts'
@@ -164,7 +164,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     const isActive = (id: string): boolean => registry.get(id)?.state === 'active'
     const traffic = new Traffic({ deps, isKnown: isActive })
     const failing = new FailingReaders(deps.clock, isActive)
-    const clients = new ClientBook(deps, isActive)
+    const clients = new ClientDirectory(deps, isActive)
     const clusters: Clusters = new Clusters({
       registry,
       openAdmin: options.openAdmin ?? kafkaAdminOpener(options.credentials ?? {}, deps),
@@ -347,7 +347,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
       owners: costing.owners,
       clusterModels,
       seenLog,
-      lagBook: lagWatch.book,
+      lagState: lagWatch.book,
       groupChanges,
       clients,
       deps,

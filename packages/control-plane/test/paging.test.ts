@@ -83,7 +83,7 @@ function contextOn(rows: () => Rows, deleted: boolean): HandlerContext {
       of: () => [],
       topics: () => named((place) => ({ mqId: 'orders', cluster: 'main', topic: nameOf(place) })),
     },
-    lagBook: { groups: groupsOf, condition: () => ({}) },
+    lagState: { groups: groupsOf, condition: () => ({}) },
     clients: {
       all: () => named((place) => ({ app: nameOf(place), produces: [], consumes: [] })),
       isAway: () => false,

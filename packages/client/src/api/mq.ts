@@ -31,8 +31,8 @@ import { RecordMessage } from '../formats/message.ts'
 import type { Schema } from '../formats/schema.ts'
 import { OpenReading, READ_OPTIONS } from '../read/log-reading.ts'
 import { kafkaLogPorts, type LogPorts } from '../read/ports.ts'
-import { Outlet } from '../send/outlet.ts'
 import { sendMany } from '../send/send-many.ts'
+import { IdSender } from '../send/id-sender.ts'
 import type { Shadow } from '../telemetry/shadow.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { idProblem, queueOf } from './queue.ts'
@@ -92,9 +92,9 @@ export interface MqParts {
 export class MqClient implements MqConnection {
   readonly #parts: MqParts
   readonly #deadLetters: DeadLetterAccess
-  readonly #outlets = new Map<string, Outlet>()
+  readonly #senders = new Map<string, IdSender>()
   /** Of mQ IDs of mQ's own, which an application cannot send to. */
-  readonly #sideOutlets = new Map<string, Outlet>()
+  readonly #sideSenders = new Map<string, IdSender>()
   readonly #subscriptions = new Set<GroupSubscription>()
   readonly #readings = new Set<OpenReading>()
   readonly #failures = new Map<string, SendFailures>()
@@ -105,14 +105,14 @@ export class MqClient implements MqConnection {
     this.#parts = parts
     this.#deadLetters = new DeadLetterAccess({
       ...parts,
-      send: (id, value, options) => this.#sideOutlet(id).send(value, options),
+      send: (id, value, options) => this.#sideSender(id).send(value, options),
       read: (id, options) => this.#read(id, options),
     })
   }
 
   send(id: string, value: unknown, options?: SendOptions): Promise<Receipt> {
-    const outlet = this.#outlets.get(id)
-    if (outlet !== undefined) return outlet.send(value, options)
+    const sender = this.#senders.get(id)
+    if (sender !== undefined) return sender.send(value, options)
     const problem = this.#refusal(id)
     if (problem === undefined) return this.#open(id).send(value, options)
     this.#failuresOf(String(id).slice(0, 130)).failed(1, problem)
@@ -234,8 +234,8 @@ export class MqClient implements MqConnection {
     }
   }
 
-  #sideOutlet(id: string): Outlet {
-    return this.#sideOutlets.get(id) ?? this.#open(id)
+  #sideSender(id: string): IdSender {
+    return this.#sideSenders.get(id) ?? this.#open(id)
   }
 
   async read(id: string, options: ReadOptions = {}): Promise<LogReading> {
@@ -288,7 +288,7 @@ export class MqClient implements MqConnection {
   }
 
   async flush(): Promise<void> {
-    await Promise.all([...this.#outlets.values(), ...this.#sideOutlets.values()].map((outlet) => outlet.flush()))
+    await Promise.all([...this.#senders.values(), ...this.#sideSenders.values()].map((sender) => sender.flush()))
   }
 
   close(options: CloseOptions = {}): Promise<CloseResult> {
@@ -309,15 +309,15 @@ export class MqClient implements MqConnection {
     for (const reading of this.#readings) reading.close()
     const wait = (limitMs: number, promise: Promise<unknown>): Promise<unknown> =>
       withinOrUndefined(deps, limitMs, promise)
-    let outlets: [string, Outlet][] = []
+    let senders: [string, IdSender][] = []
     const unsettled = await closeInTurn(
       deps,
       deadlineMs,
       (handlersMs) => Promise.all(subscriptions.map((one) => one.close({ deadlineMs: handlersMs }))),
       (limitMs) => {
         // Handlers may have been the first to send somewhere.
-        outlets = [...this.#outlets.entries(), ...this.#sideOutlets.entries()]
-        return Promise.all(outlets.map(([, outlet]) => outlet.close(limitMs, wait)))
+        senders = [...this.#senders.entries(), ...this.#sideSenders.entries()]
+        return Promise.all(senders.map(([, sender]) => sender.close(limitMs, wait)))
       },
     )
     await shadow?.close()
@@ -330,7 +330,7 @@ export class MqClient implements MqConnection {
     const records = unsettled.reduce((sum, count) => sum + count, 0)
     if (records === 0) return { stillRunning }
     const perId = Object.fromEntries(
-      outlets.flatMap(([id], index) => (unsettled[index]! > 0 ? [[id, unsettled[index]!]] : [])),
+      senders.flatMap(([id], index) => (unsettled[index]! > 0 ? [[id, unsettled[index]!]] : [])),
     )
     const list = Object.entries(perId).map(([id, count]) => `${count} for ${id}`)
     throw new MqError(
@@ -368,13 +368,13 @@ export class MqClient implements MqConnection {
     return this.#closing !== undefined ? closedError() : idProblem(id)
   }
 
-  /** The first send to an mQ ID: sends wait in its outlet until the binding is there. */
-  #open(id: string): Outlet {
+  /** The first send to an mQ ID: sends wait in it until the binding is there. */
+  #open(id: string): IdSender {
     const { source, prover, store, budget, deps, sendDeadlineMs, clusters, telemetry, logger, instance } = this.#parts
     const isSide = isSideId(id)
-    const outlets = isSide ? this.#sideOutlets : this.#outlets
+    const senders = isSide ? this.#sideSenders : this.#senders
     const shadow = isSide ? undefined : this.#parts.shadow?.collector(id)
-    const outlet = new Outlet({
+    const sender = new IdSender({
       mqId: id,
       ...(isSide ? { extraHeaderBytes: DEAD_LETTER_HEADER_BYTES } : {}),
       budget,
@@ -383,7 +383,7 @@ export class MqClient implements MqConnection {
       refetch: () => source.refresh(id),
       noBinding: () => noBinding(id, source.problem(id), 'yet'),
       onRefused: (error) => this.#failuresOf(id).failed(1, error),
-      onMoved: (move) => telemetry.producerMoved({ mqId: id, ...move }),
+      onSwitched: (move) => telemetry.producerMoved({ mqId: id, ...move }),
       writerFor: (binding, epoch) => {
         const address = binding.clusters.find((cluster) => cluster.name === epoch.cluster)!
         const cluster = clusters.get(address)
@@ -405,37 +405,37 @@ export class MqClient implements MqConnection {
           onThrottled: (throttleMs) => clusters.quotas.throttled(epoch.cluster, 'writes', throttleMs),
           onSealed: (writer) => {
             prover.refused(id, writer.epoch)
-            void outlet.sealed(writer)
+            void sender.sealed(writer)
           },
         })
       },
     })
-    outlets.set(id, outlet)
+    senders.set(id, sender)
     telemetry.addHolder(() => {
-      const holding = outlet.holding()
+      const holding = sender.holding()
       return holding && { mqId: id, ...holding }
     })
     const apply = (binding: Binding): void => {
       try {
-        outlet.apply(binding)
+        sender.apply(binding)
       } catch (error) {
-        outlet.refuse(asMq(error))
+        sender.refuse(asMq(error))
       }
     }
     const stopListening = store.listen(id, apply)
     const known = store.get(id)
     if (known !== undefined) {
       apply(known)
-      return outlet
+      return sender
     }
     // A refusal ends the sends that wait; the next send asks anew.
     source.resolve(id).catch((error: unknown) => {
-      outlet.refuse(asMq(error))
+      sender.refuse(asMq(error))
       if (this.#closing !== undefined) return
-      outlets.delete(id)
+      senders.delete(id)
       stopListening()
     })
-    return outlet
+    return sender
   }
 }
 

@@ -10,7 +10,7 @@
  */
 import { type Binding, type ClusterAddress, compareBindings, MqError } from '@mq/contract'
 import { Cluster, type ClusterCredentials, type Deps, type Security, securityOf } from '@mq/kafka'
-import { LastingTrouble } from '../base/lasting-trouble.ts'
+import { FailureThrottle } from '../base/failure-throttle.ts'
 import type { Logger } from '../base/logger.ts'
 import { Clocks } from './clocks.ts'
 import { QuotaNotice } from './quota-notice.ts'
@@ -71,9 +71,9 @@ export class ClusterPool {
   #open(address: ClusterAddress): Cluster {
     const { clientId, deps } = this.#options
     const { name, bootstrap } = address
-    const trouble = new LastingTrouble(deps.clock)
+    const trouble = new FailureThrottle(deps.clock)
     const onTrouble = (error: MqError): void => {
-      if (!trouble.happened()) return
+      if (!trouble.failed()) return
       this.#warn(
         name,
         error,

@@ -6,7 +6,7 @@
  */
 import type { MqError } from '@mq/contract'
 import { type Clock, fateOf } from '@mq/kafka'
-import { LastingTrouble } from '../base/lasting-trouble.ts'
+import { FailureThrottle } from '../base/failure-throttle.ts'
 import type { Logger } from '../base/logger.ts'
 import { Notices } from '../base/notices.ts'
 
@@ -23,12 +23,12 @@ export const isForPerson = (error: MqError): boolean => fateOf(error).by === 'pe
 
 export class ReaderLog {
   readonly #options: ReaderLogOptions
-  readonly #groupTrouble: LastingTrouble
+  readonly #groupTrouble: FailureThrottle
   readonly #notices: Notices
 
   constructor(options: ReaderLogOptions) {
     this.#options = options
-    this.#groupTrouble = new LastingTrouble(options.clock)
+    this.#groupTrouble = new FailureThrottle(options.clock)
     this.#notices = new Notices(options.clock)
   }
 
@@ -43,7 +43,7 @@ export class ReaderLog {
   /** Trouble with the membership: what passes soon is not worth a line. */
   groupFailed(error: MqError): void {
     if (isForPerson(error)) this.failed('is out of its group', error)
-    else if (this.#groupTrouble.happened()) this.warn(error, `: ${error.message}`)
+    else if (this.#groupTrouble.failed()) this.warn(error, `: ${error.message}`)
   }
 
   warn(error: MqError, message: string): void {

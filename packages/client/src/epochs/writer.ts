@@ -22,7 +22,7 @@ import {
   searchTail,
   type TailQuestion,
 } from '@mq/kafka'
-import { LastingTrouble } from '../base/lasting-trouble.ts'
+import { FailureThrottle } from '../base/failure-throttle.ts'
 import type { Logger } from '../base/logger.ts'
 import { ProducerMeter } from '../telemetry/producer-meter.ts'
 import type { ShadowCollector } from '../telemetry/shadow-collector.ts'
@@ -82,7 +82,7 @@ export class EpochWriter {
     })
     this.#meter = meter
     telemetry.addProducer(meter)
-    const unreachable = new LastingTrouble(deps.clock)
+    const unreachable = new FailureThrottle(deps.clock)
     this.producer = new Producer({
       cluster,
       settings: meter.settings,
@@ -107,7 +107,7 @@ export class EpochWriter {
         },
         onWrongClock: (ahead) => options.onWrongClock?.(ahead),
         onUnreachable: (error) => {
-          if (!unreachable.happened()) return
+          if (!unreachable.failed()) return
           logger.warn(`Sending to ${mqId} waits: ${error.message}`, { code: error.code, mqId })
         },
         onTrouble: (_, partition, error) => {

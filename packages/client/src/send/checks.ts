@@ -27,7 +27,7 @@ export interface CheckedSend {
   readonly signal: AbortSignal | undefined
 }
 
-/** All checks at once, for whoever does not have to be as quick as the outlet. @throws MqError */
+/** All checks at once, for whoever does not have to be as quick as the sender of an mQ ID. @throws MqError */
 export function checkSend(mqId: string, options: SendOptions = {}): CheckedSend {
   if (typeof options !== 'object' || options === null) throw invalidMessage(mqId, notOptions(options))
   const { key = null, timestampMs, deadlineMs, signal } = options

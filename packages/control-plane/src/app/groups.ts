@@ -14,10 +14,10 @@ import type {
 import type { Deps } from '@mq/kafka'
 import type { GroupChanges } from '../groups/changes.ts'
 import { groupDetail, groupSummaries, type ToldByClients } from '../groups/group-view.ts'
-import type { LagBook } from '../lag/lag-book.ts'
+import type { LagState } from '../lag/lag-state.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { applicationsOf, foreignUseOf } from '../telemetry/applications.ts'
-import type { ClientBook } from '../telemetry/client-book.ts'
+import type { ClientDirectory } from '../telemetry/client-directory.ts'
 import type { FailingReaders } from '../telemetry/failing-readers.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
 import { activeIds, activeOf, type RegistryContext } from './active-id.ts'
@@ -26,11 +26,11 @@ import { keyOf, type Page, type PageInput, pageByKey } from './page.ts'
 
 export interface GroupContext extends RegistryContext {
   readonly clusters: Clusters
-  readonly lagBook: LagBook
+  readonly lagState: LagState
   readonly groupChanges: GroupChanges
   readonly traffic: Traffic
   readonly failing: FailingReaders
-  readonly clients: ClientBook
+  readonly clients: ClientDirectory
   readonly deps: Deps
 }
 
@@ -41,7 +41,7 @@ export function listGroups(
   page: PageInput<string>,
 ): Page<GroupSummary, string> {
   const all = activeIds(context, mqId).flatMap((record) =>
-    groupSummaries(context.lagBook, record, toldByClients(context, record.id)),
+    groupSummaries(context.lagState, record, toldByClients(context, record.id)),
   )
   return pageByKey(all, (one) => keyOf(one.mqId, one.foreign ? 'other' : 'mq', one.group), page)
 }
@@ -51,12 +51,12 @@ export function getGroup(
   context: GroupContext,
   { id, group }: { readonly id: string; readonly group: string },
 ): Promise<GroupDetail> {
-  const { clusters, lagBook, deps } = context
-  return groupDetail(clusters, lagBook, activeOf(context, id), group, toldByClients(context, id), deps.clock.nowMs())
+  const { clusters, lagState, deps } = context
+  return groupDetail(clusters, lagState, activeOf(context, id), group, toldByClients(context, id), deps.clock.nowMs())
 }
 
 export function lagOf(context: GroupContext, id: string): GroupLagDetail[] {
-  return context.lagBook.details(activeOf(context, id))
+  return context.lagState.details(activeOf(context, id))
 }
 
 /** Moves the positions of a group, or only says what would change. */
@@ -82,7 +82,7 @@ export function listApps(context: GroupContext, filter: AppFilter, page: PageInp
 
 /** Who uses mQ IDs without mQ. Whoever asks for one application does not ask for that. */
 export function foreignUse(context: GroupContext, { mqId, app }: AppFilter): ForeignUse {
-  return app === undefined ? foreignUseOf(context.lagBook, activeIds(context, mqId)) : { groups: [] }
+  return app === undefined ? foreignUseOf(context.lagState, activeIds(context, mqId)) : { groups: [] }
 }
 
 function toldByClients({ traffic, failing }: GroupContext, mqId: string): (group: string) => ToldByClients {

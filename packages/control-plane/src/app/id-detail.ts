@@ -5,7 +5,7 @@ import type { GroupLag, MqIdDetail, MqIdSummary } from '@mq/contract'
 import type { Costs } from '../cost/costs.ts'
 import type { KeptLetters } from '../dead-letters/kept-letters.ts'
 import type { DriftWatch } from '../drift/drift-watch.ts'
-import type { LagBook } from '../lag/lag-book.ts'
+import type { LagState } from '../lag/lag-state.ts'
 import type { Holdings } from '../migration/holdings.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { homeWarning } from '../provision/home.ts'
@@ -13,7 +13,7 @@ import type { SideQueues } from '../provision/side-queues.ts'
 import type { ActiveId } from '../registry/records.ts'
 import type { Store } from '../store/store.ts'
 import { applicationsOf } from '../telemetry/applications.ts'
-import type { ClientBook } from '../telemetry/client-book.ts'
+import type { ClientDirectory } from '../telemetry/client-directory.ts'
 import type { FailingReaders } from '../telemetry/failing-readers.ts'
 import { emptySlice } from '../telemetry/slice.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
@@ -31,8 +31,8 @@ export interface DetailContext extends SummaryContext {
   readonly costs: Costs
   readonly holdings: Holdings
   readonly drift: DriftWatch
-  readonly lagBook: LagBook
-  readonly clients: ClientBook
+  readonly lagState: LagState
+  readonly clients: ClientDirectory
   readonly failing: FailingReaders
   readonly sides: SideQueues
   readonly keptLetters: KeptLetters
@@ -69,7 +69,7 @@ async function budgetWarnings({ costs }: DetailContext, record: ActiveId): Promi
 export async function detailOf(context: DetailContext, id: string): Promise<MqIdDetail> {
   const record = activeOf(context, id)
   const { spec } = record
-  const groups = context.lagBook.groups(record)
+  const groups = context.lagState.groups(record)
   return {
     ...summaryOf(context, record),
     intent: spec.intent,

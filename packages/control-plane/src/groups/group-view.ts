@@ -14,7 +14,7 @@ import {
   MqError,
 } from '@mq/contract'
 import { lagOf } from '../lag/group-lag.ts'
-import { type LagBook, stateOf } from '../lag/lag-book.ts'
+import { type LagState, stateOf } from '../lag/lag-state.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import type { GroupStanding } from '../provision/group-admin.ts'
 import type { ActiveId, EpochRecord } from '../registry/records.ts'
@@ -37,7 +37,7 @@ export interface GroupSight {
 }
 
 export function groupSummaries(
-  book: LagBook,
+  book: LagState,
   active: ActiveId,
   told: (group: string) => ToldByClients,
 ): GroupSummary[] {
@@ -96,7 +96,7 @@ export function endOf({ epoch, ends }: Pick<GroupSight, 'epoch' | 'ends'>, parti
 
 export async function groupDetail(
   clusters: Clusters,
-  book: LagBook,
+  book: LagState,
   active: ActiveId,
   name: string,
   told: (group: string) => ToldByClients,

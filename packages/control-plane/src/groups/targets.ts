@@ -26,7 +26,7 @@ export interface Target {
   readonly after: StandingPosition
 }
 
-export interface Wish {
+export interface TargetRequest {
   readonly action: GroupAction
   readonly partition: number | null
   readonly epoch: number | null
@@ -48,11 +48,11 @@ interface Place {
 export async function resolveTargets(
   use: UseAdmin,
   sights: readonly GroupSight[],
-  wish: Wish,
+  wish: TargetRequest,
   { isOwn, nowMs }: { readonly isOwn: boolean; readonly nowMs: number },
 ): Promise<Resolved> {
   const { action } = wish
-  checkWish(wish, isOwn, nowMs)
+  checkRequest(wish, isOwn, nowMs)
   const notes = new Set<string>()
   const places = placesOf(sights, wish)
   const times = await timesOf(use, places, action)
@@ -140,7 +140,7 @@ function afterSkip(offset: bigint, where: string, before: Finished, end: bigint)
   return withOne(before, offset)
 }
 
-function checkWish({ action, partition }: Wish, isOwn: boolean, nowMs: number): void {
+function checkRequest({ action, partition }: TargetRequest, isOwn: boolean, nowMs: number): void {
   const fail = (what: string): MqError => new MqError('MQ_OPTION_INVALID', what)
   if ((action.kind === 'to-offset' || action.kind === 'skip') && partition === null) {
     throw fail('an offset needs a partition: each partition counts its own')
@@ -156,7 +156,7 @@ function checkWish({ action, partition }: Wish, isOwn: boolean, nowMs: number): 
 }
 
 /** T1, T2, T3 */
-function placesOf(sights: readonly GroupSight[], { action, partition, epoch }: Wish): Place[] {
+function placesOf(sights: readonly GroupSight[], { action, partition, epoch }: TargetRequest): Place[] {
   const named = epoch === null ? undefined : sights.find((sight) => sight.epoch.epoch === epoch)
   if (epoch !== null && named === undefined) {
     const known = sights.map((sight) => sight.epoch.epoch).join(', ')

@@ -6,8 +6,8 @@
  */
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import type { Store } from '../store/store.ts'
-import type { IdLag } from './lag-book.ts'
 import { LagHistory, type PackedPoint } from './lag-history.ts'
+import type { IdLag } from './lag-state.ts'
 import { type EndSample, LogEnds } from './log-ends.ts'
 
 const FORMAT = 1

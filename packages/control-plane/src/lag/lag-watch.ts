@@ -11,7 +11,7 @@ import { every, measured, type OnRound } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
-import { LagBook } from './lag-book.ts'
+import { LagState } from './lag-state.ts'
 import { loadLagHistories, saveLagHistories } from './lag-store.ts'
 import { type ClusterPositions, readPositions } from './positions.ts'
 
@@ -41,13 +41,13 @@ interface Entry {
 }
 
 export class LagWatch {
-  readonly book: LagBook
+  readonly book: LagState
   readonly #options: LagWatchOptions
   readonly #entries = new Map<string, Entry>()
   #savedAtMs: number
   #stop: (() => Promise<void>) | undefined
 
-  private constructor(options: LagWatchOptions, book: LagBook) {
+  private constructor(options: LagWatchOptions, book: LagState) {
     this.#options = options
     this.book = book
     this.#savedAtMs = options.deps.clock.monotonicMs()
@@ -57,7 +57,7 @@ export class LagWatch {
     const { store, deps, everyMs } = options
     const staleMs = Math.max(60_000, 4 * everyMs)
     const known = await loadLagHistories(store)
-    return new LagWatch(options, new LagBook({ nowMs: () => deps.clock.nowMs(), staleMs }, known))
+    return new LagWatch(options, new LagState({ nowMs: () => deps.clock.nowMs(), staleMs }, known))
   }
 
   get everyMs(): number {
@@ -137,7 +137,7 @@ export class LagWatch {
       if (entry === undefined) return
       const positions: ClusterPositions = await within(deps, DEADLINE_MS, late, read(entry.cluster, topics))
       if (this.#entries.get(name) !== entry) return
-      this.book.took(name, positions, deps.clock.nowMs())
+      this.book.update(name, positions, deps.clock.nowMs())
       entry.isFailing = false
     } catch (error) {
       if (entry !== undefined && this.#entries.get(name) !== entry) return

@@ -9,7 +9,7 @@
  */
 import { type ForeignProducer, type MigrationPlace, MqError } from '@mq/contract'
 import type { Clusters } from '../provision/clusters.ts'
-import type { Heard } from './heard.ts'
+import type { MigrationTelemetry } from './migration-telemetry.ts'
 
 /** Whoever wrote within this is still writing. */
 const LATELY_MS = 60_000
@@ -22,7 +22,7 @@ export interface Foreign {
 
 export interface ForeignParts {
   readonly clusters: Clusters
-  readonly heard: Heard
+  readonly heard: MigrationTelemetry
   nowMs(): number
 }
 
@@ -54,7 +54,11 @@ export async function findForeign(parts: ForeignParts, mqId: string, from: Migra
 }
 
 /** Those that are still foreign once more clients have reported (F3). */
-export function stillForeign(heard: Heard, mqId: string, producers: readonly ForeignProducer[]): ForeignProducer[] {
+export function stillForeign(
+  heard: MigrationTelemetry,
+  mqId: string,
+  producers: readonly ForeignProducer[],
+): ForeignProducer[] {
   return producers.filter(({ producerId }) => !heard.isOurs(mqId, producerId))
 }
 

@@ -1,7 +1,7 @@
 /**
  * Sends that wait for a migration: since when, for what, and what a person can do. The one place where that becomes words.
  */
-import type { HeldSends } from '../telemetry/held-book.ts'
+import type { HeldReport } from '../telemetry/held-reports.ts'
 import { type MigrationRecord, stepOf } from './record.ts'
 
 /** As a rule sends wait for less than half a second: nothing is said of that. */
@@ -16,7 +16,7 @@ export interface Holding {
     readonly cluster: string | null
     /** Why the last attempt failed. */
     readonly problem: string | null
-    readonly told: HeldSends | null
+    readonly told: HeldReport | null
   }
 }
 
@@ -35,7 +35,7 @@ export function holdingOf(record: MigrationRecord): Holding | undefined {
 }
 
 /** With what clients told; undefined when nothing waits. */
-export function holdingWith(known: Holding | undefined, told: HeldSends | undefined): Holding | undefined {
+export function holdingWith(known: Holding | undefined, told: HeldReport | undefined): Holding | undefined {
   if (told === undefined) return known
   if (known !== undefined) return { ...known, facts: { ...known.facts, told } }
   const facts = { migration: null, topic: null, cluster: null, problem: null, told }

@@ -3,7 +3,7 @@
  */
 import type { TelemetryReport } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import { HeldBook, type HeldSends } from '../telemetry/held-book.ts'
+import { type HeldReport, HeldReports } from '../telemetry/held-reports.ts'
 import { type Holding, holdingOf, holdingText, holdingWith, WORTH_TELLING_MS } from './holding.ts'
 import type { Migrations } from './migrations.ts'
 
@@ -15,16 +15,16 @@ export interface HoldingsOptions {
 export interface HeldId {
   readonly id: string
   readonly seconds: number
-  readonly told: HeldSends | null
+  readonly told: HeldReport | null
 }
 
 export class Holdings {
   readonly #options: HoldingsOptions
-  readonly #book: HeldBook
+  readonly #book: HeldReports
 
   constructor(options: HoldingsOptions) {
     this.#options = options
-    this.#book = new HeldBook(options.deps)
+    this.#book = new HeldReports(options.deps)
   }
 
   get nowMs(): number {

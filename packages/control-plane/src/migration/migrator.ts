@@ -28,11 +28,11 @@ import type { EpochUse } from '../telemetry/epoch-use.ts'
 import { deleteTopic } from './delete-topic.ts'
 import { drain } from './drain.ts'
 import { type Dropped, dropGroup } from './drop-group.ts'
-import { Heard } from './heard.ts'
 import { isCancellable, isEnd, isHandingOver, transition } from './machine.ts'
+import { MigrationTelemetry } from './migration-telemetry.ts'
 import { MigrationWriter } from './migration-writer.ts'
 import type { Migrations } from './migrations.ts'
-import { planMove, planOrRefuse, type Wish } from './plan.ts'
+import { type MigrationRequest, planMove, planOrRefuse } from './plan.ts'
 import { prepare, warm } from './prepare.ts'
 import { MigrationData, type MigrationRecord, stepOf, withStep } from './record.ts'
 import { open, seal } from './seal.ts'
@@ -115,7 +115,7 @@ const doInState: Record<MigrationState, (work: Work, number: number) => Promise<
 export class Migrator {
   readonly #options: MigratorOptions
   readonly #work: Work
-  readonly #heard: Heard
+  readonly #heard: MigrationTelemetry
   readonly #drivers = new Map<number, Driver>()
   #closed = false
   #stopping = false
@@ -123,7 +123,7 @@ export class Migrator {
   constructor(options: MigratorOptions) {
     this.#options = options
     const { deps, store, registry, migrations } = options
-    this.#heard = new Heard(
+    this.#heard = new MigrationTelemetry(
       deps,
       (mqId) => registry.get(mqId)?.state === 'active',
       (mqId, epoch) => migrations.active().some((record) => record.mqId === mqId && record.to.epoch === epoch),
@@ -167,12 +167,16 @@ export class Migrator {
     this.#heard.take(report)
   }
 
-  plan(id: string, wish: Wish): Promise<MigrationPlan> {
+  plan(id: string, wish: MigrationRequest): Promise<MigrationPlan> {
     return planOrRefuse(this.#planner, id, wish)
   }
 
   /** Begins a move; it goes on by itself. @throws MqError the reason why it cannot be made */
-  async start(id: string, wish: Wish, actor: string): Promise<{ plan: MigrationPlan; record: MigrationRecord }> {
+  async start(
+    id: string,
+    wish: MigrationRequest,
+    actor: string,
+  ): Promise<{ plan: MigrationPlan; record: MigrationRecord }> {
     const { registry, migrations, provisioner, deps, store } = this.#options
     return provisioner.exclusively(id, async () => {
       const { plan, spec, sizeLimit, foreign, topicId, partitions } = await planMove(this.#planner, id, wish)

@@ -28,13 +28,13 @@ import { differences } from '../provision/topic-drift.ts'
 import type { ActiveId, IdSpec } from '../registry/records.ts'
 import type { Registry } from '../registry/registry.ts'
 import { type Foreign, findForeign, foreignText } from './foreign.ts'
-import type { Heard } from './heard.ts'
+import type { MigrationTelemetry } from './migration-telemetry.ts'
 import type { Migrations } from './migrations.ts'
 import { findReaders } from './plan-readers.ts'
 import { checkQuotas, checkRoom } from './room.ts'
 import type { SealChecks } from './seal-checks.ts'
 
-export interface Wish {
+export interface MigrationRequest {
   readonly to?: string | undefined
   readonly partitions?: number | undefined
   readonly replication?: number | undefined
@@ -45,7 +45,7 @@ export interface Wish {
 
 export interface PlannerOptions {
   readonly sealChecks: SealChecks
-  readonly heard: Heard
+  readonly heard: MigrationTelemetry
   readonly nowMs: () => number
   readonly registry: Registry
   readonly clusters: Clusters
@@ -64,7 +64,11 @@ export interface Planned {
 }
 
 /** What stands against the move becomes part of the plan; anything else is thrown (N2). */
-export async function planOrRefuse(options: PlannerOptions, id: string, wish: Wish): Promise<MigrationPlan> {
+export async function planOrRefuse(
+  options: PlannerOptions,
+  id: string,
+  wish: MigrationRequest,
+): Promise<MigrationPlan> {
   try {
     return (await planMove(options, id, wish)).plan
   } catch (error) {
@@ -88,7 +92,7 @@ const REFUSALS: ReadonlySet<MqErrorCode> = new Set<MqErrorCode>([
 ])
 
 /** @throws MqError the reason why it cannot be made */
-export async function planMove(options: PlannerOptions, id: string, wish: Wish): Promise<Planned> {
+export async function planMove(options: PlannerOptions, id: string, wish: MigrationRequest): Promise<Planned> {
   const { registry, clusters, migrations } = options
   const record = registry.get(id)
   if (record?.state === 'deleted') throw deletedError(id)

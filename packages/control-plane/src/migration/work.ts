@@ -8,7 +8,7 @@ import type { Clusters } from '../provision/clusters.ts'
 import type { Provisioner } from '../provision/provisioner.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { EpochUse } from '../telemetry/epoch-use.ts'
-import type { Heard } from './heard.ts'
+import type { MigrationTelemetry } from './migration-telemetry.ts'
 import type { MigrationWriter } from './migration-writer.ts'
 import type { Migrations } from './migrations.ts'
 import type { MigrationRecord } from './record.ts'
@@ -67,7 +67,7 @@ export interface Work {
   readonly provisioner: Provisioner
   readonly migrations: Migrations
   readonly epochUse: EpochUse
-  readonly heard: Heard
+  readonly heard: MigrationTelemetry
   readonly sealChecks: SealChecks
   readonly deps: Deps
   readonly logger: Logger
@@ -120,7 +120,7 @@ export async function isGone(work: Work, row: MigrationRecord): Promise<boolean>
 
 /** Writes down what clients told of the move since the last time. */
 export async function keepMoves(work: Work, row: MigrationRecord): Promise<MigrationRecord> {
-  const moves = work.heard.takeMoves(row.mqId, row.to.epoch, row.data.moves)
+  const moves = work.heard.takeTally(row.mqId, row.to.epoch, row.data.moves)
   if (moves === undefined) return row
   return work.writer.update(row.number, (before) => ({ ...before, data: { ...before.data, moves } }))
 }

@@ -2,13 +2,13 @@
  * Who produces and who consumes, as the routes tell it (contract: applications.ts).
  */
 import type { Application, ForeignUse } from '@mq/contract'
-import type { LagBook } from '../lag/lag-book.ts'
+import type { LagState } from '../lag/lag-state.ts'
 import type { ActiveId } from '../registry/records.ts'
-import type { ClientBook, ClientInstance } from './client-book.ts'
+import type { ClientDirectory, ClientInstance } from './client-directory.ts'
 
 /** @param mqId only what concerns it @param app only this one */
 export function applicationsOf(
-  book: ClientBook,
+  book: ClientDirectory,
   { mqId, app }: { readonly mqId?: string | undefined; readonly app?: string | undefined },
 ): Application[] {
   const all = book.all().flatMap((one): ClientInstance[] => {
@@ -36,7 +36,7 @@ export function applicationsOf(
   }))
 }
 
-export function foreignUseOf(book: LagBook, active: readonly ActiveId[]): ForeignUse {
+export function foreignUseOf(book: LagState, active: readonly ActiveId[]): ForeignUse {
   return {
     groups: active.flatMap((record) =>
       book
@@ -48,7 +48,7 @@ export function foreignUseOf(book: LagBook, active: readonly ActiveId[]): Foreig
 }
 
 /** Processes of a group that would not leave it when asked (GroupHold): those of a version before. */
-export function cannotLeave(book: ClientBook, mqId: string, group: string): string[] {
+export function cannotLeave(book: ClientDirectory, mqId: string, group: string): string[] {
   return book
     .readers(mqId, group)
     .filter(({ features }) => !features.includes('group-hold'))

@@ -11,7 +11,7 @@ import type { Deps } from '@mq/kafka'
 const FRESH_MS = 30_000
 const MOST_PROCESSES = 10_000
 
-export interface HeldSends {
+export interface HeldReport {
   readonly records: number
   readonly processes: number
   /** The longest wait, by the clock of this process. */
@@ -23,7 +23,7 @@ interface Told {
   readonly held: ReadonlyMap<string, { readonly records: number; readonly sinceMs: number }>
 }
 
-export class HeldBook {
+export class HeldReports {
   readonly #deps: Deps
   readonly #told = new Map<string, Told>()
 
@@ -44,9 +44,9 @@ export class HeldBook {
     return [...new Set([...this.#told.values()].flatMap(({ held }) => [...held.keys()]))]
   }
 
-  of(mqId: string): HeldSends | undefined {
+  of(mqId: string): HeldReport | undefined {
     const nowMs = this.#deps.clock.monotonicMs()
-    let found: HeldSends | undefined
+    let found: HeldReport | undefined
     for (const [instance, { atMs, held }] of this.#told) {
       if (nowMs - atMs > FRESH_MS) this.#told.delete(instance)
       const own = nowMs - atMs > FRESH_MS ? undefined : held.get(mqId)

@@ -43,7 +43,7 @@ export interface ClientInstance {
   readonly consumes: readonly Consuming[]
 }
 
-export class ClientBook {
+export class ClientDirectory {
   readonly #deps: Deps
   readonly #isKnown: (mqId: string) => boolean
   readonly #instances = new Map<string, ClientInstance>()

@@ -44,7 +44,7 @@ import {
 } from './checks.ts'
 import { cancelled, HeldSends, type Outgoing } from './held-sends.ts'
 
-export interface OutletOptions {
+export interface IdSenderOptions {
   readonly mqId: string
   readonly budget: MemoryBudget
   readonly deps: Deps
@@ -59,10 +59,10 @@ export interface OutletOptions {
   /** A send was refused at the call, or gave up waiting: no producer heard of it. */
   onRefused?(error: MqError): void
   /** Sends flow again, in a later epoch than before. */
-  onMoved?(move: OutletMove): void
+  onSwitched?(move: EpochSwitch): void
 }
 
-export interface OutletMove extends Omit<Handed, 'expired'> {
+export interface EpochSwitch extends Omit<Handed, 'expired'> {
   /** Records whose sends failed from the pause on. */
   readonly failed: number
   readonly fromEpoch: number
@@ -84,8 +84,8 @@ const ASK_AGAIN = { baseMs: 100, maxMs: 1_000 }
 /** Answers that nothing is new before a refusing topic is tried again. */
 const TRY_AGAIN_AFTER = 3
 
-export class Outlet {
-  readonly #options: OutletOptions
+export class IdSender {
+  readonly #options: IdSenderOptions
   readonly #held: HeldSends
   #phase: Phase
   #binding: Binding | undefined
@@ -100,7 +100,7 @@ export class Outlet {
   /** Since when an epoch takes nothing more: it was said so, or its topic refused. */
   #pause: { readonly writer: EpochWriter; readonly failedBefore: number; readonly sinceMs: number } | undefined
 
-  constructor(options: OutletOptions) {
+  constructor(options: IdSenderOptions) {
     this.#options = options
     const why = new MqError('MQ_CONTROL_PLANE_AWAY', `There is no binding of ${options.mqId} yet, and none is cached`)
     this.#phase = { kind: 'waiting', why }
@@ -324,7 +324,13 @@ export class Outlet {
     if (pause === undefined || writer.epoch <= pause.writer.epoch) return
     const writePauseMs = this.#options.deps.clock.monotonicMs() - pause.sinceMs
     const failed = pause.writer.failedRecords - pause.failedBefore + this.#held.takeExpired() + expired
-    this.#options.onMoved?.({ fromEpoch: pause.writer.epoch, toEpoch: writer.epoch, writePauseMs, ...handed, failed })
+    this.#options.onSwitched?.({
+      fromEpoch: pause.writer.epoch,
+      toEpoch: writer.epoch,
+      writePauseMs,
+      ...handed,
+      failed,
+    })
   }
 
   /** T7 */

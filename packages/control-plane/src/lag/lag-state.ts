@@ -37,19 +37,19 @@ export interface GroupCondition {
   readonly lastCommitAtMs: number | null
 }
 
-export interface LagBookOptions {
+export interface LagStateOptions {
   readonly nowMs: () => number
   readonly staleMs: number
 }
 
-export class LagBook {
-  readonly #options: LagBookOptions
+export class LagState {
+  readonly #options: LagStateOptions
   readonly #looks = new Map<string, Look>()
   readonly #problems = new Map<string, string>()
   readonly #ids: Map<string, IdLag>
   readonly #commits = new CommitTimes()
 
-  constructor(options: LagBookOptions, known: ReadonlyMap<string, IdLag> = new Map()) {
+  constructor(options: LagStateOptions, known: ReadonlyMap<string, IdLag> = new Map()) {
     this.#options = options
     this.#ids = new Map(known)
   }
@@ -59,7 +59,7 @@ export class LagBook {
     return this.#ids
   }
 
-  took(cluster: string, positions: ClusterPositions, atMs: number): void {
+  update(cluster: string, positions: ClusterPositions, atMs: number): void {
     const byTopic = new Map<string, string[]>()
     const byMqId = new Map<string, string[]>()
     const add = (map: Map<string, string[]>, key: string, groupId: string): void => {

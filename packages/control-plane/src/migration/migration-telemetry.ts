@@ -40,7 +40,7 @@ interface Writers {
   silentAtMs: number
 }
 
-export class Heard {
+export class MigrationTelemetry {
   readonly #deps: Deps
   readonly #isWatched: (mqId: string, toEpoch: number) => boolean
   readonly #isKnown: (mqId: string) => boolean
@@ -148,7 +148,7 @@ export class Heard {
   }
 
   /** What was heard of the move since it was last taken, added to what is known already (C2). */
-  takeMoves(mqId: string, toEpoch: number, known: MoveTally | null): MoveTally | undefined {
+  takeTally(mqId: string, toEpoch: number, known: MoveTally | null): MoveTally | undefined {
     const key = `${mqId}:${toEpoch}`
     const pending = this.#moves.get(key)
     if (pending === undefined) return undefined

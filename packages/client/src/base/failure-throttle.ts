@@ -10,7 +10,7 @@ const LASTS_MS = 5_000
 const AGAIN_MS = 30_000
 const OVER_MS = 10_000
 
-export class LastingTrouble {
+export class FailureThrottle {
   readonly #clock: Clock
   #sinceMs = Number.NEGATIVE_INFINITY
   #lastMs = Number.NEGATIVE_INFINITY
@@ -21,7 +21,7 @@ export class LastingTrouble {
   }
 
   /** Notes that it happened. @returns whether to say so */
-  happened(): boolean {
+  failed(): boolean {
     const nowMs = this.#clock.monotonicMs()
     if (nowMs - this.#lastMs > OVER_MS) this.#sinceMs = nowMs
     this.#lastMs = nowMs
