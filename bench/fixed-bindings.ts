@@ -47,8 +47,8 @@ function answer(
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
   }
   if (url.pathname === '/v1/info') {
-    const wish = telemetryMs === undefined ? {} : { telemetryMs }
-    json(200, { version: '0.1.0', incarnation: 1, revision: 1, createOnFirstUse: false, connectedClients: 0, ...wish })
+    const extra = telemetryMs === undefined ? {} : { telemetryMs }
+    json(200, { version: '0.1.0', incarnation: 1, revision: 1, createOnFirstUse: false, connectedClients: 0, ...extra })
   } else if (url.pathname === '/v1/telemetry') {
     takeReport(request, onTelemetry).then(
       () => json(200, { accepted: true }),

@@ -1,14 +1,14 @@
 /**
- * `mq measure migration`: moves of one mQ ID between two real clusters under load, one after the other.
+ * `mq measure migration`: migrations of one mQ ID between two real clusters under load, one after the other.
  *
  * M1. Lost, duplicated and reordered come from the checker of the test kit over what the applications wrote down, never from
  *     counters of the system that is measured.
- * M2. Write pause: the longest time without an acknowledgement for a producer that sends all the time, from the request of a move
+ * M2. Write pause: the longest time without an acknowledgement for a producer that sends all the time, from the request of a migration
  *     until AFTER_MS after its opening, less the median time between two answers to that producer. One value for each producer
  *     and move.
  * M3. Consumer gap: the longest time in that window in which a member of the group that keeps up handled nothing. One value for
  *     each member and move; nothing is taken off.
- * M4. A move is asked for when the one before has been open for AFTER_MS; old epochs drain, retire and go meanwhile.
+ * M4. A migration is asked for when the one before has been open for AFTER_MS; old epochs drain, retire and go meanwhile.
  * M5. The exit code is 1 when a send failed, or the checker found anything at all.
  */
 import { join } from 'node:path'
@@ -16,10 +16,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { HistoryEvent } from '@mq/testkit'
 import { readFlags } from './flags.ts'
 import { machineFacts } from './machine.ts'
-import type { App } from './moves/apps.ts'
-import type { ConsumerJob, ProducerJob } from './moves/job.ts'
-import { type Judged, judge } from './moves/judge.ts'
-import { type Move, MovesStage } from './moves/stage.ts'
+import type { App } from './migration/apps.ts'
+import type { ConsumerJob, ProducerJob } from './migration/job.ts'
+import { type Judged, judge } from './migration/judge.ts'
+import { type MeasuredMigration, MigrationStage } from './migration/stage.ts'
 import { publish } from './publish.ts'
 import { MigrationResult } from './results.ts'
 import { percentile, round } from './statistics.ts'
@@ -55,7 +55,7 @@ if (![1, 3].includes(flags['source-brokers'])) {
 
 const say = (text: string): void => console.error(`  ${text}`)
 const startedMs = performance.now()
-const stage = new MovesStage({ sourceBrokers: flags['source-brokers'] === 3 ? 3 : 1, mqId: MQ_ID })
+const stage = new MigrationStage({ sourceBrokers: flags['source-brokers'] === 3 ? 3 : 1, mqId: MQ_ID })
 
 function startConsumers(): App[] {
   const common = { url: stage.url, mqId: MQ_ID, cacheDir: stage.folder }
@@ -87,22 +87,22 @@ function history(name: string): string {
   return join(stage.folder, `${name}.history`)
 }
 
-async function makeMoves(): Promise<Move[]> {
-  const moves: Move[] = []
+async function runMigrations(): Promise<MeasuredMigration[]> {
+  const migrations: MeasuredMigration[] = []
   for (let run = 0; run < flags.runs; run++) {
-    const wish =
+    const request =
       run % 2 === 0
         ? { to: 'b', partitions: flags['partitions-to'] }
         : { to: 'a', partitions: flags['partitions-from'] }
-    const move = await Promise.race([stage.move(wish), stage.failed.promise])
-    moves.push(move)
+    const move = await Promise.race([stage.move(request), stage.failed.promise])
+    migrations.push(move)
     const { report, from, to } = move.migration
     say(
       `move ${run + 1}/${flags.runs}  ${from.cluster}/${from.partitions} to ${to.cluster}/${to.partitions}  closed for ${report.closedMs} ms`,
     )
     await Promise.race([pause(AFTER_MS), stage.failed.promise])
   }
-  return moves
+  return migrations
 }
 
 /** Until every group handled what was sent, or nothing happens any more. */
@@ -131,20 +131,20 @@ function percentiles(values: readonly number[]): { p50: number; p99: number; max
   return { p50: at(50), p99: at(99), max: at(100) }
 }
 
-function sealsOf(moves: readonly Move[]): Extract<HistoryEvent, { type: 'seal' }>[] {
-  return moves.flatMap(({ migration }) =>
+function sealsOf(migrations: readonly MeasuredMigration[]): Extract<HistoryEvent, { type: 'seal' }>[] {
+  return migrations.flatMap(({ migration }) =>
     (migration.endOffsets ?? []).map((offset, partition) => {
       return { type: 'seal' as const, tUs: 0, epoch: migration.from.epoch, partition, offset: Number(offset) }
     }),
   )
 }
 
-function resultOf(judged: Judged, moves: readonly Move[]): MigrationResult {
+function resultOf(judged: Judged, migrations: readonly MeasuredMigration[]): MigrationResult {
   const { verdict } = judged
   const { counts } = verdict
-  const reports = moves.map(({ migration }) => migration.report)
+  const reports = migrations.map(({ migration }) => migration.report)
   return MigrationResult.parse({
-    runs: moves.length,
+    runs: migrations.length,
     messages: verdict.sent,
     failedSends: verdict.sent - verdict.acked,
     lost: counts.lost,
@@ -160,7 +160,7 @@ function resultOf(judged: Judged, moves: readonly Move[]): MigrationResult {
     slowestSendMs: percentiles(judged.slowestSendsMs),
     closedMs: percentiles(reports.map((report) => report.closedMs ?? 0)),
     sealMs: percentiles(reports.map((report) => report.sealMs ?? 0)),
-    firstMove: { writePauseMs: firstOf(judged.writePausesMs), closedMs: reports[0]!.closedMs ?? 0 },
+    firstMigration: { writePauseMs: firstOf(judged.writePausesMs), closedMs: reports[0]!.closedMs ?? 0 },
     usualGapMs: { acknowledgements: round(judged.usualAckGapMs, 2), deliveries: round(judged.usualDeliveryGapMs, 2) },
     handledByGroup: verdict.handledByGroup,
     options: {
@@ -177,7 +177,7 @@ function resultOf(judged: Judged, moves: readonly Move[]): MigrationResult {
   })
 }
 
-/** The longest of the first move over producers: the second cluster is cold then. */
+/** The longest of the first migration over producers: the second cluster is cold then. */
 function firstOf(values: readonly number[]): number {
   return round(Math.max(...values.filter((_, index) => index % flags.runs === 0)), 1)
 }
@@ -198,7 +198,7 @@ try {
   await Promise.all(producers.map((app) => app.started))
   say(`${rate} messages/s, warming up`)
   await Promise.race([pause(WARMUP_MS), stage.failed.promise])
-  const moves = await makeMoves()
+  const migrations = await runMigrations()
   say('reading everything to its end')
   await Promise.race([settle(producers, consumers), stage.failed.promise])
   say('judging')
@@ -206,10 +206,10 @@ try {
     paths: [...PRODUCERS.map((names) => history(names.join('-'))), ...[...LIVE, 'late-0'].map(history)],
     groups: GROUPS,
     members: LIVE,
-    windows: moves.map(({ askedUs, openedUs }) => ({ fromUs: askedUs, toUs: openedUs + AFTER_MS * 1_000 })),
-    seals: sealsOf(moves),
+    windows: migrations.map(({ askedUs, openedUs }) => ({ fromUs: askedUs, toUs: openedUs + AFTER_MS * 1_000 })),
+    seals: sealsOf(migrations),
   })
-  const result = resultOf(judged, moves)
+  const result = resultOf(judged, migrations)
   publish(result, migrationTable(result), { ...flags, quiet: flags.json })
   for (const { rule, detail } of judged.verdict.violations.slice(0, 10)) say(`${rule}: ${detail}`)
   if (result.failedSends > 0 || !judged.verdict.ok) process.exitCode = 1

@@ -4,7 +4,7 @@
  * O1. Every mQ ID is another workload (rate, size, groups, keys, peaks, own codec curves) and every cluster has its own prices,
  *     zones and calibrated constants, so that nothing can be computed once for all of them.
  * O2. The time is CPU of this process, on one core: the garbage collector gets no threads of its own. The wall clock stands beside it.
- * O3. `brief` is what a loop over everything uses; `full` adds the price of every wish and all runners-up, on a sample.
+ * O3. `brief` is what a loop over everything uses; `full` adds the price of every requirement and all runners-up, on a sample.
  */
 import { spawnSync } from 'node:child_process'
 import { Intent } from '@mq/contract'

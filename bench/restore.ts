@@ -89,8 +89,8 @@ class Changes {
   }
 
   /** Asked again where a broker of a busy machine was late. */
-  async #migrate(id: string, wish: { readonly to: Side; readonly partitions: number }): Promise<void> {
-    const body = { allowFewerCopies: true, ...wish }
+  async #migrate(id: string, request: { readonly to: Side; readonly partitions: number }): Promise<void> {
+    const body = { allowFewerCopies: true, ...request }
     for (let tries = 1; ; tries++) {
       const { status, answer } = await this.#stage.ask('POST', `/v1/ids/${id}/migrations`, body)
       const { migration, retryable } = answer as { migration?: { number: number }; retryable?: boolean }

@@ -95,10 +95,10 @@ export function migrationTable(result: MigrationResult): string {
   const others = Object.entries(result.otherViolations).map(([rule, found]) => `${found} ${rule}`)
   return [
     `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}, load at start ${machine.loadAverage}`,
-    `${result.runs} moves between ${options.partitionsFrom} partitions (${options.sourceBrokers} broker${options.sourceBrokers === 1 ? '' : 's'}) and ${options.partitionsTo} partitions (1 broker), ${count(result.messagesPerSecond)} messages/s of ${options.payloadBytes} bytes by ${options.producers} producers, ${count(options.keys)} keys`,
+    `${result.runs} migrations between ${options.partitionsFrom} partitions (${options.sourceBrokers} broker${options.sourceBrokers === 1 ? '' : 's'}) and ${options.partitionsTo} partitions (1 broker), ${count(result.messagesPerSecond)} messages/s of ${options.payloadBytes} bytes by ${options.producers} producers, ${count(options.keys)} keys`,
     '',
     table(
-      ['around a move', 'p50 ms', 'p99 ms', 'max ms'],
+      ['around a migration', 'p50 ms', 'p99 ms', 'max ms'],
       [
         spans('write pause', result.writePauseMs),
         spans('consumer gap', result.consumerGapMs),
@@ -196,7 +196,7 @@ export function optimiserTable(result: OptimiserResult): string {
       ['', 'CPU s', 'clock s', 'us/mQ ID'],
       [
         ['best configuration of each', result.cpuSeconds.toFixed(2), result.seconds.toFixed(2), count(result.usPerId)],
-        ['with the price of every wish', '-', '-', count(result.fullUsPerId)],
+        ['with the price of every requirement', '-', '-', count(result.fullUsPerId)],
       ],
     ),
     '',

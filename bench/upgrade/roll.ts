@@ -7,7 +7,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { LocalCluster } from '@mq/local'
 import { allInSync } from '../in-sync.ts'
-import { nowUs } from '../moves/job.ts'
+import { nowUs } from '../migration/job.ts'
 
 export interface RollStep {
   readonly broker: number

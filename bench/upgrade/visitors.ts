@@ -7,7 +7,7 @@
  */
 import { connect, MqError } from '@mq/client'
 import { PackedWriter } from '@mq/testkit'
-import { Complaints, nowUs, runUntilTold } from '../moves/job.ts'
+import { Complaints, nowUs, runUntilTold } from '../migration/job.ts'
 
 export interface VisitorsJob {
   readonly url: string

@@ -18,7 +18,7 @@ export const UsualFetches = z.object({
 })
 export type UsualFetches = z.output<typeof UsualFetches>
 
-/** The wish that was missed when it was proposed: it is judged by what was late instead of by cost. */
+/** The requirement that was missed when it was proposed: it is judged by what was late instead of by cost. */
 export const Repair = z.object({
   what: z.enum(['send', 'end to end']),
   seenMs: z.number(),

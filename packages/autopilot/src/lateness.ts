@@ -83,7 +83,7 @@ function repairsOf({ decisions, intentKey }: IdWorld): { readonly record: PastDe
   })
 }
 
-/** M2: how wrong the model was where a wish was missed. */
+/** M2: how wrong the model was where a requirement was missed. */
 export function rememberedFactor(one: IdWorld): number {
   return Math.max(1, ...repairsOf(one).map(({ repair }) => repair.factor))
 }

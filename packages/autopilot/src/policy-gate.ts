@@ -3,7 +3,7 @@
  *
  * Q1. `observe` records and waits for nobody; `approve` waits for a person; `auto` goes on, unless a knob it touches is not among
  *     those it may turn by itself.
- * Q2. Nothing goes over the budget of an intent by itself, not even to meet its other wishes.
+ * Q2. Nothing goes over the budget of an intent by itself, not even to meet its other requirements.
  * Q3. What is to be tried on readers waits for a person where they cannot be compared.
  */
 import type { Choice, DecisionState } from '@mq/contract'

@@ -25,7 +25,7 @@ export interface Proposal {
   readonly savingUsdPerMonth: number
   readonly costOfChangeUsd: number
   readonly assumptions: readonly string[]
-  /** With a wish that is missed now; null for what is to save. */
+  /** With a requirement that is missed now; null for what is to save. */
   readonly repair: (Repair & { readonly overBudgetUsd: number | null }) | null
   readonly epoch: number
 }

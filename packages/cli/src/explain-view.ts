@@ -1,5 +1,5 @@
 /**
- * What an mQ ID costs, for a person who pays the bill: what stands, what it costs by meter, what is better, and what each wish costs.
+ * What an mQ ID costs, for a person who pays the bill: what stands, what it costs by meter, what is better, and what each requirement costs.
  *
  * V1. Every amount stands beside what it bills and what was assumed; what nobody measured or verified says so.
  */
@@ -74,7 +74,7 @@ export function explanationText(explanation: Explanation, colors: Colors, width 
     )
   parts.push(section('Compared', comparedText(explanation, colors, width), colors))
   if (explanation.priceOf.length > 0)
-    parts.push(section('What each wish costs', pricesText(explanation, colors), colors))
+    parts.push(section('What each requirement costs', pricesText(explanation, colors), colors))
   if (explanation.rejected.length > 0)
     parts.push(section('What is out, and why', rejectedText(explanation, colors, width), colors))
   parts.push(section('Prices and assumptions', assumptionsText(explanation, width), colors))
@@ -82,10 +82,10 @@ export function explanationText(explanation: Explanation, colors: Colors, width 
 }
 
 /** The same amounts as in `mq cost`, part by part. */
-function measuredHead({ id, measured, wishes }: Explanation, colors: Colors): string[] {
+function measuredHead({ id, measured, requirements }: Explanation, colors: Colors): string[] {
   if (measured === null) return []
   const { usdPerMonth, parts } = measured
-  const budget = wishes.budgetUsdPerMonth
+  const budget = requirements.budgetUsdPerMonth
   const over =
     budget === null
       ? ''
@@ -125,9 +125,9 @@ export function whatIfText(answer: WhatIfAnswer, colors: Colors, width = Number.
   const difference = after.best.usdPerMonth - before.current.usdPerMonth
   const direction =
     Math.abs(difference) < 0.005 ? 'the same' : `${formatUsd(Math.abs(difference))} ${difference > 0 ? 'more' : 'less'}`
-  const wishes = table(
+  const requirements = table(
     [{ head: 'WHAT IF' }, { head: 'NOW' }, { head: 'THEN' }],
-    asked.map((each) => [each.wish, each.before, each.after]),
+    asked.map((each) => [each.requirement, each.before, each.after]),
     colors,
   )
   return [
@@ -135,12 +135,14 @@ export function whatIfText(answer: WhatIfAnswer, colors: Colors, width = Number.
     answerTo(after, colors),
     ...overBudget(after, colors),
     '',
-    indent(wishes),
+    indent(requirements),
     section('Then', configurationText(after.best, after, colors, width), colors),
     section('What it would cost a month', costText(after.best, colors, width), colors),
     section('Settings', settingsText(before.current.configuration, after.best.configuration, colors), colors),
     section('Without changing settings', unchangedText(after, colors), colors),
-    ...(after.priceOf.length > 0 ? [section('What each wish would cost', pricesText(after, colors), colors)] : []),
+    ...(after.priceOf.length > 0
+      ? [section('What each requirement would cost', pricesText(after, colors), colors)]
+      : []),
     section('Prices and assumptions', assumptionsText(after, width), colors),
     '',
     'Nothing was changed. `mq apply` changes the intent.',
@@ -148,15 +150,15 @@ export function whatIfText(answer: WhatIfAnswer, colors: Colors, width = Number.
 }
 
 /** A budget is checked last: whatever fails before it hides it. */
-function overBudget({ outcome, best, wishes }: Explanation, colors: Colors): string[] {
-  const budget = wishes.budgetUsdPerMonth
+function overBudget({ outcome, best, requirements }: Explanation, colors: Colors): string[] {
+  const budget = requirements.budgetUsdPerMonth
   if (budget === null || outcome.constraint === 'budget' || best.usdPerMonth <= budget) return []
   return [
     colors.red(`It is ${formatUsd(best.usdPerMonth - budget)} a month over the budget of ${formatUsd(budget)}, too.`),
   ]
 }
 
-/** Whether the other wishes can be had; what they cost stands in the line before. */
+/** Whether the other requirements can be had; what they cost stands in the line before. */
 function answerTo(after: Explanation, colors: Colors): string {
   const { kind, why } = after.outcome
   if (kind === 'infeasible') return colors.red(`No configuration would meet that: ${why}. The nearest is shown.`)
@@ -184,7 +186,7 @@ function verdict({ outcome, saving, best, workload }: Explanation, colors: Color
   }
 }
 
-function workloadText({ workload, wishes }: Explanation, colors: Colors, width: number): string {
+function workloadText({ workload, requirements }: Explanation, colors: Colors, width: number): string {
   const { recordsPerSecond, recordBytes, peakMultiple, producers, groups } = workload
   const seen =
     workload.source === 'assumed'
@@ -200,9 +202,11 @@ function workloadText({ workload, wishes }: Explanation, colors: Colors, width: 
       ['peak', peakMultiple === 1 ? 'none expected' : `${formatRate(peakMultiple)} times the usual rate`],
       ['read by', workload.source === 'assumed' ? 'one group of one member; assumed' : readers.join(', ') || 'nobody'],
       [
-        'wishes',
-        `p99 ${formatDurationMs(wishes.latencyP99Ms)} end to end${wishes.acknowledgedWithinMs === null ? '' : `, acknowledged within ${formatDurationMs(wishes.acknowledgedWithinMs)} (p99)`}, ${wishes.retention} kept, order: ${wishes.ordering}, ${plural(wishes.copies, 'copy', 'copies')}` +
-          (wishes.budgetUsdPerMonth === null ? '' : `, at most ${formatUsd(wishes.budgetUsdPerMonth)} a month`),
+        'requirements',
+        `p99 ${formatDurationMs(requirements.latencyP99Ms)} end to end${requirements.acknowledgedWithinMs === null ? '' : `, acknowledged within ${formatDurationMs(requirements.acknowledgedWithinMs)} (p99)`}, ${requirements.retention} kept, order: ${requirements.ordering}, ${plural(requirements.copies, 'copy', 'copies')}` +
+          (requirements.budgetUsdPerMonth === null
+            ? ''
+            : `, at most ${formatUsd(requirements.budgetUsdPerMonth)} a month`),
       ],
     ],
     colors,
@@ -210,9 +214,9 @@ function workloadText({ workload, wishes }: Explanation, colors: Colors, width: 
   )
 }
 
-function configurationText(option: CostOption, { wishes }: Explanation, colors: Colors, width: number): string {
+function configurationText(option: CostOption, { requirements }: Explanation, colors: Colors, width: number): string {
   const { configuration } = option
-  const late = option.meetsLatency ? '' : colors.red(`  over the ${limitText(wishes)} asked for`)
+  const late = option.meetsLatency ? '' : colors.red(`  over the ${limitText(requirements)} asked for`)
   return fields(
     [
       [
@@ -308,7 +312,7 @@ function comparedText({ current, best, alternatives, evaluated }: Explanation, c
 function pricesText({ priceOf }: Explanation, colors: Colors): string {
   return indent(
     table(
-      [{ head: 'SAVED', align: 'right' }, { head: 'WISH' }, { head: 'INSTEAD OF' }, { head: 'IF IT WERE' }],
+      [{ head: 'SAVED', align: 'right' }, { head: 'REQUIREMENT' }, { head: 'INSTEAD OF' }, { head: 'IF IT WERE' }],
       priceOf.map(({ constraint, asked, relaxedTo, usdPerMonth }) => [
         formatUsd(usdPerMonth),
         constraint,
@@ -323,7 +327,7 @@ function pricesText({ priceOf }: Explanation, colors: Colors): string {
 function rejectedText({ rejected }: Explanation, colors: Colors, width: number): string {
   return indent(
     table(
-      [{ head: 'CONFIGURATIONS', align: 'right' }, { head: 'WISH' }, { head: 'WHY' }],
+      [{ head: 'CONFIGURATIONS', align: 'right' }, { head: 'REQUIREMENT' }, { head: 'WHY' }],
       rejected.map(({ constraint, reason, count }) => [formatCount(count), constraint, reason]),
       colors,
       width - 2,
@@ -349,8 +353,8 @@ function settingsText(before: CostConfiguration, after: CostConfiguration, color
   return changes.length === 0 ? '  as they are' : fields(changes, colors)
 }
 
-function unchangedText({ current, wishes }: Explanation, colors: Colors): string {
-  const late = current.meetsLatency ? '' : colors.red(`, over the ${limitText(wishes)} asked for`)
+function unchangedText({ current, requirements }: Explanation, colors: Colors): string {
+  const late = current.meetsLatency ? '' : colors.red(`, over the ${limitText(requirements)} asked for`)
   return `  ${formatUsd(current.usdPerMonth)} a month, p99 ${latencyText(current.endToEndP99Ms)} end to end${late}`
 }
 
@@ -400,7 +404,7 @@ function latencyText(ms: number): string {
   return ms >= 120_000 ? 'never' : formatMs(ms)
 }
 
-function limitText({ latencyP99Ms, acknowledgedWithinMs }: Explanation['wishes']): string {
+function limitText({ latencyP99Ms, acknowledgedWithinMs }: Explanation['requirements']): string {
   const endToEnd = formatDurationMs(latencyP99Ms)
   return acknowledgedWithinMs === null
     ? endToEnd

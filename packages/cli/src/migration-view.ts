@@ -1,4 +1,4 @@
-/** Migrations for people: what a move would do, how far one is, and its report. */
+/** Migrations for people: what a migration would do, how far one is, and its report. */
 import type { Migration, MigrationPlace, MigrationPlan, MigrationState, Spread } from '@mq/contract'
 import type { Colors } from './io.ts'
 import { fields, table } from './output.ts'

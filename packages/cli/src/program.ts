@@ -53,7 +53,7 @@ const groups: readonly { readonly heading: string; readonly commands: readonly R
     commands: [applyCommand, listCommand, describeCommand, deleteCommand, undeleteCommand, settleCommand, driftCommand],
   },
   { heading: 'Consumer groups:', commands: [groupsCommand, groupCommand, appsCommand] },
-  { heading: 'Moves:', commands: [migrateCommand, migrationsCommand] },
+  { heading: 'Migrations:', commands: [migrateCommand, migrationsCommand] },
   {
     heading: 'Decisions:',
     commands: [decisionsCommand, decisionCommand, approveCommand, undoCommand, policyCommand, autopilotCommand],

@@ -70,7 +70,7 @@ test('a short demo ends by itself, every check holds, and the report carries eve
   assert.equal(written.before + written.after, 20_000)
   assert.deepEqual([lost, duplicated, reordered], [0, 0, 0])
   assert.ok(times.closedMs > 0 && times.longestWriteWaitMs > 0 && times.longestConsumerGapMs > 0)
-  assert.ok(report.flights.checks.some(({ name }) => name === 'no flight was lost by the move'))
+  assert.ok(report.flights.checks.some(({ name }) => name === 'no flight was lost by the migration'))
   const { 'stock.levels': levels = 0, ...shoppers } = report.shop.sent
   assert.equal(
     Object.values(shoppers).reduce((sum, count) => sum + count, 0),

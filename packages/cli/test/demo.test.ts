@@ -6,7 +6,7 @@ import { type Migration, MqError } from '@mq/contract'
 import { z } from 'zod'
 import { AppProcess } from '../src/demo/app-process.ts'
 import { none, sameCount, sameSums } from '../src/demo/checks.ts'
-import { judgeMove } from '../src/demo/move.ts'
+import { judgeMigration } from '../src/demo/migration.ts'
 import type { FlightsFollowed, FlightsProduced } from '../src/demo/results.ts'
 import { freshFolder } from './harness.ts'
 
@@ -77,7 +77,7 @@ test('D1: checks hold only for what is equal, in both directions, and say what d
   assert.equal(sameSums('s', {}, {}).ok, false)
 })
 
-test('V1: the verdict on a move counts what any group missed, saw twice or saw overtaken, and each fails its check', () => {
+test('V1: the verdict on a migration counts what any group missed, saw twice or saw overtaken, and each fails its check', () => {
   const place = { epoch: 1, topic: 't', replication: 1 }
   const migration = {
     from: { ...place, cluster: 'a', partitions: 4 },
@@ -99,7 +99,7 @@ test('V1: the verdict on a move counts what any group missed, saw twice or saw o
       sums: {},
       ...change,
     }))
-  const sound = judgeMove(migration, 100, produced, followed({}))
+  const sound = judgeMigration(migration, 100, produced, followed({}))
   assert.deepEqual(sound.written, { before: 40, after: 60 })
   assert.deepEqual([sound.longestWriteWaitMs, sound.longestConsumerGapMs], [60, 7])
   assert.ok(sound.checks.every(({ ok }) => ok))
@@ -108,7 +108,7 @@ test('V1: the verdict on a move counts what any group missed, saw twice or saw o
     [{ duplicates: 2 }, 1],
     [{ orderViolations: 3 }, 2],
   ] as const) {
-    const { checks } = judgeMove(migration, 100, produced, followed(change))
+    const { checks } = judgeMigration(migration, 100, produced, followed(change))
     assert.deepEqual(
       checks.map(({ ok }) => ok),
       [0, 1, 2].map((index) => index !== at),

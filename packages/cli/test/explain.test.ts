@@ -74,7 +74,7 @@ const explanation = Explanation.parse({
     observedMs: 600_000,
     records: 1_200_000,
   },
-  wishes: { latencyP99Ms: 250, retention: '7d', ordering: 'key', copies: 3, budgetUsdPerMonth: 400 },
+  requirements: { latencyP99Ms: 250, retention: '7d', ordering: 'key', copies: 3, budgetUsdPerMonth: 400 },
   current: option('none', 400),
   best: option('zstd', 100),
   saving: { usdPerMonth: 300, fromUsdPerMonth: 280, toUsdPerMonth: 320, share: 0.747 },
@@ -89,13 +89,13 @@ const explanation = Explanation.parse({
 
 const answer = WhatIfAnswer.parse({
   id: ID,
-  asked: [{ wish: 'latency p99', before: '250ms', after: '50ms' }],
+  asked: [{ requirement: 'latency p99', before: '250ms', after: '50ms' }],
   before: explanation,
   after: {
     ...explanation,
     current: option('none', 500, { meetsLatency: false, endToEndP99Ms: 90 }),
     best: option('zstd', 150),
-    wishes: { ...explanation.wishes, latencyP99Ms: 50 },
+    requirements: { ...explanation.requirements, latencyP99Ms: 50 },
   },
 })
 
@@ -108,7 +108,7 @@ async function against(argv: readonly string[], tty = false): Promise<{ ran: Ran
   }
 }
 
-test('explain says what it costs by meter, what is better and what each wish costs (V1)', async () => {
+test('explain says what it costs by meter, what is better and what each requirement costs (V1)', async () => {
   const { ran, seen } = await against(['explain', ID])
   assert.equal(ran.code, exitCodes.ok, ran.stderr)
   assert.equal(seen[0]?.path, `/v1/ids/${ID}/explanation`)
@@ -131,13 +131,13 @@ test('explain says what it costs by meter, what is better and what each wish cos
   }
 })
 
-test('explain calls what nobody has caused yet no cost, and names every wish that fails', async () => {
+test('explain calls what nobody has caused yet no cost, and names every requirement that fails', async () => {
   const assumed = {
     ...explanation,
     workload: { ...explanation.workload, source: 'assumed', groups: [{ group: 'expected', members: 1 }] },
   }
   const late = { kind: 'infeasible', why: 'the fastest is too slow', constraint: 'latency', by: 11.8, unit: 'ms' }
-  const hard = { ...explanation, outcome: late, wishes: { ...explanation.wishes, budgetUsdPerMonth: 10 } }
+  const hard = { ...explanation, outcome: late, requirements: { ...explanation.requirements, budgetUsdPerMonth: 10 } }
   const shown = async (body: object): Promise<string> => {
     const plane = await fakeControlPlane(() => ({ body }))
     try {

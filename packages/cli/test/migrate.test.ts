@@ -56,7 +56,7 @@ const opened: Migration = {
 }
 const plan = { mqId: 'orders.placed', from: migration.from, to: migration.to, warnings: ['one broker'], refusal: null }
 
-test('a move is followed until the new place is open, and says how long it was closed', async () => {
+test('a migration is followed until the new place is open, and says how long it was closed', async () => {
   let looks = 0
   await withPlane(
     ({ method }) => ({ body: method === 'POST' ? { plan, migration } : ++looks < 2 ? migration : opened }),
@@ -105,7 +105,7 @@ test('a plan to a cluster that does not exist exits as one that names an unknown
   )
 })
 
-test('what becomes of a lost source is asked for with the move, and a waiting one is let go by number', async () => {
+test('what becomes of a lost source is asked for with the migration, and a waiting one is let go by number', async () => {
   await withPlane(
     ({ method, path }) => {
       if (path.endsWith('/skip')) return { body: { ...opened, onLostSource: 'skip' } }

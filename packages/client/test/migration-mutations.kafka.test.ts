@@ -1,6 +1,6 @@
 /**
- * The checker proves something only if it notices. Each rule that keeps a move sound is broken here on purpose, in the test alone,
- * and the checker has to say which harm was done; the same move without the break has to be perfect.
+ * The checker proves something only if it notices. Each rule that keeps a migration sound is broken here on purpose, in the test alone,
+ * and the checker has to say which harm was done; the same migration without the break has to be perfect.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -19,7 +19,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const run = promisify(execFile)
 const LIMIT = { timeout: 300_000 }
 
-describe('the checker, with a rule of moves broken on purpose', { timeout: 300_000 }, () => {
+describe('the checker, with a rule of migrations broken on purpose', { timeout: 300_000 }, () => {
   let mover: Mover
   before(
     async () => {
@@ -49,7 +49,7 @@ describe('the checker, with a rule of moves broken on purpose', { timeout: 300_0
   }
   const judge = async (load: Load): Promise<Verdict> => checkHistory([...load.events, ...(await logs(load.id))], ['g'])
 
-  /** The same move twice: as it is, and broken. */
+  /** The same migration twice: as it is, and broken. */
   async function compare(
     t: TestContext,
     name: string,
@@ -154,7 +154,7 @@ describe('the checker, with a rule of moves broken on purpose', { timeout: 300_0
     assert.equal(counts.lost, 0)
   })
 
-  /** A move of which some sends are stored without an answer, or on their way and never arrive. */
+  /** A migration of which some sends are stored without an answer, or on their way and never arrive. */
   const unanswered =
     (direction: 'to-client' | 'to-broker') =>
     async (load: Load): Promise<void> => {
@@ -196,36 +196,40 @@ describe('the checker, with a rule of moves broken on purpose', { timeout: 300_0
     assert.ok(counts.lost > 0 && counts['acked-not-stored'] > 0, JSON.stringify(counts))
   })
 
-  it('commit before handling: what a member had not handled when it ended is lost over the move', LIMIT, async (t) => {
-    const { position } = OffsetTracker.prototype
-    const move = async (load: Load): Promise<void> => {
-      await mover.declare(load.id, { cluster: 'a', partitions: 3 })
-      const mq = await mover.connect()
-      for (let n = 0; n < 300; n++) load.send(mq, 'p', n)
-      await until('all is acknowledged', () => load.acked === 300)
-      const dies = await mover.connect()
-      let hanging = 0
-      const hangs = await load.consume(dies, 'g', 'one', (_epoch, partition) => {
-        if (partition > 0) hanging++
-        return partition === 0 ? false : new Promise(() => {})
-      })
-      await until('it hangs', () => hanging > 0)
-      await mover.move(load.id, { cluster: 'b', partitions: 6 })
-      load.noteSeal(1, mover.binding(load.id).epochs[0]!.endOffsets!)
-      await hangs.close({ deadlineMs: 100 })
-      for (let n = 300; n < 400; n++) load.send(mq, 'p', n)
-      await load.consume(mq, 'g', 'two')
-      await until('the new epoch is handled', () => load.acked === 400 && load.handled >= 100, 15_000)
-      for (let before = -1; before < load.handled; await pause(1_000)) before = load.handled
-    }
-    const counts = await compare(t, 'early.commit', move, () => [
-      mock(t, OffsetTracker.prototype, 'position', function (this: OffsetTracker) {
-        return this.openSpans().at(-1)?.offsets.nextOffset ?? position.call(this)
-      }),
-    ])
-    assert.ok(counts.lost > 0, JSON.stringify(counts))
-    assert.equal(counts['acked-not-stored'], 0)
-  })
+  it(
+    'commit before handling: what a member had not handled when it ended is lost over the migration',
+    LIMIT,
+    async (t) => {
+      const { position } = OffsetTracker.prototype
+      const move = async (load: Load): Promise<void> => {
+        await mover.declare(load.id, { cluster: 'a', partitions: 3 })
+        const mq = await mover.connect()
+        for (let n = 0; n < 300; n++) load.send(mq, 'p', n)
+        await until('all is acknowledged', () => load.acked === 300)
+        const dies = await mover.connect()
+        let hanging = 0
+        const hangs = await load.consume(dies, 'g', 'one', (_epoch, partition) => {
+          if (partition > 0) hanging++
+          return partition === 0 ? false : new Promise(() => {})
+        })
+        await until('it hangs', () => hanging > 0)
+        await mover.move(load.id, { cluster: 'b', partitions: 6 })
+        load.noteSeal(1, mover.binding(load.id).epochs[0]!.endOffsets!)
+        await hangs.close({ deadlineMs: 100 })
+        for (let n = 300; n < 400; n++) load.send(mq, 'p', n)
+        await load.consume(mq, 'g', 'two')
+        await until('the new epoch is handled', () => load.acked === 400 && load.handled >= 100, 15_000)
+        for (let before = -1; before < load.handled; await pause(1_000)) before = load.handled
+      }
+      const counts = await compare(t, 'early.commit', move, () => [
+        mock(t, OffsetTracker.prototype, 'position', function (this: OffsetTracker) {
+          return this.openSpans().at(-1)?.offsets.nextOffset ?? position.call(this)
+        }),
+      ])
+      assert.ok(counts.lost > 0, JSON.stringify(counts))
+      assert.equal(counts['acked-not-stored'], 0)
+    },
+  )
 
   it('acknowledge before it is durable: what a process had not stored when it ended is lost', LIMIT, async (t) => {
     const move = async (load: Load): Promise<void> => {

@@ -142,7 +142,7 @@ describe('a live move on real Kafka', { timeout: 300_000 }, () => {
     assertPerfect(load)
   })
 
-  it('takes what a producer held over two moves that it never heard of, and whose first epoch is gone', {
+  it('takes what a producer held over two migrations that it never heard of, and whose first epoch is gone', {
     timeout: 300_000,
   }, async () => {
     const load = new Load('cut.off')
@@ -187,7 +187,7 @@ describe('a live move on real Kafka', { timeout: 300_000 }, () => {
     assertPerfect(load)
   })
 
-  it('goes back to the epoch it held for when the move is called off', { timeout: 300_000 }, async () => {
+  it('goes back to the epoch it held for when the migration is called off', { timeout: 300_000 }, async () => {
     const load = new Load('called.off')
     await mover.declare(load.id, { cluster: 'a', partitions: 3 })
     const mq = await mover.connect()

@@ -49,14 +49,14 @@ describe('Telemetry', () => {
     })
     const move = { mqId: 'orders.placed', fromEpoch: 1, toEpoch: 2 }
     const found = { handedOver: 3, found: 1, uncertain: 0 }
-    for (let n = 0; n < 1_100; n++) telemetry.producerMoved({ ...move, writePauseMs: n, ...found })
-    telemetry.consumerMoved({ ...move, group: 'billing', gapMs: 12.5 })
+    for (let n = 0; n < 1_100; n++) telemetry.producerMigrated({ ...move, writePauseMs: n, ...found })
+    telemetry.consumerMigrated({ ...move, group: 'billing', gapMs: 12.5 })
     await time.advance(10_000)
     await time.advance(10_000)
     const [first, second] = reports.map((report) => TelemetryReport.parse(report))
-    assert.equal(first?.moves?.producers.length, 1_000)
-    assert.deepEqual(first?.moves?.consumers, [{ ...move, group: 'billing', gapMs: 12.5 }])
-    assert.equal(second?.moves, undefined)
+    assert.equal(first?.migrations?.producers.length, 1_000)
+    assert.deepEqual(first?.migrations?.consumers, [{ ...move, group: 'billing', gapMs: 12.5 }])
+    assert.equal(second?.migrations, undefined)
     await telemetry.close()
   })
 
@@ -69,16 +69,16 @@ describe('Telemetry', () => {
       return undefined
     })
     const move = { mqId: 'orders.placed', fromEpoch: 1, toEpoch: 2 }
-    telemetry.producerMoved({ ...move, writePauseMs: 3_400, handedOver: 3, found: 1, uncertain: 0 })
-    telemetry.consumerMoved({ ...move, group: 'billing', gapMs: 12.5 })
+    telemetry.producerMigrated({ ...move, writePauseMs: 3_400, handedOver: 3, found: 1, uncertain: 0 })
+    telemetry.consumerMigrated({ ...move, group: 'billing', gapMs: 12.5 })
     for (let round = 0; round < 5; round++) await time.advance(10_000)
     isAway = false
     await time.advance(10_000)
     await time.advance(10_000)
     const [first, second] = reports.map((report) => TelemetryReport.parse(report))
-    assert.equal(first?.moves?.producers[0]?.writePauseMs, 3_400)
-    assert.equal(first?.moves?.consumers.length, 1)
-    assert.equal(second?.moves, undefined)
+    assert.equal(first?.migrations?.producers[0]?.writePauseMs, 3_400)
+    assert.equal(first?.migrations?.consumers.length, 1)
+    assert.equal(second?.migrations, undefined)
     await telemetry.close()
   })
 

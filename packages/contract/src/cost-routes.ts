@@ -64,7 +64,7 @@ export const costRoutes = {
     path: '/v1/ids/:id/explanation',
     permission: 'ids:read',
     summary:
-      'What an mQ ID costs by meter, why it is configured as it is, what else there is, and what each wish costs',
+      'What an mQ ID costs by meter, why it is configured as it is, what else there is, and what each requirement costs',
     params: IdParams,
     response: Explanation,
   },
@@ -73,7 +73,7 @@ export const costRoutes = {
     path: '/v1/ids/:id/what-if',
     permission: 'ids:read',
     isIdempotent: true,
-    summary: 'The configuration and the bill under other wishes or another workload; changes nothing',
+    summary: 'The configuration and the bill under other requirements or another workload; changes nothing',
     params: IdParams,
     body: WhatIf,
     response: WhatIfAnswer,

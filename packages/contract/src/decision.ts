@@ -262,7 +262,7 @@ export const Decision = z.object({
   guardrails: z.array(Guardrail),
   status: z.string().describe('Where it stands, in words'),
   undo: z.string().nullable().describe('How to undo it, or null when there is nothing to undo'),
-  migration: z.number().int().nullable().describe('The move that makes it true'),
+  migration: z.number().int().nullable().describe('The migration that makes it true'),
   revision: z.number().int().nullable().describe('Revision of the binding once it stood for all'),
   approvedBy: z.string().nullable(),
   steps: z.array(z.object({ atMs, state: DecisionState, event: z.string(), actor: z.string(), note: z.string() })),

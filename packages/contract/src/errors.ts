@@ -53,7 +53,7 @@ export const catalogue = {
   ),
   MQ_INTENT_UNMET: entry(
     'No registered cluster can meet the intent',
-    'Relax the wish that the message names, or register a cluster that can',
+    'Relax the requirement that the message names, or register a cluster that can',
     false,
     422,
   ),

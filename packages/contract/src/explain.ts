@@ -1,5 +1,5 @@
 /**
- * Why an mQ ID is configured as it is, what that costs, and what it would be under other wishes.
+ * Why an mQ ID is configured as it is, what that costs, and what it would be under other requirements.
  *
  * X1. Every amount names its meter, the bytes it bills, the formula and the assumption behind it, and the version of the price book.
  * X2. A question changes nothing: `whatif` answers, and touches neither the intent nor the topic.
@@ -62,7 +62,7 @@ export type CostOption = z.output<typeof CostOption>
 export const ExplainOutcome = z.object({
   kind: z.enum(['change', 'keep', 'infeasible', 'too-little']),
   why: z.string(),
-  constraint: z.string().nullable().describe('Which wish nothing meets'),
+  constraint: z.string().nullable().describe('Which requirement nothing meets'),
   by: z.number().nullable().describe('How much the nearest answer misses'),
   unit: z.string().nullable(),
 })
@@ -93,7 +93,7 @@ export const Explanation = z.object({
     observedMs: z.number(),
     records: z.number(),
   }),
-  wishes: z.object({
+  requirements: z.object({
     latencyP99Ms: z.number(),
     acknowledgedWithinMs: z.number().nullable().default(null),
     retention: z.string(),
@@ -114,7 +114,7 @@ export const Explanation = z.object({
 })
 export type Explanation = z.output<typeof Explanation>
 
-/** Other wishes and another workload; what is left out stays as it is. */
+/** Other requirements and another workload; what is left out stays as it is. */
 export const WhatIf = z.strictObject({
   latencyP99Ms: DurationMs.pipe(z.number().int().min(2).max(3_600_000)).optional(),
   acknowledgedWithinMs: DurationMs.pipe(z.number().int().min(2).max(3_600_000)).optional(),
@@ -134,8 +134,8 @@ export type WhatIf = z.output<typeof WhatIf>
 
 export const WhatIfAnswer = z.object({
   id: MqId,
-  asked: z.array(z.object({ wish: z.string(), before: z.string(), after: z.string() })),
+  asked: z.array(z.object({ requirement: z.string(), before: z.string(), after: z.string() })),
   before: Explanation.describe('As it is'),
-  after: Explanation.describe('Under the other wishes; its `current` is what stands today, under them'),
+  after: Explanation.describe('Under the other requirements; its `current` is what stands today, under them'),
 })
 export type WhatIfAnswer = z.output<typeof WhatIfAnswer>

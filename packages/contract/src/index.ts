@@ -180,13 +180,13 @@ export { isSideId, MAX_SIDE_ID, SideOf, SideRole, sideIdOf } from './side-id.ts'
 export { formatSizeBytes, parseSizeBytes, SizeBytes } from './size.ts'
 export { parseStrict, type StrictProblem, type StrictResult } from './strict.ts'
 export {
-  ConsumerMove,
+  ConsumerMigration,
   ConsumerTelemetry,
   EncodedHistogram,
   FailingMessage,
   HeldTelemetry,
   KeySketch,
-  ProducerMove,
+  ProducerMigration,
   ProducerTelemetry,
   ShadowSample,
   TelemetryReport,

@@ -1,9 +1,9 @@
 /**
  * The intent: what the owner of an mQ ID asks for. Everything else mQ decides.
  *
- * I1. An intent names wishes and limits only; never a topic, a partition, a broker or a client setting.
+ * I1. An intent names requirements and limits only; never a topic, a partition, a broker or a client setting.
  * I2. A combination that no configuration can meet is refused here, before anything is touched, in words
- *     that say which two wishes collide.
+ *     that say which two requirements collide.
  * I3. Every default is one that loses no data.
  */
 import { z } from 'zod'

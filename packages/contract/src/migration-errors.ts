@@ -6,11 +6,11 @@ import { type CatalogueEntry, entry } from './catalogue-entry.ts'
 export const migrationErrors = {
   MQ_MIGRATION_RUNNING: entry(
     'The mQ ID is being moved',
-    'Wait until the move is open (`mq migrations`), or cancel it',
+    'Wait until the migration is open (`mq migrations`), or cancel it',
     true,
     409,
   ),
-  MQ_MIGRATION_REFUSED: entry('The move cannot be made as asked', 'Change what the message names', false, 422),
+  MQ_MIGRATION_REFUSED: entry('The migration cannot be made as asked', 'Change what the message names', false, 422),
   MQ_MIGRATION_FORBIDDEN: entry(
     'The intent of the mQ ID forbids moving it',
     'Set movable: true in its intent with `mq apply`, then move it',
@@ -24,7 +24,7 @@ export const migrationErrors = {
     507,
   ),
   MQ_MIGRATION_SEALED: entry(
-    'The move cannot be cancelled any more',
+    'The migration cannot be cancelled any more',
     'Let it end; to go back, move again: the old cluster gets a new epoch',
     false,
     409,
@@ -50,7 +50,7 @@ export const migrationErrors = {
   ),
   MQ_MIGRATION_TARGET_AWAY: entry(
     'An mQ ID was moved to a place that cannot be written now',
-    'Bring its cluster back; the move goes back by itself as soon as the new epoch can be sealed',
+    'Bring its cluster back; the migration goes back by itself as soon as the new epoch can be sealed',
     true,
     503,
   ),

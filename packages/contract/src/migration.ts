@@ -160,7 +160,7 @@ export const EpochTally = z.object({
 })
 export type EpochTally = z.output<typeof EpochTally>
 
-/** One claim about a move, and what speaks for it. */
+/** One claim about a migration, and what speaks for it. */
 export const VerdictCheck = z.object({
   claim: z.string(),
   result: z
@@ -178,7 +178,7 @@ export const MigrationReport = z.object({
   drainedMs: z.number().nullable().describe('From the opening to the drain of the last group'),
   totalMs: z.number().nullable(),
   epochs: z.array(EpochTally).default([]),
-  writePauseMs: Spread.nullable().default(null).describe('Over the producers that reported the move'),
+  writePauseMs: Spread.nullable().default(null).describe('Over the producers that reported the migration'),
   consumerGapMs: Spread.nullable()
     .default(null)
     .describe('Over the group members that were reading when the seal came'),
@@ -218,7 +218,7 @@ export const Migration = z.object({
 })
 export type Migration = z.output<typeof Migration>
 
-/** What a move asks for; what is left out stays as it is. */
+/** What a migration asks for; what is left out stays as it is. */
 export const MigrationRequest = z.object({
   to: Name.optional().describe('Cluster to move to'),
   partitions: z.number().int().min(1).max(10_000).optional(),
@@ -229,7 +229,7 @@ export const MigrationRequest = z.object({
 })
 export type MigrationRequest = z.output<typeof MigrationRequest>
 
-/** What a move would do, or why it is refused. */
+/** What a migration would do, or why it is refused. */
 export const MigrationPlan = z.object({
   mqId: MqId,
   from: MigrationPlace.nullable(),

@@ -2,7 +2,7 @@
  * Policies: how far mQ may go by itself, for one mQ ID, a team, or all.
  *
  * Y1. What an mQ ID leaves open its team says, what the team leaves open the global rule says, and that one is always whole.
- * Y2. A policy only ever bounds what mQ does; the wishes of the intent are hard limits under every policy.
+ * Y2. A policy only ever bounds what mQ does; the requirements of the intent are hard limits under every policy.
  * Y4. A new installation asks a person before it changes anything; one command lets it go on by itself. An installation from before
  *     that rule keeps what it did.
  * Y3. With the autopilot off mQ begins nothing and stops the trials under way; a person can still undo.

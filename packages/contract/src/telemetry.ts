@@ -167,7 +167,7 @@ export const ConsumerTelemetry = z.object({
 const spanMs = z.number().min(0).max(1e9)
 
 /** How one process went on sending in the epoch after the one that was sealed. */
-export const ProducerMove = z.object({
+export const ProducerMigration = z.object({
   mqId: MqId,
   fromEpoch: z.number().int().min(1),
   toEpoch: z.number().int().min(2),
@@ -179,17 +179,17 @@ export const ProducerMove = z.object({
     .optional()
     .describe('Records whose sends failed from the pause on; left out by clients that do not count them'),
 })
-export type ProducerMove = z.output<typeof ProducerMove>
+export type ProducerMigration = z.output<typeof ProducerMigration>
 
 /** How one member of a group came to the next epoch; only from those that were reading when the seal came. */
-export const ConsumerMove = z.object({
+export const ConsumerMigration = z.object({
   mqId: MqId,
   group: Name,
   fromEpoch: z.number().int().min(1),
   toEpoch: z.number().int().min(2),
   gapMs: spanMs.describe('From the last batch of the old epoch that arrived to the first of the new one'),
 })
-export type ConsumerMove = z.output<typeof ConsumerMove>
+export type ConsumerMigration = z.output<typeof ConsumerMigration>
 
 /** Sends of one process that wait because an epoch takes nothing more and the next one is not open. */
 export const HeldTelemetry = z.object({
@@ -229,8 +229,8 @@ export const TelemetryReport = z.object({
     .describe(
       'One entry for each mQ ID, group and epoch, and one more for each other set of settings that was in force',
     ),
-  moves: z
-    .object({ producers: z.array(ProducerMove).max(1_000), consumers: z.array(ConsumerMove).max(1_000) })
+  migrations: z
+    .object({ producers: z.array(ProducerMigration).max(1_000), consumers: z.array(ConsumerMigration).max(1_000) })
     .optional()
     .describe('Changes of epoch that ended in the window'),
   held: z.array(HeldTelemetry).max(1_000).optional().describe('Sends that wait for an epoch at the end of the window'),

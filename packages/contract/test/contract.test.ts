@@ -85,7 +85,7 @@ test('a parsed intent parses to itself, so that what is stored can be read again
   }
 })
 
-test('an intent with an impossible combination is refused and both wishes are named (I2)', () => {
+test('an intent with an impossible combination is refused and both requirements are named (I2)', () => {
   for (const [input, path, message] of [
     [{ retention: 'latest-per-key', ordering: 'none' }, 'ordering', /latest-per-key.*ordering 'key'/],
     [{ durability: 'dual', latencyP99Ms: 5 }, 'latencyP99Ms', /two clusters.*5 ms/],

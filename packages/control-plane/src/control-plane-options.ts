@@ -32,7 +32,7 @@ export interface ControlPlaneOptions {
   readonly monitoring?: { readonly host: string; readonly port: number }
   /** The API speaks TLS with this certificate. */
   readonly tls?: TlsPair
-  /** Whether an unknown mQ ID is declared with default wishes when a client first uses it. Default false. */
+  /** Whether an unknown mQ ID is declared with default requirements when a client first uses it. Default false. */
   readonly createOnFirstUse?: boolean
   /** It was; `hint` says which other one may be meant. */
   readonly onFirstUse?: ((id: string, actor: string, hint: string) => void) | undefined

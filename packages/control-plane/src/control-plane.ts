@@ -55,7 +55,7 @@ import { cannotLeave } from './telemetry/applications.ts'
 import { ClientDirectory } from './telemetry/client-directory.ts'
 import { ClientReports, type TakeReport } from './telemetry/client-reports.ts'
 import { EpochUse } from './telemetry/epoch-use.ts'
-import { FailingReaders } from './telemetry/failing-readers.ts'
+import { FailingConsumers } from './telemetry/failing-consumers.ts'
 import { HandlerTrouble } from './telemetry/handler-trouble.ts'
 import { saveRollups } from './telemetry/rollups.ts'
 import { Traffic } from './telemetry/traffic.ts'
@@ -163,7 +163,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     const epochUse = new EpochUse(deps, (mqId) => migrations.active().some((record) => record.mqId === mqId))
     const isActive = (id: string): boolean => registry.get(id)?.state === 'active'
     const traffic = new Traffic({ deps, isKnown: isActive })
-    const failing = new FailingReaders(deps.clock, isActive)
+    const failing = new FailingConsumers(deps.clock, isActive)
     const clients = new ClientDirectory(deps, isActive)
     const clusters: Clusters = new Clusters({
       registry,
@@ -205,7 +205,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
           ),
         ]
       },
-      movedBy: (id) => migrations.handingOver(id)?.number,
+      migrationOf: (id) => migrations.handingOver(id)?.number,
       ...(options.startWith === undefined ? {} : { startWith: options.startWith }),
     })
     const drift: DriftWatch = new DriftWatch({
@@ -215,7 +215,7 @@ export async function assemble(options: ControlPlaneOptions): Promise<Assembled>
     const groupChanges = new GroupChanges({
       ...{ store, registry, clusters, provisioner, deps, logger },
       changes: await PositionChanges.load(store),
-      movedBy: (id) => migrations.handingOver(id)?.number,
+      migrationOf: (id) => migrations.handingOver(id)?.number,
       cannotLeave: (id, group) => cannotLeave(clients, id, group),
       ...(options.changeTimes === undefined ? {} : { times: options.changeTimes }),
     })

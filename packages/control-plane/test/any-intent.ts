@@ -32,7 +32,9 @@ const input: fc.Arbitrary<IntentInput> = fc
     },
     { requiredKeys: [] },
   )
-  .filter((wish) => !(wish.retention === 'latest-per-key' && wish.ordering === 'none')) as fc.Arbitrary<IntentInput>
+  .filter(
+    (intent) => !(intent.retention === 'latest-per-key' && intent.ordering === 'none'),
+  ) as fc.Arbitrary<IntentInput>
 
 export const anyIntentInput = input
-export const anyIntent: fc.Arbitrary<Intent> = input.map((wish) => Intent.parse(wish))
+export const anyIntent: fc.Arbitrary<Intent> = input.map((intent) => Intent.parse(intent))

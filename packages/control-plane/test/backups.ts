@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type Harness, temporaryFolder } from './harness.ts'
-import type { World } from './moves-on-fakes.ts'
+import type { World } from './migration-on-fakes.ts'
 
 const STORE = 'control-plane.sqlite'
 

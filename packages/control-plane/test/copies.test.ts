@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { Intent, MqError } from '@mq/contract'
 import { candidates, wantedCopies } from '../src/provision/copies-rule.ts'
 import { assertProblem, type Harness } from './harness.ts'
-import { makeWorld, over, readToEnd, start, TIMEOUT } from './moves-on-fakes.ts'
+import { makeWorld, over, readToEnd, start, TIMEOUT } from './migration-on-fakes.ts'
 
 const traits = { zones: null, region: null, labels: {} }
 const solo = { name: 'solo', brokers: 1, mqIds: 0, ...traits }

@@ -63,7 +63,7 @@ async function price(fleet: Fleet, name: string, zones: number, each: number): P
 }
 
 test(
-  'another cluster that is cheaper is proposed net of the move, waits for a person, and moves by a migration; an undo moves back',
+  'another cluster that is cheaper is proposed net of the migration, waits for a person, and moves by a migration; an undo moves back',
   TIMEOUT,
   async (t) => {
     const kafkas = twoClusters()

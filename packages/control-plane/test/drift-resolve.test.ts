@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assertProblem, type Harness } from './harness.ts'
-import { declare, ID, makeWorld, start, TIMEOUT, type World } from './moves-on-fakes.ts'
+import { declare, ID, makeWorld, start, TIMEOUT, type World } from './migration-on-fakes.ts'
 
 const TOPIC = `${ID}.e1`
 const HOUR_MS = 3_600_000

@@ -18,7 +18,7 @@ import {
   TIMEOUT,
   until as untilState,
   type World,
-} from './moves-on-fakes.ts'
+} from './migration-on-fakes.ts'
 
 const TOPIC = `${ID}.e1`
 const LOOKS = { checkEveryMs: 10, driftEveryMs: 0, driftSettleMs: 0 }

@@ -123,10 +123,10 @@ test('what clients report is what is reckoned with', TIMEOUT, async (t) => {
 test('the time until a send is acknowledged can be asked for, and is kept to', TIMEOUT, async (t) => {
   const plane = await declared(t, { expectedMessagesPerSecond: 20, latencyP99Ms: '5s' })
   const answer = await asked(plane, { acknowledgedWithinMs: '30ms' })
-  assert.deepEqual(answer.asked, [{ wish: 'acknowledged p99', before: 'not asked for', after: '30ms' }])
+  assert.deepEqual(answer.asked, [{ requirement: 'acknowledged p99', before: 'not asked for', after: '30ms' }])
   assert.ok(answer.before.best.sendP99Ms > 30)
   assert.ok(answer.after.best.sendP99Ms <= 30)
-  assert.equal(answer.after.wishes.acknowledgedWithinMs, 30)
+  assert.equal(answer.after.requirements.acknowledgedWithinMs, 30)
 })
 
 test(
@@ -138,7 +138,7 @@ test(
     const writes = plane.kafka.topics.size
     const answer = await asked(plane, { latencyP99Ms: '50ms', retention: '3d', peak: 5 })
     assert.deepEqual(
-      answer.asked.map(({ wish, before: was, after: is }) => [wish, was, is]),
+      answer.asked.map(({ requirement, before: was, after: is }) => [requirement, was, is]),
       [
         ['latency p99', '1s', '50ms'],
         ['retention', '7d', '3d'],
@@ -148,7 +148,7 @@ test(
     assert.equal(answer.after.best.configuration.retentionMs, 3 * 86_400_000)
     assert.ok(answer.after.best.endToEndP99Ms <= 50)
     assert.equal(answer.after.workload.peakMultiple, 5)
-    assert.equal(answer.before.wishes.retention, '7d')
+    assert.equal(answer.before.requirements.retention, '7d')
     assert.deepEqual((await plane.call('GET', `/v1/ids/${ID}`)).body, before.body)
     assert.equal(plane.kafka.topics.size, writes)
   },
@@ -207,7 +207,7 @@ test('an mQ ID that may not move is explained on its own cluster (E2)', TIMEOUT,
 })
 
 test(
-  'questions that cannot be are refused: unknown, deleted, malformed, and wishes that collide (H1)',
+  'questions that cannot be are refused: unknown, deleted, malformed, and requirements that collide (H1)',
   TIMEOUT,
   async (t) => {
     const plane = await declared(t, { retention: 'latest-per-key' })

@@ -317,8 +317,8 @@ export class FakeKafka {
               .filter((group) => group.committed.size > 0 || group.assigned.size > 0),
           topic,
         ),
-      otherReaders: (mqId, topic) =>
-        call('otherReaders', () => ({
+      otherConsumers: (mqId, topic) =>
+        call('otherConsumers', () => ({
           groups: [...this.groups.keys()]
             .filter((groupId) => groupOfId(groupId, mqId) === undefined)
             .map((groupId) => this.#groupOn(groupId, topic))

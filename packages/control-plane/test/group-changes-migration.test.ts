@@ -104,7 +104,7 @@ test(
 )
 
 for (const [when, isThen] of [
-  ['while the groups are looked at', (call) => call === 'otherReaders'],
+  ['while the groups are looked at', (call) => call === 'otherConsumers'],
   // Nothing but the guard sees it: the groups of the new epoch are looked at last, for the report.
   ['after the last look', (call, topic) => call === 'groupsOf' && topic?.endsWith('.e2') === true],
 ] satisfies [string, (call: string, topic: string | undefined) => boolean][]) {

@@ -18,7 +18,7 @@ import {
   states,
   TIMEOUT,
   until,
-} from './moves-on-fakes.ts'
+} from './migration-on-fakes.ts'
 import { AWAY, Client, NEW, OLD, pause, settle } from './succession-client.ts'
 
 /** @returns the binding before the write of the state: the push of that may be cut off by the death */

@@ -18,7 +18,7 @@ import {
   start,
   TIMEOUT,
   until,
-} from './moves-on-fakes.ts'
+} from './migration-on-fakes.ts'
 
 const OLD = `${ID}.e1`
 const check = (found: Migration, start: string) =>

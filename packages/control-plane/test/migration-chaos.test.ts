@@ -1,13 +1,13 @@
 /**
  * Moves on fake clusters under a drawn history of faults: clusters that go away, leaders that change, cancels, restarts of the
- * control plane, a group that reads now and then. Whatever happens, what was taken is sealed, and every move ends.
+ * control plane, a group that reads now and then. Whatever happens, what was taken is sealed, and every migration ends.
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { MqError } from '@mq/contract'
 import fc from 'fast-check'
 import type { Harness } from './harness.ts'
-import { bindingOf, declare, ID, makeWorld, readToEnd, start, states } from './moves-on-fakes.ts'
+import { bindingOf, declare, ID, makeWorld, readToEnd, start, states } from './migration-on-fakes.ts'
 
 const faults = [
   'a-away',
@@ -153,7 +153,7 @@ async function all(plane: Harness) {
   }[]
 }
 
-test('whatever goes away, changes or is asked for in between, what was taken is sealed and every move ends', {
+test('whatever goes away, changes or is asked for in between, what was taken is sealed and every migration ends', {
   timeout: 180_000,
 }, async (t) => {
   const ends: Record<string, number> = {}

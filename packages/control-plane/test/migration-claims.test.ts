@@ -18,8 +18,10 @@ import {
   TIMEOUT,
   until,
   type World,
-} from './moves-on-fakes.ts'
+} from './migration-on-fakes.ts'
+
 import { AWAY } from './succession-client.ts'
+
 
 const OLD = `${ID}.e1`
 const check = (found: Migration, start: string) =>
@@ -49,7 +51,7 @@ function moved(instance: string, move: { failed?: number; uncertain?: number } =
   const counts = { writePauseMs: 12, handedOver: 1, found: 0, uncertain: 0 }
   return telemetryReport({
     instance,
-    moves: { producers: [{ mqId: ID, fromEpoch: 1, toEpoch: 2, ...counts, ...move }], consumers: [] },
+    migrations: { producers: [{ mqId: ID, fromEpoch: 1, toEpoch: 2, ...counts, ...move }], consumers: [] },
   })
 }
 
@@ -83,7 +85,7 @@ const cases: readonly {
   readonly evidence: RegExp
 }[] = [
   {
-    what: 'every client that wrote reported the move, and none failed a send',
+    what: 'every client that wrote reported the migration, and none failed a send',
     told: { writers: ['one', 'three'], after: [moved('one'), moved('three')] },
     result: 'proven',
     evidence: /2 producers went over.*every client that wrote in the minute before the seal reported it/,
@@ -125,15 +127,15 @@ const cases: readonly {
     evidence: /had not run for long enough/,
   },
   {
-    what: 'no client reports the move at all',
+    what: 'no client reports the migration at all',
     told: { writers: [], after: [] },
     result: 'unknown',
-    evidence: /no producer has reported the move/,
+    evidence: /no producer has reported the migration/,
   },
 ]
 
 for (const { what, told, result, evidence } of cases) {
-  test(`no send failed for the move: ${result} when ${what}`, TIMEOUT, async (t) => {
+  test(`no send failed for the migration: ${result} when ${what}`, TIMEOUT, async (t) => {
     const world = makeWorld(t)
     const aged = aging()
     const plane = await start(t, world, { quietMs: 0 }, { deps: aged.deps })

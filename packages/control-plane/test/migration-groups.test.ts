@@ -18,7 +18,7 @@ import {
   TIMEOUT,
   until,
   type World,
-} from './moves-on-fakes.ts'
+} from './migration-on-fakes.ts'
 
 const OLD = `${ID}.e1`
 const TAIL = `tail-1@${ID}`

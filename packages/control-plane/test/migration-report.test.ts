@@ -1,5 +1,5 @@
 /**
- * What is told about moves: the plan with its checks and refusals, what clients report, who else writes, the verdict.
+ * What is told about migrations: the plan with its checks and refusals, what clients report, who else writes, the verdict.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -17,7 +17,7 @@ import {
   start,
   TIMEOUT,
   until,
-} from './moves-on-fakes.ts'
+} from './migration-on-fakes.ts'
 
 type Producer = TelemetryReport['producers'][number]
 
@@ -59,12 +59,12 @@ test('the report adds up what went into both epochs and out of them, and what cl
   for (const writePauseMs of [10, 20, 400]) {
     const producers = [{ ...move, writePauseMs, handedOver: 4, found: 1, uncertain: 0 }]
     const consumers = [{ ...move, group: 'billing', gapMs: writePauseMs * 2 }]
-    const answer = await plane.call('POST', '/v1/telemetry', telemetryReport({ moves: { producers, consumers } }))
+    const answer = await plane.call('POST', '/v1/telemetry', telemetryReport({ migrations: { producers, consumers } }))
     assert.equal(answer.status, 200, answer.text)
   }
-  // A move nobody makes is not kept.
+  // A migration nobody makes is not kept.
   const other = { ...move, toEpoch: 9, writePauseMs: 9_999, handedOver: 0, found: 0, uncertain: 7 }
-  await plane.call('POST', '/v1/telemetry', telemetryReport({ moves: { producers: [other], consumers: [] } }))
+  await plane.call('POST', '/v1/telemetry', telemetryReport({ migrations: { producers: [other], consumers: [] } }))
   while ((await migration(plane)).report.writePauseMs?.count !== 3) await new Promise((done) => setTimeout(done, 2))
   world.b.append(`${ID}.e2`, 1, 6n)
   readToEnd(world.a, `${ID}.e1`)
@@ -96,7 +96,7 @@ test('a straggler and a send nobody can tell of make the verdict broken', TIMEOU
   await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
   await until(plane, ['open'])
   const lost = { mqId: ID, fromEpoch: 1, toEpoch: 2, writePauseMs: 5, handedOver: 0, found: 0, uncertain: 2 }
-  await plane.call('POST', '/v1/telemetry', telemetryReport({ moves: { producers: [lost], consumers: [] } }))
+  await plane.call('POST', '/v1/telemetry', telemetryReport({ migrations: { producers: [lost], consumers: [] } }))
   world.a.topics.get(`${ID}.e1`)!.ends[2] = 13n
   const found = await until(plane, ['draining'])
   assert.equal(found.report.verdict.result, 'broken')
@@ -104,7 +104,7 @@ test('a straggler and a send nobody can tell of make the verdict broken', TIMEOU
   assert.match(check(found, 'no send failed')?.evidence ?? '', /of 2 nobody can tell/)
 })
 
-test('a move that was undone says that all is as before, and by what that is known', TIMEOUT, async (t) => {
+test('a migration that was undone says that all is as before, and by what that is known', TIMEOUT, async (t) => {
   const world = makeWorld(t)
   world.a.leadersPerProbe = 0
   const plane = await start(t, world)
@@ -118,7 +118,7 @@ test('a move that was undone says that all is as before, and by what that is kno
 })
 
 test(
-  'producers that no client reports are said before the move and in the report; those that report late are not',
+  'producers that no client reports are said before the migration and in the report; those that report late are not',
   TIMEOUT,
   async (t) => {
     const world = makeWorld(t)
@@ -215,7 +215,7 @@ test(
   },
 )
 
-test('another number of copies is a move like any other, also where it is', TIMEOUT, async (t) => {
+test('another number of copies is a migration like any other, also where it is', TIMEOUT, async (t) => {
   const world = makeWorld(t)
   const plane = await start(t, world)
   await declare(plane, world)

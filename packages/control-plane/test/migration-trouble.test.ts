@@ -20,7 +20,7 @@ import {
   TIMEOUT,
   until,
   type World,
-} from './moves-on-fakes.ts'
+} from './migration-on-fakes.ts'
 
 const AWAY = new MqError('MQ_KAFKA_UNREACHABLE', 'no broker of cluster a answers')
 const OLD = `${ID}.e1`
@@ -29,7 +29,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const kinds = async (plane: Harness): Promise<string[]> =>
   (await plane.call('GET', `/v1/journal?subject=${ID}`)).body.entries.map((one: { kind: string }) => one.kind)
 
-/** Waits for a move that is begun by itself. */
+/** Waits for a migration that is begun by itself. */
 async function begun(plane: Harness, number: number): Promise<void> {
   const deadline = performance.now() + 120_000
   while ((await plane.call('GET', `/v1/migrations/${number}`)).status !== 200) {
@@ -38,7 +38,7 @@ async function begun(plane: Harness, number: number): Promise<void> {
   }
 }
 
-/** A move whose old cluster goes away when a group has read half of it. */
+/** A migration whose old cluster goes away when a group has read half of it. */
 async function loseSource(plane: Harness, world: World, onLostSource: 'wait' | 'skip'): Promise<void> {
   await declare(plane, world)
   const answer = await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b', onLostSource })
@@ -48,24 +48,28 @@ async function loseSource(plane: Harness, world: World, onLostSource: 'wait' | '
   world.a.away = AWAY
 }
 
-test('groups wait for an old cluster that is away, and the move says so and what to do (L1)', TIMEOUT, async (t) => {
-  const world = makeWorld(t)
-  const plane = await start(t, world)
-  await loseSource(plane, world, 'wait')
-  await pause(150)
-  const waiting = await migration(plane)
-  assert.equal(waiting.state, 'draining')
-  assert.equal(waiting.problem?.code, 'MQ_KAFKA_UNREACHABLE')
-  assert.match(waiting.problem?.message ?? '', /mq migrate skip 1/)
-  assert.equal(states(bindingOf(plane)), '1 sealed, 2 open')
-  world.a.away = undefined
-  readToEnd(world.a, OLD)
-  const done = await over(plane)
-  assert.equal(done.state, 'retired')
-  assert.equal(done.problem, null)
-  assert.deepEqual(done.ledger, [])
-  assert.equal(done.report.verdict.result, 'held')
-})
+test(
+  'groups wait for an old cluster that is away, and the migration says so and what to do (L1)',
+  TIMEOUT,
+  async (t) => {
+    const world = makeWorld(t)
+    const plane = await start(t, world)
+    await loseSource(plane, world, 'wait')
+    await pause(150)
+    const waiting = await migration(plane)
+    assert.equal(waiting.state, 'draining')
+    assert.equal(waiting.problem?.code, 'MQ_KAFKA_UNREACHABLE')
+    assert.match(waiting.problem?.message ?? '', /mq migrate skip 1/)
+    assert.equal(states(bindingOf(plane)), '1 sealed, 2 open')
+    world.a.away = undefined
+    readToEnd(world.a, OLD)
+    const done = await over(plane)
+    assert.equal(done.state, 'retired')
+    assert.equal(done.problem, null)
+    assert.deepEqual(done.ledger, [])
+    assert.equal(done.report.verdict.result, 'held')
+  },
+)
 
 test(
   'with skip groups go on, what they missed stands in the ledger, and they get it late (L2, L3)',
@@ -85,7 +89,7 @@ test(
     assert.match(stranded.problem?.message ?? '', /went on without the rest of epoch 1/)
     assert.match(JSON.stringify(stranded.report.verdict), /20 offsets wait for cluster 'a' to come back/)
     assert.equal(stranded.cancellable, false)
-    // Nothing stands in the way of another move meanwhile.
+    // Nothing stands in the way of another migration meanwhile.
     assert.equal(
       (await plane.call('POST', `/v1/ids/${ID}/migrations`, { partitions: 6, plan: true })).body.plan.refusal,
       null,
@@ -111,7 +115,7 @@ test(
   },
 )
 
-test('waiting groups are let go by mq migrate skip, and not once a move is over', TIMEOUT, async (t) => {
+test('waiting groups are let go by mq migrate skip, and not once a migration is over', TIMEOUT, async (t) => {
   const world = makeWorld(t)
   const plane = await start(t, world)
   await loseSource(plane, world, 'wait')
@@ -273,7 +277,7 @@ test('a place with too few replicas in sync is left although it answers; a momen
 })
 
 test(
-  'a seal that takes effect after the undoing is taken back, unless another move has begun (D6)',
+  'a seal that takes effect after the undoing is taken back, unless another migration has begun (D6)',
   TIMEOUT,
   async (t) => {
     const world = makeWorld(t)
@@ -296,7 +300,7 @@ test(
   },
 )
 
-test('the guard of an undone move does not touch the seal of the next one (D6)', TIMEOUT, async (t) => {
+test('the guard of an undone migration does not touch the seal of the next one (D6)', TIMEOUT, async (t) => {
   const world = makeWorld(t)
   world.a.leadersPerProbe = 0
   const plane = await start(t, world, { guardMs: 5_000, sealMs: 5_000 })
@@ -312,7 +316,7 @@ test('the guard of an undone move does not touch the seal of the next one (D6)',
 })
 
 test(
-  'a late seal that meets the preparing of the next move is its seal: clients may have proven it, so that one goes on (N3)',
+  'a late seal that meets the preparing of the next migration is its seal: clients may have proven it, so that one goes on (N3)',
   TIMEOUT,
   async (t) => {
     const world = makeWorld(t)
@@ -409,13 +413,17 @@ test('a seal that someone takes back after the opening is asked for again (W1)',
   assert.ok((await kinds(plane)).includes('migration-resealed'))
 })
 
-test('an old cluster that is away while the seal is watched does not hold the move up (W2)', TIMEOUT, async (t) => {
-  const world = makeWorld(t)
-  const plane = await start(t, world, { watchMs: 1_000 })
-  await declare(plane, world)
-  await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
-  await until(plane, ['open'])
-  world.a.away = AWAY
-  const draining = await until(plane, ['draining'])
-  assert.match(JSON.stringify(draining.report.verdict), /the cluster was away for \d+ more/)
-})
+test(
+  'an old cluster that is away while the seal is watched does not hold the migration up (W2)',
+  TIMEOUT,
+  async (t) => {
+    const world = makeWorld(t)
+    const plane = await start(t, world, { watchMs: 1_000 })
+    await declare(plane, world)
+    await plane.call('POST', `/v1/ids/${ID}/migrations`, { to: 'b' })
+    await until(plane, ['open'])
+    world.a.away = AWAY
+    const draining = await until(plane, ['draining'])
+    assert.match(JSON.stringify(draining.report.verdict), /the cluster was away for \d+ more/)
+  },
+)

@@ -18,7 +18,7 @@ import {
   TIMEOUT,
   until,
   type World,
-} from './moves-on-fakes.ts'
+} from './migration-on-fakes.ts'
 import { AWAY, Client, NEW, OLD, pause, sealing, settle } from './succession-client.ts'
 
 test(

@@ -15,7 +15,7 @@ import { temporaryFolder } from './harness.ts'
 const ID = 'orders.placed'
 const GROUP = `billing@${ID}`
 
-describe('a move between real clusters', { timeout: 300_000 }, () => {
+describe('a migration between real clusters', { timeout: 300_000 }, () => {
   let source: LocalCluster
   let target: LocalCluster
   let a: Cluster
@@ -135,7 +135,7 @@ describe('a move between real clusters', { timeout: 300_000 }, () => {
     await call(plane, 'PUT', `/v1/ids/${ID}`, { intent: {} })
     const closed: number[] = []
     let [cluster, partitions] = [a, 4]
-    for (const [index, wish] of [
+    for (const [index, request] of [
       { to: 'b', partitions: 6, allowFewerCopies: true },
       { to: 'a', partitions: 3 },
       { partitions: 6 },
@@ -143,7 +143,7 @@ describe('a move between real clusters', { timeout: 300_000 }, () => {
       const topic = `${ID}.e${index + 1}`
       const load = await sendUntilSealed(cluster, topic, partitions)
       await new Admin(cluster).commitOffsets(GROUP, [{ topic, partition: 0, offset: 0n }])
-      const { migration } = await call(plane, 'POST', `/v1/ids/${ID}/migrations`, wish)
+      const { migration } = await call(plane, 'POST', `/v1/ids/${ID}/migrations`, request)
       const opened = await until(plane, migration.number, ['open', 'draining', 'retired'])
       assertSealed(opened.report.recordsSealed, await load.end())
       closed.push(opened.report.closedMs!)

@@ -19,7 +19,7 @@ import {
   states,
   TIMEOUT,
   until,
-} from './moves-on-fakes.ts'
+} from './migration-on-fakes.ts'
 
 test(
   'clients may send until a leader refused: the request for the seal alone does not hold them (S3)',
@@ -47,7 +47,7 @@ test(
   },
 )
 
-test('a move goes all the way, and clients see each state once', TIMEOUT, async (t) => {
+test('a migration goes all the way, and clients see each state once', TIMEOUT, async (t) => {
   const world = makeWorld(t)
   const plane = await start(t, world)
   await declare(plane, world)
@@ -178,7 +178,7 @@ test('an mQ ID whose intent says movable: false is not moved until the intent sa
   assert.equal((await move(true)).body.plan.refusal, null)
 })
 
-test('a cancel undoes a move before the first refusal, and comes too late after it (M4)', TIMEOUT, async (t) => {
+test('a cancel undoes a migration before the first refusal, and comes too late after it (M4)', TIMEOUT, async (t) => {
   for (const call of ['validateSeal', 'createTopic', 'canary', 'groupsOf', 'seedGroup', 'requestSeal', 'probeSeal']) {
     const world = makeWorld(t)
     world.a.leadersPerProbe = 0
@@ -212,7 +212,7 @@ test('a cancel undoes a move before the first refusal, and comes too late after 
     assert.equal(undone?.why, 'asked for by local', call)
     assert.notEqual(world.a.topics.get(`${ID}.e1`)?.configs['max.message.bytes'], '78', call)
     assert.ok(world.a.append(`${ID}.e1`, 0, 1n))
-    // The number of the epoch is used up, and the next move takes another.
+    // The number of the epoch is used up, and the next migration takes another.
     world.a.leadersPerProbe = 2
     world.a.before = () => {}
     world.b.before = () => {}
@@ -224,7 +224,7 @@ test('a cancel undoes a move before the first refusal, and comes too late after 
   }
 })
 
-test('a cancel that meets a refusing leader is refused, and the move goes on (M2, M7)', TIMEOUT, async (t) => {
+test('a cancel that meets a refusing leader is refused, and the migration goes on (M2, M7)', TIMEOUT, async (t) => {
   const world = makeWorld(t)
   world.a.leadersPerProbe = 1
   const plane = await start(t, world)
@@ -240,7 +240,7 @@ test('a cancel that meets a refusing leader is refused, and the move goes on (M2
   await until(plane, ['open', 'draining'])
 })
 
-test('a seal that does not take undoes the move; so does a target that stays away', TIMEOUT, async (t) => {
+test('a seal that does not take undoes the migration; so does a target that stays away', TIMEOUT, async (t) => {
   const deaf = makeWorld(t)
   deaf.a.leadersPerProbe = 0
   const first = await start(t, deaf, { sealMs: 60 })
@@ -331,7 +331,7 @@ test('an epoch is forgotten only when no client uses it and every group is throu
   assert.equal((await over(second)).state, 'retired')
 })
 
-test('three moves back to back, and deleting the mQ ID while epochs drain', TIMEOUT, async (t) => {
+test('three migrations back to back, and deleting the mQ ID while epochs drain', TIMEOUT, async (t) => {
   const world = makeWorld(t)
   const plane = await start(t, world)
   await declare(plane, world)
@@ -426,7 +426,7 @@ async function crashAt(t: TestContext, { when, step, cancel, leadersAfter }: Cra
   return [last.state, isDead]
 }
 
-test('killed before or after any request to a cluster, a move is carried on or undone by the next process', {
+test('killed before or after any request to a cluster, a migration is carried on or undone by the next process', {
   timeout: 600_000,
 }, async (t) => {
   const ends: Record<string, number> = {}

@@ -300,7 +300,7 @@ test(
       await plane.call('PUT', '/v1/ids/orders.placed', { intent: { expectedMessagesPerSecond: 1_000_000 } })
     ).body
     assert.equal(busy.partitions, 4)
-    assert.match(busy.warnings.join(), /needs a move to a new epoch/)
+    assert.match(busy.warnings.join(), /needs a migration to a new epoch/)
     const { revision } = plane.store
     for (const intent of [{ format: 'text' }, { retention: 'latest-per-key' }, { durability: 'mirror' }]) {
       assertProblem(await plane.call('PUT', '/v1/ids/orders.placed', { intent }), 'MQ_INTENT_UNMET')

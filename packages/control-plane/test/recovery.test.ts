@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { type Binding, MqError } from '@mq/contract'
 import { backUp, generator, restore } from './backups.ts'
 import { assertProblem, type Harness, telemetryReport } from './harness.ts'
-import { makeWorld, over, readToEnd, start, TIMEOUT, type World } from './moves-on-fakes.ts'
+import { makeWorld, over, readToEnd, start, TIMEOUT, type World } from './migration-on-fakes.ts'
 
 async function declareId(plane: Harness, id: string): Promise<void> {
   const made = await plane.call('PUT', `/v1/ids/${id}`, { intent: {} })

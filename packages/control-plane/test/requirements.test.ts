@@ -6,7 +6,7 @@ import { candidates } from '../src/provision/copies-rule.ts'
 import { chooseCluster } from '../src/provision/placement-rules.ts'
 import { lacking, nearestTo, unmetText } from '../src/provision/requirements.ts'
 import { assertProblem, type Harness } from './harness.ts'
-import { makeWorld, start, TIMEOUT } from './moves-on-fakes.ts'
+import { makeWorld, start, TIMEOUT } from './migration-on-fakes.ts'
 
 const cluster = (name: string, change: object = {}) => ({
   ...{ name, brokers: 3, zones: 3, mqIds: 0, region: 'eu-west-1', labels: { tier: 'gold' } },
@@ -69,7 +69,7 @@ test('what no cluster meets says which comes nearest, what it lacks, and what ma
   assert.match(hint({ clusterLabels: { tier: 'golf' } }), /did you mean 'gold'/)
 })
 
-test('wishes that collide or are misspelt are refused by the contract', () => {
+test('requirements that collide or are misspelt are refused by the contract', () => {
   const problems = (intent: object): string => {
     const parsed = parseStrict(Intent, intent)
     return parsed.success ? '' : parsed.problems.map(({ text }) => text).join('; ')

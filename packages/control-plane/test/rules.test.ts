@@ -19,8 +19,8 @@ import { anyIntent } from './any-intent.ts'
 
 const intent = (input: IntentInput = {}): Intent => Intent.parse(input)
 const placed = (input: IntentInput, brokers: number) => {
-  const wish = intent(input)
-  return place(wish, chooseSettings(wish).producer, { name: 'main', brokers })
+  const asked = intent(input)
+  return place(asked, chooseSettings(asked).producer, { name: 'main', brokers })
 }
 
 describe('settings', () => {
@@ -67,13 +67,13 @@ describe('settings', () => {
 
   test('every intent gives settings the contract allows, the same every time, within the latency asked for (U2, U3)', () => {
     fc.assert(
-      fc.property(anyIntent, (wish) => {
-        const first = chooseSettings(wish)
-        assert.deepEqual(chooseSettings(wish), first)
+      fc.property(anyIntent, (intent) => {
+        const first = chooseSettings(intent)
+        assert.deepEqual(chooseSettings(intent), first)
         assert.deepEqual(ProducerSettings.parse(first.producer), first.producer)
         assert.deepEqual(ConsumerSettings.parse(first.consumer), first.consumer)
         const spent = first.producer.lingerMs + (first.consumer.fetchMinBytes > 1 ? first.consumer.fetchMaxWaitMs : 0)
-        assert.ok(spent <= wish.latencyP99Ms * 0.15, `${spent} of ${wish.latencyP99Ms} ms`)
+        assert.ok(spent <= intent.latencyP99Ms * 0.15, `${spent} of ${intent.latencyP99Ms} ms`)
         for (const choice of first.choices) assert.ok(choice.reason.length > 20 && choice.value !== '', choice.setting)
       }),
     )
@@ -145,9 +145,9 @@ describe('placement', () => {
   })
 
   test('the partition count of an epoch stays, and what the load would ask for is said (G3)', () => {
-    const wish = intent({ expectedMessagesPerSecond: 1_000_000 })
+    const asked = intent({ expectedMessagesPerSecond: 1_000_000 })
     const standing = { partitions: 4, replication: 1, minInsyncReplicas: 1, maxMessageBytes: 9_000_000 }
-    const kept = place(wish, chooseSettings(wish).producer, { name: 'main', brokers: 3 }, standing)
+    const kept = place(asked, chooseSettings(asked).producer, { name: 'main', brokers: 3 }, standing)
     assert.equal(kept.partitions, 4)
     assert.equal(kept.replication, 1)
     assert.ok(
@@ -190,7 +190,7 @@ describe('changes of an intent', () => {
       { path: 'owner.team', before: 'shop', after: null },
       { path: 'owner.service', before: 'checkout', after: null },
     ])
-    fc.assert(fc.property(anyIntent, (wish) => assert.deepEqual(diffIntents(wish, structuredClone(wish)), [])))
+    fc.assert(fc.property(anyIntent, (intent) => assert.deepEqual(diffIntents(intent, structuredClone(intent)), [])))
   })
 
   test('durability beyond standard is refused with what is missing', () => {

@@ -7,20 +7,20 @@ import { test } from 'node:test'
 
 const root = new URL('../../../', import.meta.url)
 const FILES: Readonly<Record<string, string>> = {
-  '`moves-clients`': 'packages/control-plane/test/moves-clients.kafka.test.ts',
-  '`moves-brokers`': 'packages/control-plane/test/moves-brokers.kafka.test.ts',
-  '`moves-lost`': 'packages/control-plane/test/moves-lost.kafka.test.ts',
+  '`migration-clients`': 'packages/control-plane/test/migration-clients.kafka.test.ts',
+  '`migration-brokers`': 'packages/control-plane/test/migration-brokers.kafka.test.ts',
+  '`migration-lost`': 'packages/control-plane/test/migration-lost.kafka.test.ts',
   '`migration` (client)': 'packages/client/test/migration.kafka.test.ts',
   '`migration` (control plane)': 'packages/control-plane/test/migration.kafka.test.ts',
   '`migration.test`': 'packages/control-plane/test/migration.test.ts',
   '`migration-alone` (client)': 'packages/client/test/migration-alone.kafka.test.ts',
-  '`moves-alone`': 'packages/control-plane/test/moves-alone.kafka.test.ts',
+  '`migration-alone` (control plane)': 'packages/control-plane/test/migration-alone.kafka.test.ts',
   '`succession-model`': 'packages/control-plane/test/succession-model.test.ts',
   '`dead-letters`': 'packages/client/test/dead-letters.kafka.test.ts',
   '`migration-mutations`': 'packages/client/test/migration-mutations.kafka.test.ts',
 }
 
-test('every scenario of moves that the documentation names has its test', () => {
+test('every scenario of migrations that the documentation names has its test', () => {
   const page = readFileSync(new URL('docs/reference/migration.md', root), 'utf8')
   const named = [...page.matchAll(/\| (`[\w.-]+`(?: \([\w ]+\))?): (.+) \|$/gm)]
   assert.ok(named.length >= 25, `${named.length} tests are named`)

@@ -37,7 +37,7 @@ test('settings nobody can send with are refused', () => {
   )
 })
 
-test('only the named mQ ID begins so; owners may change and nothing moves, a new wish brings the rules back', async (t) => {
+test('only the named mQ ID begins so; owners may change and nothing moves, a new requirement brings the rules back', async (t) => {
   const plane = await startHarness(t, { startWith: { [ID]: javaClientDefaults } })
   await plane.clusters.checkAll()
   const declare = async (id: string, intent: unknown) => {

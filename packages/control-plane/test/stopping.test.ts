@@ -6,7 +6,7 @@ import { startControlPlane } from '../src/control-plane.ts'
 import { silentLogger } from '../src/logger.ts'
 import { FakeKafka } from './fake-kafka.ts'
 import { mainCluster, startHarness, temporaryFolder } from './harness.ts'
-import { bindingOf, declare, ID, makeWorld, start, states, until } from './moves-on-fakes.ts'
+import { bindingOf, declare, ID, makeWorld, start, states, until } from './migration-on-fakes.ts'
 
 const TIMEOUT = { timeout: 300_000 }
 const TOKEN = 'a-token-of-this-test-0123456789'

@@ -10,7 +10,7 @@ import type { MigrationRecord } from '../src/migration/record.ts'
 import type { ClusterRecord, IdRecord } from '../src/registry/records.ts'
 import type { BudgetRecord } from '../src/store/ports/budgets.ts'
 import type { NewEntry } from '../src/store/ports/journal.ts'
-import { declare, ID, makeWorld, over, readToEnd, start, until } from './moves-on-fakes.ts'
+import { declare, ID, makeWorld, over, readToEnd, start, until } from './migration-on-fakes.ts'
 
 export interface Samples {
   /** On its second epoch. */

@@ -13,7 +13,7 @@ import { migrations } from '../src/store/sql/schema-migrations.ts'
 import { kyselyDatabase, openSqlite } from '../src/store/sqlite/database.ts'
 import { MARK_FILE, STORE_FILE, Store } from '../src/store/store.ts'
 import { temporaryFolder } from './harness.ts'
-import { declare, ID, makeWorld, over, readToEnd, start, until } from './moves-on-fakes.ts'
+import { declare, ID, makeWorld, over, readToEnd, start, until } from './migration-on-fakes.ts'
 import * as sample from './store-samples.ts'
 
 const TIMEOUT = { timeout: 300_000 }

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { type Binding, type Epoch, MqError, successionOf, withProvenSeal } from '@mq/contract'
 import type { FakeKafka } from './fake-kafka.ts'
 import type { Harness } from './harness.ts'
-import { declare, ID, start, until, type World } from './moves-on-fakes.ts'
+import { declare, ID, start, until, type World } from './migration-on-fakes.ts'
 
 export const OLD = `${ID}.e1`
 export const NEW = `${ID}.e2`

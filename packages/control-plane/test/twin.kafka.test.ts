@@ -220,11 +220,11 @@ test('mq bench: a twin of reported traffic ranks configurations, calibrates its 
   const shadow = measureCodecs([probeBatchOf(records)], () => 0)
   assert.equal((await call(plane, 'POST', '/v1/telemetry', report('pages.viewed', shadow))).status, 200)
 
-  const wish = { top: 2, seconds: 1, rounds: 1 }
+  const request = { top: 2, seconds: 1, rounds: 1 }
   const pace = new Pace()
-  const begun = await call(plane, 'POST', '/v1/ids/pages.viewed/twins', wish)
+  const begun = await call(plane, 'POST', '/v1/ids/pages.viewed/twins', request)
   assert.equal(begun.status, 200, JSON.stringify(begun.body))
-  assert.equal((await call(plane, 'POST', '/v1/ids/pages.viewed/twins', wish)).body.code, 'MQ_TWIN_UNDER_WAY')
+  assert.equal((await call(plane, 'POST', '/v1/ids/pages.viewed/twins', request)).body.code, 'MQ_TWIN_UNDER_WAY')
   let twin: Twin = begun.body
   while (twin.endedAtMs === null) {
     await sleep(250)
@@ -254,7 +254,7 @@ test('mq bench: a twin of reported traffic ranks configurations, calibrates its 
   assert.deepEqual(listed.body.twins, [twin])
 
   // A process that dies in the middle: its row is under way, its topic is there.
-  const again = await call(plane, 'POST', '/v1/ids/pages.viewed/twins', { ...wish, seconds: 30 })
+  const again = await call(plane, 'POST', '/v1/ids/pages.viewed/twins', { ...request, seconds: 30 })
   let topics: string[] = []
   while (topics.length === 0) {
     await sleep(100)

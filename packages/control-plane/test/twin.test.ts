@@ -155,7 +155,7 @@ test('costs of kinds of work are found again from sums of them, and are never ne
 })
 
 const messages = [{ key: null, value: Buffer.alloc(1_000) }]
-const wish = {
+const request = {
   messages,
   recordsPerSecond: 100,
   candidates: [1, 2] as never[],
@@ -165,14 +165,14 @@ const wish = {
 }
 
 test('a twin within its bounds is cut nowhere, one beyond them is, and says so (N1)', () => {
-  assert.deepEqual(planOf({ ...wish, limits: TWIN_LIMITS }), { recordsPerSecond: 100, windowMs: 5_000, cut: [] })
-  const fast = planOf({ ...wish, recordsPerSecond: 1_000_000, limits: TWIN_LIMITS })
+  assert.deepEqual(planOf({ ...request, limits: TWIN_LIMITS }), { recordsPerSecond: 100, windowMs: 5_000, cut: [] })
+  const fast = planOf({ ...request, recordsPerSecond: 1_000_000, limits: TWIN_LIMITS })
   assert.equal(fast.recordsPerSecond, 4_000)
   assert.match(fast.cut[0]!, /1000000 records a second, the twin 4000/)
-  const long = planOf({ ...wish, windowMs: 60_000, limits: { ...TWIN_LIMITS, totalMs: 40_000 } })
+  const long = planOf({ ...request, windowMs: 60_000, limits: { ...TWIN_LIMITS, totalMs: 40_000 } })
   assert.equal(long.windowMs, 9_000)
   assert.match(long.cut[0]!, /9000 ms instead of 60000 ms/)
-  const heavy = planOf({ ...wish, limits: { ...TWIN_LIMITS, totalBytes: 1_000_000 } })
+  const heavy = planOf({ ...request, limits: { ...TWIN_LIMITS, totalBytes: 1_000_000 } })
   assert.ok(heavy.windowMs < 5_000)
 })
 

@@ -1,8 +1,8 @@
 /**
- * The cheapest configuration that meets the intent, with the reasons: what was refused, what comes next, what each wish costs.
+ * The cheapest configuration that meets the intent, with the reasons: what was refused, what comes next, what each requirement costs.
  *
  * P1. Hard constraints are never relaxed in an answer: acks, durability, ordering, retention as asked. Replication goes up, never down.
- *     A relaxed solve only puts a price on a wish.
+ *     A relaxed solve only puts a price on a requirement.
  * P2. An intent that nothing meets is answered with the nearest configuration, the constraint that fails, and by how much.
  * P3. A workload that is idle, or was watched too short, is answered with `too-little`, never with a guess.
  * P4. The configuration in force stays unless it misses the intent, or the saving is worth a change (hysteresis).
@@ -18,7 +18,7 @@ import type { Candidate, ConstraintPrice, Optimum, Outcome } from './optimum.ts'
 import { atPeak, curveOf, predict } from './prediction.ts'
 import { infeasible, rejections } from './refusals.ts'
 import { curvesOf } from './rows.ts'
-import { Search, type Solved, type Wishes } from './search.ts'
+import { type Requirements, Search, type Solved } from './search.ts'
 import type { Found } from './tally.ts'
 import { checkWorkload, type Workload } from './workload.ts'
 
@@ -98,7 +98,7 @@ export function optimise(input: OptimiseInput): Optimum {
   const partitions = [current.partitions, ...(input.partitions ?? []).filter((count) => count !== current.partitions)]
   const space = { workload: read, current, clusters, home, grid, curves: curvesOf(read, grid), partitions }
   const search = new Search(space)
-  const wishes: Wishes = {
+  const requirements: Requirements = {
     latencyMs: intent.latencyP99Ms * (1 - (input.latencyMargin ?? LATENCY_MARGIN)),
     sendMs: (intent.acknowledgedWithinMs ?? Number.POSITIVE_INFINITY) * SEND_SHARE,
     replication: Math.max(current.replication, input.replication ?? 0),
@@ -109,15 +109,15 @@ export function optimise(input: OptimiseInput): Optimum {
       maxMessageBytes: intent.maxMessageBytes,
     },
   }
-  const solved = search.solve(wishes, detail)
+  const solved = search.solve(requirements, detail)
   const candidate = (found: Found): Candidate => candidateOf(read, found.configuration, found.cluster)
-  const rejected = rejections(solved, wishes, intent)
+  const rejected = rejections(solved, requirements, intent)
   const common = { current: now, rejected, evaluated: solved.evaluated, assumptions: assumptionsOf(home, now) }
   if (solved.best === null) {
     const nearest = solved.nearest === null ? now : candidate(solved.nearest)
     return {
       ...common,
-      outcome: infeasible(solved, nearest, wishes),
+      outcome: infeasible(solved, nearest, requirements),
       best: nearest,
       runnersUp: [],
       priceOf: [],
@@ -127,10 +127,10 @@ export function optimise(input: OptimiseInput): Optimum {
   const others = solved.others.slice(0, detail === 'full' ? RUNNERS_UP : 1).map(candidate)
   return {
     ...common,
-    outcome: outcomeOf(now, best, intent, wishes, input.hysteresis ?? DEFAULT_HYSTERESIS),
+    outcome: outcomeOf(now, best, intent, requirements, input.hysteresis ?? DEFAULT_HYSTERESIS),
     best,
     runnersUp: others,
-    priceOf: detail === 'full' ? prices(search, space, wishes, intent, solved.best) : [],
+    priceOf: detail === 'full' ? prices(search, space, requirements, intent, solved.best) : [],
   }
 }
 
@@ -165,7 +165,13 @@ function withoutSearch(outcome: Outcome, now: Candidate, home: ClusterModel): Op
 }
 
 /** P4 */
-function outcomeOf(now: Candidate, best: Candidate, intent: Intent, wishes: Wishes, hysteresis: Hysteresis): Outcome {
+function outcomeOf(
+  now: Candidate,
+  best: Candidate,
+  intent: Intent,
+  requirements: Requirements,
+  hysteresis: Hysteresis,
+): Outcome {
   const savingUsdPerMonth = now.cost.usdPerMonth - best.cost.usdPerMonth
   const budget = intent.budgetUsdPerMonth
   if (budget !== undefined && best.cost.usdPerMonth > budget) {
@@ -175,13 +181,13 @@ function outcomeOf(now: Candidate, best: Candidate, intent: Intent, wishes: Wish
       constraint: 'budget',
       by,
       unit: 'USD/month',
-      why: `the cheapest configuration within the other wishes costs ${best.cost.usdPerMonth.toFixed(2)} USD a month, ${by.toFixed(2)} above the budget of ${budget}, by what it causes itself; its share of idle brokers comes on top`,
+      why: `the cheapest configuration within the other requirements costs ${best.cost.usdPerMonth.toFixed(2)} USD a month, ${by.toFixed(2)} above the budget of ${budget}, by what it causes itself; its share of idle brokers comes on top`,
     }
   }
   if (sameConfiguration(now.configuration, best.configuration)) {
     return { kind: 'keep', savingUsdPerMonth: 0, why: 'it is the cheapest configuration within the intent' }
   }
-  const misses = missed(now, intent, wishes)
+  const misses = missed(now, intent, requirements)
   if (misses !== null) return { kind: 'change', savingUsdPerMonth, why: misses }
   const share = now.cost.usdPerMonth > 0 ? savingUsdPerMonth / now.cost.usdPerMonth : 0
   const least = Math.max(hysteresis.minSavingUsdPerMonth, hysteresis.minSavingShare * now.cost.usdPerMonth)
@@ -203,7 +209,7 @@ function outcomeOf(now: Candidate, best: Candidate, intent: Intent, wishes: Wish
 }
 
 /** What the configuration in force breaks. */
-function missed(now: Candidate, intent: Intent, wishes: Wishes): string | null {
+function missed(now: Candidate, intent: Intent, requirements: Requirements): string | null {
   const { configuration, peakEndToEndP99Ms } = now
   if (peakEndToEndP99Ms > intent.latencyP99Ms) {
     return `the p99 of ${peakEndToEndP99Ms.toFixed(0)} ms is over the ${intent.latencyP99Ms} ms asked for`
@@ -212,19 +218,19 @@ function missed(now: Candidate, intent: Intent, wishes: Wishes): string | null {
   if (acknowledgedWithinMs !== undefined && now.prediction.sendP99Ms > acknowledgedWithinMs) {
     return `sends are acknowledged with a p99 of ${now.prediction.sendP99Ms.toFixed(0)} ms, over the ${acknowledgedWithinMs} ms asked for`
   }
-  if (configuration.replication < wishes.replication) {
-    return `${configuration.replication} copies are kept and ${wishes.replication} are asked for`
+  if (configuration.replication < requirements.replication) {
+    return `${configuration.replication} copies are kept and ${requirements.replication} are asked for`
   }
-  const asked = wishes.retentionMs ?? Number.POSITIVE_INFINITY
+  const asked = requirements.retentionMs ?? Number.POSITIVE_INFINITY
   if ((configuration.retentionMs ?? Number.POSITIVE_INFINITY) < asked) return 'records are kept for less than asked'
   return null
 }
 
-/** The same solve with one wish relaxed (P1). */
+/** The same solve with one requirement relaxed (P1). */
 function prices(
   search: Search,
   space: ConstructorParameters<typeof Search>[0],
-  wishes: Wishes,
+  requirements: Requirements,
   intent: Intent,
   best: Found,
 ): ConstraintPrice[] {
@@ -236,7 +242,7 @@ function prices(
       constraint: 'latency',
       asked: `p99 ${formatDurationMs(intent.latencyP99Ms)}`,
       relaxedTo: `p99 ${formatDurationMs(intent.latencyP99Ms * 2)}`,
-      usdPerMonth: saves(search.solve({ ...wishes, latencyMs: wishes.latencyMs * 2 }, 'brief')),
+      usdPerMonth: saves(search.solve({ ...requirements, latencyMs: requirements.latencyMs * 2 }, 'brief')),
     },
   ]
   if (intent.acknowledgedWithinMs !== undefined) {
@@ -244,24 +250,24 @@ function prices(
       constraint: 'acknowledgement',
       asked: `acknowledged within ${formatDurationMs(intent.acknowledgedWithinMs)}`,
       relaxedTo: `within ${formatDurationMs(intent.acknowledgedWithinMs * 2)}`,
-      usdPerMonth: saves(search.solve({ ...wishes, sendMs: wishes.sendMs * 2 }, 'brief')),
+      usdPerMonth: saves(search.solve({ ...requirements, sendMs: requirements.sendMs * 2 }, 'brief')),
     })
   }
-  if (wishes.replication > 1) {
+  if (requirements.replication > 1) {
     list.push({
       constraint: 'durability',
-      asked: `${wishes.replication} copies`,
-      relaxedTo: `${wishes.replication - 1} ${wishes.replication === 2 ? 'copy' : 'copies'}`,
-      usdPerMonth: saves(search.solve({ ...wishes, replication: wishes.replication - 1 }, 'brief')),
+      asked: `${requirements.replication} copies`,
+      relaxedTo: `${requirements.replication - 1} ${requirements.replication === 2 ? 'copy' : 'copies'}`,
+      usdPerMonth: saves(search.solve({ ...requirements, replication: requirements.replication - 1 }, 'brief')),
     })
   }
-  if (wishes.retentionMs !== null) {
-    const half = Math.max(1, Math.floor(wishes.retentionMs / 2))
+  if (requirements.retentionMs !== null) {
+    const half = Math.max(1, Math.floor(requirements.retentionMs / 2))
     list.push({
       constraint: 'retention',
-      asked: formatDurationMs(wishes.retentionMs),
+      asked: formatDurationMs(requirements.retentionMs),
       relaxedTo: formatDurationMs(half),
-      usdPerMonth: saves(search.solve({ ...wishes, retentionMs: half }, 'brief')),
+      usdPerMonth: saves(search.solve({ ...requirements, retentionMs: half }, 'brief')),
     })
   }
   if (intent.ordering === 'key' && space.workload.keyed) {
@@ -270,7 +276,7 @@ function prices(
       constraint: 'ordering',
       asked: 'records of a key in order',
       relaxedTo: 'no order',
-      usdPerMonth: saves(loose.solve(wishes, 'brief')),
+      usdPerMonth: saves(loose.solve(requirements, 'brief')),
     })
   }
   return list.toSorted((a, b) => b.usdPerMonth - a.usdPerMonth)

@@ -38,7 +38,7 @@ export interface Rejection {
   readonly count: number
 }
 
-/** What a wish costs: the same solve with that one wish relaxed. */
+/** What a requirement costs: the same solve with that one requirement relaxed. */
 export interface ConstraintPrice {
   readonly constraint: 'latency' | 'acknowledgement' | 'durability' | 'ordering' | 'retention'
   readonly asked: string

@@ -3,31 +3,31 @@
  */
 import type { Intent } from '@mq/contract'
 import type { Candidate, Constraint, Outcome, Rejection } from './optimum.ts'
-import type { Solved, Wishes } from './search.ts'
+import type { Requirements, Solved } from './search.ts'
 import type { Count } from './tally.ts'
 
 /** P2 */
-export function infeasible(solved: Solved, nearest: Candidate, wishes: Wishes): Outcome {
+export function infeasible(solved: Solved, nearest: Candidate, requirements: Requirements): Outcome {
   const late = solved.refused.get('latency')
   if (late !== undefined) {
-    const by = nearest.peakEndToEndP99Ms - wishes.latencyMs
+    const by = nearest.peakEndToEndP99Ms - requirements.latencyMs
     return {
       kind: 'infeasible',
       constraint: 'latency',
       by,
       unit: 'ms',
-      why: `the fastest configuration has a p99 of ${nearest.peakEndToEndP99Ms.toFixed(1)} ms, ${by.toFixed(1)} ms over the ${wishes.latencyMs.toFixed(1)} ms it may have (what is asked for, less a margin)`,
+      why: `the fastest configuration has a p99 of ${nearest.peakEndToEndP99Ms.toFixed(1)} ms, ${by.toFixed(1)} ms over the ${requirements.latencyMs.toFixed(1)} ms it may have (what is asked for, less a margin)`,
     }
   }
   const slow = solved.refused.get('acknowledgement')
   if (slow !== undefined) {
-    const by = nearest.prediction.sendP99Ms - wishes.sendMs
+    const by = nearest.prediction.sendP99Ms - requirements.sendMs
     return {
       kind: 'infeasible',
       constraint: 'acknowledgement',
       by,
       unit: 'ms',
-      why: `the fastest configuration acknowledges with a p99 of ${nearest.prediction.sendP99Ms.toFixed(1)} ms, ${by.toFixed(1)} ms over the ${wishes.sendMs.toFixed(1)} ms it may have (what is asked for, less a margin)`,
+      why: `the fastest configuration acknowledges with a p99 of ${nearest.prediction.sendP99Ms.toFixed(1)} ms, ${by.toFixed(1)} ms over the ${requirements.sendMs.toFixed(1)} ms it may have (what is asked for, less a margin)`,
     }
   }
   const [constraint, count] = [...solved.refused].toSorted(([, a], [, b]) => b.count - a.count)[0] ?? [
@@ -36,13 +36,13 @@ export function infeasible(solved: Solved, nearest: Candidate, wishes: Wishes): 
   ]
   switch (constraint) {
     case 'producer-memory': {
-      const by = (count?.least ?? 0) - wishes.limits.memoryBytes
+      const by = (count?.least ?? 0) - requirements.limits.memoryBytes
       return {
         kind: 'infeasible',
         constraint,
         by,
         unit: 'bytes',
-        why: `a producer would buffer ${mib(count?.least)} MiB; ${mib(wishes.limits.memoryBytes)} MiB are allowed`,
+        why: `a producer would buffer ${mib(count?.least)} MiB; ${mib(requirements.limits.memoryBytes)} MiB are allowed`,
       }
     }
     case 'partition-rate':
@@ -63,41 +63,41 @@ export function infeasible(solved: Solved, nearest: Candidate, wishes: Wishes): 
         constraint,
         by: 1,
         unit: 'clusters',
-        why: `no cluster has what is asked for: ${words(constraint, count, wishes)}`,
+        why: `no cluster has what is asked for: ${words(constraint, count, requirements)}`,
       }
   }
 }
 
-export function rejections(solved: Solved, wishes: Wishes, intent: Intent): Rejection[] {
+export function rejections(solved: Solved, requirements: Requirements, intent: Intent): Rejection[] {
   return [...solved.refused]
     .map(([constraint, count]) => ({
       constraint,
-      reason: constraint === 'latency' ? late(count, wishes, intent) : words(constraint, count, wishes),
+      reason: constraint === 'latency' ? late(count, requirements, intent) : words(constraint, count, requirements),
       count: count.count,
     }))
     .toSorted((a, b) => b.count - a.count)
 }
 
-function late(count: Count, wishes: Wishes, intent: Intent): string {
-  return `p99 of ${count.least.toFixed(0)} to ${count.most.toFixed(0)} ms, over ${wishes.latencyMs.toFixed(0)} ms (${intent.latencyP99Ms} ms less a margin)`
+function late(count: Count, requirements: Requirements, intent: Intent): string {
+  return `p99 of ${count.least.toFixed(0)} to ${count.most.toFixed(0)} ms, over ${requirements.latencyMs.toFixed(0)} ms (${intent.latencyP99Ms} ms less a margin)`
 }
 
-function words(constraint: Constraint, count: Count | null, wishes: Wishes): string {
+function words(constraint: Constraint, count: Count | null, requirements: Requirements): string {
   switch (constraint) {
     case 'durability':
-      return `fewer brokers than the ${wishes.replication} copies asked for`
+      return `fewer brokers than the ${requirements.replication} copies asked for`
     case 'headroom':
       return 'the cluster has no room for its bytes, disks or partitions'
     case 'producer-memory':
-      return `up to ${mib(count?.most)} MiB in a producer's memory, over ${mib(wishes.limits.memoryBytes)} MiB`
+      return `up to ${mib(count?.most)} MiB in a producer's memory, over ${mib(requirements.limits.memoryBytes)} MiB`
     case 'producer-cpu':
-      return `up to ${(count?.most ?? 0).toFixed(1)} cores in a producer, over ${wishes.limits.cpuShare}`
+      return `up to ${(count?.most ?? 0).toFixed(1)} cores in a producer, over ${requirements.limits.cpuShare}`
     case 'partition-rate':
       return 'a partition cannot carry its share of the rate'
     case 'message-size':
       return 'batches larger than the largest message allowed'
     case 'acknowledgement':
-      return `sends acknowledged with a p99 of ${(count?.least ?? 0).toFixed(0)} to ${(count?.most ?? 0).toFixed(0)} ms, over ${wishes.sendMs.toFixed(0)} ms (what is asked for, less a margin)`
+      return `sends acknowledged with a p99 of ${(count?.least ?? 0).toFixed(0)} to ${(count?.most ?? 0).toFixed(0)} ms, over ${requirements.sendMs.toFixed(0)} ms (what is asked for, less a margin)`
     case 'latency':
     case 'budget':
     case 'ordering':

@@ -31,17 +31,17 @@ export class RowPrice {
   constructor(
     workload: Workload,
     place: RowPlace,
-    wishes: { readonly replication: number; readonly retentionMs: number | null },
+    requirements: { readonly replication: number; readonly retentionMs: number | null },
     rates: Rates,
   ) {
     const { constants } = place.cluster
     this.#workload = workload
     this.#constants = constants
     this.#rates = rates
-    this.#broker = brokerUs(place.cluster, wishes.replication, workload.groups.length)
+    this.#broker = brokerUs(place.cluster, requirements.replication, workload.groups.length)
     this.#kept = {
       partitions: place.partitions,
-      retentionMs: wishes.retentionMs,
+      retentionMs: requirements.retentionMs,
       localRetentionMs: place.localRetentionMs,
       retainedBytes: workload.retainedBytes,
     }

@@ -24,7 +24,7 @@ import { type ProducerLimits, type Row, RowTable } from './rows.ts'
 import { type Count, type Found, Tally } from './tally.ts'
 import type { Workload } from './workload.ts'
 
-export interface Wishes {
+export interface Requirements {
   /** End-to-end p99, margin already taken off. */
   readonly latencyMs: number
   /** p99 of a send, margin already taken off; Infinity where nobody asked. */
@@ -82,12 +82,12 @@ export class Search {
   }
 
   /** `brief` stops looking at a row once it cannot win: nothing is counted for it. */
-  solve(wishes: Wishes, detail: 'full' | 'brief'): Solved {
+  solve(requirements: Requirements, detail: 'full' | 'brief'): Solved {
     const { clusters, home } = this.#space
     const tally = new Tally(detail === 'brief')
-    this.#solveCluster(home, wishes, tally, null)
+    this.#solveCluster(home, requirements, tally, null)
     if (clusters.length > 1) {
-      const ranked = this.#rank(wishes, tally)
+      const ranked = this.#rank(requirements, tally)
       let solved = 0
       for (const { cluster, usdPerMonth: atLeast, rows } of ranked) {
         const best: Found | null = tally.best
@@ -96,11 +96,11 @@ export class Search {
           (best !== null && atLeast > best.usdPerMonth * RANK_TOLERANCE)
         )
           break
-        this.#solveCluster(cluster, wishes, tally, rows)
+        this.#solveCluster(cluster, requirements, tally, rows)
         // Far cheaper by its rank than what was found: what is good here was not good at home. Then look at everything.
         const found: Found | null = tally.best
         if (tally.brief && (found === null || atLeast * FAR_CHEAPER + NOTHING_USD < found.usdPerMonth)) {
-          this.#solveCluster(cluster, wishes, tally, null)
+          this.#solveCluster(cluster, requirements, tally, null)
         }
         solved++
       }
@@ -113,14 +113,17 @@ export class Search {
   }
 
   /** H1: about what every other cluster would cost, by its prices; those without brokers enough are refused. */
-  #rank(wishes: Wishes, tally: Tally): { cluster: ClusterModel; usdPerMonth: number; rows: readonly Row[] }[] {
+  #rank(
+    requirements: Requirements,
+    tally: Tally,
+  ): { cluster: ClusterModel; usdPerMonth: number; rows: readonly Row[] }[] {
     const { clusters, home, partitions, grid } = this.#space
     const each = grid.lingerMs.length * grid.batchBytes.length * grid.codecs.length * grid.fetches.length
-    const rows = unbeaten(this.#allRows(partitions[0]!, home.constants, wishes.limits))
+    const rows = unbeaten(this.#allRows(partitions[0]!, home.constants, requirements.limits))
     const ranked: { cluster: ClusterModel; usdPerMonth: number; rows: readonly Row[] }[] = []
     for (const cluster of clusters) {
       if (cluster === home) continue
-      if (cluster.brokers < wishes.replication) {
+      if (cluster.brokers < requirements.replication) {
         tally.refuse('durability', each, cluster.brokers)
         tally.evaluated += each
         continue
@@ -128,9 +131,12 @@ export class Search {
       let least = Number.POSITIVE_INFINITY
       for (const localRetentionMs of localChoices(cluster)) {
         const { followerFetch } = cluster
-        const price = this.#priceOf({ cluster, partitions: partitions[0]!, localRetentionMs, followerFetch }, wishes)
+        const price = this.#priceOf(
+          { cluster, partitions: partitions[0]!, localRetentionMs, followerFetch },
+          requirements,
+        )
         for (const row of rows) {
-          if (leastP99Ms(row, cluster.constants) <= wishes.latencyMs) least = Math.min(least, price.usd(row))
+          if (leastP99Ms(row, cluster.constants) <= requirements.latencyMs) least = Math.min(least, price.usd(row))
         }
       }
       ranked.push({ cluster, usdPerMonth: least, rows })
@@ -139,28 +145,34 @@ export class Search {
   }
 
   /** @param some rows worth a look, as another cluster has them; all without */
-  #solveCluster(cluster: ClusterModel, wishes: Wishes, tally: Tally, some: readonly Row[] | null): void {
+  #solveCluster(cluster: ClusterModel, requirements: Requirements, tally: Tally, some: readonly Row[] | null): void {
     for (const partitions of this.#space.partitions) {
       const rows =
         some === null || !tally.brief
-          ? this.#allRows(partitions, cluster.constants, wishes.limits)
-          : this.#rowsLike(some, cluster, partitions, wishes, tally)
+          ? this.#allRows(partitions, cluster.constants, requirements.limits)
+          : this.#rowsLike(some, cluster, partitions, requirements, tally)
       for (const localRetentionMs of localChoices(cluster)) {
         for (const followerFetch of cluster.followerFetch ? [false, true] : [false]) {
-          this.#solveVariant({ cluster, partitions, localRetentionMs, followerFetch }, rows, wishes, tally)
+          this.#solveVariant({ cluster, partitions, localRetentionMs, followerFetch }, rows, requirements, tally)
         }
       }
     }
   }
 
   /** The rows of this cluster that can still win, judged by those of the home cluster. */
-  #rowsLike(some: readonly Row[], cluster: ClusterModel, partitions: number, wishes: Wishes, tally: Tally): Row[] {
-    const table = this.#tableFor(partitions, cluster.constants, wishes.limits)
+  #rowsLike(
+    some: readonly Row[],
+    cluster: ClusterModel,
+    partitions: number,
+    requirements: Requirements,
+    tally: Tally,
+  ): Row[] {
+    const table = this.#tableFor(partitions, cluster.constants, requirements.limits)
     const limitUsd = tally.best === null ? Number.POSITIVE_INFINITY : tally.best.usdPerMonth * RANK_TOLERANCE
     const rows: Row[] = []
     const { followerFetch } = cluster
     const prices = localChoices(cluster).map((localRetentionMs) =>
-      this.#priceOf({ cluster, partitions, localRetentionMs, followerFetch }, wishes),
+      this.#priceOf({ cluster, partitions, localRetentionMs, followerFetch }, requirements),
     )
     for (const row of some) {
       if (prices.some((price) => price.usd(row) <= limitUsd)) rows.push(table.row(row.at))
@@ -168,41 +180,41 @@ export class Search {
     return rows
   }
 
-  #solveVariant(variant: Variant, rows: readonly Row[], wishes: Wishes, tally: Tally): void {
+  #solveVariant(variant: Variant, rows: readonly Row[], requirements: Requirements, tally: Tally): void {
     const { workload, grid, current } = this.#space
     const { cluster, partitions } = variant
     const { constants } = cluster
     const links = linksOf(workload, partitions, cluster.leadingBrokers ?? cluster.brokers)
-    const price = this.#priceOf(variant, wishes)
+    const price = this.#priceOf(variant, requirements)
     const { usdPerFetch } = price
     const { recordsPerSecond: rate, dispersion } = workload
     const peakRate = rate * workload.peakMultiple
     for (const row of rows) {
       tally.evaluated += grid.fetches.length
-      const refusal = row.refusal ?? this.#noRoom(row, variant, wishes, price)
+      const refusal = row.refusal ?? this.#noRoom(row, variant, requirements, price)
       if (refusal !== null) {
         tally.refuse(refusal, grid.fetches.length, refusedValue(refusal, row, workload))
         continue
       }
       const rowUsd = price.usd(row)
       const sendMs = Math.max(row.usual.latency.p99, row.peak.latency.p99)
-      if (sendMs > wishes.sendMs) {
+      if (sendMs > requirements.sendMs) {
         tally.refuse('acknowledgement', grid.fetches.length, sendMs)
         if (tally.best === null && (tally.nearest === null || sendMs < tally.nearest.endToEndP99Ms)) {
           const fetch = grid.fetches.toSorted((a, b) => a.fetchMinBytes - b.fetchMinBytes)[0]!
-          tally.nearest = this.#found(row, fetch, variant, wishes, rowUsd, sendMs)
+          tally.nearest = this.#found(row, fetch, variant, requirements, rowUsd, sendMs)
         }
         continue
       }
       if (tally.brief && tally.best !== null && rowUsd > tally.best.usdPerMonth * TIE) continue
       const unwaited = this.#p99(row, constants, NO_WAIT, NO_WAIT, variant.followerFetch)
       // Waiting at the broker only adds: what is too late without it is too late with it.
-      const tooLate = unwaited > wishes.latencyMs
+      const tooLate = unwaited > requirements.latencyMs
       if (tooLate) {
         tally.refuse('latency', grid.fetches.length, unwaited)
         if (tally.best === null && (tally.nearest === null || unwaited < tally.nearest.endToEndP99Ms)) {
           const fetch = grid.fetches.toSorted((a, b) => a.fetchMinBytes - b.fetchMinBytes)[0]!
-          tally.nearest = this.#found(row, fetch, variant, wishes, rowUsd, unwaited)
+          tally.nearest = this.#found(row, fetch, variant, requirements, rowUsd, unwaited)
         }
         continue
       }
@@ -211,12 +223,12 @@ export class Search {
         const peak =
           row.peak === row.usual ? usual : fetching({ rate: peakRate, dispersion }, fetch, links, row.peak, constants)
         const p99 = this.#p99(row, constants, usual.wait, peak.wait, variant.followerFetch)
-        if (p99 > wishes.latencyMs) {
+        if (p99 > requirements.latencyMs) {
           tally.refuse('latency', 1, p99)
           continue
         }
         const usd = rowUsd + usual.requestsPerSecond * usdPerFetch
-        this.#keep(row, fetch, variant, wishes, usd, p99, tally, current)
+        this.#keep(row, fetch, variant, requirements, usd, p99, tally, current)
       }
     }
   }
@@ -225,7 +237,7 @@ export class Search {
     row: Row,
     fetch: Grid['fetches'][number],
     variant: Variant,
-    wishes: Wishes,
+    requirements: Requirements,
     usd: number,
     p99: number,
     tally: Tally,
@@ -240,12 +252,19 @@ export class Search {
         : `@${variant.cluster.name}`
     const same = tally.byKey.get(key)
     if (same !== undefined && usd > same.usdPerMonth * TIE) return
-    const found = this.#found(row, fetch, variant, wishes, usd, p99)
+    const found = this.#found(row, fetch, variant, requirements, usd, p99)
     if (same === undefined || better(found, same, current)) tally.byKey.set(key, found)
     if (tally.best === null || better(found, tally.best, current)) tally.best = found
   }
 
-  #found(row: Row, fetch: Grid['fetches'][number], variant: Variant, wishes: Wishes, usd: number, p99: number): Found {
+  #found(
+    row: Row,
+    fetch: Grid['fetches'][number],
+    variant: Variant,
+    requirements: Requirements,
+    usd: number,
+    p99: number,
+  ): Found {
     return {
       cluster: variant.cluster,
       usdPerMonth: usd,
@@ -253,8 +272,8 @@ export class Search {
       configuration: {
         cluster: variant.cluster.name,
         partitions: variant.partitions,
-        replication: wishes.replication,
-        retentionMs: wishes.retentionMs,
+        replication: requirements.replication,
+        retentionMs: requirements.retentionMs,
         localRetentionMs: variant.localRetentionMs,
         codec: row.codec.codec,
         codecLevel: row.codec.codecLevel,
@@ -268,8 +287,8 @@ export class Search {
   }
 
   /** H2 */
-  #priceOf(variant: Variant, wishes: Wishes): RowPrice {
-    return new RowPrice(this.#space.workload, variant, wishes, this.#ratesFor(variant, wishes))
+  #priceOf(variant: Variant, requirements: Requirements): RowPrice {
+    return new RowPrice(this.#space.workload, variant, requirements, this.#ratesFor(variant, requirements))
   }
 
   #p99(row: Row, constants: ModelConstants, wait: PollWait, peakWait: PollWait, followerFetch: boolean): number {
@@ -277,10 +296,10 @@ export class Search {
     return row.peak === row.usual ? usual : Math.max(usual, endToEndP99Ms(row.peak, constants, peakWait, followerFetch))
   }
 
-  #noRoom(row: Row, variant: Variant, wishes: Wishes, price: RowPrice): Constraint | null {
+  #noRoom(row: Row, variant: Variant, requirements: Requirements, price: RowPrice): Constraint | null {
     const { workload, home } = this.#space
     const { cluster } = variant
-    if (cluster.brokers < wishes.replication) return 'durability'
+    if (cluster.brokers < requirements.replication) return 'durability'
     // What already lives there has its room.
     if (cluster === home) return null
     const { room } = cluster
@@ -288,19 +307,19 @@ export class Search {
     const over = (need: number, free: number | null): boolean => free !== null && need > free
     return over(peak, room.inBytesPerSecond) ||
       over(peak * workload.groups.length, room.outBytesPerSecond) ||
-      over(variant.partitions * wishes.replication, room.replicas) ||
-      over(price.localBytes(row) * wishes.replication, room.diskBytes)
+      over(variant.partitions * requirements.replication, room.replicas) ||
+      over(price.localBytes(row) * requirements.replication, room.diskBytes)
       ? 'headroom'
       : null
   }
 
-  #ratesFor(variant: Variant, wishes: Wishes): Rates {
+  #ratesFor(variant: Variant, requirements: Requirements): Rates {
     const { workload } = this.#space
     return ratesOf(
       {
         groups: workload.groups.length,
         partitions: variant.partitions,
-        replication: wishes.replication,
+        replication: requirements.replication,
         followerFetch: variant.followerFetch,
         tiered: variant.localRetentionMs !== null,
         peakMultiple: workload.peakMultiple,

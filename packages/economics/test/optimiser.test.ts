@@ -119,7 +119,7 @@ test('an answer keeps the copies, the retention and the latency that are asked f
   )
 })
 
-test('no wish has a price below zero, and relaxing the latency never costs more', { timeout: 300_000 }, () => {
+test('no requirement has a price below zero, and relaxing the latency never costs more', { timeout: 300_000 }, () => {
   fc.assert(
     fc.property(workloads, configurations, fc.constantFrom(30, 250), (workload, current, latency) => {
       const clusters = [homeCluster()]

@@ -85,7 +85,7 @@ export {
 export { recordsWithin, sampleRecords } from './records/record-sample.ts'
 export { FetchedRecord, type RecordHeader } from './records/record-view.ts'
 export type { Surveyed } from './survey/answers.ts'
-export type { SampledBatch, SampledSpan, SampleWish } from './survey/batches.ts'
+export type { SampledBatch, SampledSpan, SampleRequest } from './survey/batches.ts'
 export type { SurveyedGroup } from './survey/groups.ts'
 export type { BrokerDisk } from './survey/log-dirs.ts'
 export type { SurveyedOffset, TopicOffsets } from './survey/offsets.ts'

@@ -82,7 +82,7 @@ describe('admin of a cluster of one broker', { timeout: 300_000 }, () => {
     assert.equal((await admin.describeTopics(['made']))[0]?.partitions.length, 1)
   })
 
-  it('says which wish Kafka refused', async () => {
+  it('says which request Kafka refused', async () => {
     await assert.rejects(admin.createTopic({ name: 'three', partitions: 1, replication: 3 }), (error: unknown) => {
       hasCode('MQ_KAFKA_REFUSED')(error)
       assert.match((error as MqError).message, /create topic three on cluster admin.*INVALID_REPLICATION_FACTOR/)

@@ -199,10 +199,10 @@ describe('a survey of a cluster of one broker', { timeout: 300_000 }, () => {
     await producer.close()
     const { topics } = await survey.topics(['transactions'])
     const { leader, leaderEpoch } = topics[0]!.partitions[0]!
-    const wish = { topic: 'transactions', topicId: topics[0]!.id, partition: 0, leader, leaderEpoch, offset: 0 }
+    const request = { topic: 'transactions', topicId: topics[0]!.id, partition: 0, leader, leaderEpoch, offset: 0 }
     const seen: SampledSpan[] = []
     let records = 0
-    await survey.sample([{ ...wish, maxBytes: 65_536 }], {
+    await survey.sample([{ ...request, maxBytes: 65_536 }], {
       onSample: (_, batches, span) => {
         seen.push(span)
         records += batches.reduce((sum, { count }) => sum + count, 0)
@@ -288,8 +288,8 @@ describe('a survey of a cluster of one broker', { timeout: 300_000 }, () => {
         maxBytes: 10_000,
       })),
       {
-        onSample: (wish) => sampled.push(wish.topic),
-        onProblem: (wish, problem) => problems.push(`${wish.topic} ${problem.code}`),
+        onSample: (request) => sampled.push(request.topic),
+        onProblem: (request, problem) => problems.push(`${request.topic} ${problem.code}`),
       },
     )
     assert.deepEqual([sampled, problems], [['zipped'], ['secret MQ_KAFKA_FORBIDDEN']])

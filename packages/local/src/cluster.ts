@@ -17,7 +17,7 @@ import { HOST, type MetadataPlace } from './broker-config.ts'
 import { finalisedFeatures } from './broker-features.ts'
 import { classArchiveFlags } from './class-archive.ts'
 import { type BrokerSeat, clusterIdOnDisk, noteInClusterFolder, openClusterFolder } from './cluster-folder.ts'
-import { type FeatureWish, upgradeFeatures } from './feature-command.ts'
+import { type FeatureTarget, upgradeFeatures } from './feature-command.ts'
 import { type FolderLock, tryLockFolder } from './folder-lock.ts'
 import type { InstallProgress } from './jar-install.ts'
 import { installKafka } from './kafka-install.ts'
@@ -80,7 +80,7 @@ export interface LocalCluster {
   /** Data and logs. */
   readonly folder: string
   /** Raises the finalised features (metadata.version and others), as at the end of a rolling upgrade. */
-  upgradeFeatures(wish: FeatureWish): Promise<void>
+  upgradeFeatures(target: FeatureTarget): Promise<void>
   /** The finalised features, as the first broker tells them. */
   features(): Promise<ReadonlyMap<string, number>>
   /** Why a test that needs this feature cannot run here; undefined when it can. */
@@ -258,7 +258,7 @@ class Cluster implements LocalCluster {
     noteInClusterFolder(this.folder, { clusterId: this.#clusterId })
   }
 
-  async upgradeFeatures(wish: FeatureWish): Promise<void> {
+  async upgradeFeatures(target: FeatureTarget): Promise<void> {
     const [seat] = this.#seats
     const newest = this.brokers
       .map((broker) => broker.version)
@@ -266,7 +266,7 @@ class Cluster implements LocalCluster {
       .at(-1)
     if (seat === undefined || newest === undefined) return
     const { install } = await this.#preparation.softwareOf(newest)
-    await upgradeFeatures(install, `${HOST}:${seat.ports.internal}`, wish)
+    await upgradeFeatures(install, `${HOST}:${seat.ports.internal}`, target)
   }
 
   async features(): Promise<ReadonlyMap<string, number>> {

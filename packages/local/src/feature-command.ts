@@ -9,15 +9,15 @@ const run = promisify(execFile)
 const DEADLINE_MS = 180_000
 
 /** All features of a release (`4.3`), or one feature. */
-export type FeatureWish = { readonly release: string } | { readonly feature: string; readonly level: number }
+export type FeatureTarget = { readonly release: string } | { readonly feature: string; readonly level: number }
 
-export async function upgradeFeatures(install: KafkaInstall, bootstrap: string, wish: FeatureWish): Promise<void> {
+export async function upgradeFeatures(install: KafkaInstall, bootstrap: string, target: FeatureTarget): Promise<void> {
   const { java, classPath, version } = install
   const mainClass = isKafkaAtLeast(version, '3.7.0')
     ? 'org.apache.kafka.tools.FeatureCommand'
     : 'kafka.admin.FeatureCommand'
   const whole = isKafkaAtLeast(version, '4.0.0') ? '--release-version' : '--metadata'
-  const what = 'release' in wish ? [whole, wish.release] : ['--feature', `${wish.feature}=${wish.level}`]
+  const what = 'release' in target ? [whole, target.release] : ['--feature', `${target.feature}=${target.level}`]
   const jvm = ['-Xmx128m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', classPath, mainClass]
   try {
     await run(java.path, [...jvm, '--bootstrap-server', bootstrap, 'upgrade', ...what], { timeout: DEADLINE_MS })

@@ -1,6 +1,6 @@
 export type { LocalBroker } from './broker.ts'
 export { type LocalCluster, type StartClusterOptions, startCluster } from './cluster.ts'
-export type { FeatureWish } from './feature-command.ts'
+export type { FeatureTarget } from './feature-command.ts'
 export { type FolderLock, tryLockFolder } from './folder-lock.ts'
 export { cacheFolder, type InstallProgress } from './jar-install.ts'
 export { findJava, findMaven, type Java, OLDEST_JAVA } from './java.ts'

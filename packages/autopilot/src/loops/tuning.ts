@@ -2,7 +2,7 @@
  * The tuning loop: cheaper producer and consumer settings for the place an mQ ID has. Pure.
  *
  * T1. (World) => Proposal[] and nothing else: no clock, no store, no broker.
- * T2. The wishes of the intent are hard limits; acks, idempotence and the partitioner are not looked at.
+ * T2. The requirements of the intent are hard limits; acks, idempotence and the partitioner are not looked at.
  * T3. At most one proposal for an mQ ID, and none while it is not ready (readiness.ts).
  * T5. While the intent is met, or not known to be missed, nothing dearer is proposed; once it is missed, only what meets it better
  *     is (repair.ts), and what was repaired is not given up for a saving (lateness.ts M2).

@@ -1,4 +1,4 @@
-/** `mq explain ID` and `mq whatif ID`: what an mQ ID costs and why, and what it would cost under other wishes. */
+/** `mq explain ID` and `mq whatif ID`: what an mQ ID costs and why, and what it would cost under other requirements. */
 import { type Intent, MqError, parseDurationMs, type WhatIf } from '@mq/contract'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { z } from 'zod'
@@ -33,10 +33,10 @@ interface WhatIfFlags extends OutputFlags, TargetFlags {
 export function explainCommand(program: Command, io: Io): void {
   const command = program
     .command('explain')
-    .summary('what an mQ ID costs, why it is as it is, and what each wish costs')
+    .summary('what an mQ ID costs, why it is as it is, and what each requirement costs')
     .description(
       'Shows the configuration of an mQ ID and its cost by meter, each with the bytes it bills and the assumption behind it, the ' +
-        'cheapest configuration within the intent, the alternatives, why others are out, and what each wish costs.',
+        'cheapest configuration within the intent, the alternatives, why others are out, and what each requirement costs.',
     )
     .argument('<id>', 'an mQ ID')
   withExamples(withTarget(withOutput(command)), [
@@ -52,9 +52,9 @@ export function explainCommand(program: Command, io: Io): void {
 export function whatIfCommand(program: Command, io: Io): void {
   const command = program
     .command('whatif')
-    .summary('the configuration and the bill under other wishes; changes nothing')
+    .summary('the configuration and the bill under other requirements; changes nothing')
     .description(
-      'Answers what mQ would choose for an mQ ID, and what it would cost, if its owner wished something else or if its traffic ' +
+      'Answers what mQ would choose for an mQ ID, and what it would cost, if its owner asked something else or if its traffic ' +
         'were different. Nothing is changed.',
     )
     .argument('<id>', 'an mQ ID')

@@ -1,5 +1,5 @@
 /**
- * `mq migrate ID`: move a live mQ ID to another cluster or shape; `mq migrate cancel N` undoes a move, `mq migrate skip N` lets
+ * `mq migrate ID`: move a live mQ ID to another cluster or shape; `mq migrate cancel N` undoes a migration, `mq migrate skip N` lets
  * groups go on without an old cluster that is gone.
  */
 
@@ -63,7 +63,7 @@ export function migrateCommand(program: Command, io: Io): void {
   withExamples(withTarget(withOutput(command)), [
     ['mq migrate orders.placed --to cluster-b --plan', 'what it would do'],
     ['mq migrate orders.placed --to cluster-b --partitions 12', 'do it; returns when the new place is open'],
-    ['mq migrate cancel 3', 'undo move 3, if no broker refuses data yet'],
+    ['mq migrate cancel 3', 'undo migration 3, if no broker refuses data yet'],
     ['mq migrate cancel 3 --force', 'the same, although the new cluster does not answer'],
     ['mq migrate skip 3', 'the old cluster is gone: let groups go on without the rest of it'],
   ]).action(async (text: string, number: string | undefined, flags: MigrateFlags) => {
@@ -80,7 +80,7 @@ export function migrateCommand(program: Command, io: Io): void {
 async function migrate(io: Io, id: string, flags: MigrateFlags): Promise<void> {
   const { to, partitions, replication, onLostSource } = flags
   if (to === undefined && partitions === undefined && replication === undefined) {
-    throw new MqError('MQ_OPTION_INVALID', 'A move needs --to, --partitions or --replication')
+    throw new MqError('MQ_OPTION_INVALID', 'A migration needs --to, --partitions or --replication')
   }
   const api = apiFor(io, flags)
   const body = {

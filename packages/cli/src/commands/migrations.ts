@@ -1,4 +1,4 @@
-/** `mq migrations [show N]`: moves under way and over, or one with its steps, proofs and report. */
+/** `mq migrations [show N]`: migrations under way and over, or one with its steps, proofs and report. */
 import { MAX_PAGE, MqError } from '@mq/contract'
 import type { Command } from 'commander'
 import type { TargetFlags } from '../contexts.ts'
@@ -15,8 +15,8 @@ interface MigrationsFlags extends OutputFlags, TargetFlags {
 export function migrationsCommand(program: Command, io: Io): void {
   const command = program
     .command('migrations')
-    .summary('list moves, or show one')
-    .description('Lists moves, newest first; show N shows one with its steps, its proofs and its report.')
+    .summary('list migrations, or show one')
+    .description('Lists migrations, newest first; show N shows one with its steps, its proofs and its report.')
     .usage('[options] [show <number>]')
     .argument('[show]', 'the word show')
     .argument('[number]', 'the migration to show')

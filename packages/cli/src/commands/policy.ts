@@ -56,7 +56,7 @@ export function policyCommand(program: Command, io: Io): void {
   withExamples(withTarget(withOutput(set)), [
     ['mq policy set global --mode approve', 'nothing happens without a person'],
     ['mq policy set id=orders.placed --mode observe', 'for one mQ ID only recommend'],
-    ['mq policy set team=checkout --unasked codec,linger,batch,cluster', 'moves, too, may be made unasked'],
+    ['mq policy set team=checkout --unasked codec,linger,batch,cluster', 'migrations, too, may be made unasked'],
   ]).action(async (scope: string, flags: SetFlags) => {
     const problem = policyScopeProblem(scope)
     if (problem !== undefined) throw new MqError('MQ_OPTION_INVALID', `'${scope}' is not a scope: ${problem}`)

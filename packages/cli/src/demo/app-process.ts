@@ -2,7 +2,7 @@
  * One example application as a process of its own.
  *
  * P1. Its result is the last JSON object on its stdout; lines `{"progress":N}` before it tell how far it is.
- * P2. It ends with its parent's wish: SIGTERM first, SIGKILL when it does not listen. Asked to finish, it takes the time it needs.
+ * P2. It ends when its parent asks: SIGTERM first, SIGKILL when it does not listen. Asked to finish, it takes the time it needs.
  * P3. Memory for what it prints is bounded; the end of stderr is kept to explain a failure.
  */
 import { type ChildProcess, spawn } from 'node:child_process'

@@ -2,7 +2,7 @@
 import type { Migration, MqIdDetail } from '@mq/contract'
 import type { AppProcess } from './app-process.ts'
 import { type Check, none, sameCount, sameSums } from './checks.ts'
-import { judgeMove, type MoveReport, moveWhileInUse } from './move.ts'
+import { judgeMigration, type MigrationOutcome, migrateWhileInUse } from './migration.ts'
 import { FlightsExpected, FlightsFollowed, FlightsProduced } from './results.ts'
 import type { Stage } from './stage.ts'
 
@@ -26,7 +26,7 @@ export interface FlightsReport {
   readonly groups: readonly GroupFigures[]
   readonly latest: readonly string[]
   readonly detail: MqIdDetail
-  readonly move: MoveReport
+  readonly move: MigrationOutcome
   readonly checks: readonly Check[]
 }
 
@@ -60,12 +60,12 @@ export async function playFlights(
   }, 250)
   try {
     await Promise.all(producers.map((app) => app.started()))
-    // The result of an application is asked for below; until then nobody may miss that the move failed.
-    const moving = moveWhileInUse(stage, FLIGHTS_ID)
+    // The result of an application is asked for below; until then nobody may miss that the migration failed.
+    const moving = migrateWhileInUse(stage, FLIGHTS_ID)
     moving.catch(() => {})
     const produced = await Promise.all(producers.map((app) => app.result(FlightsProduced)))
     const followed = await Promise.all(groups.map((app) => app.result(FlightsFollowed)))
-    say('A. flights at full speed', 'waiting for the move to end')
+    say('A. flights at full speed', 'waiting for the migration to end')
     const migration = await moving
     const detail = await stage.describe(FLIGHTS_ID)
     const expected = await expecting.result(FlightsExpected)
@@ -84,7 +84,7 @@ function report(
 ): FlightsReport {
   const sent = produced.reduce((sum, one) => sum + one.sent, 0)
   const sendDurationMs = Math.max(1, ...produced.map((one) => one.durationMs))
-  const move = judgeMove(migration, expected.rows, produced, followed)
+  const move = judgeMigration(migration, expected.rows, produced, followed)
   const [delays, routes] = followed as [FlightsFollowed, FlightsFollowed]
   return {
     sent,

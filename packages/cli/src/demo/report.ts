@@ -6,7 +6,7 @@ import { fields, table, wrap } from '../output.ts'
 import { formatCount, formatMs, formatRate } from '../units.ts'
 import type { Check } from './checks.ts'
 import { FLIGHTS_ID, type FlightsReport } from './flights.ts'
-import type { MoveReport } from './move.ts'
+import type { MigrationOutcome } from './migration.ts'
 import { SHOP_IDS, type ShopReport } from './shop.ts'
 import type { TuningReport } from './tuning.ts'
 import { DEFAULTS, tuningText } from './tuning-view.ts'
@@ -49,8 +49,8 @@ export function reportText(report: DemoReport, colors: Colors, terminal: number)
           `${formatCount(group.received)} of ${formatCount(group.expected)} handled, ${formatRate(group.messagesPerSecond)}/s`,
         ]),
         ['bytes', trafficBytes(flights.detail, flights.recordBytes)],
-        ['moved', moveText(flights.move)],
-        ['verdict', moveVerdict(flights.move)],
+        ['moved', migrationText(flights.move)],
+        ['verdict', migrationVerdict(flights.move)],
         ...flights.latest.map((line): [string, string] => ['result', line]),
       ],
       colors,
@@ -69,7 +69,7 @@ export function reportText(report: DemoReport, colors: Colors, terminal: number)
           `group ${group.group}`,
           `${formatCount(group.received)} of ${formatCount(group.expected)} handled, end to end p50 ${formatMs(group.endToEndMs.p50)}, p99 ${formatMs(group.endToEndMs.p99)}`,
         ]),
-        ['asked for', wishText(shop)],
+        ['asked for', intentText(shop)],
         ['bytes', shopBytes(shop)],
       ],
       colors,
@@ -127,13 +127,13 @@ function checksText(checks: readonly Check[], colors: Colors, width: number): st
     .join('\n')
 }
 
-function moveText({ from, to, written, closedMs }: MoveReport): string {
-  const place = (one: MoveReport['from']): string => `${one.cluster} (${one.partitions} partitions)`
+function migrationText({ from, to, written, closedMs }: MigrationOutcome): string {
+  const place = (one: MigrationOutcome['from']): string => `${one.cluster} (${one.partitions} partitions)`
   const closed = closedMs === null ? '' : `; closed for ${formatMs(closedMs)}`
   return `${place(from)} to ${place(to)} while in use: ${formatCount(written.before)} flights before, ${formatCount(written.after)} after${closed}`
 }
 
-function moveVerdict(move: MoveReport): string {
+function migrationVerdict(move: MigrationOutcome): string {
   const waits = `longest wait of a producer ${formatMs(move.longestWriteWaitMs)}, longest gap of a group ${formatMs(move.longestConsumerGapMs)}`
   return `${move.lost} lost, ${move.duplicated} duplicated, ${move.reordered} reordered; ${waits}`
 }
@@ -144,14 +144,14 @@ function trafficBytes(detail: MqIdDetail, recordBytes: number): string {
   return bytesText(recordBytes, (recordBytes * traffic.wireBytesIn) / traffic.recordBytesIn)
 }
 
-/** The wish of the orders beside what their group measured. */
-function wishText(shop: ShopReport): string {
+/** The requirement of the orders beside what their group measured. */
+function intentText(shop: ShopReport): string {
   const orders = shop.details.find((detail) => detail.id === 'orders.placed')
   const measured = shop.groups.find((group) => group.group === 'warehouse')
   if (orders === undefined || measured === undefined) return '-'
-  const wishMs = orders.intent.latencyP99Ms
-  const met = measured.endToEndMs.p99 <= wishMs ? 'met' : 'missed on this machine'
-  return `orders.placed end to end p99 ${formatMs(wishMs)}: ${met}`
+  const latencyMs = orders.intent.latencyP99Ms
+  const met = measured.endToEndMs.p99 <= latencyMs ? 'met' : 'missed on this machine'
+  return `orders.placed end to end p99 ${formatMs(latencyMs)}: ${met}`
 }
 
 function shopBytes(shop: ShopReport): string {
@@ -164,7 +164,7 @@ function shopBytes(shop: ShopReport): string {
   )
 }
 
-/** The settings that differ most between wishes, beside each other. */
+/** The settings that differ most between requirements, beside each other. */
 const SHOWN = [
   'partitions',
   'retention',

@@ -1,5 +1,5 @@
 /**
- * How long moves wait on one machine: an hour for a topic that nobody needs is for clusters that others look at.
+ * How long migrations wait on one machine: an hour for a topic that nobody needs is for clusters that others look at.
  *
  * Clients report every 10 seconds, so `quietMs` is long enough to hear of everyone who still uses an epoch.
  */

@@ -31,8 +31,8 @@ import { RecordMessage } from '../formats/message.ts'
 import type { Schema } from '../formats/schema.ts'
 import { OpenReading, READ_OPTIONS } from '../read/log-reading.ts'
 import { kafkaLogPorts, type LogPorts } from '../read/ports.ts'
-import { sendMany } from '../send/send-many.ts'
 import { IdSender } from '../send/id-sender.ts'
+import { sendMany } from '../send/send-many.ts'
 import type { Shadow } from '../telemetry/shadow.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { idProblem, queueOf } from './queue.ts'
@@ -383,7 +383,7 @@ export class MqClient implements MqConnection {
       refetch: () => source.refresh(id),
       noBinding: () => noBinding(id, source.problem(id), 'yet'),
       onRefused: (error) => this.#failuresOf(id).failed(1, error),
-      onSwitched: (move) => telemetry.producerMoved({ mqId: id, ...move }),
+      onSwitched: (move) => telemetry.producerMigrated({ mqId: id, ...move }),
       writerFor: (binding, epoch) => {
         const address = binding.clusters.find((cluster) => cluster.name === epoch.cluster)!
         const cluster = clusters.get(address)

@@ -141,7 +141,7 @@ export class GroupSubscription implements Subscription {
       onChange: () => queueMicrotask(() => this.#onGates()),
     })
     this.#startPositions = this.#startPositionsFor(options.from)
-    this.#arrivals = new Arrivals(deps.clock, (gap) => options.telemetry.consumerMoved({ mqId, group, ...gap }))
+    this.#arrivals = new Arrivals(deps.clock, (gap) => options.telemetry.consumerMigrated({ mqId, group, ...gap }))
     this.#hold = new HoldFollower({
       ...{ group, deps },
       leave: (hold) => this.#leaveGroup(hold),

@@ -3,7 +3,7 @@
  *
  * DW1. The mQ ID they go to is made by the control plane when the group first asks. Once its binding is known, here or in the cache, the
  *      control plane is not needed.
- * DW2. A letter is written like any message of mQ: acknowledged by all replicas in sync, stored once, carried over a move.
+ * DW2. A letter is written like any message of mQ: acknowledged by all replicas in sync, stored once, carried over a migration.
  */
 import { DEAD_LETTER_HEADER, MqError, sideIdOf } from '@mq/contract'
 import type { SendOptions } from '../api/types.ts'

@@ -2,7 +2,7 @@
  * When batches of each epoch came to one group member: from that, the gap a reader saw between two epochs.
  *
  * A1. A gap is told once for each epoch, and only by a member that was reading the epoch before when it heard of its end:
- *     where nothing was sent, the time between two batches says nothing about a move.
+ *     where nothing was sent, the time between two batches says nothing about a migration.
  */
 import type { Binding } from '@mq/contract'
 import type { Clock } from '@mq/kafka'

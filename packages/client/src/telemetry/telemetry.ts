@@ -14,14 +14,14 @@ import type { ConsumerMeter } from './consumer-meter.ts'
 import type { ProducerMeter } from './producer-meter.ts'
 
 const MAX_METERS = 1_000
-const MAX_MOVES = 1_000
+const MAX_MIGRATIONS = 1_000
 /** What the control plane can ask of this client and not of those before it. */
 const FEATURES = ['group-hold']
 const CLOSE_LIMIT_MS = 2_000
 
-type Moves = NonNullable<TelemetryReport['moves']>
-export type ProducerMove = Moves['producers'][number]
-export type ConsumerMove = Moves['consumers'][number]
+type Migrations = NonNullable<TelemetryReport['migrations']>
+export type ProducerMigration = Migrations['producers'][number]
+export type ConsumerMigration = Migrations['consumers'][number]
 
 export interface TelemetryOptions {
   readonly app: string
@@ -44,7 +44,7 @@ export class Telemetry {
   readonly #leavingProducers = new Set<ProducerMeter>()
   readonly #leavingConsumers = new Set<ConsumerMeter>()
   readonly #holders: (() => HeldTelemetry | undefined)[] = []
-  #moves: Moves = { producers: [], consumers: [] }
+  #migrations: Migrations = { producers: [], consumers: [] }
   #timer: TimerHandle | undefined
   readonly #startedAtMs: number
   #windowStartMs: number
@@ -84,12 +84,12 @@ export class Telemetry {
   }
 
   /** A change of epoch that ended, for the next report. */
-  producerMoved(move: ProducerMove): void {
-    if (this.#moves.producers.length < MAX_MOVES) this.#moves.producers.push(move)
+  producerMigrated(move: ProducerMigration): void {
+    if (this.#migrations.producers.length < MAX_MIGRATIONS) this.#migrations.producers.push(move)
   }
 
-  consumerMoved(move: ConsumerMove): void {
-    if (this.#moves.consumers.length < MAX_MOVES) this.#moves.consumers.push(move)
+  consumerMigrated(move: ConsumerMigration): void {
+    if (this.#migrations.consumers.length < MAX_MIGRATIONS) this.#migrations.consumers.push(move)
   }
 
   /** Ends the window and says what happened in it. */
@@ -97,9 +97,9 @@ export class Telemetry {
     const { app, instance, version, zone, host, store, deps } = this.#options
     const nowMs = deps.clock.monotonicMs()
     const cpu = process.cpuUsage(this.#cpu)
-    const moves = this.#moves
+    const migrations = this.#migrations
     const held = this.#holders.flatMap((holder) => holder() ?? []).slice(0, MAX_METERS)
-    this.#moves = { producers: [], consumers: [] }
+    this.#migrations = { producers: [], consumers: [] }
     const report: TelemetryReport = {
       app,
       instance,
@@ -115,7 +115,7 @@ export class Telemetry {
       bindings: store.all().map(({ mqId, incarnation, revision }) => ({ mqId, incarnation, revision })),
       producers: [...this.#leavingProducers, ...this.#producers].flatMap((meter) => meter.take()).slice(0, MAX_METERS),
       consumers: [...this.#leavingConsumers, ...this.#consumers].flatMap((meter) => meter.take()).slice(0, MAX_METERS),
-      ...(moves.producers.length + moves.consumers.length === 0 ? {} : { moves }),
+      ...(migrations.producers.length + migrations.consumers.length === 0 ? {} : { migrations }),
       ...(held.length === 0 ? {} : { held }),
     }
     this.#leavingProducers.clear()
@@ -152,10 +152,10 @@ export class Telemetry {
       if (wantedMs !== undefined) this.#intervalMs = wantedMs
     } catch {
       // T3: the control plane may be away for days, and the push stream has already said so.
-      const { producers, consumers } = report.moves ?? { producers: [], consumers: [] }
-      this.#moves = {
-        producers: [...producers, ...this.#moves.producers].slice(0, MAX_MOVES),
-        consumers: [...consumers, ...this.#moves.consumers].slice(0, MAX_MOVES),
+      const { producers, consumers } = report.migrations ?? { producers: [], consumers: [] }
+      this.#migrations = {
+        producers: [...producers, ...this.#migrations.producers].slice(0, MAX_MIGRATIONS),
+        consumers: [...consumers, ...this.#migrations.consumers].slice(0, MAX_MIGRATIONS),
       }
     }
   }

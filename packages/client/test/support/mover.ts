@@ -1,5 +1,5 @@
 /**
- * Two real clusters, a control plane in a few lines, and moves of one mQ ID between them, made by hand step by step.
+ * Two real clusters, a control plane in a few lines, and migrations of one mQ ID between them, made by hand step by step.
  */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

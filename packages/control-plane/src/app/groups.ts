@@ -18,7 +18,7 @@ import type { LagState } from '../lag/lag-state.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { applicationsOf, foreignUseOf } from '../telemetry/applications.ts'
 import type { ClientDirectory } from '../telemetry/client-directory.ts'
-import type { FailingReaders } from '../telemetry/failing-readers.ts'
+import type { FailingConsumers } from '../telemetry/failing-consumers.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
 import { activeIds, activeOf, type RegistryContext } from './active-id.ts'
 import { actorOf, type Caller } from './caller.ts'
@@ -29,7 +29,7 @@ export interface GroupContext extends RegistryContext {
   readonly lagState: LagState
   readonly groupChanges: GroupChanges
   readonly traffic: Traffic
-  readonly failing: FailingReaders
+  readonly failing: FailingConsumers
   readonly clients: ClientDirectory
   readonly deps: Deps
 }

@@ -14,7 +14,7 @@ import type { ActiveId } from '../registry/records.ts'
 import type { Store } from '../store/store.ts'
 import { applicationsOf } from '../telemetry/applications.ts'
 import type { ClientDirectory } from '../telemetry/client-directory.ts'
-import type { FailingReaders } from '../telemetry/failing-readers.ts'
+import type { FailingConsumers } from '../telemetry/failing-consumers.ts'
 import { emptySlice } from '../telemetry/slice.ts'
 import type { Traffic } from '../telemetry/traffic.ts'
 import { activeOf, type RegistryContext } from './active-id.ts'
@@ -33,7 +33,7 @@ export interface DetailContext extends SummaryContext {
   readonly drift: DriftWatch
   readonly lagState: LagState
   readonly clients: ClientDirectory
-  readonly failing: FailingReaders
+  readonly failing: FailingConsumers
   readonly sides: SideQueues
   readonly keptLetters: KeptLetters
 }

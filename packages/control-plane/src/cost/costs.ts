@@ -187,14 +187,14 @@ export class Costs {
   #all(): { scope: string; usdPerMonth: number; setBy: string; setAtMs: number }[] {
     const { budgets, registry } = this.#options
     const set = budgets.all()
-    const wished = registry.all().flatMap((record) => {
+    const asked = registry.all().flatMap((record) => {
       if (record.state !== 'active') return []
       const usdPerMonth = record.spec.intent.budgetUsdPerMonth
       const scope = `id=${record.id}`
       if (usdPerMonth === undefined || budgets.get(scope) !== undefined) return []
       return [{ scope, usdPerMonth, setBy: 'intent', setAtMs: record.updatedAtMs }]
     })
-    return [...set, ...wished].sort((a, b) => (a.scope < b.scope ? -1 : 1))
+    return [...set, ...asked].sort((a, b) => (a.scope < b.scope ? -1 : 1))
   }
 
   #warning(scope: string, usdPerMonth: number, state: Budget['state'], spent: number, forecast: number): string | null {

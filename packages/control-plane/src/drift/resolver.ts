@@ -19,7 +19,7 @@ import type { Migrations } from '../migration/migrations.ts'
 import type { ClusterAdmin } from '../provision/cluster-admin.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { clusterChoice, decide, lastingOf, standingOf, tunedOf } from '../provision/decide.ts'
-import { movingError, unknownError } from '../provision/provision-errors.ts'
+import { migrationRunning, unknownError } from '../provision/provision-errors.ts'
 import type { Provisioner } from '../provision/provisioner.ts'
 import { alterTopic, awaitLeaders, createTopic } from '../provision/topic.ts'
 import type { ActiveId, EpochRecord, IdSpec } from '../registry/records.ts'
@@ -84,7 +84,7 @@ export class DriftResolver {
     const record = registry.get(id)
     if (record?.state !== 'active') throw unknownError(id)
     const migration = migrations.handingOver(id)
-    if (migration !== undefined) throw movingError(id, migration.number)
+    if (migration !== undefined) throw migrationRunning(id, migration.number)
     const open = openTopic(record)
     if (open === undefined) throw new MqError('MQ_DRIFT_REFUSED', `'${id}' has no open topic`)
     const { epoch, expected } = open
@@ -116,7 +116,7 @@ export class DriftResolver {
   ): Promise<Acceptable> {
     if (step.change.isTopicId !== true) return step
     const ahead = await this.#options.clusters.use(cluster, `reading groups of ${topic}`, async (admin) => {
-      const [{ groups }, ends] = [await admin.otherReaders(id, topic), await admin.endOffsets(topic, partitions)]
+      const [{ groups }, ends] = [await admin.otherConsumers(id, topic), await admin.endOffsets(topic, partitions)]
       return groups.filter(({ committed }) => [...committed].some(([partition, at]) => at > (ends[partition] ?? 0n)))
     })
     if (ahead.length === 0) return step

@@ -1,5 +1,5 @@
 /**
- * Explains one mQ ID: what stands, why, what it costs, what else there is, and what each wish costs. Pure.
+ * Explains one mQ ID: what stands, why, what it costs, what else there is, and what each requirement costs. Pure.
  *
  * E1. Without telemetry the expected rate of the intent is taken, and the answer says so.
  * E2. Only clusters that are as safe as the one in force and meet the intent are looked at, and none for an mQ ID that may not move.
@@ -102,7 +102,7 @@ export function explainWith(subject: Subject, question: Question): Explanation {
       observedMs: workload.observedMs,
       records: workload.records,
     },
-    wishes: {
+    requirements: {
       latencyP99Ms: intent.latencyP99Ms,
       acknowledgedWithinMs: intent.acknowledgedWithinMs ?? null,
       retention:

@@ -1,8 +1,8 @@
 /**
- * Answers what would be under other wishes or another workload. Pure: nothing is touched (X2).
+ * Answers what would be under other requirements or another workload. Pure: nothing is touched (X2).
  *
- * H1. What is asked is checked as an intent, as if somebody declared it: wishes that collide are refused in the same words.
- * H2. Where the partitions in force cannot carry what is asked, more are looked at: each is a move, and the answer shows the count.
+ * H1. What is asked is checked as an intent, as if somebody declared it: requirements that collide are refused in the same words.
+ * H2. Where the partitions in force cannot carry what is asked, more are looked at: each is a migration, and the answer shows the count.
  * H3. A question is answered from whatever traffic there was, and says how little that is: nothing follows from the answer by itself.
  */
 import { describeIssues, formatDurationMs, Intent, MqError, type WhatIf, type WhatIfAnswer } from '@mq/contract'
@@ -32,7 +32,7 @@ export function whatIf(subject: Subject, asked: WhatIf): WhatIfAnswer {
 /** H1 */
 function intentOf(before: Intent, asked: WhatIf): Intent {
   const { latencyP99Ms, acknowledgedWithinMs, retention, ordering, budgetUsdPerMonth } = asked
-  const wished = {
+  const merged = {
     ...before,
     ...(latencyP99Ms === undefined ? {} : { latencyP99Ms }),
     ...(acknowledgedWithinMs === undefined ? {} : { acknowledgedWithinMs }),
@@ -40,7 +40,7 @@ function intentOf(before: Intent, asked: WhatIf): Intent {
     ...(ordering === undefined ? {} : { ordering }),
     ...(budgetUsdPerMonth === undefined ? {} : { budgetUsdPerMonth }),
   }
-  const parsed = Intent.safeParse(wished)
+  const parsed = Intent.safeParse(merged)
   if (parsed.success) return parsed.data
   throw new MqError('MQ_INTENT_INVALID', describeIssues(parsed.error).join('; '))
 }
@@ -81,8 +81,8 @@ function changesOf(before: Intent, workload: Workload, asked: WhatIf): WhatIfAns
   const retention = (one: Intent['retention']): string =>
     one.policy === 'time' ? formatDurationMs(one.durationMs) : one.policy
   const list: WhatIfAnswer['asked'] = []
-  const note = (wish: string, was: string, is: string | undefined): void => {
-    if (is !== undefined) list.push({ wish, before: was, after: is })
+  const note = (requirement: string, was: string, is: string | undefined): void => {
+    if (is !== undefined) list.push({ requirement, before: was, after: is })
   }
   note(
     'latency p99',

@@ -60,7 +60,7 @@ export interface GroupChangesOptions {
   readonly logger: Logger
   readonly times?: Partial<ChangeTimes>
   /** Number of the migration that hands the mQ ID over. */
-  readonly movedBy: (mqId: string) => number | undefined
+  readonly migrationOf: (mqId: string) => number | undefined
   /** Clients of the group that do not leave when asked, in words: those of a version before. */
   readonly cannotLeave: (mqId: string, group: string) => readonly string[]
 }
@@ -159,14 +159,14 @@ export class GroupChanges {
     const members = membersOf(sights)
     const named = members.map(({ clientId, host }) => `${clientId}@${host}`)
     const stay = foreign ? named : members.length === 0 ? [] : cannotLeave(mqId, group)
-    const wish = { action: request.action, partition: request.partition ?? null, epoch: request.epoch ?? null }
+    const wanted = { action: request.action, partition: request.partition ?? null, epoch: request.epoch ?? null }
     const nowMs = deps.clock.nowMs()
-    const { targets, notes } = await resolveTargets(this.#use, sights, wish, { isOwn: !foreign, nowMs })
+    const { targets, notes } = await resolveTargets(this.#use, sights, wanted, { isOwn: !foreign, nowMs })
     if (members.length > 0 && stay.length > 0 && !request.plan) throw stays(group, stay, foreign)
     const by = request.by === undefined ? actor : `${actor} (${request.by})`
     const view: GroupChange = {
       number: null,
-      ...{ mqId, group, foreign, ...wish, actor: by, state: 'planned', createdAtMs: nowMs, endedAtMs: null },
+      ...{ mqId, group, foreign, ...wanted, actor: by, state: 'planned', createdAtMs: nowMs, endedAtMs: null },
       ...{ isLive: members.length > 0, members, problem: null },
       ...(await preview(this.#use, active.epochs, targets)),
       notes: [...notes, ...(stay.length === 0 || members.length === 0 ? [] : [stays(group, stay, foreign).message])],
@@ -185,7 +185,7 @@ export class GroupChanges {
 
   /** C4 */
   #checkPlace(active: ActiveId): void {
-    const moved = this.#options.movedBy(active.id)
+    const moved = this.#options.migrationOf(active.id)
     if (moved !== undefined) {
       throw new MqError(
         'MQ_MIGRATION_RUNNING',
@@ -286,9 +286,9 @@ export class GroupChanges {
         return false
       }
       const { action, partition, epoch } = view
-      const wish = { action, partition, epoch }
+      const wanted = { action, partition, epoch }
       const nowMs = deps.clock.nowMs()
-      const { targets, notes } = await resolveTargets(this.#use, sights, wish, { isOwn: !view.foreign, nowMs })
+      const { targets, notes } = await resolveTargets(this.#use, sights, wanted, { isOwn: !view.foreign, nowMs })
       const seen = view.foreign ? countMoves(targets) : await preview(this.#use, active.epochs, targets)
       row = {
         ...row,

@@ -48,13 +48,13 @@ interface Place {
 export async function resolveTargets(
   use: UseAdmin,
   sights: readonly GroupSight[],
-  wish: TargetRequest,
+  request: TargetRequest,
   { isOwn, nowMs }: { readonly isOwn: boolean; readonly nowMs: number },
 ): Promise<Resolved> {
-  const { action } = wish
-  checkRequest(wish, isOwn, nowMs)
+  const { action } = request
+  checkRequest(request, isOwn, nowMs)
   const notes = new Set<string>()
-  const places = placesOf(sights, wish)
+  const places = placesOf(sights, request)
   const times = await timesOf(use, places, action)
   const targets: Target[] = []
   for (const { sight, partition } of places) {

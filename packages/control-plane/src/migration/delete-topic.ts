@@ -1,5 +1,5 @@
 /**
- * After the end of a move: what it leaves behind goes.
+ * After the end of a migration: what it leaves behind goes.
  *
  * D4. A topic is deleted only after a delay, and while no client names its epoch; a new epoch that was given up, only while
  *     it holds no record.
@@ -7,19 +7,19 @@
  *     stays until its retention is over, and that is said. One that is not the topic of the epoch is not touched.
  * D8. A new epoch that clients knew of is closed before it is deleted (withdraw.ts), so that "it holds no record" stays true.
  * D6. After an undoing the old topic is looked at for a while: a request for the seal that was under way when its process died
- *     can take effect after the seal was taken back. It is taken back again, but not while another move of the mQ ID may ask for
+ *     can take effect after the seal was taken back. It is taken back again, but not while another migration of the mQ ID may ask for
  *     the seal itself: the looking goes on after that one, should it be undone as well.
  */
 import { groupOfId, MqError } from '@mq/contract'
 import { SEALED_TOPIC_BYTES } from '@mq/kafka'
 import type { ClusterAdmin } from '../provision/cluster-admin.ts'
 import { isOurs } from '../provision/topic.ts'
+import { clientsText } from './consumers.ts'
 import { isHandingOver } from './machine.ts'
-import { clientsText } from './readers.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { lookAtSource } from './source-topic.ts'
 import { closeNew, isAnnounced, isLeftOpen, noteClosed } from './withdraw.ts'
-import { hasLookedFor, isAway, keepMoves, range, type Work } from './work.ts'
+import { hasLookedFor, isAway, keepTally, range, type Work } from './work.ts'
 
 const LONGEST_WAIT_MS = 60_000
 /** Clients report every 10 s: for a while after the end there is news for the report. */
@@ -55,7 +55,7 @@ export async function deleteTopic(work: Work, number: number): Promise<void> {
   const afterMs = (endedAtMs ?? writer.nowMs) + times.deleteAfterMs
   for (;;) {
     work.checkClosed()
-    await keepMoves(work, writer.row(number))
+    await keepTally(work, writer.row(number))
     const waitMs = afterMs - writer.nowMs
     // After a restart nobody has been heard yet.
     const isHeard = hasLookedFor(work, times.quietMs)
@@ -121,7 +121,7 @@ async function unreadIn(admin: ClusterAdmin, row: MigrationRecord, partitions: n
   const ends = await admin.endOffsets(from.topic, partitions)
   const held = range(partitions).filter((partition) => (ends[partition] ?? 0n) > (starts[partition] ?? 0n))
   if (held.length === 0) return undefined
-  const { groups: others } = await admin.otherReaders(mqId, from.topic)
+  const { groups: others } = await admin.otherConsumers(mqId, from.topic)
   const reading = others.find(({ members, groupId }) => members > 0 && data.dropped[groupId] === undefined)
   if (reading !== undefined) {
     return `group '${reading.groupId}' (${clientsText(reading)}), which is not of mQ, still reads it; stop it, or: mq group drop ${mqId} ${reading.groupId} --force`
@@ -177,7 +177,7 @@ async function guard(work: Work, number: number): Promise<void> {
   for (;;) {
     work.checkClosed()
     if (isOver(work, row)) break
-    if (isMovedAgain(work, row)) untilMs = writer.nowMs + times.guardMs
+    if (isMigratedAgain(work, row)) untilMs = writer.nowMs + times.guardMs
     const isLast = writer.nowMs >= untilMs
     try {
       row = await work.provisioner.exclusively(row.mqId, () => takeBack(work, row))
@@ -193,15 +193,15 @@ async function guard(work: Work, number: number): Promise<void> {
   )
 }
 
-/** Whether the old epoch is not this move's to guard any more: another one has sealed it, or it is gone. */
+/** Whether the old epoch is not this migration's to guard any more: another one has sealed it, or it is gone. */
 function isOver(work: Work, { mqId, from }: MigrationRecord): boolean {
   const record = work.registry.get(mqId)
   const epoch = record?.state === 'active' ? record.epochs.find((one) => one.epoch === from.epoch) : undefined
   return epoch?.state !== 'open'
 }
 
-/** Whether another move may be asking for the seal: its row is written under the lock of the mQ ID. */
-function isMovedAgain(work: Work, { number, mqId }: MigrationRecord): boolean {
+/** Whether another migration may be asking for the seal: its row is written under the lock of the mQ ID. */
+function isMigratedAgain(work: Work, { number, mqId }: MigrationRecord): boolean {
   return work.migrations
     .active()
     .some((other) => other.mqId === mqId && other.number > number && isHandingOver(other.state))
@@ -210,13 +210,13 @@ function isMovedAgain(work: Work, { number, mqId }: MigrationRecord): boolean {
 async function takeBack(work: Work, row: MigrationRecord): Promise<MigrationRecord> {
   const { clusters, writer } = work
   const { from, number, data } = row
-  if (isOver(work, row) || isMovedAgain(work, row)) return row
+  if (isOver(work, row) || isMigratedAgain(work, row)) return row
   const limit = await clusters.use(from.cluster, `checking topic ${from.topic}`, (admin) => admin.sizeLimit(from.topic))
   if (limit !== String(SEALED_TOPIC_BYTES)) return row
   await clusters.use(from.cluster, `taking back the seal of ${from.topic}`, (admin) =>
     admin.releaseSeal(from.topic, data.sizeLimit),
   )
-  const why = `a request for the seal of ${from.topic} took effect after the move was undone, and was taken back`
+  const why = `a request for the seal of ${from.topic} took effect after the migration was undone, and was taken back`
   work.logger.warn({ migration: number, mqId: row.mqId }, why)
   await writer.journal(number, 'migration-late-seal', why, { migration: number, topic: from.topic })
   return writer.update(number, (before) => ({

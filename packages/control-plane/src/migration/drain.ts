@@ -2,21 +2,21 @@
  * The old epoch is read to its end and forgotten.
  *
  * D2. A group is drained when its committed position reached the end of every partition that still holds records; whom the
- *     migration waits for is said in readers.ts. Without any group the records stay until their retention is over: a group that comes later finds them.
+ *     migration waits for is said in consumers.ts. Without any group the records stay until their retention is over: a group that comes later finds them.
  * D3. The old epoch leaves the binding when every group is drained or its records expired, no client sends to it, reads it or
  *     runs on a binding from before the opening.
  * D6. A topic that somebody deleted, or created anew, is not waited for longer than `lostMs`: what groups had not read of it
  *     stands in the ledger as gone.
  * D7. A group whose positions a person moves back while it is retired keeps the epoch: what was seen before that is worth nothing.
- * D5. A cluster that is away holds the drain up. Whether groups wait for it is the wish of the move (stranded.ts).
+ * D5. A cluster that is away holds the drain up. Whether groups wait for it is what the migration was asked to do (stranded.ts).
  */
 import { type GroupDrain, groupOfId, MqError } from '@mq/contract'
-import { accountFor, isWaitedFor, mqReaders, type OtherGroups, otherReaders, waitText } from './readers.ts'
+import { accountFor, isWaitedFor, mqConsumers, type OtherGroups, otherConsumers, waitText } from './consumers.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { checkSource, lookAtSource, noteChange, sourceMissing } from './source-topic.ts'
 import { allGone, ledgerOf, settled, sourceAway } from './stranded.ts'
 import { lookAtSealed } from './watch.ts'
-import { hasLookedFor, isAway, isGone, isMissing, keepMoves, type Work } from './work.ts'
+import { hasLookedFor, isAway, isGone, isMissing, keepTally, type Work } from './work.ts'
 
 /** Groups change at every look while they read; they are written down this often. */
 const WRITE_EVERY_MS = 5_000
@@ -36,7 +36,7 @@ export async function drain(work: Work, number: number): Promise<void> {
   let others: OtherGroups | undefined
   for (let round = 0; ; round++) {
     work.checkClosed()
-    let row = await keepMoves(work, writer.row(number))
+    let row = await keepTally(work, writer.row(number))
     if (await isGone(work, row)) return
     const pauseMs = round < 30 ? times.pollMs : times.pollMs * 2.5
     let look: Look
@@ -93,8 +93,8 @@ async function lookAtGroups(work: Work, row: MigrationRecord, before: OtherGroup
       checkSource(await lookAtSource(admin, row))
       return {
         starts: await admin.startOffsets(from.topic, sealed.length),
-        mq: await mqReaders(admin, row),
-        others: await otherReaders(admin, row, before, writer.nowMs, times.groupsMs),
+        mq: await mqConsumers(admin, row),
+        others: await otherConsumers(admin, row, before, writer.nowMs, times.groupsMs),
         there: data.ledger.length === 0 ? undefined : await admin.endOffsets(from.topic, sealed.length),
       }
     },

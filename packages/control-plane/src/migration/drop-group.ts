@@ -10,10 +10,10 @@ import { groupIdOf, groupOfId, MqError } from '@mq/contract'
 import type { Clusters } from '../provision/clusters.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Store } from '../store/store.ts'
+import { clientsText } from './consumers.ts'
 import { isEnd } from './machine.ts'
 import type { MigrationWriter } from './migration-writer.ts'
 import type { Migrations } from './migrations.ts'
-import { clientsText } from './readers.ts'
 
 export interface DropParts {
   readonly registry: Registry
@@ -130,7 +130,7 @@ async function find(
   for (const place of places.values()) {
     const seen = await clusters.use(place.cluster, `looking for group ${name}`, async (admin) => ({
       own: await admin.groupOn(own, place.topic),
-      others: (await admin.otherReaders(mqId, place.topic)).groups,
+      others: (await admin.otherConsumers(mqId, place.topic)).groups,
     }))
     const clean = name.replace(/ \(not of mQ\)$/, '')
     const another = seen.others.find(({ groupId }) => groupId === clean)

@@ -11,8 +11,8 @@
  * M5. Every state that is not an end has a way to one; from `retired`, `cancelled` and `failed` nothing leads on.
  * M6. E leaves the binding only from `draining`, after every group was found drained or its records expired, or from
  *     `stranded`, after its records are known to be gone for good.
- * M7. An undoing that meets a refusing leader, or a new epoch that a client opened by itself, becomes a move again: M2 and M9 stand
- *     above the wish to cancel.
+ * M7. An undoing that meets a refusing leader, or a new epoch that a client opened by itself, becomes a migration again: M2 and M9 stand
+ *     above the request to cancel.
  * M9. From `prepared` on the binding names E+1 as the only successor of E, and a client that has proven E sealed may open it without
  *     asking. So E+1 is taken back only after its own leaders refuse data and it is known to be empty (withdraw.ts); every history of
  *     this is tried in succession-model.test.ts.
@@ -128,7 +128,7 @@ export function isEnd(state: MigrationState): boolean {
   return state === 'retired' || state === 'cancelled' || state === 'failed'
 }
 
-/** Before this, another move or change of the mQ ID has to wait. */
+/** Before this, another migration or change of the mQ ID has to wait. */
 export function isHandingOver(state: MigrationState): boolean {
   return !isEnd(state) && epochStates[state].to !== 'open'
 }

@@ -1,13 +1,13 @@
 /**
- * What clients tell about moves: how long they paused, which gap they saw, under which producer ids they write.
+ * What clients tell about migrations: how long they paused, which gap they saw, under which producer ids they write.
  *
- * C1. Memory is bounded: moves are kept only for epochs of migrations that are not over, producer ids by the hour and by count.
+ * C1. Memory is bounded: migrations are kept only for epochs of migrations that are not over, producer ids by the hour and by count.
  * C2. What was taken is forgotten here: the one who takes it writes it down.
  */
 import type { TelemetryReport } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
 import { Sketch } from '../telemetry/sketch.ts'
-import type { MoveTally } from './record.ts'
+import type { ClientTally } from './record.ts'
 
 const MOST_IDS = 100_000
 const KEEP_IDS_MS = 3_600_000
@@ -44,11 +44,11 @@ export class MigrationTelemetry {
   readonly #deps: Deps
   readonly #isWatched: (mqId: string, toEpoch: number) => boolean
   readonly #isKnown: (mqId: string) => boolean
-  /** The new epoch of the move in whose hand-over the epoch takes part now. */
-  readonly #movesTo: (mqId: string, epoch: number) => number | undefined
-  readonly #moves = new Map<string, Pending>()
+  /** The new epoch of the migration in whose hand-over the epoch takes part now. */
+  readonly #handsOverTo: (mqId: string, epoch: number) => number | undefined
+  readonly #pendings = new Map<string, Pending>()
   readonly #writers = new Map<string, Writers>()
-  /** When a client last reported records it had written to an epoch of a move. */
+  /** When a client last reported records it had written to an epoch of a migration. */
   readonly #wrote = new Map<string, number>()
   readonly #sinceMs: number
   #ids = 0
@@ -57,10 +57,10 @@ export class MigrationTelemetry {
     deps: Deps,
     isKnown: (mqId: string) => boolean,
     isWatched: (mqId: string, toEpoch: number) => boolean,
-    movesTo: (mqId: string, epoch: number) => number | undefined,
+    handsOverTo: (mqId: string, epoch: number) => number | undefined,
   ) {
     this.#deps = deps
-    this.#movesTo = movesTo
+    this.#handsOverTo = handsOverTo
     this.#isKnown = isKnown
     this.#isWatched = isWatched
     this.#sinceMs = deps.clock.monotonicMs()
@@ -69,7 +69,7 @@ export class MigrationTelemetry {
   take(report: TelemetryReport): void {
     const nowMs = this.#deps.clock.monotonicMs()
     for (const { mqId, epoch, producerIds, records, errors } of report.producers) {
-      const toEpoch = errors > 0 ? this.#movesTo(mqId, epoch) : undefined
+      const toEpoch = errors > 0 ? this.#handsOverTo(mqId, epoch) : undefined
       const moving = toEpoch === undefined ? undefined : this.#pending(mqId, toEpoch)
       if (moving !== undefined) moving.errors += errors
       if (records > 0 && this.#isWatched(mqId, epoch)) this.#wrote.set(`${mqId}:${epoch}`, nowMs)
@@ -91,13 +91,13 @@ export class MigrationTelemetry {
         writers.ids.set(id, nowMs)
       }
     }
-    for (const map of [this.#moves, this.#wrote]) {
+    for (const map of [this.#pendings, this.#wrote]) {
       for (const key of map.keys()) {
         const at = key.lastIndexOf(':')
         if (!this.#isWatched(key.slice(0, at), Number(key.slice(at + 1)))) map.delete(key)
       }
     }
-    for (const move of report.moves?.producers ?? []) {
+    for (const move of report.migrations?.producers ?? []) {
       const pending = this.#pending(move.mqId, move.toEpoch)
       if (pending === undefined) continue
       pending.pauses.add(coarse(move.writePauseMs), 1)
@@ -109,7 +109,7 @@ export class MigrationTelemetry {
       if (move.failed === undefined) pending.untold++
       if (pending.reporters.size < MOST_INSTANCES) pending.reporters.add(report.instance)
     }
-    for (const move of report.moves?.consumers ?? []) {
+    for (const move of report.migrations?.consumers ?? []) {
       const pending = this.#pending(move.mqId, move.toEpoch)
       pending?.gaps.add(coarse(move.gapMs), 1)
       if (pending !== undefined) pending.gapMaxMs = Math.max(pending.gapMaxMs, move.gapMs)
@@ -147,12 +147,12 @@ export class MigrationTelemetry {
     return nowMs - silentAtMs < REPORTING_MS ? 'a client is too old to say under which ids it writes' : undefined
   }
 
-  /** What was heard of the move since it was last taken, added to what is known already (C2). */
-  takeTally(mqId: string, toEpoch: number, known: MoveTally | null): MoveTally | undefined {
+  /** What was heard of the migration since it was last taken, added to what is known already (C2). */
+  takeTally(mqId: string, toEpoch: number, known: ClientTally | null): ClientTally | undefined {
     const key = `${mqId}:${toEpoch}`
-    const pending = this.#moves.get(key)
+    const pending = this.#pendings.get(key)
     if (pending === undefined) return undefined
-    this.#moves.delete(key)
+    this.#pendings.delete(key)
     if (known !== null) {
       for (const [valueUs, count] of known.pausesUs) pending.pauses.add(valueUs, count)
       for (const [valueUs, count] of known.gapsUs) pending.gaps.add(valueUs, count)
@@ -174,7 +174,7 @@ export class MigrationTelemetry {
 
   #pending(mqId: string, toEpoch: number): Pending | undefined {
     const key = `${mqId}:${toEpoch}`
-    const known = this.#moves.get(key)
+    const known = this.#pendings.get(key)
     if (known !== undefined || !this.#isWatched(mqId, toEpoch)) return known
     const pending = {
       pauses: new Sketch(),
@@ -189,7 +189,7 @@ export class MigrationTelemetry {
       errors: 0,
       reporters: new Set<string>(),
     }
-    this.#moves.set(key, pending)
+    this.#pendings.set(key, pending)
     return pending
   }
 

@@ -1,11 +1,11 @@
 /**
- * Makes moves: one driver per migration carries it from its row to its end.
+ * Makes migrations: one driver per migration carries it from its row to its end.
  *
  * X1. A driver knows nothing but the row: after a restart another one goes on from it.
- * X2. What may pass is tried again; what will fail again undoes the move as long as that is possible.
+ * X2. What may pass is tried again; what will fail again undoes the migration as long as that is possible.
  * X3. A cancel is answered when it is decided: undone, or too late.
  * X5. A process that stops begins no step at which producers would wait, and ends the one they wait at.
- * X4. One move of an mQ ID at a time, until its new epoch is open; older ones may still drain.
+ * X4. One migration of an mQ ID at a time, until its new epoch is open; older ones may still drain.
  */
 import {
   type MigrationPlan,
@@ -32,7 +32,7 @@ import { isCancellable, isEnd, isHandingOver, transition } from './machine.ts'
 import { MigrationTelemetry } from './migration-telemetry.ts'
 import { MigrationWriter } from './migration-writer.ts'
 import type { Migrations } from './migrations.ts'
-import { type MigrationRequest, planMove, planOrRefuse } from './plan.ts'
+import { type MigrationTarget, planMigration, planOrRefuse } from './plan.ts'
 import { prepare, warm } from './prepare.ts'
 import { MigrationData, type MigrationRecord, stepOf, withStep } from './record.ts'
 import { open, seal } from './seal.ts'
@@ -62,7 +62,7 @@ export interface MigratorOptions {
   readonly positionChanges?: (mqId: string) => number
 }
 
-/** Sends that fail in these may have failed for the move. */
+/** Sends that fail in these may have failed for the migration. */
 const HANDING_OVER: ReadonlySet<MigrationState> = new Set<MigrationState>(['sealing', 'refusing', 'sealed', 'open'])
 
 interface Driver {
@@ -167,19 +167,19 @@ export class Migrator {
     this.#heard.take(report)
   }
 
-  plan(id: string, wish: MigrationRequest): Promise<MigrationPlan> {
-    return planOrRefuse(this.#planner, id, wish)
+  plan(id: string, request: MigrationTarget): Promise<MigrationPlan> {
+    return planOrRefuse(this.#planner, id, request)
   }
 
-  /** Begins a move; it goes on by itself. @throws MqError the reason why it cannot be made */
+  /** Begins a migration; it goes on by itself. @throws MqError the reason why it cannot be made */
   async start(
     id: string,
-    wish: MigrationRequest,
+    request: MigrationTarget,
     actor: string,
   ): Promise<{ plan: MigrationPlan; record: MigrationRecord }> {
     const { registry, migrations, provisioner, deps, store } = this.#options
     return provisioner.exclusively(id, async () => {
-      const { plan, spec, sizeLimit, foreign, topicId, partitions } = await planMove(this.#planner, id, wish)
+      const { plan, spec, sizeLimit, foreign, topicId, partitions } = await planMigration(this.#planner, id, request)
       const { from, to } = plan
       const why = `move from ${from.partitions} partitions on '${from.cluster}' to ${to.partitions} on '${to.cluster}'`
       const nowMs = deps.clock.nowMs()
@@ -206,12 +206,12 @@ export class Migrator {
             groups: [],
             stragglers: [],
           },
-          ...{ foreign: foreign.producers, foreignUnknown: foreign.unknown, onLostSource: wish.onLostSource },
+          ...{ foreign: foreign.producers, foreignUnknown: foreign.unknown, onLostSource: request.onLostSource },
         }),
       }
       let record: MigrationRecord | undefined
       const before = registry.get(id) as ActiveId
-      // The number of the new epoch is used up from here on, whatever becomes of the move.
+      // The number of the new epoch is used up from here on, whatever becomes of the migration.
       await registry.keep({ ...withoutStamp(before), lastEpoch: to.epoch }, async (tx) => {
         record = await migrations.add(tx, row)
         const after = { migration: record.number, from, to }
@@ -223,7 +223,7 @@ export class Migrator {
     })
   }
 
-  /** Undoes a move (X3). @throws MqError MQ_MIGRATION_SEALED */
+  /** Undoes a migration (X3). @throws MqError MQ_MIGRATION_SEALED */
   async cancel(
     number: number,
     { actor, force = false }: { readonly actor?: string; readonly force?: boolean } = {},
@@ -306,7 +306,7 @@ export class Migrator {
     return record.number
   }
 
-  /** Before `close`: lets moves whose producers may wait come out of that, within `waitMs` (X5). @returns whether all did */
+  /** Before `close`: lets migrations whose producers may wait come out of that, within `waitMs` (X5). @returns whether all did */
   async settle(waitMs: number): Promise<boolean> {
     const { deps, migrations } = this.#options
     this.#stopping = true
@@ -379,7 +379,7 @@ export class Migrator {
     }
   }
 
-  /** Writes down what went wrong, and undoes the move where it has to be (X2). */
+  /** Writes down what went wrong, and undoes the migration where it has to be (X2). */
   async #failed(number: number, error: unknown): Promise<void> {
     const { writer, logger, times } = this.#work
     const row = writer.row(number)

@@ -1,5 +1,5 @@
 /**
- * From what a person asks for to a move that can be made, or the reason why it cannot.
+ * From what a person asks for to a migration that can be made, or the reason why it cannot.
  *
  * N1. Planning touches nothing of the mQ ID: the rights and the room on both clusters are asked for with requests that change
  *     nothing, and that the old cluster keeps to that is tried on a canary topic first (seal-checks.ts).
@@ -30,11 +30,11 @@ import type { Registry } from '../registry/registry.ts'
 import { type Foreign, findForeign, foreignText } from './foreign.ts'
 import type { MigrationTelemetry } from './migration-telemetry.ts'
 import type { Migrations } from './migrations.ts'
-import { findReaders } from './plan-readers.ts'
+import { findConsumers } from './plan-consumers.ts'
 import { checkQuotas, checkRoom } from './room.ts'
 import type { SealChecks } from './seal-checks.ts'
 
-export interface MigrationRequest {
+export interface MigrationTarget {
   readonly to?: string | undefined
   readonly partitions?: number | undefined
   readonly replication?: number | undefined
@@ -63,14 +63,14 @@ export interface Planned {
   readonly foreign: Foreign
 }
 
-/** What stands against the move becomes part of the plan; anything else is thrown (N2). */
+/** What stands against the migration becomes part of the plan; anything else is thrown (N2). */
 export async function planOrRefuse(
   options: PlannerOptions,
   id: string,
-  wish: MigrationRequest,
+  request: MigrationTarget,
 ): Promise<MigrationPlan> {
   try {
-    return (await planMove(options, id, wish)).plan
+    return (await planMigration(options, id, request)).plan
   } catch (error) {
     if (!(error instanceof MqError) || !REFUSALS.has(error.code)) throw error
     const { code, message } = error
@@ -92,7 +92,7 @@ const REFUSALS: ReadonlySet<MqErrorCode> = new Set<MqErrorCode>([
 ])
 
 /** @throws MqError the reason why it cannot be made */
-export async function planMove(options: PlannerOptions, id: string, wish: MigrationRequest): Promise<Planned> {
+export async function planMigration(options: PlannerOptions, id: string, request: MigrationTarget): Promise<Planned> {
   const { registry, clusters, migrations } = options
   const record = registry.get(id)
   if (record?.state === 'deleted') throw deletedError(id)
@@ -118,13 +118,13 @@ export async function planMove(options: PlannerOptions, id: string, wish: Migrat
     )
   }
   const from = placeOf(record)
-  const to = wish.to ?? from.cluster
+  const to = request.to ?? from.cluster
   if (registry.cluster(to) === undefined) {
     throw new MqError('MQ_CLUSTER_UNKNOWN', `no cluster '${to}' is registered`, { details: { cluster: to } })
   }
   await clusters.reach(from.cluster)
   const target = await clusters.reach(to)
-  const partitions = wish.partitions ?? from.partitions
+  const partitions = request.partitions ?? from.partitions
   const { intent } = record.spec
   const lacks = lacking(intent, target)
   if (to !== from.cluster && lacks.length > 0) {
@@ -132,7 +132,7 @@ export async function planMove(options: PlannerOptions, id: string, wish: Migrat
   }
   const copiesFor = (brokers: number): number => {
     const kept = Math.max(from.replication, Math.min(requiredCopies(intent), brokers))
-    return wish.replication ?? (to === from.cluster ? kept : copiesOn(intent, brokers))
+    return request.replication ?? (to === from.cluster ? kept : copiesOn(intent, brokers))
   }
   const replication = copiesFor(target.brokers)
   checkWhole(target, replication, copiesFor(target.wholeBrokers ?? target.brokers))
@@ -148,7 +148,12 @@ export async function planMove(options: PlannerOptions, id: string, wish: Migrat
     throw refused(`cluster '${to}' has ${target.brokers} brokers, too few for ${replication} copies`)
   }
   // Who names a number of copies means it.
-  checkCopies(record, from.replication, replication, wish.allowFewerCopies === true || wish.replication !== undefined)
+  checkCopies(
+    record,
+    from.replication,
+    replication,
+    request.allowFewerCopies === true || request.replication !== undefined,
+  )
   const epoch = record.lastEpoch + 1
   const clash = options.nameClash(id, epoch)
   if (clash !== undefined) throw refused(clash.message)
@@ -177,7 +182,7 @@ export async function planMove(options: PlannerOptions, id: string, wish: Migrat
   if (foreign.producers.length > 0) {
     warnings.push(`${foreignText(foreign.producers)} write to ${from.topic}: the seal refuses them from then on`)
   }
-  const readers = await findReaders(clusters, id, asItIs)
+  const readers = await findConsumers(clusters, id, asItIs)
   warnings.push(...readers.warnings)
   const checks = [
     { check: 'groups', found: readers.found },

@@ -3,7 +3,7 @@
  *
  * P1. Nothing here touches the old topic; every call may be repeated.
  * P2. Groups have their start on the new topic before any client hears of it.
- * P3. A topic of the wanted name that is not ours ends the move.
+ * P3. A topic of the wanted name that is not ours ends the migration.
  */
 import { groupOfId, MqError } from '@mq/contract'
 import type { TopicGroup } from '../provision/cluster-admin.ts'

@@ -22,8 +22,8 @@ import { isEnd } from './machine.ts'
 /** Values in microseconds and how often each was seen. */
 const Entries = z.array(z.tuple([z.number(), z.number()]))
 
-/** What clients told about the move, added up. */
-export const MoveTally = z.object({
+/** What clients told about the migration, added up. */
+export const ClientTally = z.object({
   pausesUs: Entries,
   pauseMaxMs: z.number(),
   gapsUs: Entries,
@@ -32,16 +32,16 @@ export const MoveTally = z.object({
   found: z.number(),
   uncertain: z.number(),
   failed: z.number().default(0),
-  /** Moves of clients that do not tell how many sends failed. */
+  /** Migrations of clients that do not tell how many sends failed. */
   untold: z.number().default(0),
-  /** Which processes reported the move. */
+  /** Which processes reported the migration. */
   reporters: z.array(z.string()).default([]),
-  /** Records whose sends failed meanwhile, as clients report it of all sends, of the move or not. */
+  /** Records whose sends failed meanwhile, as clients report it of all sends, of the migration or not. */
   errors: z.number().default(0),
 })
-export type MoveTally = z.output<typeof MoveTally>
+export type ClientTally = z.output<typeof ClientTally>
 
-/** Since when a cluster the move needs does not do what it should, and what is done about it. */
+/** Since when a cluster the migration needs does not do what it should, and what is done about it. */
 const Trouble = z.object({ sinceMs: z.number(), code: z.string(), message: z.string() })
 
 const Tally = z.object({ offsets: z.array(OffsetText), atMs: z.number() })
@@ -85,10 +85,10 @@ export const MigrationData = z.object({
   foreignUnknown: z.string().nullable().default(null),
   /** Processes that reported records they sent in the minute before the seal; null where not all can have been heard. */
   writers: z.array(z.string()).nullable().default(null),
-  moves: MoveTally.nullable().default(null),
+  moves: ClientTally.nullable().default(null),
   /** The old cluster, while it is away in the drain. */
   sourceAway: Trouble.nullable().default(null),
-  /** The new place, while it cannot be written right after the opening; `backBy` is the move that goes back. */
+  /** The new place, while it cannot be written right after the opening; `backBy` is the migration that goes back. */
   targetAway: Trouble.extend({ backBy: z.number().nullable() }).nullable().default(null),
   /** Groups went on without the rest of the old epoch. */
   ledger: z.array(StrandedRange).default([]),

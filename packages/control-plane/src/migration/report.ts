@@ -1,5 +1,5 @@
 /**
- * The report of a move: what went into both epochs and came out, how long it took, and what is proven by what.
+ * The report of a migration: what went into both epochs and came out, how long it took, and what is proven by what.
  *
  * R1. Nothing is claimed that was not observed. What the control plane cannot observe is `unknown`, with the reason.
  * R2. Offsets stand for records; with transactions there are a few more of them, so the two ends may differ by markers only.
@@ -8,7 +8,7 @@ import type { EpochTally, MigrationReport, MigrationStepName, Spread, VerdictChe
 import { Sketch } from '../telemetry/sketch.ts'
 import { foreignText } from './foreign.ts'
 import { isEnd } from './machine.ts'
-import { type MigrationRecord, type MoveTally, stepOf, tenths } from './record.ts'
+import { type ClientTally, type MigrationRecord, stepOf, tenths } from './record.ts'
 
 export function reportOf(record: MigrationRecord): MigrationReport {
   const { data, createdAtMs, endedAtMs } = record
@@ -77,7 +77,7 @@ function newTally({ data, to }: MigrationRecord): EpochTally {
   }
 }
 
-function spreadOf(entries: MoveTally['pausesUs'] | undefined, max: number | undefined): Spread | null {
+function spreadOf(entries: ClientTally['pausesUs'] | undefined, max: number | undefined): Spread | null {
   if (entries === undefined || max === undefined) return null
   const sketch = new Sketch()
   for (const [valueUs, count] of entries) sketch.add(valueUs, count)
@@ -220,9 +220,9 @@ function outText(groups: MigrationRecord['data']['groups']): string {
 }
 
 function orderCheck({ data, from }: MigrationRecord): VerdictCheck {
-  const claim = 'records of one key were handled in order across the move'
+  const claim = 'records of one key were handled in order across the migration'
   if (data.ledger.length > 0) {
-    const evidence = `groups went on without the rest of epoch ${from.epoch}, as was wished, and got it late: at least once, not in order`
+    const evidence = `groups went on without the rest of epoch ${from.epoch}, as was asked, and got it late: at least once, not in order`
     return { claim, result: 'broken', evidence }
   }
   const evidence =
@@ -231,7 +231,7 @@ function orderCheck({ data, from }: MigrationRecord): VerdictCheck {
 }
 
 function sendCheck({ data, state }: MigrationRecord): VerdictCheck {
-  const claim = 'no send failed for the move'
+  const claim = 'no send failed for the migration'
   const { moves, writers } = data
   if (moves === null || moves.reporters.length + moves.untold === 0) {
     const result = isEnd(state) ? 'unknown' : 'pending'
@@ -239,7 +239,7 @@ function sendCheck({ data, state }: MigrationRecord): VerdictCheck {
       moves === null || moves.errors === 0
         ? ''
         : `; ${moves.errors} records failed meanwhile, and clients do not say why`
-    return { claim, result, evidence: `no producer has reported the move; one that is idle says nothing${failed}` }
+    return { claim, result, evidence: `no producer has reported the migration; one that is idle says nothing${failed}` }
   }
   const producers = moves.pausesUs.reduce((all, [, count]) => all + count, 0)
   const told = `${producers} producers went over, with ${moves.handedOver} held records and ${moves.found} found in the sealed log`

@@ -1,7 +1,7 @@
 /**
  * Whether the target has room for an mQ ID, on its disks and in its quotas.
  *
- * R1. A move copies nothing: what the new topic will hold is estimated by what the old one holds now, for as many copies.
+ * R1. A migration copies nothing: what the new topic will hold is estimated by what the old one holds now, for as many copies.
  * R2. Copies lie on different brokers: `replication` of them need room each. Brokers that do not tell their free bytes (before
  *     Kafka 3.3) are taken to have it, and that is said.
  * R3. A quota slows producers down and loses nothing, and whom it will hit is not known before clients connect: it is said, not

@@ -3,7 +3,7 @@
  *
  * S1. A leader counts as sealed by its own refusal under a leader epoch; when the leader changes, the proof is void.
  * S2. An end offset is taken under the epoch of the proof and stands once the high watermark has reached it.
- * S3. The first refusal is written down before anything else is changed: from then on the move only goes forward. Only then
+ * S3. The first refusal is written down before anything else is changed: from then on the migration only goes forward. Only then
  *     clients are told to hold: until a leader refuses they may send, as that is what the seal is proven against.
  * S5. Sealed is what is there: the partitions of the topic are counted when all that were known are proven, and those that
  *     somebody added are proven with them. One that is added after that is born sealed (source-topic.ts).
@@ -167,7 +167,7 @@ async function prove(work: Work, number: number, request: SealRequest): Promise<
   }
 }
 
-/** A leader refused data: from here the move only goes forward, and clients hear that they have to wait (S3). */
+/** A leader refused data: from here the migration only goes forward, and clients hear that they have to wait (S3). */
 export async function refused(
   work: Work,
   number: number,
@@ -278,7 +278,7 @@ export async function open(work: Work, number: number): Promise<void> {
       why: `every leader of epoch ${from.epoch} is proven sealed, at ${records} records`,
       after: { migration: number, endOffsets, to },
       apply: ({ epochs, spec }) => ({
-        // What was tuned since the move was planned goes with it.
+        // What was tuned since the migration was planned goes with it.
         spec: withSettings(data.spec, settingsOf(spec)),
         epochs: epochs.map((epoch) => {
           if (epoch.epoch === from.epoch) {

@@ -12,7 +12,7 @@
 import { MqError, type StrandedRange } from '@mq/contract'
 import { type MigrationData, type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { coveredPartitions } from './source-topic.ts'
-import { hasLookedFor, isAway, isGone, keepMoves, type Work } from './work.ts'
+import { hasLookedFor, isAway, isGone, keepTally, type Work } from './work.ts'
 
 /** Notes that the old cluster is away; true when groups went on without it. */
 export async function sourceAway(work: Work, row: MigrationRecord, error: MqError): Promise<boolean> {
@@ -90,7 +90,7 @@ export async function reconcile(work: Work, number: number): Promise<void> {
   let missingSinceMs: number | undefined
   for (;;) {
     work.checkClosed()
-    const row = await keepMoves(work, writer.row(number))
+    const row = await keepTally(work, writer.row(number))
     if (await isGone(work, row)) return
     const { from } = row
     if (isExpired(row, writer.nowMs)) {

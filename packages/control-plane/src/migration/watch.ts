@@ -4,8 +4,8 @@
  * D1. A record beyond the sealed end is a straggler: written down and journalled, never hidden.
  * W1. The seal stays: when the setting is found changed, it is asked for again, and that is journalled.
  * W2. A cluster that is away is looked at again; how often it could not be is part of what was found.
- * W3. While the new place cannot be written, the row says so and what to do. After `targetLostMs` of that the move goes back by
- *     itself, as a move of its own, as soon as the new epoch can be sealed.
+ * W3. While the new place cannot be written, the row says so and what to do. After `targetLostMs` of that the migration goes back by
+ *     itself, as a migration of its own, as soon as the new epoch can be sealed.
  * W4. What a transaction that was open at the seal leaves behind the end when it ends is a marker, not a record.
  */
 import { MqError, type Straggler } from '@mq/contract'
@@ -15,7 +15,7 @@ import { isHandingOver } from './machine.ts'
 import { type MigrationRecord, stepOf, withDone, withStep } from './record.ts'
 import { coverAdded, coveredPartitions, sourceMissing } from './source-topic.ts'
 import { keepOpen } from './withdraw.ts'
-import { hasLookedFor, isAway, isGone, isMissing, keepMoves, type Work } from './work.ts'
+import { hasLookedFor, isAway, isGone, isMissing, keepTally, type Work } from './work.ts'
 
 export async function watch(work: Work, number: number): Promise<void> {
   const { writer, times } = work
@@ -39,7 +39,7 @@ export async function watch(work: Work, number: number): Promise<void> {
     await keepOpen(work, row).catch((error: unknown) => {
       if (!isAway(error) && !isMissing(error)) throw error
     })
-    row = await lookAtTarget(work, await keepMoves(work, row))
+    row = await lookAtTarget(work, await keepTally(work, row))
     if (isLast && isTargetSettled(work, row)) break
     await work.pause(number, isLast ? times.pollMs : Math.min(times.pollMs, Math.max(1, untilMs - writer.nowMs)))
   }
@@ -55,7 +55,7 @@ export async function watch(work: Work, number: number): Promise<void> {
   }))
 }
 
-/** Whether the new place is well, or another move has taken the mQ ID away from it. */
+/** Whether the new place is well, or another migration has taken the mQ ID away from it. */
 function isTargetSettled(work: Work, { data }: MigrationRecord): boolean {
   if (data.targetAway === null) return true
   const { backBy } = data.targetAway
@@ -156,7 +156,7 @@ async function lookAtTarget(work: Work, row: MigrationRecord): Promise<Migration
   }
   const message =
     backBy === null
-      ? `epoch ${to.epoch} on '${to.cluster}' cannot be written: ${blocked}. ${home}: the move goes back by itself as soon as epoch ${to.epoch} can be sealed; bring '${to.cluster}' back, then watch with: mq migrations --id ${mqId}`
+      ? `epoch ${to.epoch} on '${to.cluster}' cannot be written: ${blocked}. ${home}: the migration goes back by itself as soon as epoch ${to.epoch} can be sealed; bring '${to.cluster}' back, then watch with: mq migrations --id ${mqId}`
       : `epoch ${to.epoch} on '${to.cluster}' could not be written, so migration ${backBy} goes back to '${from.cluster}': mq migrations show ${backBy}`
   if (targetAway?.message === message) return row
   if (targetAway === null || backBy !== null) {

@@ -179,10 +179,10 @@ export async function keepOpen(work: Work, row: MigrationRecord): Promise<void> 
     const record = registry.get(mqId)
     const isOpen =
       record?.state === 'active' && record.epochs.some(({ epoch, state }) => epoch === to.epoch && state === 'open')
-    const isMovedAgain = migrations
+    const isMigratedAgain = migrations
       .active()
       .some((other) => other.mqId === mqId && other.number > number && isHandingOver(other.state))
-    if (!isOpen || isMovedAgain) return
+    if (!isOpen || isMigratedAgain) return
     const limit = await clusters.use(to.cluster, `checking topic ${to.topic}`, (admin) => admin.sizeLimit(to.topic))
     if (limit !== String(SEALED_TOPIC_BYTES)) return
     await clusters.use(to.cluster, `opening topic ${to.topic} again`, (admin) =>

@@ -17,7 +17,7 @@ import type { SealChecks } from './seal-checks.ts'
 export interface MigrationTimes {
   /** Consumers get this long to join the new epoch before the old one is sealed. */
   readonly warmMs: number
-  /** A move that could not be prepared within this is given up. */
+  /** A migration that could not be prepared within this is given up. */
   readonly prepareMs: number
   /** So is one of which no leader refused data within this: its producers hold meanwhile. */
   readonly sealMs: number
@@ -31,13 +31,13 @@ export interface MigrationTimes {
   readonly silentMs: number
   /** How long clients must be silent about an epoch before it counts as unused. */
   readonly quietMs: number
-  /** How long the old cluster must be away in the drain before groups go on without it, where that is wished. */
+  /** How long the old cluster must be away in the drain before groups go on without it, where that is asked. */
   readonly lostMs: number
-  /** How long the new place must be away right after the opening before the move goes back. */
+  /** How long the new place must be away right after the opening before the migration goes back. */
   readonly targetLostMs: number
-  /** How long an undone move watches for a seal that takes effect late. */
+  /** How long an undone migration watches for a seal that takes effect late. */
   readonly guardMs: number
-  /** From the end of a move to the deletion of the old topic. */
+  /** From the end of a migration to the deletion of the old topic. */
   readonly deleteAfterMs: number
 }
 
@@ -81,7 +81,7 @@ export interface Work {
   checkpoint(number: number): void
   /** Like `checkpoint`, where it is too late for a cancel. */
   checkClosed(): void
-  /** Begins the move back to where a move came from. @returns its number */
+  /** Begins the migration back to where a migration came from. @returns its number */
   goBack(number: number): Promise<number>
   /** Ends early for a cancel or the end of the control plane. */
   pause(number: number, ms: number): Promise<void>
@@ -118,8 +118,8 @@ export async function isGone(work: Work, row: MigrationRecord): Promise<boolean>
   return true
 }
 
-/** Writes down what clients told of the move since the last time. */
-export async function keepMoves(work: Work, row: MigrationRecord): Promise<MigrationRecord> {
+/** Writes down what clients told of the migration since the last time. */
+export async function keepTally(work: Work, row: MigrationRecord): Promise<MigrationRecord> {
   const moves = work.heard.takeTally(row.mqId, row.to.epoch, row.data.moves)
   if (moves === undefined) return row
   return work.writer.update(row.number, (before) => ({ ...before, data: { ...before.data, moves } }))

@@ -19,7 +19,7 @@ import {
 import type { ClusterObservation, ObservationProblem, ObservedGrowth, ObservedTopic } from './observation.ts'
 import { groupFacts, recordShare, recordsIn } from './observed-facts.ts'
 import { CLOCK_SKEW_MS, quietPartitions, rateOf, timesOf } from './rates.ts'
-import { BatchTally, type PartitionLog, SAMPLING, type SamplingLimits, wishesOf } from './sampling.ts'
+import { BatchTally, type PartitionLog, requestsOf, SAMPLING, type SamplingLimits } from './sampling.ts'
 import { COSTLY_CONFIGS, topicConfigsOf } from './topic-configs.ts'
 
 export interface ObserveOptions {
@@ -218,21 +218,21 @@ async function sample(work: {
   const busiest = order.filter((name) => !name.startsWith('__')).slice(0, sampling.triedTopics)
   const tried = new Set(busiest)
   const tally = new BatchTally(tried)
-  const wishes = topics.flatMap((topic) =>
-    wishesOf(
+  const requests = topics.flatMap((topic) =>
+    requestsOf(
       topic,
       logs.get(topic.name) ?? [],
       tried.has(topic.name) ? sampling.triedBytes : sampling.sampledBytes,
       sampling,
     ),
   )
-  onProgress(`sampling batches of ${wishes.length} partitions`)
+  onProgress(`sampling batches of ${requests.length} partitions`)
   const told = new Set<string>()
-  await survey.sample(wishes, {
-    onSample: (wish, batches, span) => tally.add(wish, batches, span),
-    onProblem: (wish, problem) => {
-      if (!told.has(wish.topic)) problems.push(problemOf('topic', wish.topic, 'sampled batches', problem))
-      told.add(wish.topic)
+  await survey.sample(requests, {
+    onSample: (request, batches, span) => tally.add(request, batches, span),
+    onProblem: (request, problem) => {
+      if (!told.has(request.topic)) problems.push(problemOf('topic', request.topic, 'sampled batches', problem))
+      told.add(request.topic)
     },
   })
   // L3

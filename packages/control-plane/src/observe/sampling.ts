@@ -13,7 +13,7 @@ import {
   type ProbeCandidate,
   type SampledBatch,
   type SampledSpan,
-  type SampleWish,
+  type SampleRequest,
   type TopicMetadata,
 } from '@mq/kafka'
 import type { ObservedBatches } from './observation.ts'
@@ -58,12 +58,12 @@ export interface PartitionLog {
 }
 
 /** The last batches of the partitions with the most records. */
-export function wishesOf(
+export function requestsOf(
   topic: TopicMetadata,
   logs: readonly PartitionLog[],
   maxBytes: number,
   limits: SamplingLimits,
-): SampleWish[] {
+): SampleRequest[] {
   return logs
     .filter(({ earliest, latest }) => latest > earliest)
     .toSorted((a, b) => b.latest - b.earliest - (a.latest - a.earliest))
@@ -98,11 +98,11 @@ export class BatchTally {
     this.#tried = tried
   }
 
-  add(wish: SampleWish, batches: readonly SampledBatch[], span: SampledSpan): void {
+  add(request: SampleRequest, batches: readonly SampledBatch[], span: SampledSpan): void {
     if (batches.length === 0) return
-    const tally = this.#byTopic.get(wish.topic) ?? newTally()
-    this.#byTopic.set(wish.topic, tally)
-    tally.partitions.add(wish.partition)
+    const tally = this.#byTopic.get(request.topic) ?? newTally()
+    this.#byTopic.set(request.topic, tally)
+    tally.partitions.add(request.partition)
     tally.offsets += span.offsets
     tally.markers += span.markers
     tally.markerBytes += span.markerBytes
@@ -114,10 +114,10 @@ export class BatchTally {
       tally.codecs.set(batch.codec, (tally.codecs.get(batch.codec) ?? 0) + batch.wireBytes)
       tally.producers.add(batch.producerId === null ? 'unknown' : String(batch.producerId))
       tally.newestMs = Math.max(tally.newestMs, batch.maxTimestampMs)
-      if (!this.#tried.has(wish.topic) || tally.keptBytes + batch.records.length > KEPT_BYTES) continue
+      if (!this.#tried.has(request.topic) || tally.keptBytes + batch.records.length > KEPT_BYTES) continue
       tally.keptBytes += batch.records.length
       tally.kept.push({
-        partition: wish.partition,
+        partition: request.partition,
         count: batch.count,
         baseTimestampMs: batch.baseTimestampMs,
         records: Buffer.from(batch.records),

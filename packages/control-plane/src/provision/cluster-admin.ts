@@ -63,7 +63,7 @@ export interface OtherGroup {
   readonly committed: ReadonlyMap<number, bigint>
 }
 
-/** What a move asks of a cluster beside what everything else does. */
+/** What a migration asks of a cluster beside what everything else does. */
 export interface MigrationAdmin {
   /** Whether the cluster would make the topic; makes none. */
   validateTopic(spec: TopicSpec): Promise<void>
@@ -92,7 +92,7 @@ export interface MigrationAdmin {
   /** Groups of the mQ ID that have positions or members on the topic. */
   groupsOf(mqId: string, topic: string): Promise<TopicGroup[]>
   /** Groups of others that have positions on the topic or members that read it, and groups that could not be looked into. */
-  otherReaders(mqId: string, topic: string): Promise<{ groups: OtherGroup[]; unseen: string[] }>
+  otherConsumers(mqId: string, topic: string): Promise<{ groups: OtherGroup[]; unseen: string[] }>
   /** Takes the positions of a group on the topics away, and the group when it has no others. @returns how many went */
   dropPositions(groupId: string, topics: readonly string[]): Promise<number>
   /** How the named group stands on the topic. */

@@ -42,7 +42,7 @@ export function deletedBy(before: Intent, after: Intent): string[] {
     : []
 }
 
-/** Wishes this version cannot meet on any cluster. */
+/** Requirements this version cannot meet on any cluster. */
 export function unmetWish(intent: Intent): Refusal | undefined {
   if (intent.durability === 'standard') return undefined
   const missing = {

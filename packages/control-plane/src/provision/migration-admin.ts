@@ -1,5 +1,5 @@
 /**
- * What moves ask of a cluster, through the Kafka protocol.
+ * What migrations ask of a cluster, through the Kafka protocol.
  *
  * K1. Groups of an mQ ID are known by their Kafka group id alone (contract N4), so groups of others are never touched.
  * K2. A position is given only to a group that has none on the topic: seeding never takes a group back.
@@ -62,7 +62,7 @@ export function migrationAdmin(cluster: Cluster): MigrationAdmin {
       const groups = await Promise.all(own.map(({ groupId }) => groupOn(groupId, topic)))
       return groups.filter((group) => group.committed.size > 0 || group.assigned.size > 0)
     },
-    otherReaders: async (mqId, topic) => {
+    otherConsumers: async (mqId, topic) => {
       const { found, problems } = await new Survey(cluster).groups()
       const groups = [...found.values()].flatMap(({ groupId, members, reads, clients, committed }): OtherGroup[] => {
         if (groupOfId(groupId, mqId) !== undefined) return []

@@ -108,7 +108,7 @@ export function wantedPartitions(intent: Intent, brokers: number): { partitions:
       `${load}: ${need} partitions of at most ${format(PARTITION_MESSAGES_PER_SECOND)} messages/s and 10 MiB/s, ` +
       (need > MAX_PARTITIONS
         ? `held at the limit of ${MAX_PARTITIONS}`
-        : 'rounded up to a power of two, which a later move can halve or double'),
+        : 'rounded up to a power of two, which a later migration can halve or double'),
   }
 }
 
@@ -136,7 +136,7 @@ export function place(
   const partitions = standing?.partitions ?? wanted.partitions
   if (standing !== undefined && wanted.partitions > partitions) {
     warnings.push(
-      `the expected load asks for ${wanted.partitions} partitions and the mQ ID has ${partitions}: a new count needs a move to a new epoch`,
+      `the expected load asks for ${wanted.partitions} partitions and the mQ ID has ${partitions}: a new count needs a migration to a new epoch`,
     )
   }
   choices.push({
@@ -179,7 +179,7 @@ export function place(
     warnings.push('two brokers: sends wait while one of them is away; a third broker would end that')
   if (standing !== undefined && replication < Math.min(MAX_REPLICATION, cluster.brokers)) {
     warnings.push(
-      `cluster '${cluster.name}' now has ${cluster.brokers} brokers and the mQ ID keeps ${replication} cop${replication === 1 ? 'y' : 'ies'}: more copies need a move to a new epoch`,
+      `cluster '${cluster.name}' now has ${cluster.brokers} brokers and the mQ ID keeps ${replication} cop${replication === 1 ? 'y' : 'ies'}: more copies need a migration to a new epoch`,
     )
   }
 

@@ -44,7 +44,7 @@ export function deletedError(id: string): MqError {
   return new MqError('MQ_ID_DELETED', `'${id}' was deleted`, { details: { mqId: id } })
 }
 
-export function movingError(id: string, migration: number): MqError {
+export function migrationRunning(id: string, migration: number): MqError {
   return new MqError('MQ_MIGRATION_RUNNING', `'${id}' is being moved (migration ${migration})`, {
     details: { mqId: id, migration },
   })

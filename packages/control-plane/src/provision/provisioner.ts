@@ -28,7 +28,7 @@ import {
   deletedError,
   foreignTopic,
   keptError,
-  movingError,
+  migrationRunning,
   type Removed,
   refusalError,
   removedOf,
@@ -50,8 +50,8 @@ export interface ProvisionerOptions {
   readonly users?: (id: string) => readonly string[]
   /** An unknown mQ ID was made because somebody used it. @param hint which other one may be meant, in words; empty when none is near */
   readonly onFirstUse?: ((id: string, actor: string, hint: string) => void) | undefined
-  /** Number of the move the mQ ID is in the middle of. */
-  readonly movedBy?: (id: string) => number | undefined
+  /** Number of the migration the mQ ID is in the middle of. */
+  readonly migrationOf?: (id: string) => number | undefined
   /** Settings that mQ IDs begin with in place of those of the rules. */
   readonly startWith?: Readonly<Record<string, StartingSettings>>
 }
@@ -105,9 +105,9 @@ export class Provisioner {
       return refusal === undefined ? entry('create') : entry('refuse', refusal)
     }
     if (changes.length === 0) return entry('unchanged')
-    const moved = this.#options.movedBy?.(id)
+    const moved = this.#options.migrationOf?.(id)
     if (moved !== undefined) {
-      const { code, message } = movingError(id, moved)
+      const { code, message } = migrationRunning(id, moved)
       return entry('refuse', { code, message })
     }
     const refusal = await this.#refusedUpdate(active, intent)
@@ -156,24 +156,24 @@ export class Provisioner {
   }
 
   /** Deletes the mQ ID; its records go after the grace time (P5, P6). */
-  async remove(id: string, actor: string, wish: { graceMs: number; force: boolean }): Promise<Removed> {
+  async remove(id: string, actor: string, request: { graceMs: number; force: boolean }): Promise<Removed> {
     return this.#locks.run(id, async () => {
       const { registry, clusters, deps } = this.#options
       await this.#finish(id)
       const record = registry.get(id)
-      if (record?.state === 'deleted' && record.pending?.kind === 'delete' && wish.graceMs === 0) {
+      if (record?.state === 'deleted' && record.pending?.kind === 'delete' && request.graceMs === 0) {
         return this.#removeNow(record, record.pending)
       }
       if (record?.state === 'deleted') throw deletedError(id)
       if (record?.state !== 'active') throw unknownError(id)
-      const users = wish.force ? [] : (this.#options.users?.(id) ?? [])
+      const users = request.force ? [] : (this.#options.users?.(id) ?? [])
       if (users.length > 0) {
         throw new MqError('MQ_ID_IN_USE', `'${id}' is in use: ${users.slice(0, 10).join(', ')}`, {
           details: { mqId: id, users: users.slice(0, 100) },
         })
       }
-      const moved = this.#options.movedBy?.(id)
-      if (moved !== undefined) throw movingError(id, moved)
+      const moved = this.#options.migrationOf?.(id)
+      if (moved !== undefined) throw migrationRunning(id, moved)
       for (const cluster of new Set(record.epochs.map((epoch) => epoch.cluster))) await clusters.reach(cluster)
       const topics = record.epochs.map((epoch) => ({ cluster: epoch.cluster, topic: epoch.topic }))
       const change: IdChange = {
@@ -183,7 +183,7 @@ export class Provisioner {
         pending: {
           kind: 'delete',
           topics,
-          notBeforeMs: wish.graceMs === 0 ? 0 : deps.clock.nowMs() + wish.graceMs,
+          notBeforeMs: request.graceMs === 0 ? 0 : deps.clock.nowMs() + request.graceMs,
           epochs: [...record.epochs],
         },
       }
@@ -252,8 +252,8 @@ export class Provisioner {
       const { registry } = this.#options
       const record = registry.get(id)
       if (record?.state !== 'active') throw unknownError(id)
-      const moved = this.#options.movedBy?.(id)
-      if (moved !== undefined) throw movingError(id, moved)
+      const moved = this.#options.migrationOf?.(id)
+      if (moved !== undefined) throw migrationRunning(id, moved)
       await this.changeSpec(record, { ...change(record), actor, why })
     })
   }

@@ -13,11 +13,11 @@ import type { IdSpec } from '../registry/records.ts'
 
 const SIZE_LIMIT = 'max.message.bytes'
 
-/** The same wishes as those of the mQ ID they belong to, with room for the largest message that may stand in it (SQ1). */
+/** The same requirements as those of the mQ ID they belong to, with room for the largest message that may stand in it (SQ1). */
 export function sideIntent({ intent, topicConfigs }: Pick<IdSpec, 'intent' | 'topicConfigs'>): Intent {
   const { durability, retention, movable, priority } = intent
   const { minCopies, minZones, regions, clusterLabels, owner } = intent
-  // Its topic never takes less than before: messages from before a smaller wish may fail, too.
+  // Its topic never takes less than before: messages from before a smaller limit may fail, too.
   const taken = Number(topicConfigs[SIZE_LIMIT] ?? 0) - BATCH_OVERHEAD_BYTES
   const maxMessageBytes = Math.max(intent.maxMessageBytes, Math.min(taken, MAX_MESSAGE_BYTES))
   const kept =

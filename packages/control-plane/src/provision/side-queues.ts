@@ -6,7 +6,7 @@
  * SQ2. They have one partition: little goes through them, and partitions are what many clusters charge for or limit.
  * SQ3. They are deleted and brought back with the mQ ID they belong to.
  * SQ4. The way back is made with the first redrive, and then stands in the binding of the mQ ID: only groups that use it pay for it.
- * SQ5. Dead letters are read by no group, so that a move keeps their old epochs until their retention is over (migration/drain.ts, D2).
+ * SQ5. Dead letters are read by no group, so that a migration keeps their old epochs until their retention is over (migration/drain.ts, D2).
  */
 import { type DeadLetterQueue, MqError, type SideRole, sideIdOf } from '@mq/contract'
 import type { ActiveId, IdRecord } from '../registry/records.ts'
@@ -55,11 +55,11 @@ export class SideQueues {
   }
 
   /** SQ3 */
-  async remove(mqId: string, actor: string, wish: { graceMs: number }): Promise<Removed['topics']> {
+  async remove(mqId: string, actor: string, request: { graceMs: number }): Promise<Removed['topics']> {
     const topics: string[] = []
     for (const { id, state, pending } of this.of(mqId)) {
-      if (state !== 'active' && !(wish.graceMs === 0 && pending?.kind === 'delete')) continue
-      topics.push(...(await this.#provisioner.remove(id, actor, { ...wish, force: true })).topics)
+      if (state !== 'active' && !(request.graceMs === 0 && pending?.kind === 'delete')) continue
+      topics.push(...(await this.#provisioner.remove(id, actor, { ...request, force: true })).topics)
     }
     return topics
   }

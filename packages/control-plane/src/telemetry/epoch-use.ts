@@ -1,7 +1,7 @@
 /**
  * Which clients still use an epoch, from their reports: what decides when an old epoch may be forgotten.
  *
- * U1. Only mQ IDs that are asked about are kept, so memory is bounded by the moves under way.
+ * U1. Only mQ IDs that are asked about are kept, so memory is bounded by the migrations under way.
  * U2. Times are those of arrival; a client that is silent for longer than the asker's window does not count.
  * U3. A consumer that follows a sealed epoch reports it until the binding drops it, so such a report counts as use of the
  *     records only while it still reads or lags.

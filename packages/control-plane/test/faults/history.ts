@@ -148,7 +148,7 @@ export class History {
     this.#pull()
   }
 
-  /** Remembers where a move found and left the records, for the audit. */
+  /** Remembers where a migration found and left the records, for the audit. */
   moved({ from, to, endOffsets }: Migration): void {
     this.#places.set(from.epoch, from)
     this.#places.set(to.epoch, to)

@@ -2,7 +2,7 @@
  * Two real clusters of unequal size, a real control plane that moves between them, and the places where a test makes them fail.
  *
  * S1. Clients reach brokers and control plane through fault proxies; the control plane itself goes around them, so that a fault on
- *     the way of the clients is not one of the move.
+ *     the way of the clients is not one of the migration.
  * S2. A test can stop the control plane before any request it makes about a topic.
  */
 import assert from 'node:assert/strict'
@@ -23,7 +23,7 @@ import type { ClusterAdmin } from '../../src/provision/cluster-admin.ts'
 import { kafkaAdminOpener } from '../../src/provision/kafka-admin.ts'
 import { History, type Side } from './history.ts'
 
-interface Wish {
+interface MigrationTarget {
   readonly to?: Side
   readonly partitions?: number
   readonly replication?: number
@@ -36,10 +36,10 @@ const USUAL_SESSION_MS = 30_000
 const SHORT_SESSION_MS = 10_000
 /** On a busy machine brokers take minutes. */
 const START_MS = 240_000
-/** Long enough for a move to be watched, short enough for a test. */
+/** Long enough for a migration to be watched, short enough for a test. */
 const TIMES = {
   ...{ warmMs: 4_000, watchMs: 300, pollMs: 100, quietMs: 0, deleteAfterMs: 3_600_000 },
-  // Where a test lets the new place break, the move does not go back by itself.
+  // Where a test lets the new place break, the migration does not go back by itself.
   targetLostMs: 120_000,
 }
 
@@ -132,7 +132,7 @@ export class Stage {
     return file
   }
 
-  /** Ends the control plane as if it were killed in the moment in which a move gets into a state; nothing is written after that. */
+  /** Ends the control plane as if it were killed in the moment in which a migration gets into a state; nothing is written after that. */
   async dieIn(number: number, state: Migration['state']): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.onState(number, state, () => {
@@ -180,7 +180,7 @@ export class Stage {
     return letGo
   }
 
-  /** Runs once, in the moment in which a move gets into a state. */
+  /** Runs once, in the moment in which a migration gets into a state. */
   onState(number: number, state: Migration['state'], hook: () => void): void {
     const { migrations } = this.plane
     const took = migrations.commitToMemory.bind(migrations)
@@ -206,9 +206,9 @@ export class Stage {
     const session = `consumer.session.timeout.ms=${SHORT_SESSION_MS}`
     for (const cluster of Object.values(this.clusters)) {
       const bootstrap = (await internalAddresses(cluster)).join(',')
-      const wish = ['--alter', '--entity-type', 'groups', '--entity-name', `${group}@${id}`, '--add-config', session]
+      const request = ['--alter', '--entity-type', 'groups', '--entity-name', `${group}@${id}`, '--add-config', session]
       const tool = ['-Xmx128m', '-cp', classPath, 'org.apache.kafka.tools.ConfigCommand']
-      await run(java.path, [...tool, '--bootstrap-server', bootstrap, ...wish])
+      await run(java.path, [...tool, '--bootstrap-server', bootstrap, ...request])
     }
     return history
   }
@@ -237,12 +237,12 @@ export class Stage {
     return { status: response.status, answer: await response.json() }
   }
 
-  /** Begins a move. @returns its number */
-  async begin(id: string, wish: Wish): Promise<number> {
+  /** Begins a migration. @returns its number */
+  async begin(id: string, request: MigrationTarget): Promise<number> {
     const { migration } = await this.call<{ migration: Migration }>('POST', `/v1/ids/${id}/migrations`, {
       // The clusters are of unequal size on purpose.
       allowFewerCopies: true,
-      ...wish,
+      ...request,
     })
     return migration.number
   }
@@ -261,9 +261,9 @@ export class Stage {
     }
   }
 
-  /** Begins a move and waits until its new epoch is open. */
-  async move(id: string, wish: Wish): Promise<Migration> {
-    return this.reach(await this.begin(id, wish), ['open', 'draining', 'retired'])
+  /** Begins a migration and waits until its new epoch is open. */
+  async move(id: string, request: MigrationTarget): Promise<Migration> {
+    return this.reach(await this.begin(id, request), ['open', 'draining', 'retired'])
   }
 
   /**

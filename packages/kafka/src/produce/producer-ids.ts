@@ -4,7 +4,7 @@
  * I1. At most one InitProducerId request is under way. It is repeated with growing pauses until it succeeds or the producer
  *     is closed: a broker that has just started answers COORDINATOR_LOAD_IN_PROGRESS for a while.
  * I2. An id that is retired is never given out again. Partitions that already use it may go on.
- * I3. An error that no repetition mends (rights, version) is kept as `trouble`; it is asked again for the next wish.
+ * I3. An error that no repetition mends (rights, version) is kept as `trouble`; it is asked again at the next request.
  * I4. A broker that takes the question and stays silent loses the connection, so that the next question may go to another one:
  *     a stopped process still takes bytes.
  */
@@ -72,7 +72,7 @@ export class ProducerIds {
     return this.#state.id
   }
 
-  /** The refusal, if that was the answer; the next wish asks again (I3). */
+  /** The refusal, if that was the answer; the next request asks again (I3). */
   takeRefusal(): MqError | undefined {
     if (this.#state.kind !== 'refused') return undefined
     const { error } = this.#state

@@ -27,7 +27,7 @@ import type { Deps } from '../timing/deps.ts'
 import { within } from '../timing/waiting.ts'
 import { partsOf } from './answers.ts'
 
-export interface SampleWish {
+export interface SampleRequest {
   readonly topic: string
   readonly topicId: string
   readonly partition: number
@@ -66,8 +66,8 @@ export interface SampleOptions {
   readonly deps: Deps
   /** For one fetch. */
   readonly requestMs: number
-  readonly onSample: (wish: SampleWish, batches: readonly SampledBatch[], span: SampledSpan) => void
-  readonly onProblem: (wish: SampleWish, problem: MqError) => void
+  readonly onSample: (request: SampleRequest, batches: readonly SampledBatch[], span: SampledSpan) => void
+  readonly onProblem: (request: SampleRequest, problem: MqError) => void
 }
 
 const BYTES_A_REQUEST = 4 * 1_048_576
@@ -80,27 +80,27 @@ const CRC_COVERS_FROM = 21
 /** One link to each leader, one request under way on each. */
 export async function sampleBatches(
   network: FetchNetwork,
-  wishes: readonly SampleWish[],
+  requests: readonly SampleRequest[],
   options: SampleOptions,
 ): Promise<void> {
-  const byLeader = Map.groupBy(wishes, ({ leader }) => leader)
+  const byLeader = Map.groupBy(requests, ({ leader }) => leader)
   await Promise.all(
     [...byLeader].map(async ([leader, own]) => {
       let link: FetchLink | undefined
       try {
         link = await network.open(leader)
-        const cut: SampleWish[] = []
+        const cut: SampleRequest[] = []
         for (const part of requestsOf(own)) cut.push(...(await fetchPart(link, part, options)))
         // B4
         let leftBytes = CUT_BYTES_A_BROKER
-        for (const wish of cut) {
-          if (leftBytes < wish.maxBytes) break
-          leftBytes -= wish.maxBytes
-          await fetchPart(link, [wish], options)
+        for (const request of cut) {
+          if (leftBytes < request.maxBytes) break
+          leftBytes -= request.maxBytes
+          await fetchPart(link, [request], options)
         }
       } catch (error) {
         const problem = toMqError(error, `sample batches at broker ${leader}`)
-        for (const wish of own) options.onProblem(wish, problem)
+        for (const request of own) options.onProblem(request, problem)
       } finally {
         link?.close()
       }
@@ -109,19 +109,19 @@ export async function sampleBatches(
 }
 
 /** Parts that fit one answer. */
-function requestsOf(wishes: readonly SampleWish[]): SampleWish[][] {
-  const parts: SampleWish[][] = []
-  for (const run of partsOf(wishes, PARTITIONS_A_REQUEST)) {
-    let part: SampleWish[] = []
+function requestsOf(requests: readonly SampleRequest[]): SampleRequest[][] {
+  const parts: SampleRequest[][] = []
+  for (const run of partsOf(requests, PARTITIONS_A_REQUEST)) {
+    let part: SampleRequest[] = []
     let bytes = 0
-    for (const wish of run) {
-      if (part.length > 0 && bytes + wish.maxBytes > BYTES_A_REQUEST) {
+    for (const request of run) {
+      if (part.length > 0 && bytes + request.maxBytes > BYTES_A_REQUEST) {
         parts.push(part)
         part = []
         bytes = 0
       }
-      part.push(wish)
-      bytes += wish.maxBytes
+      part.push(request)
+      bytes += request.maxBytes
     }
     if (part.length > 0) parts.push(part)
   }
@@ -131,13 +131,13 @@ function requestsOf(wishes: readonly SampleWish[]): SampleWish[][] {
 /** Gives back those of which no whole batch came. */
 async function fetchPart(
   link: FetchLink,
-  wishes: readonly SampleWish[],
+  requests: readonly SampleRequest[],
   options: SampleOptions,
-): Promise<readonly SampleWish[]> {
-  const cut: SampleWish[] = []
+): Promise<readonly SampleRequest[]> {
+  const cut: SampleRequest[] = []
   const late = (): MqError =>
     new MqError('MQ_KAFKA_TIMEOUT', `a broker did not answer a fetch within ${options.requestMs} ms`)
-  const topics = [...Map.groupBy(wishes, ({ topic }) => topic)].map(([name, own]) => ({
+  const topics = [...Map.groupBy(requests, ({ topic }) => topic)].map(([name, own]) => ({
     name,
     id: own[0]!.topicId,
     partitions: own.map(({ partition, leaderEpoch, offset, maxBytes }) => ({
@@ -156,20 +156,24 @@ async function fetchPart(
   } as const
   const answer = await within(options.deps, options.requestMs, late, link.fetch(request))
   if (answer.errorCode !== 0) throw toMqError(answer.errorCode, 'sample batches')
-  const byTopic = Map.groupBy(wishes, (wish) => wish.topic)
+  const byTopic = Map.groupBy(requests, (request) => request.topic)
   for (const { topic, partitions } of answer.topics) {
     for (const part of partitions) {
-      const wish = byTopic.get(topic)?.find(({ partition }) => partition === part.partition)
-      if (wish === undefined) continue
+      const request = byTopic.get(topic)?.find(({ partition }) => partition === part.partition)
+      if (request === undefined) continue
       try {
-        if (part.errorCode !== 0) throw toMqError(part.errorCode, `read ${wish.topic}:${wish.partition}`)
+        if (part.errorCode !== 0) throw toMqError(part.errorCode, `read ${request.topic}:${request.partition}`)
         const { batches, span, cutBytes } = batchesOf(answer, part.start, part.end)
         // Markers alone say nothing of the records: only a whole batch, or the proof that none is there, is an answer.
         if (batches.length === 0 && cutBytes <= MAX_BATCH_BYTES && (cutBytes > 0 || span.offsets === 0)) {
-          cut.push({ ...wish, offset: wish.offset + span.offsets, maxBytes: Math.max(wish.maxBytes, cutBytes) })
-        } else options.onSample(wish, batches, span)
+          cut.push({
+            ...request,
+            offset: request.offset + span.offsets,
+            maxBytes: Math.max(request.maxBytes, cutBytes),
+          })
+        } else options.onSample(request, batches, span)
       } catch (error) {
-        options.onProblem(wish, toMqError(error, `look into ${wish.topic}:${wish.partition}`))
+        options.onProblem(request, toMqError(error, `look into ${request.topic}:${request.partition}`))
       }
     }
   }

@@ -7,7 +7,7 @@ import { ClusterFetchNetwork } from '../fetch/fetch-network.ts'
 import type { Cluster } from '../net/cluster.ts'
 import type { Broker, TopicMetadata } from '../net/metadata-cache.ts'
 import type { Surveyed } from './answers.ts'
-import { type SampleOptions, type SampleWish, sampleBatches } from './batches.ts'
+import { type SampleOptions, type SampleRequest, sampleBatches } from './batches.ts'
 import { surveyBrokerConfigs, surveyConfigs } from './configs.ts'
 import { type SurveyedGroup, surveyGroups } from './groups.ts'
 import { type BrokerDisk, surveyLogDirs } from './log-dirs.ts'
@@ -57,9 +57,9 @@ export class Survey {
     return surveyGroups(this.#calls)
   }
 
-  sample(wishes: readonly SampleWish[], hooks: Pick<SampleOptions, 'onSample' | 'onProblem'>): Promise<void> {
+  sample(requests: readonly SampleRequest[], hooks: Pick<SampleOptions, 'onSample' | 'onProblem'>): Promise<void> {
     const { deps } = this.#cluster
-    return sampleBatches(new ClusterFetchNetwork(this.#cluster), wishes, {
+    return sampleBatches(new ClusterFetchNetwork(this.#cluster), requests, {
       deps,
       requestMs: this.#calls.requestMs,
       ...hooks,

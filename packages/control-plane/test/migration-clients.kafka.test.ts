@@ -151,7 +151,7 @@ describe('a move on real clusters while applications fail', { timeout: 450_000, 
   )
 
   it(
-    'gives a group that was away the old epoch first, and groups made during the move what they asked for (35, 38)',
+    'gives a group that was away the old epoch first, and groups made during the migration what they asked for (35, 38)',
     LIMIT,
     scenario('groups.come', async (history) => {
       const away = await history.app({ name: 'first', consume: { group: 'away' } })
@@ -197,7 +197,7 @@ describe('a move on real clusters while applications fail', { timeout: 450_000, 
   )
 
   it(
-    'makes three moves back to back, there and back and there, also for a group that comes after all of them (38)',
+    'makes three migrations back to back, there and back and there, also for a group that comes after all of them (38)',
     LIMIT,
     scenario('there.and.back', async (history) => {
       await history.app({ name: 'reader', consume: { group: 'g' } })
@@ -205,12 +205,12 @@ describe('a move on real clusters while applications fail', { timeout: 450_000, 
       const load = await history.app({ name: 'p', produce: { perTick: 3 } })
       await history.until('it flows', () => history.handledBy('later') > 100)
       await later.mq.close()
-      for (const wish of [
+      for (const request of [
         { to: 'b', partitions: 6 },
         { to: 'a', partitions: 3 },
         { to: 'b', partitions: 6 },
       ] as const) {
-        history.moved(await stage.move(history.id, wish))
+        history.moved(await stage.move(history.id, request))
       }
       await pause(500)
       assert.equal(stage.binding(history.id).epochs.length, 4)

@@ -1,5 +1,5 @@
 /**
- * The move of the demo: its busiest mQ ID goes to another cluster and another number of partitions while it is in use.
+ * The migration of the demo: its busiest mQ ID goes to another cluster and another number of partitions while it is in use.
  *
  * V1. The verdict comes from what the applications saw, compared with the file, and not from what the control plane says.
  */
@@ -17,7 +17,7 @@ interface Place {
   readonly partitions: number
 }
 
-export interface MoveReport {
+export interface MigrationOutcome {
   readonly from: Place
   readonly to: Place
   /** Flights that were written to the old place and to the new one. */
@@ -33,8 +33,8 @@ export interface MoveReport {
   readonly checks: readonly Check[]
 }
 
-/** Asks for the move and resolves when the new place is open. */
-export async function moveWhileInUse(stage: Stage, id: string): Promise<Migration> {
+/** Asks for the migration and resolves when the new place is open. */
+export async function migrateWhileInUse(stage: Stage, id: string): Promise<Migration> {
   const { partitions } = await stage.describe(id)
   const target = stage.secondCluster === undefined ? {} : { to: stage.secondCluster }
   const begun = await stage.api.call(
@@ -60,12 +60,12 @@ export async function moveWhileInUse(stage: Stage, id: string): Promise<Migratio
 }
 
 /** V1. @param rows flights of the file */
-export function judgeMove(
+export function judgeMigration(
   migration: Migration,
   rows: number,
   produced: readonly FlightsProduced[],
   followed: readonly FlightsFollowed[],
-): MoveReport {
+): MigrationOutcome {
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
   const sent = sum(produced.map((one) => one.sent))
   const before = Number(migration.report.recordsSealed)
@@ -84,7 +84,7 @@ export function judgeMove(
     longestConsumerGapMs: Math.max(...followed.map((one) => one.longestGapMs)),
     closedMs: migration.report.closedMs,
     checks: [
-      none('no flight was lost by the move', lost, 'lost'),
+      none('no flight was lost by the migration', lost, 'lost'),
       none('no flight came twice because of it', duplicated, 'duplicated'),
       none('none overtook another', reordered, 'reordered'),
     ],

@@ -1,5 +1,5 @@
 /**
- * Two fake clusters and a control plane on them: the scenery for tests of moves.
+ * Two fake clusters and a control plane on them: the scenery for tests of migrations.
  */
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'

@@ -1,8 +1,8 @@
 /**
- * The surroundings of the measurement of moves: two clusters, a control plane and applications, each in a process of its own.
+ * The surroundings of the measurement of migrations: two clusters, a control plane and applications, each in a process of its own.
  *
  * T1. Whatever it starts is gone after `close`.
- * T2. Moves are asked for and followed over the control plane's API, as a person would.
+ * T2. Migrations are asked for and followed over the control plane's API, as a person would.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,24 +17,24 @@ const POLL_MS = 20
 const OPENED: readonly MigrationState[] = ['open', 'draining', 'retired']
 const GIVE_UP_MS = 90_000
 
-/** Short enough that epochs retire while the next moves are made; what is measured does not depend on them. */
+/** Short enough that epochs retire while the next migrations are made; what is measured does not depend on them. */
 const MIGRATION_TIMES = { watchMs: 2_000, pollMs: 1_000, quietMs: 12_000, deleteAfterMs: 2_000 }
 
-export interface MovesStageOptions {
+export interface MigrationStageOptions {
   readonly sourceBrokers: 1 | 3
   readonly mqId: string
 }
 
-export interface Move {
+export interface MeasuredMigration {
   readonly migration: Migration
   readonly askedUs: number
   readonly openedUs: number
 }
 
-export class MovesStage {
-  readonly folder = mkdtempSync(join(tmpdir(), 'mq-moves-'))
+export class MigrationStage {
+  readonly folder = mkdtempSync(join(tmpdir(), 'mq-migration-'))
   readonly failed = Promise.withResolvers<never>()
-  readonly #options: MovesStageOptions
+  readonly #options: MigrationStageOptions
   readonly #clusters: LocalCluster[] = []
   readonly #apps: App[] = []
   readonly #stop = new AbortController()
@@ -42,7 +42,7 @@ export class MovesStage {
   kafkaVersion = ''
   url = ''
 
-  constructor(options: MovesStageOptions) {
+  constructor(options: MigrationStageOptions) {
     this.#options = options
     this.failed.promise.catch(() => {})
   }
@@ -59,7 +59,7 @@ export class MovesStage {
     return app
   }
 
-  /** Declares the mQ ID on the first cluster, with the wished number of partitions. */
+  /** Declares the mQ ID on the first cluster, with the asked number of partitions. */
   async declare(intent: object, partitions: number): Promise<void> {
     const { mqId } = this.#options
     await this.#call('PUT', `/v1/ids/${mqId}`, { intent })
@@ -67,11 +67,11 @@ export class MovesStage {
   }
 
   /** Resolves when the new epoch is open. */
-  async move(wish: { to: string; partitions: number }): Promise<Move> {
+  async move(request: { to: string; partitions: number }): Promise<MeasuredMigration> {
     const askedUs = nowUs()
     const answer = await this.#call('POST', `/v1/ids/${this.#options.mqId}/migrations`, {
       allowFewerCopies: true,
-      ...wish,
+      ...request,
     })
     const begun = Migration.parse(answer.migration)
     const migration = await this.until(begun.number, OPENED)

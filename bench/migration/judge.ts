@@ -10,13 +10,13 @@ export interface JudgeOptions {
   /** Producers whose times are measured; all when missing. */
   readonly producers?: readonly string[]
   readonly windows: readonly Window[]
-  /** End offsets of sealed epochs, from the moves. */
+  /** End offsets of sealed epochs, from the migrations. */
   readonly seals: readonly Extract<HistoryEvent, { type: 'seal' }>[]
 }
 
 export interface Judged {
   readonly verdict: Verdict
-  /** From the first move to the end of the last window. */
+  /** From the first migration to the end of the last window. */
   readonly messagesPerSecond: number
   /** One value for each producer and move. */
   readonly writePausesMs: readonly number[]

@@ -1,14 +1,14 @@
 /**
- * The longest silence of one process around each move.
+ * The longest silence of one process around each migration.
  *
  * S1. A silence is the time between two events of one name (acknowledgements of a producer, handled messages of a member).
- *     It belongs to every move whose window it touches, with its whole length.
+ *     It belongs to every migration whose window it touches, with its whole length.
  * S2. The usual gap is the median of all silences of the name over the whole run. Events within ANSWER_US of each other came
  *     with one answer of a broker and are one.
  */
 import { percentile } from '../statistics.ts'
 
-/** From the request of a move to some time after it opened. */
+/** From the request of a migration to some time after it opened. */
 export interface Window {
   readonly fromUs: number
   readonly toUs: number
@@ -53,7 +53,7 @@ export class Silences {
   }
 }
 
-/** The longest time from the call of send to its acknowledgement around each move, of one producer. */
+/** The longest time from the call of send to its acknowledgement around each migration, of one producer. */
 export class SlowestSends {
   readonly #windows: readonly Window[]
   readonly #longestUs: Float64Array

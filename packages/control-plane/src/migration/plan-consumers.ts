@@ -7,11 +7,11 @@
  */
 import { groupOfId, type MigrationPlace, MqError } from '@mq/contract'
 import type { Clusters } from '../provision/clusters.ts'
-import { clientsText } from './readers.ts'
+import { clientsText } from './consumers.ts'
 
 const MOST_NAMED = 20
 
-export async function findReaders(
+export async function findConsumers(
   clusters: Clusters,
   mqId: string,
   { cluster, topic, partitions }: MigrationPlace,
@@ -19,7 +19,7 @@ export async function findReaders(
   try {
     const { own, others, starts, ends } = await clusters.use(cluster, `looking who reads ${topic}`, async (admin) => ({
       own: await admin.groupsOf(mqId, topic),
-      others: await admin.otherReaders(mqId, topic),
+      others: await admin.otherConsumers(mqId, topic),
       starts: await admin.startOffsets(topic, partitions),
       ends: await admin.endOffsets(topic, partitions),
     }))

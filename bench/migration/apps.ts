@@ -1,5 +1,5 @@
 /**
- * Child processes of the measurement of moves, as the measurement sees them.
+ * Child processes of the measurement of migrations, as the measurement sees them.
  *
  * P1. A process that ends before it is told to is a failure of the whole measurement.
  * P2. Whatever happens, `stopAll` leaves none behind.

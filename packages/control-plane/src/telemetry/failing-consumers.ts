@@ -25,7 +25,7 @@ export interface GroupFailing {
   readonly failing: FailingView[]
 }
 
-export class FailingReaders {
+export class FailingConsumers {
   readonly #clock: Clock
   readonly #isKnown: (mqId: string) => boolean
   /** By mQ ID, group, and process. */

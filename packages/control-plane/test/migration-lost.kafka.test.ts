@@ -98,7 +98,7 @@ describe('a move on real clusters while one of them is gone', { timeout: 450_000
         assert.deepEqual([counts.lost, counts.ghost, failedSends], [0, 0, 0], JSON.stringify(counts))
         t.diagnostic(`${history.sent} messages, ${JSON.stringify(counts)}`)
         const reported = async (): Promise<boolean> => (await stage.migration(number)).report.writePauseMs !== null
-        await history.until('its clients have told of the move', reported, 120_000)
+        await history.until('its clients have told of the migration', reported, 120_000)
         const { report } = await stage.migration(number)
         assert.equal(report.writePauseMs!.count, 1)
         assert.equal(report.uncertain, 0)

@@ -1,10 +1,10 @@
-/** The measurement of moves end to end on real clusters, small. */
+/** The measurement of migrations end to end on real clusters, small. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MigrationResult } from '../results.ts'
 import { measured } from './measuring.ts'
 
-test('a measurement of moves makes them between two clusters under load, finds nothing wrong, and prints one object alone', {
+test('a measurement of migrations makes them between two clusters under load, finds nothing wrong, and prints one object alone', {
   timeout: 300_000,
 }, async () => {
   const stdout = await measured('migration.ts', ['--runs', '2', '--rate', '2000', '--keys', '50'])

@@ -20,7 +20,7 @@ export interface OtherGroups {
   readonly unseen: readonly string[]
 }
 
-export interface ReaderLook {
+export interface ConsumerLook {
   readonly groups: GroupDrain[]
   readonly positions: Record<string, string[]>
 }
@@ -35,14 +35,14 @@ interface Position {
 }
 
 /** The name of a group in the record of a migration; a group of others never takes that of one of mQ. */
-export function readerName(groupId: string, mqId: string, names: ReadonlySet<string>): string {
+export function consumerName(groupId: string, mqId: string, names: ReadonlySet<string>): string {
   const own = groupOfId(groupId, mqId)
   if (own !== undefined) return own
   return names.has(groupId) ? `${groupId} (not of mQ)` : groupId
 }
 
 /** Groups of mQ that are found, and those that were known before and are not. */
-export async function mqReaders(admin: ClusterAdmin, row: MigrationRecord): Promise<Position[]> {
+export async function mqConsumers(admin: ClusterAdmin, row: MigrationRecord): Promise<Position[]> {
   const { from, mqId, data } = row
   const found = await admin.groupsOf(mqId, from.topic)
   const seeded = stepOf(row, 'prepare')?.result.groups
@@ -66,7 +66,7 @@ export async function mqReaders(admin: ClusterAdmin, row: MigrationRecord): Prom
 }
 
 /** R4 */
-export async function otherReaders(
+export async function otherConsumers(
   admin: ClusterAdmin,
   row: MigrationRecord,
   before: OtherGroups | undefined,
@@ -75,7 +75,7 @@ export async function otherReaders(
 ): Promise<OtherGroups> {
   const { from, mqId } = row
   if (before === undefined || nowMs - before.atMs >= everyMs) {
-    return { ...(await admin.otherReaders(mqId, from.topic)), atMs: nowMs }
+    return { ...(await admin.otherConsumers(mqId, from.topic)), atMs: nowMs }
   }
   const groups: OtherGroup[] = []
   for (const known of before.groups) {
@@ -96,13 +96,13 @@ export function accountFor(
     ends,
     nowMs,
   }: { readonly starts: readonly bigint[]; readonly ends: readonly bigint[]; readonly nowMs: number },
-): ReaderLook {
+): ConsumerLook {
   const names = new Set(mq.map(({ group }) => group))
   const seen = new Set(names)
   const all: Position[] = [
     ...mq,
     ...others.groups.map(({ groupId, members, clients, committed }): Position => {
-      const group = readerName(groupId, row.mqId, names)
+      const group = consumerName(groupId, row.mqId, names)
       seen.add(group)
       return { group, kind: 'other', members, clients, committed, exists: true }
     }),

@@ -1,5 +1,5 @@
 /**
- * What the measurement of moves asks of its application processes, and what they say.
+ * What the measurement of migrations asks of its application processes, and what they say.
  *
  * J1. A process gets its job as JSON in its first argument and writes its history to a file. While it runs it prints one JSON
  *     line four times a second; when its input ends it comes to an end in order.

@@ -1,12 +1,12 @@
-/** How the measurement of moves takes times from histories, on histories made by hand. */
+/** How the measurement of migrations takes times from histories, on histories made by hand. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type HistoryEvent, PackedWriter } from '@mq/testkit'
-import { Silences, SlowestSends, type Window } from '../moves/gaps.ts'
-import { judge } from '../moves/judge.ts'
+import { Silences, SlowestSends, type Window } from '../migration/gaps.ts'
+import { judge } from '../migration/judge.ts'
 
 const ms = (value: number): number => value * 1_000
 const windows: readonly Window[] = [
@@ -14,10 +14,10 @@ const windows: readonly Window[] = [
   { fromUs: ms(300), toUs: ms(400) },
 ]
 
-test('a silence belongs with its whole length to every move whose window it touches, and to no other (S1)', () => {
+test('a silence belongs with its whole length to every migration whose window it touches, and to no other (S1)', () => {
   const silences = new Silences(windows)
   for (const at of [0, 50, 90, 150, 160, 210, 250, 260, 310, 315, 420, 900]) silences.add(ms(at))
-  // From 90 to 150 and from 160 to 210; from 260 to 310 and from 315 to 420. That from 420 to 900 is between moves.
+  // From 90 to 150 and from 160 to 210; from 260 to 310 and from 315 to 420. That from 420 to 900 is between migrations.
   assert.deepEqual(silences.longestMs(), [60, 105])
   const long = new Silences(windows)
   for (const at of [10, 20, 390, 500]) long.add(ms(at))
@@ -30,7 +30,7 @@ test('the usual gap is the median, and what came with one answer is one event (S
   assert.ok(Math.abs(silences.usualMs - 4.951) < 0.001, String(silences.usualMs))
 })
 
-test('the slowest send of a move is the longest that was under way in its window', () => {
+test('the slowest send of a migration is the longest that was under way in its window', () => {
   const sends = new SlowestSends(windows)
   for (const [n, [sent, acked]] of [
     [50, 90],
@@ -46,7 +46,7 @@ test('the slowest send of a move is the longest that was under way in its window
 })
 
 test('the verdict and the times of a run come from what its processes wrote down', (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'mq-moves-test-'))
+  const folder = mkdtempSync(join(tmpdir(), 'mq-migration-test-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const run = (damage: 'none' | 'lost' | 'twice' | 'failed') => {
     // A message each 10 ms; none is acknowledged or handled from 100 to 160 ms.
