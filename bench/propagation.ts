@@ -12,6 +12,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { systemDeps, within } from '@mq/contract/timing'
 import { readFlags } from './flags.ts'
 import { machineFacts } from './machine.ts'
 import { publish } from './publish.ts'
@@ -63,14 +64,9 @@ async function put(url: URL, latencyP99Ms: number): Promise<number> {
   return ((await answer.json()) as { revision: number }).revision
 }
 
-/** Fails rather than waits for ever. */
-async function within<T>(what: string, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} took longer than ${GIVE_UP_MS} ms`)), GIVE_UP_MS)
-  })
-  return Promise.race([work, late]).finally(() => clearTimeout(timer))
-}
+/** Fails instead of waiting for ever. */
+const inTime = <T>(what: string, work: Promise<T>): Promise<T> =>
+  within(systemDeps, GIVE_UP_MS, () => new Error(`${what} took longer than ${GIVE_UP_MS} ms`), work)
 
 const server = spawn(
   process.execPath,
@@ -78,7 +74,7 @@ const server = spawn(
   { stdio: ['pipe', 'pipe', 'inherit'] },
 )
 try {
-  const [line] = (await within('the start', once(createInterface(server.stdout), 'line'))) as [string]
+  const [line] = (await inTime('the start', once(createInterface(server.stdout), 'line'))) as [string]
   const url = new URL(line)
   let revision = await put(url, 250)
 
@@ -94,7 +90,7 @@ try {
       { length: flags.clients },
       () => new Listener(url, (seen) => arrived(seen), failed.reject),
     )
-    await within('connecting', Promise.race([all.promise, failed.promise]))
+    await inTime('connecting', Promise.race([all.promise, failed.promise]))
     return listeners
   }
 
@@ -111,7 +107,7 @@ try {
     const changed = await put(url, 1_000 + change)
     if (changed <= revision) throw new Error(`revision ${changed} after ${revision}: nothing changed`)
     revision = changed
-    await within('a change', Promise.race([all.promise, failed.promise]))
+    await inTime('a change', Promise.race([all.promise, failed.promise]))
     if (times.some((one) => one.revision !== changed)) throw new Error(`a client saw another revision than ${changed}`)
     if (change >= 0) delays.push(...times.map(({ atMs }) => atMs - startedMs))
   }

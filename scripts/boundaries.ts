@@ -44,6 +44,12 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
 
 /** Entries of a package beside its name, and who may use them (D3). */
 const ENTRIES: Readonly<Record<string, readonly string[]>> = {
+  '@mq/contract/timing': [
+    'bench',
+    ...['kafka', 'api-client', 'client', 'control-plane', 'cli', 'local', 'testkit', 'testing'].map(
+      (name) => `packages/${name}`,
+    ),
+  ],
   '@mq/kafka/protocol': ['packages/testkit'],
   '@mq/kafka/types': ['packages/client', 'packages/testing'],
   '@mq/client/parts': ['packages/testing'],

@@ -18,17 +18,24 @@ import {
   type RouteShape,
   routes,
 } from '@mq/contract'
+import { type BackoffLimits, backoffMs, type Clock, pause, systemDeps, type Timed } from '@mq/contract/timing'
 import { failureOf, parseAnswer, readText } from './answer.ts'
-import { type ApiDeps, hostDeps } from './deps.ts'
 import { pathOf, type RouteRequest } from './route-request.ts'
 import { type CallPlace, deadlineError, foreignAnswer, transportError, wasCut } from './transport-errors.ts'
 
 const DEADLINE_MS = 30_000
 const MAX_ANSWER_BYTES = 64 * 1_048_576
 const RETRIES = 2
-const RETRY_BASE_MS = 100
+const RETRY: BackoffLimits = { baseMs: 100, maxMs: 5_000 }
 
 export type Fetch = typeof fetch
+
+/** Time, timers and chance: handed in by the SDK, those of the host otherwise. */
+export interface ApiDeps extends Timed {
+  readonly clock: Pick<Clock, 'monotonicMs'>
+  /** In [0, 1). */
+  readonly random: () => number
+}
 
 export interface ApiClientOptions {
   /** Address of the control plane, without a slash at its end. */
@@ -95,7 +102,7 @@ export class ApiClient {
     this.url = options.url
     this.source = options.source
     this.#options = options
-    this.#deps = options.deps ?? hostDeps
+    this.#deps = options.deps ?? systemDeps
     this.#fetch = options.fetch ?? fetch
   }
 
@@ -161,7 +168,7 @@ export class ApiClient {
         } catch (error) {
           if (deadline.signal.aborted) throw deadlineError(attempt.place, deadlineMs)
           if (failures >= retries || signal.aborted || !wasCut(error)) throw error
-          await this.#pause(RETRY_BASE_MS * 2 ** failures * (0.5 + this.#deps.random()), signal)
+          await pause(this.#deps, backoffMs(failures + 1, this.#deps.random, RETRY, 'half'), signal)
         }
       }
     } finally {
@@ -240,19 +247,6 @@ export class ApiClient {
     } catch (error) {
       throw error instanceof MqError ? error : transportError(place, error)
     }
-  }
-
-  async #pause(delayMs: number, signal: AbortSignal): Promise<void> {
-    const { timers } = this.#deps
-    await new Promise<void>((resolve) => {
-      const end = (): void => {
-        timers.clearTimeout(timer)
-        signal.removeEventListener('abort', end)
-        resolve()
-      }
-      const timer = timers.setTimeout(end, delayMs)
-      signal.addEventListener('abort', end)
-    })
   }
 
   /** A5 */

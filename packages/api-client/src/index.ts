@@ -8,5 +8,4 @@ export {
   type RawAnswer,
   type WholeList,
 } from './api-client.ts'
-export { type ApiDeps, hostDeps } from './deps.ts'
 export { pathOf, type RouteRequest } from './route-request.ts'

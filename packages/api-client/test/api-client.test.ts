@@ -3,11 +3,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { describe, it } from 'node:test'
 import { isIdempotent, MqError, type MqErrorCode, type RouteName, type RouteShape, routes } from '@mq/contract'
-import { ApiClient, type ApiClientOptions, hostDeps, pathOf } from '../src/index.ts'
+import { systemDeps } from '@mq/contract/timing'
+import { ApiClient, type ApiClientOptions, pathOf } from '../src/index.ts'
 
 const INFO = { version: '1', incarnation: 1, revision: 1, createOnFirstUse: true, connectedClients: 0 }
 /** Pauses between retries are short: the least that chance gives. */
-const deps = { ...hostDeps, random: () => 0 }
+const deps = { ...systemDeps, random: () => 0 }
 
 type Answer = (request: IncomingMessage, response: ServerResponse, attempt: number) => void
 
@@ -56,7 +57,7 @@ describe('ApiClient', { timeout: 300_000 }, () => {
         assert.ok(seen.every(({ headers }) => headers.authorization === 'Bearer secret-token'))
         assert.ok(seen.every(({ url }) => !url!.includes('secret')))
       },
-      { token: 'secret-token', deps: hostDeps },
+      { token: 'secret-token', deps: systemDeps },
     )
   })
 

@@ -1,5 +1,7 @@
 /** The whole public surface of `@mq/kafka`. */
 
+export type { Clock, Deps, TimerHandle, Timers } from '@mq/contract/timing'
+export { type BackoffLimits, backoffMs, pause, sleep, systemDeps, within, withinOrUndefined } from '@mq/contract/timing'
 export { Admin, type ClusterDescription } from './admin/admin.ts'
 export type { AdminCluster, AdminOptions } from './admin/calls.ts'
 export { type CanaryTimes, sendCanary } from './admin/canary.ts'
@@ -90,7 +92,3 @@ export type { SurveyedGroup } from './survey/groups.ts'
 export type { BrokerDisk } from './survey/log-dirs.ts'
 export type { SurveyedOffset, TopicOffsets } from './survey/offsets.ts'
 export { Survey, type SurveyedTopics } from './survey/survey.ts'
-export { type BackoffLimits, backoffMs } from './timing/backoff.ts'
-export type { Clock, Deps, TimerHandle, Timers } from './timing/deps.ts'
-export { systemDeps } from './timing/deps.ts'
-export { pause, sleep, within, withinOrUndefined } from './timing/waiting.ts'

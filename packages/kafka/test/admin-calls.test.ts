@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MqError } from '@mq/contract'
+import { systemDeps } from '@mq/contract/timing'
 import type { Connection } from '@platformatic/kafka'
 import { AdminCalls, type AdminCluster } from '../src/admin/calls.ts'
-import { systemDeps } from '../src/timing/deps.ts'
 
 const connectionTo = (nodeId: number): Connection => ({ nodeId }) as unknown as Connection
 const nodeOf = (connection: Connection): number => (connection as unknown as { nodeId: number }).nodeId

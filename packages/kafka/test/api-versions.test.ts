@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { MqError } from '@mq/contract'
+import { type Deps, systemDeps } from '@mq/contract/timing'
 import { type FakeApi, FakeCluster, type FakeClusterOptions, type FakeSpeech } from '@mq/testkit'
 import type { Connection } from '@platformatic/kafka'
 import { type ConnectOptions, openBrokerConnection } from '../src/net/broker-connection.ts'
@@ -12,7 +13,6 @@ import { BrokerApis } from '../src/protocol/broker-apis.ts'
 import { responseOf } from '../src/protocol/kafka-errors.ts'
 import { KafkaRequest, RequestVersions } from '../src/protocol/kafka-request.ts'
 import { consumerGroupDescribe, metadata } from '../src/protocol/requests.ts'
-import { type Deps, systemDeps } from '../src/timing/deps.ts'
 
 const TIMEOUT = { timeout: 300_000 }
 const API_VERSIONS: FakeApi = { key: 18, min: 0, max: 3 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Codec, ProducerSettings } from '@mq/contract'
+import { systemDeps } from '@mq/contract/timing'
 import { type ReferenceBatch, readReferenceBatch } from '@mq/testkit'
 import fc from 'fast-check'
 import { PendingBatch } from '../src/produce/pending-batch.ts'
@@ -10,7 +11,6 @@ import { recordsOf, splitBatch } from '../src/records/batch-parts.ts'
 import { compress } from '../src/records/compression.ts'
 import { PADDING_HEADER } from '../src/records/padding-header.ts'
 import { encodeHeaders, type HeaderValue } from '../src/records/record-headers.ts'
-import { systemDeps } from '../src/timing/deps.ts'
 
 interface Given {
   readonly key: Bytes | null

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { MqError } from '@mq/contract'
+import { systemDeps } from '@mq/contract/timing'
 import { FakeCluster, type FakeSpeech } from '@mq/testkit'
 import { type ConnectOptions, openBrokerConnection } from '../src/net/broker-connection.ts'
-import { systemDeps } from '../src/timing/deps.ts'
 
 const TIMEOUT = { timeout: 300_000 }
 const US = { clusterId: 'the-cluster', nodeId: 1 }

@@ -6,6 +6,7 @@ import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import { MqError } from '@mq/contract'
+import { systemDeps } from '@mq/contract/timing'
 import { freePorts, type LocalCluster, startCluster } from '@mq/local'
 import type { Connection } from '@platformatic/kafka'
 import { Admin } from '../src/admin/admin.ts'
@@ -14,7 +15,6 @@ import { dropConnection, openBrokerConnection, type Purpose } from '../src/net/b
 import { Cluster, type ClusterOptions } from '../src/net/cluster.ts'
 import { knownApisOf } from '../src/protocol/api-versions.ts'
 import { KafkaCode, kafkaCodeOf } from '../src/protocol/kafka-errors.ts'
-import { systemDeps } from '../src/timing/deps.ts'
 
 const hasCode = (code: string) => (error: unknown) => {
   assert.ok(error instanceof MqError, String(error))

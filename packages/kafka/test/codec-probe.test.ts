@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ProducerSettings } from '@mq/contract'
+import { systemDeps } from '@mq/contract/timing'
 import { PendingBatch } from '../src/produce/pending-batch.ts'
 import { BatchEncoder } from '../src/records/batch-encoder.ts'
 import {
@@ -15,7 +16,6 @@ import { CodecProbeThread } from '../src/records/codec-probe-thread.ts'
 import { compress } from '../src/records/compression.ts'
 import { encodeHeaders } from '../src/records/record-headers.ts'
 import { sampleRecords } from '../src/records/record-sample.ts'
-import { systemDeps } from '../src/timing/deps.ts'
 
 const cpuUs = (): number => {
   const { user, system } = process.cpuUsage()

@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import type { MqError } from '@mq/contract'
+import { systemDeps } from '@mq/contract/timing'
 import { ConnectionPool } from '../src/net/connection-pool.ts'
-import { systemDeps } from '../src/timing/deps.ts'
 
 const LIMIT_MS = 600_000
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsumerSettings, MqError } from '@mq/contract'
+import { type Deps, systemDeps } from '@mq/contract/timing'
 import {
   byName,
   type FetchCluster,
@@ -12,7 +13,6 @@ import {
 import type { FetchedBatch } from '../src/fetch/fetched-batch.ts'
 import { Fetcher, type FetcherOptions, type OffsetOutOfRange } from '../src/fetch/fetcher.ts'
 import { type FetchRequest, type FetchResponse, parseFetchResponse } from '../src/protocol/fetch-request.ts'
-import { type Deps, systemDeps } from '../src/timing/deps.ts'
 import { encodeBatch } from './hand-made.ts'
 import { encodeFetchResponse, type HandPartition } from './hand-made-response.ts'
 

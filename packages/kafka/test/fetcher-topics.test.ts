@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
+import { systemDeps } from '@mq/contract/timing'
 import { MISSING_GRACE_MS } from '../src/net/leader-finder.ts'
 import { KafkaCode } from '../src/protocol/kafka-errors.ts'
-import { systemDeps } from '../src/timing/deps.ts'
 import { count, ID, OTHER_ID, rigs, start, TOPIC, until } from './fetcher-rig.ts'
 
 describe('the fetcher and the topic it reads', { timeout: 300_000 }, () => {

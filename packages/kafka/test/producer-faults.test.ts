@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MqError } from '@mq/contract'
+import { systemDeps } from '@mq/contract/timing'
 import type { ProduceFault } from '@mq/testkit'
 import { within } from '@mq/testkit'
 import type { Resolution } from '../src/produce/ambiguous-batch.ts'
-import { systemDeps } from '../src/timing/deps.ts'
 
 import { code, faults, numbered, onStage, SETTINGS, TIMEOUT, values } from './produce-stage.ts'
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { type Deps, systemDeps } from '@mq/contract/timing'
 import type { Connection } from '@platformatic/kafka'
 import { ProducerIds } from '../src/produce/producer-ids.ts'
 import { pretendApis } from '../src/protocol/api-versions.ts'
 import { BrokerApis } from '../src/protocol/broker-apis.ts'
-import { type Deps, systemDeps } from '../src/timing/deps.ts'
 
 type Done = (error: Error | null, answer?: unknown) => void
 

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MqError, TimestampLimits } from '@mq/contract'
+import { type Deps, systemDeps } from '@mq/contract/timing'
 import type { ProduceAttempt, ProduceFault } from '@mq/testkit'
 import { type Ahead, BrokerClock } from '../src/net/broker-clock.ts'
-import { type Deps, systemDeps } from '../src/timing/deps.ts'
 import { code, numbered, onStage, TIMEOUT, values } from './produce-stage.ts'
 
 const INVALID_TIMESTAMP = 32

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import type { Deps } from '@mq/contract/timing'
 import { renewBeforeEnd } from '../src/net/renewal.ts'
 import type { SessionConnection } from '../src/net/session-connection.ts'
-import type { Deps } from '../src/timing/deps.ts'
 
 const SESSION_MS = 10_000
 

@@ -2,6 +2,7 @@
 
 import type { ApiClient } from '@mq/api-client'
 import { MqError, type Twin, type TwinState } from '@mq/contract'
+import { sleep, systemDeps } from '@mq/contract/timing'
 import type { Command } from 'commander'
 import type { TargetFlags } from '../contexts.ts'
 import { exitCodes } from '../exit-codes.ts'
@@ -9,7 +10,6 @@ import { Exit } from '../failures.ts'
 import type { Io } from '../io.ts'
 import { apiFor, checkMqId, type OutputFlags, wholeNumber, withExamples, withOutput, withTarget } from '../options.ts'
 import { print } from '../output.ts'
-import { pause } from '../pause.ts'
 import { startProgress } from '../progress.ts'
 import { twinProgress, twinText } from '../twin-view.ts'
 
@@ -63,7 +63,7 @@ async function run(io: Io, api: ApiClient, id: string, flags: BenchFlags): Promi
   const progress = startProgress(io, twinProgress(twin), { announce: true })
   try {
     while (!OVER.includes(twin.state)) {
-      await pause(POLL_MS, io.interrupt)
+      await sleep(systemDeps, POLL_MS, io.interrupt)
       twin = await api.call('getTwin', { params }, { signal: io.interrupt })
       progress.update(twinProgress(twin))
     }

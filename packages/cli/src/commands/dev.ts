@@ -1,6 +1,8 @@
 /** `mq dev`: Kafka and a control plane that stay up until Ctrl-C, with data kept between runs. */
+
 import { resolve } from 'node:path'
 import { ApiClient } from '@mq/api-client'
+import { sleep, systemDeps } from '@mq/contract/timing'
 import { type Command, Option } from 'commander'
 import { DevStack } from '../dev/stack.ts'
 import { exitCodes } from '../exit-codes.ts'
@@ -8,7 +10,6 @@ import { Exit, interruptedExitCode } from '../failures.ts'
 import { type Colors, commandName, type Io, write } from '../io.ts'
 import { addressList, type OutputFlags, wholeNumber, withExamples, withOutput } from '../options.ts'
 import { fields, print } from '../output.ts'
-import { pause } from '../pause.ts'
 import { startProgress } from '../progress.ts'
 import { hasSourceTree } from '../source-tree.ts'
 import { formatMs } from '../units.ts'
@@ -110,7 +111,7 @@ async function kafkaStatus(io: Io, url: string): Promise<KafkaStatus> {
     if (performance.now() > endMs || io.interrupt.aborted) {
       return { status: 'unknown', problem: `it has not answered within ${KAFKA_LOOK_MS / 1_000} s` }
     }
-    await pause(POLL_MS, io.interrupt)
+    await sleep(systemDeps, POLL_MS, io.interrupt)
   }
 }
 

@@ -4,9 +4,11 @@
  * G1. What would be done is asked of the control plane and shown first; nothing is changed before somebody said yes.
  * G2. The command ends when the change is over, and fails with the reason when it did not come true.
  */
+
 import { userInfo } from 'node:os'
 import type { ApiClient } from '@mq/api-client'
 import { type GroupAction, type GroupChange, isMqErrorCode, MqError, parseDurationMs } from '@mq/contract'
+import { sleep, systemDeps } from '@mq/contract/timing'
 import { type Command, InvalidArgumentError } from 'commander'
 import { confirmChange } from '../confirm.ts'
 import type { TargetFlags } from '../contexts.ts'
@@ -14,7 +16,6 @@ import { changeText, doubtsOf } from '../group-change-view.ts'
 import { colorsFor, type Io, writeLine } from '../io.ts'
 import { apiFor, checkMqId, type OutputFlags, wholeNumber, withExamples, withOutput, withTarget } from '../options.ts'
 import { print } from '../output.ts'
-import { pause } from '../pause.ts'
 import { timeArgument } from '../time-argument.ts'
 
 const POLL_MS = 500
@@ -159,7 +160,7 @@ async function followed(io: Io, api: ApiClient, first: GroupChange): Promise<Gro
         `Change ${change.number}: ${told} members of ${change.group} are to leave for a moment ...`,
       )
     }
-    await pause(POLL_MS, io.interrupt)
+    await sleep(systemDeps, POLL_MS, io.interrupt)
     const params = { number: change.number! }
     change = await api.call('getGroupChange', { params }, { signal: io.interrupt, deadlineMs: CALL_MS })
   }

@@ -5,6 +5,7 @@
 
 import type { ApiClient } from '@mq/api-client'
 import { isMqErrorCode, type Migration, MqError, OnLostSource } from '@mq/contract'
+import { sleep, systemDeps } from '@mq/contract/timing'
 import type { Command } from 'commander'
 import type { TargetFlags } from '../contexts.ts'
 import { type ExitCode, exitCodeFor, exitCodes } from '../exit-codes.ts'
@@ -13,7 +14,6 @@ import { type Io, write } from '../io.ts'
 import { migrationPlanText, migrationText, progressText } from '../migration-view.ts'
 import { apiFor, checkMqId, type OutputFlags, wholeNumber, withExamples, withOutput, withTarget } from '../options.ts'
 import { print } from '../output.ts'
-import { pause } from '../pause.ts'
 import { startProgress } from '../progress.ts'
 
 interface MigrateFlags extends OutputFlags, TargetFlags {
@@ -115,7 +115,7 @@ async function follow(io: Io, api: ApiClient, begun: Migration, untilDrained: bo
   try {
     let last = begun
     while (!isThrough(last, untilDrained)) {
-      await pause(POLL_MS, io.interrupt)
+      await sleep(systemDeps, POLL_MS, io.interrupt)
       const params = { number: String(begun.number) }
       last = await api.call('getMigration', { params }, { signal: io.interrupt })
       progress.update(progressText(last))

@@ -10,7 +10,9 @@
  * H5. The way may be broken off between two batches; what has not left stays held, in order.
  * H6. The memory of a batch is given back before its records ask for theirs.
  */
+
 import { MqError } from '@mq/contract'
+import { EarliestTimer } from '@mq/contract/timing'
 import {
   type Deps,
   type HeldBatch,
@@ -21,7 +23,6 @@ import {
   type Resolution,
   type SendLimits,
   type TailQuestion,
-  type TimerHandle,
 } from '@mq/kafka'
 
 /** What became of records that were held, since it was last asked. */
@@ -57,11 +58,15 @@ export class Handover {
   readonly #absent = new WeakSet<HeldBatch>()
   #moving = 0
   #handed: Handed = NONE
-  #timer: TimerHandle | undefined
+  readonly #timer: EarliestTimer
   #idle: (() => void)[] = []
 
   constructor(options: HandoverOptions) {
     this.#options = options
+    this.#timer = new EarliestTimer(options.deps, () => {
+      this.#expire()
+      this.#settled()
+    })
   }
 
   /** Records that have not left. */
@@ -186,20 +191,12 @@ export class Handover {
 
   /** One timer, for the earliest deadline of what has not left (H4). */
   #arm(): void {
-    const { deps } = this.#options
-    if (this.#timer !== undefined) deps.timers.clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#timer.clear()
     let earliestMs = Number.POSITIVE_INFINITY
     for (const { parts } of this.#held) {
       for (const part of parts) if (!part.settled) earliestMs = Math.min(earliestMs, part.deadlineMs)
     }
-    if (earliestMs === Number.POSITIVE_INFINITY) return
-    const delayMs = Math.max(1, earliestMs - deps.clock.monotonicMs())
-    this.#timer = deps.timers.setTimeout(() => {
-      this.#timer = undefined
-      this.#expire()
-      this.#settled()
-    }, delayMs)
+    if (earliestMs < Number.POSITIVE_INFINITY) this.#timer.wakeAt(earliestMs)
   }
 
   #expire(): void {

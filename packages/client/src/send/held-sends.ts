@@ -8,7 +8,8 @@
  *     epoch is open; the rest is refused with MQ_BUFFER_FULL.
  */
 import { type Format, MqError } from '@mq/contract'
-import type { Deps, EncodedHeaders, MemoryBudget, Receipt, SendLimits, TimerHandle } from '@mq/kafka'
+import { EarliestTimer } from '@mq/contract/timing'
+import type { Deps, EncodedHeaders, MemoryBudget, Receipt, SendLimits } from '@mq/kafka'
 import { leftAlone, refused } from '../base/refused.ts'
 import { type Encoded, encodeValue } from '../formats/codecs.ts'
 
@@ -63,14 +64,20 @@ export class HeldSends {
   #overflowBytes = 0
   /** Left for the producer and not settled. */
   #underWay = 0
-  #timer: TimerHandle | undefined
+  readonly #timer: EarliestTimer
   #expired = 0
-  /** When the timer rings. */
-  #timerMs = Number.POSITIVE_INFINITY
   #idle: (() => void)[] = []
 
   constructor(options: HeldSendsOptions) {
     this.#options = options
+    const { clock } = options.deps
+    this.#timer = new EarliestTimer(options.deps, () => {
+      const nowMs = clock.monotonicMs()
+      this.#giveUp(
+        (held) => held.deadlineMs <= nowMs,
+        () => options.reason(),
+      )
+    })
   }
 
   /** Sends not settled. */
@@ -130,7 +137,7 @@ export class HeldSends {
       held.onSettled = () => signal.removeEventListener('abort', onAbort)
     }
     this.#waiting.push(held)
-    this.#wakeAt(dueMs)
+    this.#timer.wakeAt(dueMs)
     return leftAlone(promise)
   }
 
@@ -145,7 +152,7 @@ export class HeldSends {
   ): void {
     const leaving = this.#waiting
     this.#waiting = []
-    this.#disarm()
+    this.#timer.clear()
     for (const held of leaving) {
       this.#release(held)
       const { outgoing, deadlineMs } = held
@@ -176,7 +183,7 @@ export class HeldSends {
   refuse(error: MqError): void {
     const leaving = this.#waiting
     this.#waiting = []
-    this.#disarm()
+    this.#timer.clear()
     for (const held of leaving) {
       this.#release(held)
       this.#fail(held, error)
@@ -220,31 +227,6 @@ export class HeldSends {
     if (this.#idle.length > 0 && this.size === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
-  /** One timer, for the earliest deadline. */
-  #wakeAt(atMs: number): void {
-    if (atMs >= this.#timerMs) return
-    this.#disarm()
-    const { deps } = this.#options
-    this.#timerMs = atMs
-    this.#timer = deps.timers.setTimeout(
-      () => {
-        this.#disarm()
-        const nowMs = deps.clock.monotonicMs()
-        this.#giveUp(
-          (held) => held.deadlineMs <= nowMs,
-          () => this.#options.reason(),
-        )
-      },
-      Math.max(1, atMs - deps.clock.monotonicMs()),
-    )
-  }
-
-  #disarm(): void {
-    if (this.#timer !== undefined) this.#options.deps.timers.clearTimeout(this.#timer)
-    this.#timer = undefined
-    this.#timerMs = Number.POSITIVE_INFINITY
-  }
-
   /** What never left is known not to be stored. */
   #giveUp(isOver: (held: Held) => boolean, errorOf: () => MqError): void {
     const over = this.#waiting.filter(isOver)
@@ -256,8 +238,8 @@ export class HeldSends {
     }
     let earliestMs = Number.POSITIVE_INFINITY
     for (const { deadlineMs } of this.#waiting) earliestMs = Math.min(earliestMs, deadlineMs)
-    this.#disarm()
-    this.#wakeAt(earliestMs)
+    this.#timer.clear()
+    this.#timer.wakeAt(earliestMs)
   }
 }
 

@@ -7,7 +7,7 @@
  * S4. Where no thread can be had, nothing is measured, and nothing else suffers.
  */
 import type { Codec, ShadowSample } from '@mq/contract'
-import { type Deps, PROBE_CANDIDATES, PROBE_DEPTHS, type ProbeBatch, type ProbeCandidate } from '@mq/kafka'
+import { type Deps, PROBE_CANDIDATES, PROBE_DEPTHS, type ProbeBatch, type ProbeCandidate, pause } from '@mq/kafka'
 import { ShadowBudget } from './shadow-budget.ts'
 import { levelOf, ShadowCollector, type ShadowRoom } from './shadow-collector.ts'
 
@@ -175,21 +175,11 @@ export class Shadow {
   }
 
   /** Ends early when it is over, or when `#wake` is called; keeps no process alive. */
-  #pause(delayMs: number): Promise<void> {
-    const { timers } = this.#options.deps
-    const { signal } = this.#closed
-    return new Promise((resolve) => {
-      const end = (): void => {
-        timers.clearTimeout(timer)
-        signal.removeEventListener('abort', end)
-        this.#wake = undefined
-        resolve()
-      }
-      const timer = timers.setTimeout(end, delayMs)
-      timer.unref()
-      signal.addEventListener('abort', end, { once: true })
-      this.#wake = end
-    })
+  async #pause(delayMs: number): Promise<void> {
+    const woken = new AbortController()
+    this.#wake = () => woken.abort()
+    await pause(this.#options.deps, delayMs, AbortSignal.any([this.#closed.signal, woken.signal]), false)
+    this.#wake = undefined
   }
 
   async #letGo(): Promise<void> {

@@ -35,11 +35,11 @@ export function reportOf(hours: readonly CostHour[], by: CostBy, fromMs: number,
   const told = new Map<string, Parts>()
   const rest = new Map<string, Parts>()
   const clusters = [...byCluster].map(([cluster, own]) => {
-    const watchedMs = own.reduce((sum, hour) => sum + hour.watchedMs * within(hour, fromMs, toMs), 0)
+    const watchedMs = own.reduce((sum, hour) => sum + hour.watchedMs * shareOf(hour, fromMs, toMs), 0)
     let modelledUsd = 0
     let billedUsd = 0
     for (const hour of own) {
-      const part = within(hour, fromMs, toMs)
+      const part = shareOf(hour, fromMs, toMs)
       modelledUsd += hour.modelledUsd * part
       billedUsd += hour.billedUsd * part
       for (const line of hour.lines) {
@@ -100,7 +100,7 @@ export function measuredOf(hours: readonly CostHour[], id: string, fromMs: numbe
       if (line.id !== id) continue
       const part = isIdle(line) ? 'idle' : 'caused'
       const key = `${part} ${line.meter}`
-      const usd = (byMeter.get(key)?.usd ?? 0) + line.usd * within(hour, fromMs, toMs)
+      const usd = (byMeter.get(key)?.usd ?? 0) + line.usd * shareOf(hour, fromMs, toMs)
       byMeter.set(key, { meter: line.meter, part, usd })
     }
   }
@@ -135,8 +135,8 @@ function fitted(amounts: readonly number[], total: number): number[] {
   return whole.map((amount) => amount / steps)
 }
 
-/** E2 */
-export function within({ startMs, resolutionMs }: CostHour, fromMs: number, toMs: number): number {
+/** How much of the hour lies in the time asked for (E2). */
+export function shareOf({ startMs, resolutionMs }: CostHour, fromMs: number, toMs: number): number {
   const covered = Math.min(startMs + resolutionMs, toMs) - Math.max(startMs, fromMs)
   // The hour under way holds what passed of it, all of which lies before now.
   const whole = Math.min(startMs + resolutionMs, Math.max(toMs, startMs + 1)) - startMs

@@ -8,10 +8,10 @@
  */
 import { DeadLetterFold, type HeaderLike, MqError, type SideOf } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import { every } from '../deadline.ts'
 import type { LogRange } from '../lag/positions.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { ActiveId, EpochRecord } from '../registry/records.ts'
+import { every } from '../rounds.ts'
 
 export interface RecordHeaders {
   readonly offset: bigint

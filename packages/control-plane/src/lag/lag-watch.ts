@@ -7,9 +7,9 @@
  */
 import { type ClusterAddress, MqError } from '@mq/contract'
 import { type Cluster, type Deps, within } from '@mq/kafka'
-import { every, measured, type OnRound } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Registry } from '../registry/registry.ts'
+import { every, measured, type OnRound } from '../rounds.ts'
 import type { Store } from '../store/store.ts'
 import { LagState } from './lag-state.ts'
 import { loadLagHistories, saveLagHistories } from './lag-store.ts'

@@ -14,7 +14,7 @@ import {
   MqError,
   type TelemetryReport,
 } from '@mq/contract'
-import { type Deps, sleep, withinOrUndefined } from '@mq/kafka'
+import { backoffMs, type Deps, pause, sleep, withinOrUndefined } from '@mq/kafka'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Clusters } from '../provision/clusters.ts'
 import { unknownError } from '../provision/provision-errors.ts'
@@ -349,7 +349,7 @@ export class Migrator {
   }
 
   async #run(number: number, driver: Driver): Promise<void> {
-    const { migrations, logger } = this.#options
+    const { migrations, logger, deps } = this.#options
     let failures = 0
     for (;;) {
       const row = migrations.current(number)
@@ -373,7 +373,10 @@ export class Migrator {
         })
         const longest = !isHandingOver(row.state) ? LONGEST_LATE_RETRY_MS : LONGEST_RETRY_MS
         if (!(error instanceof CancelAsked)) {
-          await this.#pause(number, Math.min(longest, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 16)))
+          await this.#pause(
+            number,
+            backoffMs(failures, deps.random, { baseMs: FIRST_RETRY_MS, maxMs: longest }, 'none'),
+          )
         }
       }
     }
@@ -425,18 +428,11 @@ export class Migrator {
   }
 
   async #pause(number: number, ms: number): Promise<void> {
-    const { timers } = this.#options.deps
     const driver = this.#drivers.get(number)
     if (this.#closed) return
-    await new Promise<void>((resolve) => {
-      const timer = timers.setTimeout(resolve, ms)
-      if (driver !== undefined) {
-        driver.wake = () => {
-          timers.clearTimeout(timer)
-          resolve()
-        }
-      }
-    })
+    const woken = new AbortController()
+    if (driver !== undefined) driver.wake = () => woken.abort()
+    await pause(this.#options.deps, ms, woken.signal)
     if (driver !== undefined) driver.wake = undefined
   }
 

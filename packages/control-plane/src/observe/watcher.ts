@@ -7,9 +7,9 @@
  */
 import { type ClusterAddress, MqError } from '@mq/contract'
 import { type Cluster, type Deps, within } from '@mq/kafka'
-import { every, measured, type OnRound } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import type { Registry } from '../registry/registry.ts'
+import { every, measured, type OnRound } from '../rounds.ts'
 import { type BrokerMetrics, type MetricsScrape, metricsBetween, scrapeMetrics } from './broker-metrics.ts'
 import type { ClusterObservation, ObservedTopic } from './observation.ts'
 import { observeCluster } from './observe-cluster.ts'

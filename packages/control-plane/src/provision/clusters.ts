@@ -10,10 +10,10 @@
  */
 import { type AdvertisedBroker, type ClusterAddress, type ClusterView, MqError } from '@mq/contract'
 import { type Deps, within, withinOrUndefined } from '@mq/kafka'
-import { every, measured, type OnRound } from '../deadline.ts'
 import { errorFacts, type Logger } from '../logger.ts'
 import { regionOf } from '../observe/cluster-model.ts'
 import type { Registry } from '../registry/registry.ts'
+import { every, measured, type OnRound } from '../rounds.ts'
 import type { ClusterAdmin, ClusterDescription, OpenAdmin } from './cluster-admin.ts'
 import type { ClusterFacts } from './placement-rules.ts'
 import type { ClusterTraits } from './requirements.ts'

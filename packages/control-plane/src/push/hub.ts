@@ -9,7 +9,7 @@
  */
 import { type Binding, bindingVersion, HEARTBEAT_MS } from '@mq/contract'
 import type { Deps } from '@mq/kafka'
-import { every } from '../deadline.ts'
+import { every } from '../rounds.ts'
 
 export const MAX_BACKLOG_BYTES = 1_048_576
 export const MAX_LISTENERS = 20_000

@@ -224,7 +224,7 @@ function partOf(
     batches <= records && recordBytes <= batchBytesUncompressed && batchBytesWire <= batchBytesUncompressed
   if (!isPossible) return undefined
   let dropped = 0
-  const within = (encoded: string | undefined, most: number): Sketch | undefined => {
+  const atMost = (encoded: string | undefined, most: number): Sketch | undefined => {
     if (encoded === undefined) return undefined
     try {
       const sketch = Sketch.decode(encoded)
@@ -236,8 +236,8 @@ function partOf(
     return undefined
   }
   // Sampled records stand for as many as were sent, within a batch or two.
-  const depths = within(one.batchDepths, batches * 1.01 + 1)
-  const sizes = within(one.recordSizes, records * 2 + 1_024)
+  const depths = atMost(one.batchDepths, batches * 1.01 + 1)
+  const sizes = atMost(one.recordSizes, records * 2 + 1_024)
   const mostUs = windowMs * 1_000 * MAX_PROCESSORS
   const { cpuUs, ...rest } = one
   if (cpuUs === undefined || cpuUs <= mostUs) return { one, latency, depths, sizes, dropped }

@@ -10,13 +10,12 @@
  * A4. An attempt is told whether an earlier one may have been carried out without an answer.
  */
 import { MqError, type MqErrorCode } from '@mq/contract'
+import { backoffMs, sleep, within } from '@mq/contract/timing'
 import type { Connection } from '@platformatic/kafka'
 import { dropConnection, failureOf, type Purpose } from '../net/broker-connection.ts'
 import type { Cluster } from '../net/cluster.ts'
 import { KafkaCode, kafkaCodeOf, protocolError, toMqError } from '../protocol/kafka-errors.ts'
 import * as requests from '../protocol/requests.ts'
-import { backoffMs } from '../timing/backoff.ts'
-import { sleep, within } from '../timing/waiting.ts'
 
 export type AdminCluster = Pick<
   Cluster,

@@ -5,11 +5,10 @@
  * C2. After a change the settings read are the new ones, unless brokers take longer than a second to hear of it.
  */
 import { MqError } from '@mq/contract'
+import { backoffMs, sleep } from '@mq/contract/timing'
 import type { describeConfigsV4, incrementalAlterConfigsV1 } from '@platformatic/kafka'
 import { KafkaCode, toMqError } from '../protocol/kafka-errors.ts'
 import * as requests from '../protocol/requests.ts'
-import { backoffMs } from '../timing/backoff.ts'
-import { sleep } from '../timing/waiting.ts'
 import type { AdminCalls } from './calls.ts'
 
 const TOPIC = 2

@@ -9,10 +9,9 @@
  * Y5. What may pass (a broker that is away) is thrown as it is; only an answer that says otherwise is MQ_SEAL_UNSAFE.
  */
 import { MqError } from '@mq/contract'
+import { backoffMs, sleep } from '@mq/contract/timing'
 import type { Cluster } from '../net/cluster.ts'
 import { protocolError } from '../protocol/kafka-errors.ts'
-import { backoffMs } from '../timing/backoff.ts'
-import { sleep } from '../timing/waiting.ts'
 import { Admin } from './admin.ts'
 import { type SealProbe, TopicSeal } from './seal.ts'
 import type { NewTopic } from './topics.ts'

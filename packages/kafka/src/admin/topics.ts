@@ -7,12 +7,11 @@
  * T3. Looking never makes a topic.
  */
 import { MqError } from '@mq/contract'
+import { backoffMs, sleep } from '@mq/contract/timing'
 import type { createTopicsV7 } from '@platformatic/kafka'
 import type { TopicMetadata } from '../net/metadata-cache.ts'
 import { KafkaCode, kafkaCodeOf } from '../protocol/kafka-errors.ts'
 import * as requests from '../protocol/requests.ts'
-import { backoffMs } from '../timing/backoff.ts'
-import { sleep } from '../timing/waiting.ts'
 import type { AdminCalls, Deadline } from './calls.ts'
 import { ownTopicConfigs } from './configs.ts'
 

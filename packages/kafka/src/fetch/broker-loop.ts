@@ -13,6 +13,7 @@
  *     wrong with them, and nothing is asked of it until that time has passed.
  */
 import { type ConsumerSettings, MqError } from '@mq/contract'
+import type { Deps, TimerHandle } from '@mq/contract/timing'
 import type {
   FetchedPartition,
   FetchRequest,
@@ -20,7 +21,6 @@ import type {
   FetchPartition as RequestPartition,
 } from '../protocol/fetch-request.ts'
 import { toMqError } from '../protocol/kafka-errors.ts'
-import type { Deps, TimerHandle } from '../timing/deps.ts'
 import type { FetchLink, FetchNetwork } from './fetch-network.ts'
 import type { FetchPartition, FetchPhase } from './fetch-partition.ts'
 import { ResponseSize } from './response-size.ts'

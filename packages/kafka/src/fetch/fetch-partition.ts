@@ -7,8 +7,9 @@
  * S3. Every change of phase makes a new phase object. A response counts only while the partition is in the very phase in which it was
  *     asked for, so an answer to an older question is always dropped.
  */
+
+import type { TimerHandle } from '@mq/contract/timing'
 import type { BatchDecoder } from '../records/batch-decoder.ts'
-import type { TimerHandle } from '../timing/deps.ts'
 
 export type FetchPhase =
   /** Its leader is to be found out. */

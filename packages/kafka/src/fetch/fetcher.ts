@@ -16,6 +16,7 @@
  *     `VERIFY_EVERY_MS`.
  */
 import { type ConsumerSettings, MqError } from '@mq/contract'
+import { type BackoffLimits, backoffMs, DEFAULT_BACKOFF, type Deps, systemDeps } from '@mq/contract/timing'
 import { topicIdOf } from '../group/commit-metadata.ts'
 import { pausesFor } from '../group/trouble.ts'
 import { LeaderFinder } from '../net/leader-finder.ts'
@@ -24,8 +25,6 @@ import { fateOf, isFinal } from '../protocol/final-errors.ts'
 import { KafkaCode, toMqError } from '../protocol/kafka-errors.ts'
 import { BatchDecoder } from '../records/batch-decoder.ts'
 import { announcedBytes, readBatchHeader } from '../records/batch-header.ts'
-import { type BackoffLimits, backoffMs, DEFAULT_BACKOFF } from '../timing/backoff.ts'
-import { type Deps, systemDeps } from '../timing/deps.ts'
 import { BatchQueue } from './batch-queue.ts'
 import { type Answer, BrokerLoop, type LoopOwner } from './broker-loop.ts'
 import { ClusterFetchNetwork, type FetchCluster, type FetchNetwork } from './fetch-network.ts'

@@ -14,13 +14,10 @@
  *     ended, what was finished is committed before that, if the broker still knows the member.
  */
 import { MqError } from '@mq/contract'
+import { backoffMs, type Deps, pause, WakeableWait } from '@mq/contract/timing'
 import { ClassicRequests, type Joined, type MemberShare } from '../protocol/classic-requests.ts'
 import { isFinal } from '../protocol/final-errors.ts'
 import { KafkaCode, kafkaCodeOf, responseOf, toMqError } from '../protocol/kafka-errors.ts'
-import { backoffMs } from '../timing/backoff.ts'
-import type { Deps } from '../timing/deps.ts'
-import { pause } from '../timing/waiting.ts'
-import { WakeableWait } from '../timing/wakeable-wait.ts'
 import type { Coordinator } from './coordinator.ts'
 import { LateCommit } from './late-commit.ts'
 import {

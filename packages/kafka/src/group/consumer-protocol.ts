@@ -14,13 +14,11 @@
  * G5. A topic id nobody knows yet is left out of the target and looked up again with the next heartbeat.
  */
 import { MqError } from '@mq/contract'
+import { backoffMs, type Deps, WakeableWait } from '@mq/contract/timing'
 import type { consumerGroupHeartbeatV1 } from '@platformatic/kafka'
 import { isFinal } from '../protocol/final-errors.ts'
 import { KafkaCode, kafkaCodeOf, toMqError } from '../protocol/kafka-errors.ts'
 import * as requests from '../protocol/requests.ts'
-import { backoffMs } from '../timing/backoff.ts'
-import type { Deps } from '../timing/deps.ts'
-import { WakeableWait } from '../timing/wakeable-wait.ts'
 import type { Coordinator } from './coordinator.ts'
 import { LateCommit } from './late-commit.ts'
 import type { Ownership } from './ownership.ts'

@@ -11,12 +11,11 @@
  *     goes to another one: it may be the very coordinator that stopped.
  */
 import { MqError } from '@mq/contract'
+import { type Deps, within } from '@mq/contract/timing'
 import type { Connection } from '@platformatic/kafka'
 import { dropConnection } from '../net/broker-connection.ts'
 import { KafkaCode, kafkaCodeOf } from '../protocol/kafka-errors.ts'
 import * as requests from '../protocol/requests.ts'
-import type { Deps } from '../timing/deps.ts'
-import { within } from '../timing/waiting.ts'
 import type { GroupCluster } from './types.ts'
 
 const GROUP_KEY = 0

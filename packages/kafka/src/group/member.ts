@@ -13,14 +13,13 @@
  * M5. Under `auto`, a cluster that does not know the consumer protocol, or has it switched off, is met by the classic one.
  * M6. A session that ended while the process stood still is found out by `check`, before any timer fires: then M2 applies.
  */
+
 import { MqError } from '@mq/contract'
+import { backoffMs, type Deps, sleep, systemDeps, withinOrUndefined } from '@mq/contract/timing'
 import { isFinal } from '../protocol/final-errors.ts'
 import { toMqError } from '../protocol/kafka-errors.ts'
 import type { IdentifiedPartition } from '../protocol/offset-requests.ts'
 import * as requests from '../protocol/requests.ts'
-import { backoffMs } from '../timing/backoff.ts'
-import { type Deps, systemDeps } from '../timing/deps.ts'
-import { sleep } from '../timing/waiting.ts'
 import { ClassicProtocol } from './classic-protocol.ts'
 import { ConsumerProtocol } from './consumer-protocol.ts'
 import { Coordinator } from './coordinator.ts'
@@ -201,15 +200,11 @@ export class GroupMember {
 
   /** Whether the work ended before the given time. */
   async #inTime(endMs: number, work: Promise<void>): Promise<boolean> {
-    const { promise, resolve } = Promise.withResolvers<boolean>()
     const leftMs = Math.max(0, endMs - this.#deps.clock.monotonicMs())
-    const timer = this.#deps.timers.setTimeout(() => resolve(false), leftMs)
-    work.then(
-      () => resolve(true),
-      () => resolve(true),
+    const ended = work.then(
+      () => true,
+      () => true,
     )
-    const isInTime = await promise
-    this.#deps.timers.clearTimeout(timer)
-    return isInTime
+    return (await withinOrUndefined(this.#deps, leftMs, ended)) ?? false
   }
 }

@@ -11,12 +11,10 @@
  *     whose it is.
  */
 import { MqError } from '@mq/contract'
+import { backoffMs, type Deps, sleep } from '@mq/contract/timing'
 import type { Connection } from '@platformatic/kafka'
 import { KafkaCode, kafkaCodeOf, protocolError, toMqError } from '../protocol/kafka-errors.ts'
 import { type IdentifiedPartition, sendOffsetCommit, sendOffsetFetch } from '../protocol/offset-requests.ts'
-import { backoffMs } from '../timing/backoff.ts'
-import type { Deps } from '../timing/deps.ts'
-import { sleep } from '../timing/waiting.ts'
 import { decodeCommitMetadata, encodeCommitMetadata, topicIdOf } from './commit-metadata.ts'
 import type { Coordinator } from './coordinator.ts'
 import { type CommitOffset, type GroupCluster, type Identity, nameOf, type Position } from './types.ts'

@@ -6,9 +6,8 @@
  * T2. What a person has to mend (final-errors.ts) is reported at once, and every 30 seconds while it goes on.
  */
 import type { MqError } from '@mq/contract'
+import { type BackoffLimits, type Clock, DEFAULT_BACKOFF } from '@mq/contract/timing'
 import { fateOf } from '../protocol/final-errors.ts'
-import { type BackoffLimits, DEFAULT_BACKOFF } from '../timing/backoff.ts'
-import type { Clock } from '../timing/deps.ts'
 
 const FIRST = 8
 const AGAIN_MS = 30_000

@@ -2,8 +2,8 @@
  * What members of a group and their two protocols have in common: options, partitions, the part of a cluster they use.
  */
 import type { MqError } from '@mq/contract'
+import type { Deps } from '@mq/contract/timing'
 import type { Connection } from '@platformatic/kafka'
-import type { Deps } from '../timing/deps.ts'
 import type { FailingRecord, FinishedRange } from './commit-metadata.ts'
 
 export interface TopicPartition {

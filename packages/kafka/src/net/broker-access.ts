@@ -16,12 +16,10 @@
  *     somebody else did, questions about the cluster go there without that check, as to a bootstrap address, until metadata was read anew.
  */
 import { MqError } from '@mq/contract'
+import { backoffMs, type Deps, sleep, within } from '@mq/contract/timing'
 import type { Connection } from '@platformatic/kafka'
 import { kafkaCodeOf, toMqError } from '../protocol/kafka-errors.ts'
-import { backoffMs } from '../timing/backoff.ts'
-import type { Deps } from '../timing/deps.ts'
 import { AllFailed, hedged } from '../timing/hedge.ts'
-import { sleep, within } from '../timing/waiting.ts'
 import { addressText, type BrokerAddress, failureOf, PURPOSES, type Purpose } from './broker-connection.ts'
 import type { BrokerIdentity } from './broker-identity.ts'
 import { ConnectionPool } from './connection-pool.ts'

@@ -10,11 +10,10 @@
  * C7. A connection that leads to another broker than the one expected at its address is never handed out (broker-identity.ts).
  */
 import { MqError } from '@mq/contract'
+import { type Deps, within } from '@mq/contract/timing'
 import type { Connection } from '@platformatic/kafka'
 import { apisOf, namePeer } from '../protocol/api-versions.ts'
 import { toMqError } from '../protocol/kafka-errors.ts'
-import type { Deps } from '../timing/deps.ts'
-import { within } from '../timing/waiting.ts'
 import { type BrokerIdentity, checkIdentity, isStranger } from './broker-identity.ts'
 import { guardSocket } from './frame-guard.ts'
 import { securityOptions } from './security.ts'

@@ -8,11 +8,9 @@
  * L4. Versions of requests are chosen connection by connection (api-versions.ts): nothing of them is kept here.
  */
 import { MqError, type MqErrorCode } from '@mq/contract'
+import { backoffMs, type Deps, systemDeps, type TimerHandle, untilAborted, within } from '@mq/contract/timing'
 import type { Connection } from '@platformatic/kafka'
 import { toMqError } from '../protocol/kafka-errors.ts'
-import { backoffMs } from '../timing/backoff.ts'
-import { type Deps, systemDeps, type TimerHandle } from '../timing/deps.ts'
-import { untilAborted, within } from '../timing/waiting.ts'
 import { BrokerAccess } from './broker-access.ts'
 import { addressText, dropConnection, type Purpose } from './broker-connection.ts'
 import { type Broker, MetadataCache, requestMetadata, type TopicMetadata } from './metadata-cache.ts'

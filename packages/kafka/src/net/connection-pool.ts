@@ -10,9 +10,7 @@
  * P6. A pool that is left (`leave`) opens nothing more, and each of its connections ends when nothing is under way on it.
  */
 import { MqError } from '@mq/contract'
-import { backoffMs } from '../timing/backoff.ts'
-import type { Deps } from '../timing/deps.ts'
-import { sleep, untilAborted } from '../timing/waiting.ts'
+import { backoffMs, type Deps, sleep, untilAborted } from '@mq/contract/timing'
 import {
   addressText,
   type BrokerAddress,

@@ -8,9 +8,7 @@
  *     the broker would answer by closing. The next who wants one waits for the successor, or hears why there is none.
  * W4. A connection that ended by itself meanwhile gets no successor from here.
  */
-import { backoffMs } from '../timing/backoff.ts'
-import type { Deps, TimerHandle } from '../timing/deps.ts'
-import { sleep } from '../timing/waiting.ts'
+import { backoffMs, type Deps, sleep, type TimerHandle } from '@mq/contract/timing'
 import type { SessionConnection } from './session-connection.ts'
 
 const EARLIEST_SHARE = 0.5

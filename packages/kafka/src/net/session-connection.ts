@@ -9,8 +9,9 @@
  *     its end, and so does what somebody sends who still holds it; it closes once nothing was under way for `IDLE_MS`.
  * S3. Who drops a connection drops the one it took over from: what is still under way there belongs to the same owner.
  */
+
+import type { Deps, TimerHandle } from '@mq/contract/timing'
 import { Connection, type ConnectionOptions } from '@platformatic/kafka'
-import type { Deps, TimerHandle } from '../timing/deps.ts'
 
 const SASL_AUTHENTICATE = 36
 /** Long enough for a caller that was just handed the connection to send over it. */

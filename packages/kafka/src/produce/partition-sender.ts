@@ -27,12 +27,12 @@
  *     sent again where it stood, under the same sequence (refused-times.ts).
  */
 import { BATCH_OVERHEAD_BYTES, type MqError } from '@mq/contract'
+import { backoffMs } from '@mq/contract/timing'
 import { KafkaCode, toMqError } from '../protocol/kafka-errors.ts'
 import type { RecordError } from '../protocol/produce-request.ts'
 import type { Bytes } from '../records/batch-encoder.ts'
 import { type IsGone, splitBatch, withoutRecords } from '../records/batch-parts.ts'
 import type { EncodedHeaders } from '../records/record-headers.ts'
-import { backoffMs } from '../timing/backoff.ts'
 import { Accumulator } from './accumulator.ts'
 import { giveUpRecords, refuseRecords } from './failed-records.ts'
 import { type HeldBatch, type HeldFrom, heldBatch } from './held-batch.ts'

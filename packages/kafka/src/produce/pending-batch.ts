@@ -7,6 +7,7 @@
  * A4. The records stay in `encoder` until the batch is resolved, so that they can be sent again, split or taken elsewhere.
  */
 import type { Codec, MqError, ProducerSettings } from '@mq/contract'
+import type { Clock } from '@mq/contract/timing'
 import {
   BatchEncoder,
   compressedHeader,
@@ -16,7 +17,6 @@ import {
   stamp,
 } from '../records/batch-encoder.ts'
 import { OFF_THREAD_BYTES } from '../records/compression.ts'
-import type { Clock } from '../timing/deps.ts'
 import type { BatchReport, CompressionWork } from './producer-observer.ts'
 import { type Receipt, SendPromise } from './send-promise.ts'
 

@@ -13,13 +13,13 @@
  *     that answers nothing while others lead what it was sent, as soon as that is heard.
  */
 import { MqError } from '@mq/contract'
+import type { Deps } from '@mq/contract/timing'
 import type { Connection } from '@platformatic/kafka'
 import { MOVED_MS, QuietBrokerCheck, SILENT_MS } from '../net/quiet-broker.ts'
 import { noteThrottle, throttledUntilMs } from '../net/throttle.ts'
 import { toMqError } from '../protocol/kafka-errors.ts'
 import { type ProduceAnswer, type ProduceEntry, sendProduce } from '../protocol/produce-request.ts'
 import * as requests from '../protocol/requests.ts'
-import type { Deps } from '../timing/deps.ts'
 import type { PartitionSender } from './partition-sender.ts'
 import type { PendingBatch } from './pending-batch.ts'
 import { outcomeOf } from './produce-outcome.ts'

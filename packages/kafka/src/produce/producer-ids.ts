@@ -8,13 +8,12 @@
  * I4. A broker that takes the question and stays silent loses the connection, so that the next question may go to another one:
  *     a stopped process still takes bytes.
  */
+
 import { MqError } from '@mq/contract'
+import { backoffMs, type Deps, sleep, within } from '@mq/contract/timing'
 import type { Connection } from '@platformatic/kafka'
 import { kafkaCodeOf, protocolError, toMqError } from '../protocol/kafka-errors.ts'
 import * as requests from '../protocol/requests.ts'
-import { backoffMs } from '../timing/backoff.ts'
-import type { Deps } from '../timing/deps.ts'
-import { within } from '../timing/waiting.ts'
 
 export interface ProducerId {
   readonly producerId: bigint
@@ -115,7 +114,7 @@ export class ProducerIds {
           return
         }
         const pauseMs = backoffMs(failures, () => this.#deps.random())
-        await new Promise<void>((resolve) => this.#deps.timers.setTimeout(resolve, pauseMs))
+        await sleep(this.#deps, pauseMs)
       }
     }
   }

@@ -2,9 +2,9 @@
  * What a producer is made from: the cluster as it needs it, settings, memory, and what it tells.
  */
 import type { ProducerSettings, TimestampLimits } from '@mq/contract'
+import type { Deps } from '@mq/contract/timing'
 import type { Connection } from '@platformatic/kafka'
 import type { BrokerClock } from '../net/broker-clock.ts'
-import type { Deps } from '../timing/deps.ts'
 import type { AmbiguousBatch, Resolution } from './ambiguous-batch.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { ProducerObserver } from './producer-observer.ts'

@@ -4,7 +4,7 @@
  * Y1. Records without a key stay on one partition until its open batch is full or leaves, then move to the one
  *     with the least backlog.
  */
-import type { Deps } from '../timing/deps.ts'
+import type { Deps } from '@mq/contract/timing'
 import { PartitionSender } from './partition-sender.ts'
 import type { SenderOwner } from './sender-shared.ts'
 

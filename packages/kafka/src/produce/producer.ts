@@ -10,17 +10,16 @@
  * R5. Settings change between batches: the open batch keeps the size it was opened for and is compressed as settings then say.
  * R6. On hold nothing new is sent; what is held can be taken over, in order, by the producer of another topic.
  */
+
 import { MqError, type ProducerSettings, type TimestampLimits } from '@mq/contract'
+import { type Deps, EarliestTimer, pause, systemDeps, withinOrUndefined } from '@mq/contract/timing'
 import type { Ahead } from '../net/broker-clock.ts'
 import { toMqError } from '../protocol/kafka-errors.ts'
 import type { Bytes } from '../records/batch-encoder.ts'
 import type { HeldRecord } from '../records/batch-parts.ts'
 import { compress } from '../records/compression.ts'
 import { type EncodedHeaders, encodeHeaders, type Headers } from '../records/record-headers.ts'
-import { type Deps, systemDeps } from '../timing/deps.ts'
-import { EarliestTimer } from '../timing/earliest-timer.ts'
 import { TurnClock } from '../timing/turn-clock.ts'
-import { withinOrUndefined } from '../timing/waiting.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { type HeldBatch, heldSend } from './held-batch.ts'
 import type { MemoryBudget } from './memory-budget.ts'
@@ -345,7 +344,7 @@ export class Producer {
         while (this.#admit()) isAdmitted = true
         this.#pool.withdraw()
         // The partition asks for more than before: wait anew, but let everybody else have a turn first.
-        if (!isAdmitted) await new Promise<void>((resolve) => this.#deps.timers.setTimeout(resolve, 1))
+        if (!isAdmitted) await pause(this.#deps, 1)
       }
     } catch {
       // Closed: close() has rejected what waited.

@@ -9,8 +9,8 @@
  * I4. Brokers differ by a bit: what is near a limit is left to them, and is far enough from it when it is chosen here.
  */
 import { formatDurationMs, MqError, type TimestampLimits } from '@mq/contract'
+import type { Deps } from '@mq/contract/timing'
 import { type Ahead, BrokerClock } from '../net/broker-clock.ts'
-import type { Deps } from '../timing/deps.ts'
 
 const MARGIN = { share: 1 / 4, mostMs: 60_000 }
 /** What Kafka takes ahead of its own clock unless somebody says otherwise. */

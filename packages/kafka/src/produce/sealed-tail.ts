@@ -9,15 +9,13 @@
  *     record that is not older than the batch's oldest. Timestamps set by brokers prove nothing and make it begin at the start.
  */
 import { MqError } from '@mq/contract'
+import { backoffMs, type Deps, sleep, systemDeps } from '@mq/contract/timing'
 import { Admin } from '../admin/admin.ts'
 import type { AdminCluster } from '../admin/calls.ts'
 import { ClusterFetchNetwork, type FetchCluster, type FetchLink } from '../fetch/fetch-network.ts'
 import { KafkaCode, protocolError, toMqError } from '../protocol/kafka-errors.ts'
 import type { ProducerIdentity } from '../records/batch-encoder.ts'
 import { announcedBytes, readBatchHeader } from '../records/batch-header.ts'
-import { backoffMs } from '../timing/backoff.ts'
-import { type Deps, systemDeps } from '../timing/deps.ts'
-import { sleep } from '../timing/waiting.ts'
 import type { Resolution } from './ambiguous-batch.ts'
 
 const ANSWER_BYTES = 4 * 1_048_576

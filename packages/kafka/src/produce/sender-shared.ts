@@ -1,6 +1,6 @@
 /** What the partition senders of one producer share, and what they tell their owner. */
 import type { ProducerSettings } from '@mq/contract'
-import type { Deps } from '../timing/deps.ts'
+import type { Deps } from '@mq/contract/timing'
 import type { AmbiguousBatch, Resolution } from './ambiguous-batch.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import type { Compress } from './pending-batch.ts'

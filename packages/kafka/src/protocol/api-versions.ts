@@ -8,8 +8,8 @@
  *     `AGAIN_MS`, when what is wanted was absent: a feature level may have been raised meanwhile.
  */
 import { MqError } from '@mq/contract'
+import { type Deps, systemDeps } from '@mq/contract/timing'
 import { apiVersionsV0, apiVersionsV3, type Connection } from '@platformatic/kafka'
-import { type Deps, systemDeps } from '../timing/deps.ts'
 import { BrokerApis } from './broker-apis.ts'
 import { KafkaCode, kafkaCodeOf, toMqError } from './kafka-errors.ts'
 

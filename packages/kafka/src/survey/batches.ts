@@ -9,6 +9,7 @@
  */
 import type { Codec } from '@mq/contract'
 import { MqError } from '@mq/contract'
+import { type Deps, within } from '@mq/contract/timing'
 import type { FetchLink, FetchNetwork } from '../fetch/fetch-network.ts'
 import type { FetchResponse } from '../protocol/fetch-request.ts'
 import { toMqError } from '../protocol/kafka-errors.ts'
@@ -23,8 +24,6 @@ import {
 import { codecs, decompress } from '../records/compression.ts'
 import { crc32c } from '../records/crc32c.ts'
 import { checkRecords } from '../records/record-check.ts'
-import type { Deps } from '../timing/deps.ts'
-import { within } from '../timing/waiting.ts'
 import { partsOf } from './answers.ts'
 
 export interface SampleRequest {

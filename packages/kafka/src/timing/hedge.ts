@@ -4,7 +4,7 @@
  * H1. The next way begins as soon as one failed, and also when none has come to an end for a while: one that hangs holds up nobody.
  * H2. Ways that were begun go on when another was first; what they come to is not waited for.
  */
-import type { Deps } from './deps.ts'
+import type { Deps } from '@mq/contract/timing'
 
 /** No way led there. */
 export class AllFailed extends Error {

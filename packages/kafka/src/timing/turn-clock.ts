@@ -4,8 +4,8 @@
  * W1. A reading is shared by at most READS_PER_TURN calls and never outlives the turn it was taken in.
  */
 
+import type { Deps } from '@mq/contract/timing'
 import type { RecordTime } from '../produce/record-time.ts'
-import type { Deps } from './deps.ts'
 
 const READS_PER_TURN = 64
 

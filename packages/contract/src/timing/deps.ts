@@ -1,5 +1,5 @@
 /**
- * What the core packages may know of time, timers and chance. Everything is handed in, so that a test can hold the clock.
+ * What the packages may know of time, timers and chance. Everything is handed in, so that a test can hold the clock.
  *
  * D1. `nowMs` is the wall clock and may jump; `monotonicMs` never goes back. Deadlines use the second.
  * D2. This file is the only place of the package that touches the real clock, timers and random source.
@@ -35,7 +35,7 @@ export const systemDeps: Deps = {
   },
   timers: {
     setTimeout: (fn, delayMs) => setTimeout(fn, delayMs),
-    clearTimeout: (handle) => clearTimeout(handle as NodeJS.Timeout),
+    clearTimeout: (handle) => clearTimeout(handle as ReturnType<typeof setTimeout>),
   },
   random: () => Math.random(),
 }

@@ -27,9 +27,16 @@ export class EarliestTimer {
     this.#timer = this.#deps.timers.setTimeout(this.#due, inMs)
   }
 
+  /** Forgets the moment that was asked for. */
+  clear(): void {
+    if (this.#timer !== undefined) this.#deps.timers.clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#atMs = Number.POSITIVE_INFINITY
+  }
+
   close(): void {
     this.#isClosed = true
-    if (this.#timer !== undefined) this.#deps.timers.clearTimeout(this.#timer)
+    this.clear()
   }
 
   readonly #due = (): void => {

@@ -16,7 +16,7 @@ function heldTimers(): Pick<Deps, 'timers'> & { readonly pending: Map<object, ()
     },
     timers: {
       setTimeout: (fn) => {
-        const handle = { unref: () => handle }
+        const handle = { unref: (): unknown => undefined }
         pending.set(handle, fn)
         return handle
       },
@@ -50,6 +50,23 @@ describe('waiting', () => {
     await ended
     await pause(deps, 10, stop.signal)
     assert.equal(deps.pending.size, 0)
+  })
+
+  test('a pause that keeps no process alive takes its timer off the count of the event loop (W1)', async () => {
+    const deps = heldTimers()
+    let unrefs = 0
+    const timers: Deps['timers'] = {
+      ...deps.timers,
+      setTimeout: (fn, delayMs) => {
+        const handle = deps.timers.setTimeout(fn, delayMs)
+        handle.unref = () => ++unrefs
+        return handle
+      },
+    }
+    const paused = [pause({ timers }, 10), pause({ timers }, 10, undefined, false)]
+    assert.equal(unrefs, 1)
+    deps.fire()
+    await Promise.all(paused)
   })
 
   test('a limit rejects work that takes longer and leaves no timer behind work that does not (W1)', async () => {

@@ -5,9 +5,13 @@
  * W2. `sleep` rejects with the reason of its signal; `pause` ends early instead and never rejects.
  * W3. Work that is not waited for any longer goes on: nobody can stop it from here.
  */
-import type { Deps } from './deps.ts'
-
-type Timed = Pick<Deps, 'timers'>
+/** Timers as Node and browsers have them. */
+export interface Timed {
+  readonly timers: {
+    setTimeout(fn: () => void, delayMs: number): unknown
+    clearTimeout(handle: unknown): void
+  }
+}
 
 /** Resolves after the pause; rejects with the abort reason as soon as the signal fires. */
 export async function sleep(deps: Timed, delayMs: number, signal?: AbortSignal): Promise<void> {
@@ -15,8 +19,11 @@ export async function sleep(deps: Timed, delayMs: number, signal?: AbortSignal):
   signal?.throwIfAborted()
 }
 
-/** Resolves after the pause, or as soon as the signal fires: the caller looks at the signal. */
-export function pause({ timers }: Timed, delayMs: number, signal?: AbortSignal): Promise<void> {
+/**
+ * Resolves after the pause, or as soon as the signal fires: the caller looks at the signal.
+ * @param keepsAlive whether the process waits for its end
+ */
+export function pause({ timers }: Timed, delayMs: number, signal?: AbortSignal, keepsAlive = true): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted === true) {
       resolve()
@@ -28,6 +35,7 @@ export function pause({ timers }: Timed, delayMs: number, signal?: AbortSignal):
       resolve()
     }
     const timer = timers.setTimeout(end, delayMs)
+    if (!keepsAlive) (timer as { unref?(): unknown }).unref?.()
     signal?.addEventListener('abort', end, { once: true })
   })
 }
