@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MqError } from '@mq/contract'
 import { MemoryBudget, type Receipt } from '@mq/kafka'
+import { HeldSends, type UnsentRecord } from '../src/epochs/held-sends.ts'
 import type { Encoded } from '../src/formats/codecs.ts'
-import { HeldSends, type Outgoing } from '../src/send/held-sends.ts'
+import { unsent } from '../src/send/unsent.ts'
+import { bindingOf } from './support/bindings.ts'
 import { FakeTime, turn } from './support/time.ts'
 
 const RECEIPT: Receipt = { topic: 't', partition: 0, baseOffset: 0n }
@@ -21,8 +23,8 @@ function heldOf(time: FakeTime, limitBytes = 1_000_000): { held: HeldSends; budg
   return { held, budget }
 }
 
-function outgoing(value: unknown, key: string | Uint8Array | null = null): Outgoing {
-  return { key, value, headers: undefined, timestampMs: undefined, limits: undefined }
+function outgoing(value: unknown, key: string | Uint8Array | null = null): UnsentRecord {
+  return unsent('orders.placed', value, { key, headers: undefined, timestampMs: undefined, limits: undefined })
 }
 
 function code(promise: Promise<unknown>): Promise<string> {
@@ -42,7 +44,7 @@ describe('HeldSends', () => {
     bytes[0] = 9
     assert.ok(budget.usedBytes > 0)
     const left: [unknown, Encoded][] = []
-    held.drain('json', undefined, (record, encoded) => {
+    held.drain(bindingOf({ format: 'json' }), (record, encoded) => {
       left.push([record.key, encoded])
       return Promise.resolve(RECEIPT)
     })
@@ -59,9 +61,9 @@ describe('HeldSends', () => {
   it('refuses what the format, known only later, cannot say', async () => {
     const { held } = heldOf(new FakeTime())
     const sends = [held.hold(outgoing({ a: 1 })), held.hold(outgoing('text')), held.hold(outgoing(new Uint8Array(1)))]
-    held.drain('text', undefined, () => Promise.resolve(RECEIPT))
+    held.drain(bindingOf({ format: 'text' }), () => Promise.resolve(RECEIPT))
     assert.deepEqual(await Promise.all(sends.map(code)), ['MQ_MESSAGE_INVALID', 'ok', 'MQ_MESSAGE_INVALID'])
-    assert.equal(await code(held.hold(outgoing(10n))), 'MQ_MESSAGE_INVALID')
+    assert.throws(() => outgoing(10n), { code: 'MQ_MESSAGE_INVALID' })
   })
 
   it('rejects at the deadline with the reason it waited, and sends nothing of it later (D3)', async () => {
@@ -74,7 +76,7 @@ describe('HeldSends', () => {
     assert.equal(await early, 'MQ_CONTROL_PLANE_AWAY')
     assert.equal(held.size, 1)
     const left: Encoded[] = []
-    held.drain('text', undefined, (_, encoded) => {
+    held.drain(bindingOf({ format: 'text' }), (_, encoded) => {
       left.push(encoded)
       return Promise.resolve(RECEIPT)
     })
@@ -91,8 +93,8 @@ describe('HeldSends', () => {
     const heldAtMs = time.deps.clock.monotonicMs()
     const send = code(held.hold(outgoing('a')))
     await time.advance(300)
-    let limits: Outgoing['limits']
-    held.drain('text', undefined, (left) => {
+    let limits: UnsentRecord['limits']
+    held.drain(bindingOf({ format: 'text' }), (left) => {
       limits = left.limits
       return Promise.reject(new MqError('MQ_SEND_UNCERTAIN', 'from the producer'))
     })
@@ -118,7 +120,7 @@ describe('HeldSends', () => {
     await time.advance(900)
     assert.equal(await usual, 'MQ_CONTROL_PLANE_AWAY')
     const left: Encoded[] = []
-    held.drain('text', undefined, async (_, encoded) => {
+    held.drain(bindingOf({ format: 'text' }), async (_, encoded) => {
       left.push(encoded)
       return RECEIPT
     })
@@ -135,7 +137,7 @@ describe('HeldSends', () => {
     assert.equal(await code(held.hold(outgoing('5'.repeat(1_000)))), 'MQ_BUFFER_FULL')
     assert.equal(held.size, 4)
     const left: string[] = []
-    held.drain('text', undefined, async (_, encoded) => {
+    held.drain(bindingOf({ format: 'text' }), async (_, encoded) => {
       left.push(String(encoded).slice(0, 1))
       return { topic: 't', partition: 0, baseOffset: 0n }
     })

@@ -7,7 +7,7 @@ import { MqError, type MqErrorCode } from '@mq/contract'
 import { type EncodedHeaders, encodeHeaders, kindOf } from '@mq/kafka'
 import type { SendOptions } from '../api/types.ts'
 import { type OptionNames, unknownOption } from '../base/options.ts'
-import { cancelled } from './held-sends.ts'
+import { cancelled } from '../epochs/held-sends.ts'
 
 export const SEND_OPTIONS: OptionNames<SendOptions> = {
   key: true,

@@ -1,25 +1,27 @@
 /**
  * Sends that wait because their mQ ID has no writable epoch yet: in order, bounded in bytes and time.
  *
- * D1. A held value is a snapshot: the caller may change its object afterwards.
+ * D1. Of what waits a snapshot is held (`UnsentRecord`), and its bytes are made when it leaves: only then it is known what the mQ ID takes.
  * D2. Held sends leave in the order they came, before any later one.
  * D3. A held send settles by its deadline, or when its signal fires, and is then not sent. One that leaves takes both along.
  * D4. Bytes held count against the buffer of the client. Of what does not fit, as many sends wait as wait for memory while an
  *     epoch is open; the rest is refused with MQ_BUFFER_FULL.
  */
-import { type Format, MqError } from '@mq/contract'
+import { type Binding, MqError } from '@mq/contract'
 import { EarliestTimer } from '@mq/contract/timing'
-import type { Deps, EncodedHeaders, MemoryBudget, Receipt, SendLimits } from '@mq/kafka'
+import type { Bytes, Deps, EncodedHeaders, MemoryBudget, Receipt, SendLimits } from '@mq/kafka'
 import { leftAlone, refused } from '../base/refused.ts'
-import { type Encoded, encodeValue } from '../formats/codecs.ts'
 
-/** A record as the application gave it, checked. */
-export interface Outgoing {
+/** A record that has not left: checked, and no longer the object of the application (D1). */
+export interface UnsentRecord {
   readonly key: string | Uint8Array | null
-  readonly value: unknown
   readonly headers: EncodedHeaders | undefined
   readonly timestampMs: number | undefined
   readonly limits: SendLimits | undefined
+  /** What it takes while it waits. */
+  readonly sizeBytes: number
+  /** Its value as the mQ ID stores it. @throws MqError where the mQ ID does not take it */
+  encode(binding: Binding): Bytes | null
 }
 
 export interface HeldSendsOptions {
@@ -36,7 +38,7 @@ export interface HeldSendsOptions {
 
 type Settle = { readonly resolve: (receipt: Receipt) => void; readonly reject: (error: unknown) => void }
 type Held = Settle & {
-  readonly outgoing: Outgoing
+  readonly record: UnsentRecord
   readonly bytes: number
   readonly isReserved: boolean
   readonly deadlineMs: number
@@ -45,15 +47,6 @@ type Held = Settle & {
   onSettled: (() => void) | undefined
 }
 
-/** JSON made at the time of the send (D1). */
-class JsonText {
-  readonly text: string
-  constructor(text: string) {
-    this.text = text
-  }
-}
-
-const RECORD_OVERHEAD_BYTES = 256
 const MOST_OVERFLOW = 100_000
 
 export class HeldSends {
@@ -92,15 +85,9 @@ export class HeldSends {
     return expired
   }
 
-  hold(outgoing: Outgoing): Promise<Receipt> {
+  hold(record: UnsentRecord): Promise<Receipt> {
     const { mqId, budget, deps, deadlineMs } = this.#options
-    let frozen: Outgoing
-    try {
-      frozen = freeze(mqId, outgoing)
-    } catch (error) {
-      return this.#refuse(error)
-    }
-    const wanted = sizeOf(frozen)
+    const wanted = record.sizeBytes
     const isReserved = budget.tryReserve(wanted)
     if (!isReserved && !this.#mayOverflow(wanted)) {
       return this.#refuse(
@@ -115,10 +102,10 @@ export class HeldSends {
       this.#overflowBytes += wanted
     }
     const { promise, resolve, reject } = Promise.withResolvers<Receipt>()
-    const { signal, deadlineMs: ownMs } = outgoing.limits ?? {}
+    const { signal, deadlineMs: ownMs } = record.limits ?? {}
     const dueMs = ownMs ?? deps.clock.monotonicMs() + deadlineMs
     const held: Held = {
-      outgoing: frozen,
+      record,
       bytes: wanted,
       isReserved,
       deadlineMs: dueMs,
@@ -141,28 +128,17 @@ export class HeldSends {
     return leftAlone(promise)
   }
 
-  /**
-   * Hands everything that waits to the producer, in order (D2).
-   * @param keyless what a send without a key is refused with, where it needs one
-   */
-  drain(
-    format: Format,
-    keyless: MqError | undefined,
-    send: (outgoing: Outgoing, encoded: Encoded) => Promise<Receipt>,
-  ): void {
+  /** Hands everything that waits to the producer, in order (D2). */
+  drain(binding: Binding, send: (record: UnsentRecord, encoded: Bytes | null) => Promise<Receipt>): void {
     const leaving = this.#waiting
     this.#waiting = []
     this.#timer.clear()
     for (const held of leaving) {
       this.#release(held)
-      const { outgoing, deadlineMs } = held
-      if (keyless !== undefined && outgoing.key === null) {
-        this.#fail(held, keyless)
-        continue
-      }
-      let encoded: Encoded
+      const { record, deadlineMs } = held
+      let encoded: Bytes | null
       try {
-        encoded = encodeFrozen(this.#options.mqId, format, outgoing.value)
+        encoded = record.encode(binding)
       } catch (error) {
         this.#fail(held, error)
         continue
@@ -172,7 +148,7 @@ export class HeldSends {
         this.#underWay--
         this.#settle(held, act)
       }
-      send({ ...outgoing, limits: { ...outgoing.limits, deadlineMs } }, encoded).then(
+      send({ ...record, limits: { ...record.limits, deadlineMs } }, encoded).then(
         (receipt) => end(() => held.resolve(receipt)),
         (error: unknown) => end(() => held.reject(error)),
       )
@@ -249,29 +225,4 @@ export function cancelled(mqId: string, signal: AbortSignal): MqError {
     cause: signal.reason,
     details: { records: 1, maybeStored: false },
   })
-}
-
-function freeze(mqId: string, outgoing: Outgoing): Outgoing {
-  const { value } = outgoing
-  const key = outgoing.key instanceof Uint8Array ? Uint8Array.from(outgoing.key) : outgoing.key
-  if (value === null || typeof value === 'string') return { ...outgoing, key }
-  if (value instanceof Uint8Array) return { ...outgoing, key, value: Uint8Array.from(value) }
-  return { ...outgoing, key, value: new JsonText(encodeValue(mqId, 'json', value) as string) }
-}
-
-function encodeFrozen(mqId: string, format: Format, value: unknown): Encoded {
-  if (!(value instanceof JsonText)) return encodeValue(mqId, format, value)
-  if (format === 'json') return value.text
-  return encodeValue(mqId, format, JSON.parse(value.text))
-}
-
-function sizeOf(outgoing: Outgoing): number {
-  const { key, value, headers } = outgoing
-  const text = value instanceof JsonText ? value.text : value
-  return (
-    RECORD_OVERHEAD_BYTES +
-    (key?.length ?? 0) +
-    (headers?.length ?? 0) +
-    ((text as { length?: number } | null)?.length ?? 0)
-  )
 }
