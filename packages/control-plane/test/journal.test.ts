@@ -9,7 +9,7 @@ import { backUp, restore } from './backups.ts'
 import { mq } from './command.ts'
 import { Fleet } from './fleet.ts'
 import { type Answer, type Harness, startHarness, telemetryReport } from './harness.ts'
-import { declare, GROUP, ID, makeWorld, over, start, until } from './moves-on-fakes.ts'
+import { declare, GROUP, ID, makeWorld, over, start, until } from './migration-on-fakes.ts'
 
 const TIMEOUT = { timeout: 300_000 }
 
