@@ -22,7 +22,6 @@ import {
 
 import { AWAY } from './succession-client.ts'
 
-
 const OLD = `${ID}.e1`
 const check = (found: Migration, start: string) =>
   found.report.verdict.checks.find(({ claim }) => claim.startsWith(start))

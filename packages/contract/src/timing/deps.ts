@@ -21,6 +21,14 @@ export interface Timers {
   clearTimeout(handle: TimerHandle): void
 }
 
+/** Timers as Node and browsers have them. */
+export interface Timed {
+  readonly timers: {
+    setTimeout(fn: () => void, delayMs: number): unknown
+    clearTimeout(handle: unknown): void
+  }
+}
+
 export interface Deps {
   readonly clock: Clock
   readonly timers: Timers

@@ -5,13 +5,7 @@
  * W2. `sleep` rejects with the reason of its signal; `pause` ends early instead and never rejects.
  * W3. Work that is not waited for any longer goes on: nobody can stop it from here.
  */
-/** Timers as Node and browsers have them. */
-export interface Timed {
-  readonly timers: {
-    setTimeout(fn: () => void, delayMs: number): unknown
-    clearTimeout(handle: unknown): void
-  }
-}
+import type { Timed } from './deps.ts'
 
 /** Resolves after the pause; rejects with the abort reason as soon as the signal fires. */
 export async function sleep(deps: Timed, delayMs: number, signal?: AbortSignal): Promise<void> {
