@@ -7,12 +7,12 @@
  * R6. A reader is late only where it takes longer than it took before, too: what its clock adds is no fault of the trial.
  */
 import type { Guardrail } from '@mq/contract'
+import { percent } from './format.ts'
 import {
   isTooLate,
   LAG_SECONDS,
   LEAST_LAG,
   lateness,
-  percent,
   share,
   silence as silenceOf,
   throughput as throughputOf,

@@ -7,6 +7,7 @@
  * R5. Who handles little is judged, too: windows with too few records for a p99 are joined until there are enough.
  */
 import type { Guardrail } from '@mq/contract'
+import { percent } from './format.ts'
 import type { LoopTimes } from './loop-times.ts'
 import { byInstance, rateOf, type Sample, sum } from './samples.ts'
 
@@ -62,11 +63,6 @@ export function guardrails(input: GuardrailInput): Guardrail[] {
 }
 
 export const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole)
-/** Two digits, and never as a power of ten. */
-export const percent = (value: number): string => {
-  const amount = value * 100
-  return `${Math.abs(amount) >= 10 ? amount.toFixed(0) : amount.toPrecision(2)} %`
-}
 
 function errors(onTrial: readonly Sample[], reference: readonly Sample[]): Guardrail {
   const failed = sum(onTrial, (one) => one.errors)

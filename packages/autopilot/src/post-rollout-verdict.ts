@@ -6,20 +6,20 @@
  */
 import type { Comparison, Guardrail } from '@mq/contract'
 import type { LoopTimes } from './loop-times.ts'
-import { percent } from './proposal.ts'
 import { type Goal, pricesOf, type Sample, type Subject, valuesOf } from './samples.ts'
 import {
-  BETTER,
+  brokenOf,
   compare,
   doubtOf,
+  gainOf,
   LEAST_FASTER,
   LEAST_GAIN,
   leastGain,
   metricOf,
-  seconds,
   type TrialFacts,
   type Verdict,
 } from './verdict.ts'
+import type { ConsumerGain } from './verdict-reason.ts'
 
 export interface WatchFacts {
   readonly goal: Goal
@@ -49,10 +49,8 @@ export interface WatchFacts {
 /** The second judgement, for all instances against the time before: a trial can be lucky. */
 export function judgeWatch(facts: WatchFacts): Verdict {
   const { times, sinceMs, goal, subject } = facts
-  const broken = facts.guardrails.find((one) => !one.held)
-  if (broken !== undefined) {
-    return { kind: 'lose', status: `guardrail ${broken.name}: ${broken.seen}; ${broken.limit}`, comparisons: [] }
-  }
+  const broken = brokenOf(facts.guardrails)
+  if (broken !== undefined) return { kind: 'lose', reason: broken, comparisons: [] }
   // What readers report is of the minute before: in less of it is left of what stood.
   const [watchMs, longestMs] =
     facts.readers === null
@@ -61,32 +59,27 @@ export function judgeWatch(facts: WatchFacts): Verdict {
   const isLast = sinceMs >= longestMs
   const [after, before] = [valuesOf(goal, facts.after), valuesOf(goal, facts.before)]
   if (sinceMs < watchMs) {
-    return {
-      kind: 'wait',
-      status: `for all, watched for ${seconds(sinceMs)} of ${seconds(watchMs)}`,
-      looked: false,
-      comparisons: [],
-    }
+    const reason = { code: 'watching', facts: { forMs: sinceMs, neededMs: watchMs } } as const
+    return { kind: 'wait', reason, analysed: false, comparisons: [] }
   }
-  const readers = facts.readers === null ? undefined : readersOf(facts.readers)
-  if (readers !== undefined && (facts.isStructural || !readers.held)) {
-    if (readers.held) return { kind: 'pass', status: readers.shown, comparisons: [] }
+  const consumers = facts.readers === null ? null : { nowMs: facts.readers.nowMs, seenMs: facts.readers.seenMs }
+  if (consumers !== null && (facts.isStructural || !areFaster(consumers))) {
+    if (areFaster(consumers)) {
+      return { kind: 'pass', reason: { code: 'consumers-faster', facts: consumers }, comparisons: [] }
+    }
     return isLast
-      ? { kind: 'lose', status: `it did not help: ${readers.shown}`, comparisons: [] }
-      : { kind: 'wait', status: `not sure yet for all: ${readers.shown}`, looked: true, comparisons: [] }
+      ? { kind: 'lose', reason: { code: 'did-not-help', facts: consumers }, comparisons: [] }
+      : { kind: 'wait', reason: { code: 'consumers-not-sure', facts: consumers }, analysed: true, comparisons: [] }
   }
   if (Math.min(after.length, before.length) < times.leastWindows) {
-    if (!isLast)
-      return {
-        kind: 'wait',
-        status: `${after.length} of ${times.leastWindows} windows so far`,
-        looked: false,
-        comparisons: [],
-      }
+    if (!isLast) {
+      const reason = { code: 'collecting-for-all', facts: { have: after.length, needed: times.leastWindows } } as const
+      return { kind: 'wait', reason, analysed: false, comparisons: [] }
+    }
     // A change that is cheaper by its nature needs no proof by traffic that does not come.
     return facts.isStructural
-      ? { kind: 'pass', status: 'too little traffic to measure, nothing speaks against it', comparisons: [] }
-      : { kind: 'lose', status: `could not be measured for all in ${seconds(sinceMs)}`, comparisons: [] }
+      ? { kind: 'pass', reason: { code: 'too-little-traffic', facts: {} }, comparisons: [] }
+      : { kind: 'lose', reason: { code: 'not-measured', facts: { afterMs: sinceMs } }, comparisons: [] }
   }
   const sought = compare(metricOf(goal, subject), facts.after, facts.before, after, before)
   const other = goal === 'cost' ? undefined : costBeside(facts)
@@ -104,19 +97,18 @@ export function judgeWatch(facts: WatchFacts): Verdict {
       restP99Ms: facts.beforeP99Ms,
       startedAtMs: 0,
       nowMs: 0,
-      looks: 0,
+      analyses: 0,
       times: { ...times, leastTrialMs: 0, longestTrialMs: 0, leastRecords: 0 },
     },
     goal === 'cost' ? sought : other,
   )
-  if (doubt !== undefined) return { kind: 'lose', status: doubt, comparisons }
-  const shown = `${percent(-sought.changeShare)} ${BETTER[goal]} for all than before (p = ${sought.pValue.toPrecision(2)})${readers === undefined ? '' : `; ${readers.shown}`}`
-  if (sought.changeShare <= -leastGain(goal) && sought.pValue < 0.05)
-    return { kind: 'pass', status: shown, comparisons }
-  if (goal === 'cost' && facts.isStructural && sought.changeShare < LEAST_GAIN)
-    return { kind: 'pass', status: shown, comparisons }
-  if (!isLast) return { kind: 'wait', status: `not sure yet for all: ${shown}`, looked: true, comparisons }
-  return { kind: 'lose', status: `what the trial promised did not hold for all: ${shown}`, comparisons }
+  if (doubt !== undefined) return { kind: 'lose', reason: doubt, comparisons }
+  const gain = { gain: gainOf(goal, sought), consumers }
+  const isBetter = sought.changeShare <= -leastGain(goal) && sought.pValue < 0.05
+  const isNoDearer = goal === 'cost' && facts.isStructural && sought.changeShare < LEAST_GAIN
+  if (isBetter || isNoDearer) return { kind: 'pass', reason: { code: 'better-for-all', facts: gain }, comparisons }
+  if (!isLast) return { kind: 'wait', reason: { code: 'not-sure-for-all', facts: gain }, analysed: true, comparisons }
+  return { kind: 'lose', reason: { code: 'did-not-hold', facts: gain }, comparisons }
 }
 
 /** What a repair costs, shown beside what it brings. */
@@ -128,12 +120,4 @@ function costBeside({ subject, after, before }: WatchFacts): Comparison | undefi
 
 const READERS_MS = 60_000 + 30_000
 
-function readersOf({ seenMs, nowMs }: NonNullable<WatchFacts['readers']>): {
-  readonly held: boolean
-  readonly shown: string
-} {
-  if (nowMs === null) return { held: false, shown: 'no reader reports' }
-  const change = nowMs / seenMs - 1
-  const text = `the end-to-end p99 of the last minute is ${Math.round(nowMs)} ms where ${Math.round(seenMs)} ms were seen`
-  return { held: change <= -LEAST_FASTER, shown: text }
-}
+const areFaster = ({ nowMs, seenMs }: ConsumerGain): boolean => nowMs !== null && nowMs / seenMs - 1 <= -LEAST_FASTER

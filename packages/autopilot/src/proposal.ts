@@ -81,5 +81,3 @@ export function usd(amount: number): string {
   const digits = size >= 100 ? 0 : size >= 0.01 || size === 0 ? 2 : 4
   return `${amount.toFixed(digits)} USD`
 }
-
-export const percent = (share: number): string => `${(share * 100).toFixed(Math.abs(share) < 0.1 ? 1 : 0)} %`

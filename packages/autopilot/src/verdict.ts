@@ -5,19 +5,19 @@
  * V2. A change passes only when it is cheaper by a stated test, by a share worth having, within the latency the intent allows,
  *     and in believable agreement with the prediction. Everything else, doubt included, loses.
  *     A repair passes when it is faster by the same test instead of cheaper, at a cost that is believable.
- * V3. The test is looked at twice at most, the first time as soon as there is enough, with the error shared out: looking again and
- *     again until it says yes would let chance decide.
+ * V3. There are two analyses at most, an interim one as soon as there is enough and the last, with the error shared out: analysing again
+ *     and again until the test says yes would let chance decide.
  * V4. No single process carries a verdict where there are several: instances are weighed one by one, and what brokers hold has to
  *     agree with what clients say they sent.
  * V5. Readers are levelled: each counts by what it does of its own past, so that groups with much to do and with little make one test.
  */
 import type { Comparison, Guardrail } from '@mq/contract'
 import type { LoopTimes } from './loop-times.ts'
-import { percent } from './proposal.ts'
 import { byInstance, type Goal, type Sample, type Subject, sum, valuesOf } from './samples.ts'
 import { mannWhitneyLess, median, medianChange } from './statistics.ts'
+import { type Doubt, type Gain, type Missing, P99, type VerdictReason } from './verdict-reason.ts'
 
-/** Of 5 % that chance may decide, the first look gets one and the last look four (V3). */
+/** Of 5 % that chance may decide, the interim analysis gets one and the last four (V3). */
 export const ALPHA_FIRST = 0.01
 export const ALPHA_LAST = 0.04
 /** A change of less than this is not worth having, however sure. */
@@ -49,8 +49,8 @@ export interface TrialFacts {
   readonly instances: readonly string[]
   readonly startedAtMs: number
   readonly nowMs: number
-  /** Looks at the test that were taken already. */
-  readonly looks: number
+  /** Interim analyses that were made already. */
+  readonly analyses: number
   /** Of a send, or end to end for readers. */
   readonly p99LimitMs: number
   readonly guardrails: readonly Guardrail[]
@@ -68,16 +68,19 @@ export interface TrialFacts {
 }
 
 export type Verdict =
-  | { readonly kind: 'wait'; readonly status: string; readonly looked: boolean; readonly comparisons: Comparison[] }
-  | { readonly kind: 'pass'; readonly status: string; readonly comparisons: Comparison[] }
-  | { readonly kind: 'lose'; readonly status: string; readonly comparisons: Comparison[] }
+  | {
+      readonly kind: 'wait'
+      readonly reason: VerdictReason
+      /** Whether an interim analysis was made. */
+      readonly analysed: boolean
+      readonly comparisons: Comparison[]
+    }
+  | { readonly kind: 'pass' | 'lose'; readonly reason: VerdictReason; readonly comparisons: Comparison[] }
 
 export function judgeTrial(facts: TrialFacts): Verdict {
-  const { times, looks, startedAtMs, nowMs } = facts
-  const broken = facts.guardrails.find((one) => !one.held)
-  if (broken !== undefined) {
-    return { kind: 'lose', status: `guardrail ${broken.name}: ${broken.seen}; ${broken.limit}`, comparisons: [] }
-  }
+  const { times, analyses, startedAtMs, nowMs } = facts
+  const broken = brokenOf(facts.guardrails)
+  if (broken !== undefined) return { kind: 'lose', reason: broken, comparisons: [] }
   const elapsedMs = nowMs - startedAtMs
   const isLast = elapsedMs >= times.longestTrialMs
   const { goal, subject } = facts
@@ -85,39 +88,46 @@ export function judgeTrial(facts: TrialFacts): Verdict {
   const missing = missingFor(facts, after, rest)
   if (missing !== undefined) {
     return isLast
-      ? { kind: 'lose', status: `proved nothing in ${seconds(elapsedMs)}: ${missing}`, comparisons: [] }
-      : { kind: 'wait', status: missing, looked: false, comparisons: [] }
+      ? { kind: 'lose', reason: { code: 'proved-nothing', facts: { afterMs: elapsedMs, missing } }, comparisons: [] }
+      : { kind: 'wait', reason: { code: 'collecting', facts: { missing } }, analysed: false, comparisons: [] }
   }
-  if (looks > 0 && !isLast) {
-    const status = `the first look did not decide; the last one is after ${seconds(times.longestTrialMs)}`
-    return { kind: 'wait', status, looked: false, comparisons: [] }
+  if (analyses > 0 && !isLast) {
+    const reason = { code: 'between-analyses', facts: { lastAfterMs: times.longestTrialMs } } as const
+    return { kind: 'wait', reason, analysed: false, comparisons: [] }
   }
   const alpha = isLast ? ALPHA_LAST : ALPHA_FIRST
   const sought = compare(metricOf(goal, subject), facts.onTrial, facts.rest, after, rest)
   const other = compareOther(facts)
   const comparisons = other === undefined ? [sought] : [sought, other]
   const doubt = doubtOf(facts, goal === 'cost' ? sought : other)
-  if (doubt !== undefined) return { kind: 'lose', status: doubt, comparisons }
+  if (doubt !== undefined) return { kind: 'lose', reason: doubt, comparisons }
   const least = leastGain(goal)
+  const gain = gainOf(goal, sought)
   const isBetter = sought.pValue < alpha && sought.changeShare <= -least
-  const shown = `${percent(-sought.changeShare)} ${BETTER[goal]} (p = ${sought.pValue.toPrecision(2)}, needed under ${alpha})`
-  if (isBetter) return { kind: 'pass', status: `the trial is ${shown}`, comparisons }
-  if (!isLast) return { kind: 'wait', status: `not sure yet: ${shown}`, looked: true, comparisons }
-  const status =
-    sought.changeShare > 0
-      ? goal === 'cost'
-        ? `it costs ${percent(sought.changeShare)} more than what stands`
-        : `its ${subject === 'readers' ? 'records' : 'sends'} take ${percent(sought.changeShare)} longer than with what stands`
-      : `no proof that it is ${BETTER[goal]}: ${shown}, and at least ${percent(least)} is asked for`
-  return { kind: 'lose', status, comparisons }
+  if (isBetter) return { kind: 'pass', reason: { code: 'better', facts: { gain, alpha } }, comparisons }
+  if (!isLast)
+    return { kind: 'wait', reason: { code: 'not-sure', facts: { gain, alpha } }, analysed: true, comparisons }
+  if (sought.changeShare <= 0) {
+    return { kind: 'lose', reason: { code: 'no-proof', facts: { gain, alpha, least } }, comparisons }
+  }
+  const share = sought.changeShare
+  return goal === 'cost'
+    ? { kind: 'lose', reason: { code: 'dearer', facts: { share } }, comparisons }
+    : { kind: 'lose', reason: { code: 'slower', facts: { subject, share } }, comparisons }
 }
 
-const P99: Readonly<Record<Subject, string>> = { producers: 'p99 of a send', readers: 'end-to-end p99' }
+export function brokenOf(guardrails: readonly Guardrail[]): VerdictReason | undefined {
+  const broken = guardrails.find((one) => !one.held)
+  if (broken === undefined) return undefined
+  const { name, seen, limit } = broken
+  return { code: 'guardrail', facts: { name, seen, limit } }
+}
+
+export const gainOf = (goal: Goal, { changeShare, pValue }: Comparison): Gain => ({ goal, share: -changeShare, pValue })
 
 export function metricOf(goal: Goal, subject: Subject): string {
   return goal === 'cost' ? 'cost per million records' : `${P99[subject]} (ms), median of windows`
 }
-export const BETTER: Readonly<Record<Goal, string>> = { cost: 'cheaper', latency: 'faster' }
 export const leastGain = (goal: Goal): number => (goal === 'cost' ? LEAST_GAIN : LEAST_FASTER)
 
 /** What is compared, on trial and of the rest. */
@@ -168,51 +178,48 @@ function missingFor(
   { onTrial, rest, times, startedAtMs, nowMs }: TrialFacts,
   after: number[],
   before: number[],
-): string | undefined {
-  const [few, other] = [
-    Math.min(after.length, before.length),
-    after.length <= before.length ? 'on trial' : 'of the rest',
-  ]
-  if (few < times.leastWindows) return `${few} of ${times.leastWindows} windows ${other} so far`
+): Missing | undefined {
+  const [have, side] =
+    after.length <= before.length ? ([after.length, 'on trial'] as const) : ([before.length, 'of the rest'] as const)
+  if (have < times.leastWindows) return { what: 'windows', have, needed: times.leastWindows, side }
   const records = Math.min(
     sum(onTrial, (one) => one.records),
     sum(rest, (one) => one.records),
   )
-  if (records < times.leastRecords) return `${Math.round(records)} of ${times.leastRecords} records so far`
+  if (records < times.leastRecords) return { what: 'records', have: records, needed: times.leastRecords }
   if (nowMs - startedAtMs < times.leastTrialMs)
-    return `${seconds(nowMs - startedAtMs)} of at least ${seconds(times.leastTrialMs)}`
+    return { what: 'time', haveMs: nowMs - startedAtMs, neededMs: times.leastTrialMs }
   return undefined
 }
 
-/** Why the numbers cannot be built on, or undefined (V2, V4). */
-export function doubtOf(facts: TrialFacts, cost: Comparison | undefined): string | undefined {
+/** Why the figures decide nothing, or undefined (V2, V4). */
+export function doubtOf(facts: TrialFacts, cost: Comparison | undefined): Doubt | undefined {
   const { goal, subject, predictedRatio, reportedRecords, storedRecords, bytes, onTrialP99Ms, restP99Ms, p99LimitMs } =
     facts
   // What is slow on both sides is no fault of the change.
   if (onTrialP99Ms !== null && onTrialP99Ms > Math.max(p99LimitMs, (restP99Ms ?? 0) * AS_SLOW)) {
-    return `the ${P99[subject]} is ${Math.round(onTrialP99Ms)} ms on trial, and ${Math.round(p99LimitMs)} ms are allowed`
+    return { code: 'too-slow', facts: { subject, p99Ms: onTrialP99Ms, limitMs: p99LimitMs } }
   }
   if (storedRecords !== null && Math.max(storedRecords, reportedRecords) >= LEAST_TO_COMPARE) {
     const ratio = reportedRecords / Math.max(1, storedRecords)
     if (ratio < AGREEMENT.low || ratio > AGREEMENT.high) {
-      return `${subject === 'readers' ? 'a group reports' : 'clients report'} ${Math.round(reportedRecords)} records and the brokers took ${storedRecords}: such numbers decide nothing`
+      return { code: 'counts-disagree', facts: { subject, reported: reportedRecords, stored: storedRecords } }
     }
   }
   if (bytes !== null && bytes.held > bytes.reported * MORE_HELD + SLACK_BYTES) {
-    return `clients report ${Math.round(bytes.reported)} bytes and the log grew by ${Math.round(bytes.held)}: such numbers decide nothing`
+    return { code: 'bytes-disagree', facts: bytes }
   }
   if (cost !== undefined && predictedRatio !== null && predictedRatio > 0) {
-    const off = (1 + cost.changeShare) / predictedRatio
-    if (off < BELIEVABLE) {
-      return `the trial reports a cost of ${percent(1 + cost.changeShare)} of before where ${percent(predictedRatio)} was predicted: too good to be built on`
-    }
+    const share = { measured: 1 + cost.changeShare, predicted: predictedRatio }
+    const off = share.measured / predictedRatio
+    if (off < BELIEVABLE) return { code: 'implausibly-cheap', facts: share }
     if (goal === 'latency' && off > DEARER && cost.changeShare > 0) {
-      return `it costs ${percent(cost.changeShare)} more where ${percent(Math.max(0, predictedRatio - 1))} more was said`
+      return { code: 'dearer-than-predicted', facts: share }
     }
   }
   const weighed = weigh(facts)
   if (weighed.against > 0 && weighed.against >= weighed.of / 2) {
-    return `${BETTER[goal]} on ${weighed.of - weighed.against} of ${weighed.of} instances only`
+    return { code: 'few-instances', facts: { goal, better: weighed.of - weighed.against, of: weighed.of } }
   }
   return undefined
 }
@@ -255,5 +262,3 @@ function compareOther(facts: TrialFacts): Comparison | undefined {
   if (after.length === 0 || before.length === 0) return undefined
   return compare(metricOf(other, subject), onTrial, rest, after, before)
 }
-
-export const seconds = (durationMs: number): string => `${Math.round(durationMs / 1_000)} s`

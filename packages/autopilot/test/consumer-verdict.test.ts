@@ -17,6 +17,7 @@ import {
   reportingOf,
   type TrialFacts,
   untried,
+  verdictText,
   whyNoReaders,
 } from '@mq/autopilot'
 import fc from 'fast-check'
@@ -257,7 +258,7 @@ describe('the verdict on readers', () => {
     instances: [...named],
     startedAtMs: T0,
     nowMs: T0 + 21_000,
-    looks: 0,
+    analyses: 0,
     p99LimitMs: 100,
     guardrails: [],
     predictedRatio: factor,
@@ -272,7 +273,7 @@ describe('the verdict on readers', () => {
 
   test('groups that cost forty times as much as others make one test with them (V5)', () => {
     const verdict = judgeTrial(facts(0.8))
-    assert.equal(verdict.kind, 'pass', verdict.status)
+    assert.equal(verdict.kind, 'pass', verdictText(verdict.reason))
     const [cost] = verdict.comparisons
     assert.ok(Math.abs(cost!.changeShare + 0.2) < 0.02, `${cost!.changeShare}`)
   })
@@ -282,7 +283,7 @@ describe('the verdict on readers', () => {
     const cheapOnes = facts(1, last)
     for (const onTrial of [cheapOnes.onTrial, cheapOnes.onTrial.filter(({ group }) => group === 'a')]) {
       const verdict = judgeTrial({ ...cheapOnes, onTrial })
-      assert.equal(verdict.kind, 'lose', verdict.status)
+      assert.equal(verdict.kind, 'lose', verdictText(verdict.reason))
     }
   })
 
@@ -297,12 +298,14 @@ describe('the verdict on readers', () => {
     const onTrial = [...same('a', 0.3), ...same('a', 0.3), ...same('b', 1.01), ...same('c', 1.01)]
     const verdict = judgeTrial(facts(0.7, { onTrial, before, instances: ['i'], nowMs: T0 + devTimes.longestTrialMs }))
     assert.equal(verdict.kind, 'lose')
-    assert.match(verdict.status, /1 of 3 instances/)
+    assert.deepEqual(verdict.reason, { code: 'few-instances', facts: { goal: 'cost', better: 1, of: 3 } })
   })
 
   test('records that brokers never took decide nothing', () => {
     const verdict = judgeTrial(facts(0.8, { storedRecords: 100_000 }))
     assert.equal(verdict.kind, 'lose')
-    assert.match(verdict.status, /a group reports 10000 records and the brokers took 100000/)
+    const counts = { subject: 'readers', reported: 10_000, stored: 100_000 }
+    assert.deepEqual(verdict.reason, { code: 'counts-disagree', facts: counts })
+    assert.match(verdictText(verdict.reason), /a group reports 10000 records and the brokers took 100000/)
   })
 })

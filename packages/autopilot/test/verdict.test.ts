@@ -18,6 +18,7 @@ import {
   percent,
   type Sample,
   type TrialFacts,
+  verdictText,
   type WatchFacts,
 } from '@mq/autopilot'
 import fc from 'fast-check'
@@ -178,7 +179,7 @@ function trial(change: Partial<TrialFacts> = {}): TrialFacts {
     instances: ['a'],
     startedAtMs: T0,
     nowMs: T0 + 21_000,
-    looks: 0,
+    analyses: 0,
     p99LimitMs: 100,
     guardrails: [],
     predictedRatio: 0.6,
@@ -195,7 +196,7 @@ function trial(change: Partial<TrialFacts> = {}): TrialFacts {
 describe('the verdict on a trial', () => {
   test('a change that is cheaper and does no harm passes (V2)', () => {
     const verdict = judgeTrial(trial())
-    assert.equal(verdict.kind, 'pass', verdict.status)
+    assert.equal(verdict.kind, 'pass', verdictText(verdict.reason))
     const [cost] = verdict.comparisons
     assert.ok(cost !== undefined && cost.pValue < 0.01 && cost.changeShare < -0.35 && cost.changeShare > -0.45)
     assert.match(cost.test, /Mann-Whitney/)
@@ -205,7 +206,7 @@ describe('the verdict on a trial', () => {
     const guardrail = { name: 'errors', limit: 'none', seen: '7', held: false }
     const verdict = judgeTrial(trial({ guardrails: [guardrail], nowMs: T0 + 100, onTrial: [] }))
     assert.equal(verdict.kind, 'lose')
-    assert.match(verdict.status, /guardrail errors: 7/)
+    assert.deepEqual(verdict.reason, { code: 'guardrail', facts: { name: 'errors', seen: '7', limit: 'none' } })
   })
 
   test('with too few windows, too few records or too little time it waits, and in the end it loses (V2)', () => {
@@ -218,28 +219,33 @@ describe('the verdict on a trial', () => {
     }
     const over = judgeTrial(trial({ onTrial: windows(['a'], 3, 0.6), nowMs: T0 + devTimes.longestTrialMs }))
     assert.equal(over.kind, 'lose')
-    assert.match(over.status, /proved nothing/)
+    const missing = { what: 'windows', have: 3, needed: devTimes.leastWindows, side: 'on trial' }
+    assert.deepEqual(over.reason, { code: 'proved-nothing', facts: { afterMs: devTimes.longestTrialMs, missing } })
   })
 
   test('no difference, or a dearer one, never passes (V2)', () => {
     for (const price of [1, 0.995, 1.3]) {
       const last = judgeTrial(trial({ onTrial: windows(['a'], 20, price), nowMs: T0 + devTimes.longestTrialMs }))
-      assert.equal(last.kind, 'lose', `${price}: ${last.status}`)
+      assert.equal(last.kind, 'lose', `${price}: ${last.reason.code}`)
     }
   })
 
-  test('it is looked at twice, not as often as it takes to say yes (V3)', () => {
+  test('there is one interim analysis and the last, not as many as it takes to say yes (V3)', () => {
     const same = { onTrial: windows(['a'], 20, 0.99) }
     const first = judgeTrial(trial(same))
-    assert.ok(first.kind === 'wait' && first.looked)
-    const second = judgeTrial(trial({ ...same, looks: 1 }))
-    assert.ok(second.kind === 'wait' && !second.looked && second.comparisons.length === 0)
+    assert.ok(first.kind === 'wait' && first.analysed)
+    const second = judgeTrial(trial({ ...same, analyses: 1 }))
+    assert.equal(second.reason.code, 'between-analyses')
+    assert.ok(second.kind === 'wait' && !second.analysed && second.comparisons.length === 0)
   })
 
   test('slow within the test is slow: the intent stands above the saving (V2)', () => {
     const verdict = judgeTrial(trial({ onTrialP99Ms: 101 }))
     assert.equal(verdict.kind, 'lose')
-    assert.match(verdict.status, /p99/)
+    assert.deepEqual(verdict.reason, {
+      code: 'too-slow',
+      facts: { subject: 'producers', p99Ms: 101, limitMs: 100 },
+    })
     assert.equal(judgeTrial(trial({ onTrialP99Ms: 101, restP99Ms: 99 })).kind, 'pass', 'both sides are slow')
     assert.equal(judgeTrial(trial({ onTrialP99Ms: 120, restP99Ms: 99 })).kind, 'lose')
   })
@@ -247,12 +253,12 @@ describe('the verdict on a trial', () => {
   test('an instance that was cheaper all along proves nothing by being cheaper (V4)', () => {
     const before = [...windows(['a'], 20, 0.6, {}, T0 - 30_000), ...windows(['b', 'c', 'd'], 20, 1, {}, T0 - 30_000)]
     const verdict = judgeTrial(trial({ before, nowMs: T0 + devTimes.longestTrialMs }))
-    assert.equal(verdict.kind, 'lose', verdict.status)
+    assert.equal(verdict.kind, 'lose', verdictText(verdict.reason))
   })
 
   test('one instance in turns is compared with itself (V4)', () => {
     const verdict = judgeTrial(trial({ design: 'windows', rest: windows(['a'], 20, 1), before: [] }))
-    assert.equal(verdict.kind, 'pass', verdict.status)
+    assert.equal(verdict.kind, 'pass', verdictText(verdict.reason))
   })
 })
 
@@ -260,14 +266,15 @@ describe('lying telemetry', () => {
   test('a saving far beyond the prediction is not believed (V2)', () => {
     const verdict = judgeTrial(trial({ onTrial: windows(['a'], 20, 0.1) }))
     assert.equal(verdict.kind, 'lose')
-    assert.match(verdict.status, /too good/)
+    assert.equal(verdict.reason.code, 'implausibly-cheap')
   })
 
   test('records that the brokers never took decide nothing (V4)', () => {
     for (const storedRecords of [20_000, 400_000]) {
       const verdict = judgeTrial(trial({ storedRecords }))
       assert.equal(verdict.kind, 'lose')
-      assert.match(verdict.status, /brokers took/)
+      assert.equal(verdict.reason.code, 'counts-disagree')
+      assert.equal((verdict.reason.facts as { stored: number }).stored, storedRecords)
     }
   })
 
@@ -283,8 +290,8 @@ describe('lying telemetry', () => {
       nowMs: T0 + devTimes.longestTrialMs,
     })
     const verdict = judgeTrial(facts)
-    assert.equal(verdict.kind, 'lose', verdict.status)
-    assert.match(verdict.status, /1 of 3 instances/)
+    assert.equal(verdict.kind, 'lose', verdictText(verdict.reason))
+    assert.deepEqual(verdict.reason, { code: 'few-instances', facts: { goal: 'cost', better: 1, of: 3 } })
   })
 
   test('windows no client can produce are left out', () => {
@@ -351,8 +358,9 @@ describe('the verdict on a repair', () => {
 
   test('what is faster passes although it costs more, by the same test (V2)', () => {
     const verdict = judgeTrial(repair(40))
-    assert.equal(verdict.kind, 'pass', verdict.status)
-    assert.match(verdict.status, /50 % faster/)
+    assert.equal(verdict.kind, 'pass', verdictText(verdict.reason))
+    assert.equal(verdict.reason.code, 'better')
+    assert.match(verdictText(verdict.reason), /^the trial is 50 % faster \(p = /)
     const [latency, cost] = verdict.comparisons
     assert.match(latency!.metric, /p99/)
     assert.ok(cost!.changeShare > 0.25)
@@ -360,12 +368,13 @@ describe('the verdict on a repair', () => {
 
   test('what is not faster, faster by next to nothing, or dearer than was said is undone', () => {
     const last = { nowMs: T0 + devTimes.longestTrialMs }
-    assert.match(judgeTrial(repair(85, last)).status, /faster on 0 of 1 instances only/)
-    assert.match(judgeTrial(repair(78, last)).status, /no proof that it is faster/)
+    assert.equal(judgeTrial(repair(85, last)).reason.code, 'few-instances')
+    assert.equal(judgeTrial(repair(78, last)).reason.code, 'no-proof')
     assert.equal(judgeTrial(repair(78, last)).kind, 'lose')
     const dear = judgeTrial(repair(40, { onTrial: waves(windows(['a'], 20, 3), 40) }))
     assert.equal(dear.kind, 'lose')
-    assert.match(dear.status, /costs 200 % more where 25 % more was said/)
+    assert.equal(dear.reason.code, 'dearer-than-predicted')
+    assert.equal(verdictText(dear.reason), 'it costs 200 % more where 25 % more was said')
   })
 
   test('cheaper and slower is no repair, and a saving is not judged by latency', () => {
@@ -408,7 +417,7 @@ describe('the verdict on a repair', () => {
     assert.equal(judgeWatch(watched(40, readers(120))).kind, 'pass')
     assert.equal(judgeWatch(watched(40, readers(199))).kind, 'wait')
     for (const nowMs of [199, 300, null]) {
-      assert.match(judgeWatch(watched(40, { ...readers(nowMs), ...over })).status, /did not help/)
+      assert.equal(judgeWatch(watched(40, { ...readers(nowMs), ...over })).reason.code, 'did-not-help')
     }
     // The last minute is still that of before.
     assert.equal(judgeWatch(watched(40, { ...readers(120), sinceMs: 30_000 })).kind, 'wait')

@@ -6,9 +6,10 @@
  * S3. More partitions are a matter of what they carry, not of cost, and not proposed here.
  */
 import { candidateOf } from '@mq/economics'
+import { percent } from '../format.ts'
 import { mayBeSlower } from '../lateness.ts'
 import { type LoopDefinition, untilSettled } from '../loop-definition.ts'
-import { type Assessment, type Proposal, percent, predictedOutcome, usd } from '../proposal.ts'
+import { type Assessment, type Proposal, predictedOutcome, usd } from '../proposal.ts'
 import { notReady } from '../readiness.ts'
 import type { IdWorld, World } from '../world.ts'
 import { moveUsd, PAYBACK } from './placement.ts'

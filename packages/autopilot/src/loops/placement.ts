@@ -7,9 +7,10 @@
  * C3. What cannot be moved (movable: false, latest-per-key) is not proposed.
  */
 import { type Candidate, type ClusterModel, candidateOf, HOURS_PER_MONTH } from '@mq/economics'
+import { percent } from '../format.ts'
 import { mayBeSlower } from '../lateness.ts'
 import { type LoopDefinition, untilSettled } from '../loop-definition.ts'
-import { type Assessment, type Proposal, percent, predictedOutcome, usd } from '../proposal.ts'
+import { type Assessment, type Proposal, predictedOutcome, usd } from '../proposal.ts'
 import { notReady } from '../readiness.ts'
 import type { IdWorld, World } from '../world.ts'
 import { LATENCY_MARGIN, workloadEvidence } from './settings.ts'

@@ -9,8 +9,9 @@
 import { formatDurationMs } from '@mq/contract'
 import type { Candidate, Grid, Optimum } from '@mq/economics'
 import type { Feedback } from '../feedback.ts'
+import { percent } from '../format.ts'
 import { errorOf, type Missed, rememberedFactor } from '../lateness.ts'
-import { type Proposal, percent, usd } from '../proposal.ts'
+import { type Proposal, usd } from '../proposal.ts'
 import type { IdWorld, World } from '../world.ts'
 import {
   consumerGrid,

@@ -3,7 +3,8 @@
  */
 import type { Choice, Evidence, Knob, ProducerSettings } from '@mq/contract'
 import { type Candidate, type ClusterModel, candidateOf, GRID, type Grid, type Optimum } from '@mq/economics'
-import { alternativesOf, codecText, type Proposal, percent, predictedOutcome, usd } from '../proposal.ts'
+import { percent } from '../format.ts'
+import { alternativesOf, codecText, type Proposal, predictedOutcome, usd } from '../proposal.ts'
 import type { IdWorld, World } from '../world.ts'
 
 const KIB = 1_024

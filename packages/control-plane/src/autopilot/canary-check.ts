@@ -5,7 +5,15 @@
  * R3. A verdict in favour asks the brokers how much they really took before it counts.
  */
 
-import { type DecisionRecord, errorOf, judgeTrial, pastOf, type TrialFacts, type Verdict } from '@mq/autopilot'
+import {
+  type DecisionRecord,
+  errorOf,
+  judgeTrial,
+  pastOf,
+  type TrialFacts,
+  type Verdict,
+  verdictText,
+} from '@mq/autopilot'
 import type { ActiveId } from '../registry/records.ts'
 import type { Context } from './context.ts'
 import { markedForRollback } from './rollback-mark.ts'
@@ -105,7 +113,7 @@ function factsOf(context: Context, record: DecisionRecord, active: ActiveId): Se
       instances: trial.instances,
       startedAtMs: trial.startedAtMs,
       nowMs: writer.nowMs,
-      looks: row.looks,
+      analyses: row.looks,
       p99LimitMs: slowest.limitMs,
       guardrails: held,
       predictedRatio: row.predictedRatio,
@@ -125,9 +133,10 @@ async function decide(context: Context, record: DecisionRecord, verdict: Verdict
   const { facts, side } = seen
   const measured = side.outcome(facts.onTrial, seen.p99Ms, record.work.recordsPerSecond)
   const sought = verdict.comparisons[0]
+  const status = verdictText(verdict.reason)
   const found = (row: DecisionRecord): DecisionRecord => ({
     ...row,
-    status: verdict.status,
+    status,
     guardrails: [...facts.guardrails],
     trialComparisons: verdict.comparisons.length > 0 ? verdict.comparisons : row.trialComparisons,
     measured,
@@ -137,7 +146,7 @@ async function decide(context: Context, record: DecisionRecord, verdict: Verdict
   })
   switch (verdict.kind) {
     case 'wait':
-      if (verdict.looked) {
+      if (verdict.analysed) {
         await writer.update(number, (row) => ({
           ...found(row),
           work: { ...found(row).work, looks: row.work.looks + 1 },
@@ -145,14 +154,14 @@ async function decide(context: Context, record: DecisionRecord, verdict: Verdict
       } else writer.setStatus(number, found)
       return
     case 'pass':
-      await writer.transition(number, { event: 'trial-passed', note: verdict.status, actor: MQ }, (row) => ({
+      await writer.transition(number, { event: 'trial-passed', note: status, actor: MQ }, (row) => ({
         ...found(row),
         trial: { ...row.trial!, dropped: seen.dropped, endedAtMs: writer.nowMs },
       }))
       return
     case 'lose':
-      await writer.transition(number, { event: 'trial-lost', note: verdict.status, actor: MQ }, (row) =>
-        markedForRollback(found(row), writer.nowMs, 'undone', verdict.status),
+      await writer.transition(number, { event: 'trial-lost', note: status, actor: MQ }, (row) =>
+        markedForRollback(found(row), writer.nowMs, 'undone', status),
       )
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Watching what was made true for all: kept, or taken back.
+ * Watching what was rolled out: kept, or rolled back.
  *
  * P4. Everything is looked at that was looked at in a trial, of all instances against the time before.
  * P5. What was slow before is no fault of the change, and where readers changed it excuses no other group.
@@ -13,6 +13,7 @@ import {
   pastOf,
   reading,
   slowestOf,
+  verdictText,
   type WatchFacts,
   worstGroupOf,
 } from '@mq/autopilot'
@@ -97,9 +98,10 @@ export async function watch(context: Context, known: DecisionRecord): Promise<vo
   }
   const told = side.outcome(samples, side.p99Ms(settled), row.recordsPerSecond)
   const measured = { ...told, endToEndP99Ms: told.endToEndP99Ms ?? endToEndP99Of(traffic.profile(mqId)) }
+  const status = verdictText(verdict.reason)
   const found = (before: DecisionRecord): DecisionRecord => ({
     ...before,
-    status: verdict.status,
+    status,
     guardrails: held,
     watchComparisons: verdict.comparisons.length > 0 ? verdict.comparisons : before.watchComparisons,
     measured: samples.length > 0 ? measured : before.measured,
@@ -110,10 +112,10 @@ export async function watch(context: Context, known: DecisionRecord): Promise<vo
   })
   if (verdict.kind === 'wait') writer.setStatus(number, found)
   else if (verdict.kind === 'pass')
-    await writer.transition(number, { event: 'verified', note: verdict.status, actor: MQ }, found)
+    await writer.transition(number, { event: 'verified', note: status, actor: MQ }, found)
   else {
-    await writer.transition(number, { event: 'regressed', note: verdict.status, actor: MQ }, (before) =>
-      markedForRollback(found(before), writer.nowMs, 'undone', verdict.status),
+    await writer.transition(number, { event: 'regressed', note: status, actor: MQ }, (before) =>
+      markedForRollback(found(before), writer.nowMs, 'undone', status),
     )
   }
 }
