@@ -8,6 +8,7 @@ import {
   DEFAULT_CONSTANTS,
   defaultConfiguration,
   priceBook,
+  seeded,
   type Workload,
 } from '@mq/economics'
 import { measureCodecs, probeBatchOf } from '@mq/kafka'
@@ -20,7 +21,7 @@ import type { HeardFigures } from '../src/twin/listener.ts'
 import { burstyMoments, poissonMoments } from '../src/twin/messages.ts'
 import { median, quantile } from '../src/twin/quantile.ts'
 import { rank } from '../src/twin/ranking.ts'
-import { fitRecipe, makeValues, type RatioPoint, seeded } from '../src/twin/recipe.ts'
+import { fitRecipe, makeValues, type RatioPoint } from '../src/twin/recipe.ts'
 import type { SentFigures } from '../src/twin/replay.ts'
 import { planOf, sweepTwins, TWIN_LIMITS } from '../src/twin/run-twin.ts'
 

@@ -7,6 +7,7 @@
  * E3. How far the records are from what was measured is part of the answer, never assumed to be nothing.
  */
 import type { Codec } from '@mq/contract'
+import { seeded } from '@mq/economics'
 import { CodecProbe, probeBatchOf } from '@mq/kafka'
 
 /** What one codec made of real records: uncompressed over compressed bytes of a batch of that depth. */
@@ -162,14 +163,3 @@ function recipeAt([fresh, word, words, bits]: Place): Recipe {
 }
 
 const clamp = (value: number): number => Math.min(1, Math.max(0, value))
-
-/** Numbers in [0, 1) that depend on the seed alone: xorshift with 32 bits of state. */
-export function seeded(seed: number): () => number {
-  let state = (seed | 0) ^ 0x5bd1e995 || 1
-  return () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) / 2 ** 32
-  }
-}

@@ -8,12 +8,12 @@
  * N4. Nothing but the shadow topic is written or read.
  */
 import type { ConsumerSettings, ProducerSettings } from '@mq/contract'
+import { seeded } from '@mq/economics'
 import { type Admin, type Cluster, type Deps, MemoryBudget, Producer, sleep, within } from '@mq/kafka'
 import { type HeardFigures, Listener } from './listener.ts'
 import type { TwinMessage } from './messages.ts'
 import { poissonMoments } from './messages.ts'
 import { median } from './quantile.ts'
-import { seeded } from './recipe.ts'
 import { replay, SentCounter, type SentFigures } from './replay.ts'
 
 /** Every shadow topic begins with it; nothing else may. */

@@ -5,11 +5,11 @@
  * T2. The busiest keys get their measured shares; the others share the rest evenly.
  * T3. Bounded: no more different messages than MOST_BYTES hold.
  */
-import { codecName } from '@mq/economics'
+import { codecName, seeded } from '@mq/economics'
 import type { TrafficProfile } from '../telemetry/profile.ts'
 import type { Sketch } from '../telemetry/sketch.ts'
 import type { TwinMessage } from './messages.ts'
-import { type FittedRecipe, fitRecipe, makeValues, type RatioPoint, seeded, type ValueShape } from './recipe.ts'
+import { type FittedRecipe, fitRecipe, makeValues, type RatioPoint, type ValueShape } from './recipe.ts'
 
 export const MOST_BYTES = 8 * 1_048_576
 const MOST_MESSAGES = 50_000
