@@ -1,5 +1,5 @@
 /**
- * Readers whose clocks cannot be built on. Pure.
+ * Consumers that are excluded for clock skew. Pure.
  *
  * K1. How long a record took is the clock of the reader less that of the sender. Nothing is read in no time: who says so while others take
  *     their time has a clock that is behind, and would not see any harm.

@@ -1,5 +1,5 @@
 /**
- * What a change brought, in the words of a prediction, and how far off the prediction was. Pure.
+ * The measured effect of a change, in the terms of a prediction, and the error of the prediction. Pure.
  */
 import type { Outcome } from '@mq/contract'
 import type { DecisionRecord } from './decision-record.ts'

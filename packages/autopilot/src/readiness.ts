@@ -27,7 +27,7 @@ export function notReady(world: World, one: IdWorld): NotReady | undefined {
   }
   const open = one.decisions.find(({ state }) => isUnderWay(state) || state === 'approved')
   if (open !== undefined) return { state: 'busy', reason: `decision ${open.number} is ${open.state}: ${open.status}` }
-  if (one.isBusy) return { state: 'busy', reason: 'a move or another change of it is under way' }
+  if (one.isBusy) return { state: 'busy', reason: 'a migration or another change of it is under way' }
   const rest = restOf(one.decisions, nowMs, times.restMs)
   if (rest !== undefined) return rest
   if (one.observedMs < times.observeMs) {

@@ -54,7 +54,7 @@ export interface IdWorld {
   readonly whyNoReaders: string | null
   /** Since the settings last changed, oldest first; empty for what is in time (lateness.ts). */
   readonly looks: readonly LatencyLook[]
-  /** A move or another change is under way. */
+  /** A migration or another change is under way. */
   readonly isBusy: boolean
   /** As far back as decisions are remembered, the newest of them, oldest first. */
   readonly decisions: readonly PastDecision[]

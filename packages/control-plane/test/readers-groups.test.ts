@@ -68,7 +68,7 @@ describe('who tries', () => {
     await fleet.declare()
     const waiting = await fleet.until(100, 'waiting', 'trial')
     assert.equal(waiting?.state, 'waiting', waiting?.status ?? JSON.stringify(fleet.engine.outlooks()))
-    assert.match(waiting.status, /the clocks of the readers of group 'search' cannot be built on/)
+    assert.match(waiting.status, /consumers of group 'search' are excluded for clock skew/)
   })
 })
 

@@ -41,5 +41,5 @@ export function whyNoTrial(look: Look, mqId: string): string | null {
   }
   const timed = windows.map((one) => ({ instance: one.instance, group: one.group, p99Ms: readingP99Of(one) }))
   const [odd] = leftOut(oddClocks(timed))
-  return odd === undefined ? null : `the clocks of the readers of group '${odd}' cannot be built on`
+  return odd === undefined ? null : `consumers of group '${odd}' are excluded for clock skew`
 }

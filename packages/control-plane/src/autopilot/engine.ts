@@ -4,7 +4,7 @@
  * G1. Loops propose, policy gates, the writer records, the steps apply, the verdicts measure, and what did not pay is undone.
  * G2. One step of a decision at a time, and one decision after the other for each mQ ID.
  * G3. A failing step never ends the engine: the next tick tries again, and says so in the log.
- * G4. With the autopilot off nothing is proposed and nothing begun; what is under way is taken back, watching goes on.
+ * G4. With the autopilot off nothing is proposed and nothing begun; what is under way is rolled back, watching goes on.
  * G5. The loops work on a few mQ IDs at a time, so that thousands of them never hold up a request.
  * G6. A repair that waits is dropped once what it is to mend was in time for a whole spell.
  */
@@ -138,7 +138,7 @@ export class Engine {
     }
   }
 
-  /** What a repair was to mend may mend itself while it waits: then nothing dearer is made true (G6). */
+  /** What a repair was to mend may mend itself while it waits: then nothing dearer is rolled out (G6). */
   async #dropNeedless({ ids, nowMs }: World): Promise<void> {
     const { writer, traffic } = this.#options
     for (const { id, intent, looks, decisions } of ids) {
