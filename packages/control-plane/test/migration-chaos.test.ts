@@ -154,7 +154,7 @@ async function all(plane: Harness) {
 }
 
 test('whatever goes away, changes or is asked for in between, what was taken is sealed and every migration ends', {
-  timeout: 180_000,
+  timeout: 600_000,
 }, async (t) => {
   const ends: Record<string, number> = {}
   await fc.assert(
