@@ -191,7 +191,7 @@ describe('ApiClient', { timeout: 300_000 }, () => {
   })
 })
 
-describe('lists', { timeout: 60_000 }, () => {
+describe('lists', { timeout: 300_000 }, () => {
   const rule = (scope: string) => ({ scope, mode: null, maxChangesPerDay: null, autoKnobs: null })
 
   it('are followed page by page, with the filters of the first', async () => {

@@ -11,7 +11,7 @@ import { mq } from './command.ts'
 import { Fleet } from './fleet.ts'
 import { assertProblem, temporaryFolder } from './harness.ts'
 
-const TIMEOUT = { timeout: 90_000 }
+const TIMEOUT = { timeout: 300_000 }
 
 test(
   'a decision is replayed from its World, also after a restart, and says what another code would do',

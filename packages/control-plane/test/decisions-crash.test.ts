@@ -75,7 +75,7 @@ async function crashAt(t: TestContext, plan: CrashPlan): Promise<[string, boolea
 }
 
 test('killed before or after any write of a decision, it is carried on or undone by the next process', {
-  timeout: 240_000,
+  timeout: 300_000,
 }, async (t) => {
   const ends: Record<string, number> = {}
   let crashes = 0

@@ -14,7 +14,7 @@ import type { LettersToRead, RecordHeaders } from '../src/dead-letters/kept-lett
 import type { ClusterPositions, LogRange } from '../src/lag/positions.ts'
 import { type Harness, startHarness } from './harness.ts'
 
-const TIMEOUT = { timeout: 30_000 }
+const TIMEOUT = { timeout: 300_000 }
 const ID = 'orders.placed'
 const LETTERS = `${sideIdOf({ mqId: ID, group: 'billing', role: 'dead-letters' })}.e1`
 const BACK = `${sideIdOf({ mqId: ID, group: 'billing', role: 'redrive' })}.e1`

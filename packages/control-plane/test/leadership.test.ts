@@ -12,7 +12,7 @@ import { SqliteEngine } from '../src/store/sqlite/engine.ts'
 import { STORE_FILE } from '../src/store/store.ts'
 import { type Harness, startHarness } from './harness.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 const ID = 'orders.placed'
 
 async function replaced(t: TestContext): Promise<Harness> {

@@ -79,7 +79,7 @@ const segmentChange: ChangeKind = {
 }
 
 test('one file and a line in each list: proposed, approved, rolled out, kept, shown and undone', {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async (t) => {
   const fleet = new Fleet({ instances: 3 })
   await fleet.start(t, {
@@ -117,7 +117,7 @@ test('one file and a line in each list: proposed, approved, rolled out, kept, sh
 })
 
 test('a decision of a kind that this version does not know stays as it is, and the others go on', {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async (t) => {
   const fleet = new Fleet({ instances: 3 })
   await fleet.start(t, { autopilot: { loops: [...loops, segmentLoop] } })

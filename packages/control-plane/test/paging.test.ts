@@ -17,7 +17,7 @@ import { createHandlers, type HandlerContext } from '../src/http/handlers.ts'
 import { MigrationData } from '../src/migration/record.ts'
 import { assertProblem, startHarness } from './harness.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 const shapes = Object.entries(routes) as [RouteName, RouteShape][]
 const lists = shapes.filter(([, { list }]) => list !== undefined) as [ListName, RouteShape & { list: string }][]
 const HISTORIES: ReadonlySet<string> = new Set(['listJournal', 'listMigrations', 'listDecisions', 'listTwins'])

@@ -7,7 +7,7 @@ import type { TokenSource } from '../src/http/guard.ts'
 import { createLogger } from '../src/logger.ts'
 import { assertProblem, type Harness, startHarness, telemetryReport } from './harness.ts'
 
-const TIMEOUT = { timeout: 60_000 }
+const TIMEOUT = { timeout: 300_000 }
 const TOKEN = 'token-of-the-control-plane-01234'
 const shapes = Object.entries(routes) as [RouteName, RouteShape][]
 const named = shapes.filter(([, { permission }]) => permission !== 'none')

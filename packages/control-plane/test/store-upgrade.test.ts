@@ -169,7 +169,7 @@ function asBefore(dataDir: string, into: string): void {
 }
 
 test('a store with mQ IDs, journal, decisions, migrations, costs and twins reads the same after the upgrade, and its numbers go on', {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async (t) => {
   const world = makeWorld(t)
   const plane = await start(t, world)

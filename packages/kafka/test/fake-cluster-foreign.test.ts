@@ -9,7 +9,7 @@ import { until } from './group-fixture.ts'
 import { kcat } from './kafka-tools.ts'
 import { values } from './produce-stage.ts'
 
-const TIMEOUT = { timeout: 240_000 }
+const TIMEOUT = { timeout: 300_000 }
 const COUNT = 50
 /** Long enough for a codec to be worth it. */
 const texts = Array.from({ length: COUNT }, (_, n) => `m${n} ${'and so on '.repeat(10)}.`)

@@ -7,7 +7,7 @@ import { Cluster } from '../src/net/cluster.ts'
 import * as requests from '../src/protocol/requests.ts'
 import { Fixture, type TestMember, Timeline, until } from './group-fixture.ts'
 
-const TIMEOUT = { timeout: 240_000 }
+const TIMEOUT = { timeout: 300_000 }
 const PARTITIONS = 6
 const GROUP = 'g'
 

@@ -8,7 +8,7 @@ import { Cluster } from '../src/net/cluster.ts'
 import * as requests from '../src/protocol/requests.ts'
 import { until } from './group-fixture.ts'
 
-const TIMEOUT = { timeout: 120_000 }
+const TIMEOUT = { timeout: 300_000 }
 
 class ManualTime {
   #nowMs = 1_000_000

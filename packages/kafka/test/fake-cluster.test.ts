@@ -8,7 +8,7 @@ import { fakeRig } from './fake-rig.ts'
 import { until } from './group-fixture.ts'
 import { numbered, values } from './produce-stage.ts'
 
-const TIMEOUT = { timeout: 240_000 }
+const TIMEOUT = { timeout: 300_000 }
 const keyOf = (name: 'Produce' | 'Fetch'): number => (name === 'Produce' ? 0 : 1)
 
 describe('what was produced is fetched', () => {
