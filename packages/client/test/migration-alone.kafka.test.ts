@@ -3,6 +3,9 @@
  * (contract: proven-seal.ts, seal-prover.ts).
  */
 import assert from 'node:assert/strict'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { checkHistory } from '@mq/testkit'
 import { bindingOf } from './support/bindings.ts'
@@ -13,6 +16,11 @@ import { until } from './support/time.ts'
 
 /** A busy machine must not cost a member its session: then messages may come again. */
 const PATIENT = { ...bindingOf().consumer, sessionTimeoutMs: 60_000 }
+const isCached = async (folder: string, text: string): Promise<boolean> => {
+  for (const file of await readdir(folder, { recursive: true, withFileTypes: true }))
+    if (file.isFile() && (await readFile(join(file.parentPath, file.name), 'utf8')).includes(text)) return true
+  return false
+}
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 function assertPerfect(load: Load, ...clients: { readonly logger: RecordingLogger }[]): void {
@@ -157,5 +165,55 @@ describe('a migration whose control plane is gone while the old topic refuses', 
       assertPerfect(load)
       await mq.close()
     }
+  })
+
+  it('gives a group all where somebody seals the old topic by hand and takes that back, and only what came then out of order', {
+    timeout: 300_000,
+  }, async (test) => {
+    const load = new Load('alone.taken.back')
+    await mover.declare(load.id, { cluster: 'a', partitions: 2 }, { consumer: PATIENT })
+    const first = await mover.connect()
+    await load.consume(first, 'g', 'reader')
+    for (let n = 0; n < 50; n++) load.send(first, 'p0', n)
+    // It knows of the new epoch, and nothing of what happens to the old one.
+    const cacheDir = await mkdtemp(join(tmpdir(), 'mq-taken-back-'))
+    test.after(() => rm(cacheDir, { recursive: true, force: true }))
+    const before = await mover.connect({ cacheDir })
+    for (let n = 0; n < 50; n++) load.send(before, 'p1', n)
+    await mover.prepare(load.id, { cluster: 'b', partitions: 3 }, true)
+    await until('both are told', async () => (await mover.isTold(load.id)) && (await isCached(cacheDir, 'preparing')))
+    await until('all is acknowledged', () => load.acked === 100)
+    await before.close()
+    await mover.plane.stop()
+    await mover.seal(load.id, true)
+    for (let n = 50; n < 100; n++) load.send(first, 'p0', n)
+    await until('it goes on in the new epoch', () => load.acked === 150, 30_000)
+    await mover.admin('a').alterTopicConfigs(`${load.id}.e1`, { 'max.message.bytes': '1048588' })
+    const second = await mover.connect({ cacheDir })
+    for (let n = 50; n < 100; n++) load.send(second, 'p1', n)
+    await until('the other one goes on in the old epoch', () => load.acked === 200, 60_000)
+    await mover.plane.listen()
+    const ends = await mover.seal(load.id)
+    assert.equal(
+      ends.reduce((sum, end) => sum + Number(end), 0),
+      150,
+      'what came after the seal by hand is in the old epoch',
+    )
+    mover.release(load.id, ends)
+    load.noteSeal(1, ends)
+    for (let n = 100; n < 150; n++)
+      for (const [mq, producer] of [
+        [first, 'p0'],
+        [second, 'p1'],
+      ] as const)
+        load.send(mq, producer, n)
+    await until('all is acknowledged', () => load.acked + load.failed === load.sent, 30_000)
+    await until('all is handled', () => load.handled >= load.sent, 60_000)
+    await pause(300)
+    const { counts } = checkHistory(load.events)
+    test.diagnostic(JSON.stringify(counts))
+    assert.deepEqual([load.failed, counts.lost, counts.ghost, counts.duplicated, counts.seal], [0, 0, 0, 0, 0])
+    // The new epoch was read before anybody knew that the old one goes on.
+    assert.ok(counts.reordered <= 50, `${counts.reordered} out of order, and 50 were written after the seal by hand`)
   })
 })

@@ -121,7 +121,9 @@ export class TestControlPlane {
     response.on('close', () => this.#streams.delete(response))
     for (const id of ids) {
       const binding = this.bindings.get(id)
-      if (binding !== undefined && seen.headers['last-event-id'] === undefined) writeBinding(response, binding)
+      // What changed while the client was away; it knows whether it is newer.
+      if (binding !== undefined && seen.headers['last-event-id'] !== bindingVersion(binding))
+        writeBinding(response, binding)
     }
   }
 }

@@ -4,7 +4,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Binding, type Epoch, groupIdOf } from '@mq/contract'
+import { type Binding, type Epoch, groupIdOf, MqError } from '@mq/contract'
 import { Admin, Cluster, TopicSeal } from '@mq/kafka'
 import { type LocalCluster, startCluster } from '@mq/local'
 import { type ConnectOptions, connect, type MqConnection } from '../../src/index.ts'
@@ -189,8 +189,18 @@ export class Mover {
 
   async #create(id: string, epoch: number, { cluster, partitions }: Target): Promise<Epoch> {
     const topic = `${id}.e${epoch}`
-    await this.admin(cluster).createTopic({ name: topic, partitions, replication: 1, configs: {} })
+    await until(`${topic} is made`, () => isMade(this.admin(cluster), topic, partitions), 30_000)
     return { epoch, state: 'preparing', cluster, topic, partitions, endOffsets: null }
+  }
+}
+
+/** Asked again where a broker of a busy machine was late; it may have made the topic all the same. */
+async function isMade(admin: Admin, topic: string, partitions: number): Promise<boolean> {
+  try {
+    await admin.createTopic({ name: topic, partitions, replication: 1, configs: {} })
+    return true
+  } catch (error) {
+    return error instanceof MqError && error.code === 'MQ_TOPIC_EXISTS'
   }
 }
 
