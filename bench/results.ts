@@ -3,6 +3,7 @@
  *
  * O1. A result that does not match its schema is not printed: the program fails instead.
  */
+import { MigrationState } from '@mq/contract'
 import { z } from 'zod'
 
 const positive = z.number().positive()
@@ -226,6 +227,35 @@ export const RestoreResult = z.object({
   seconds: positive,
 })
 export type RestoreResult = z.output<typeof RestoreResult>
+
+const Outage = z.object({
+  state: MigrationState.describe('In which something died'),
+  ended: MigrationState.describe('How the migration was found when everything was back'),
+  awayMs: total,
+  messages: total,
+  failedSends: total,
+  lost: total,
+  duplicated: total,
+  reordered: total,
+  otherViolations: total.describe('What else the checker looks for'),
+  slowestSendMs: total.describe('From the call of send to its acknowledgement, over the whole run'),
+  acknowledgedMeanwhile: total.describe('Sends that were acknowledged while it was away'),
+  newEpochMeanwhile: total.describe('Messages of the new epoch that were handled while it was away'),
+})
+
+export const OutagesResult = z.object({
+  measure: z.literal('outages'),
+  machine: Machine,
+  options: z.object({ awaySeconds: positive, sourceAwaySeconds: positive }),
+  messages: z.number().int().positive(),
+  failedSends: total,
+  lost: total,
+  reordered: total,
+  controlPlane: z.array(Outage).describe('The control plane was away'),
+  source: z.array(Outage).describe('Every broker of the source cluster was away'),
+  seconds: positive,
+})
+export type OutagesResult = z.output<typeof OutagesResult>
 
 const MeasuredConfiguration = z.object({
   configuration: z.string(),

@@ -4,6 +4,7 @@ import type {
   LatencyResult,
   MigrationResult,
   OptimiserResult,
+  OutagesResult,
   PropagationResult,
   ReauthResult,
   RegretResult,
@@ -156,6 +157,32 @@ export function restoreTable(result: RestoreResult): string {
     '',
     `${count(result.messages)} messages: ${result.failedSends} sends failed, ${result.lost} lost, ${result.duplicated} duplicated, ${result.reordered} reordered, ${result.otherViolations} other violations`,
     `${result.ids} mQ IDs: ${result.unsettled} unsettled, ${result.wrong} wrong`,
+  ].join('\n')
+}
+
+export function outagesTable(result: OutagesResult): string {
+  const { machine, options } = result
+  const rows = (who: string, outages: OutagesResult['source']): string[][] =>
+    outages.map((one) => [
+      ...[who, one.state, String(Math.round(one.awayMs / 1_000)), one.ended],
+      ...[one.messages, one.acknowledgedMeanwhile, one.newEpochMeanwhile, one.failedSends, one.slowestSendMs].map(
+        String,
+      ),
+      ...[one.lost, one.reordered, one.duplicated].map(String),
+    ])
+  return [
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Kafka ${machine.kafka}, ${machine.date}, load at start ${machine.loadAverage}`,
+    `migrations under load; control plane killed for ${options.awaySeconds} s, all brokers of the source for ${options.sourceAwaySeconds} s; deadline of a send 120 s`,
+    '',
+    table(
+      [
+        ...['killed', 'in state', 'away s', 'ended', 'messages', 'acked meanwhile', 'of the new epoch handled'],
+        ...['failed', 'slowest send ms', 'lost', 'reordered', 'handed out again'],
+      ],
+      [...rows('control plane', result.controlPlane), ...rows('source', result.source)],
+    ),
+    '',
+    `${count(result.messages)} messages: ${result.failedSends} sends failed, ${result.lost} lost, ${result.reordered} reordered`,
   ].join('\n')
 }
 

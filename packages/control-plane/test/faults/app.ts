@@ -14,7 +14,7 @@ export interface AppOptions {
   readonly id: string
   /** Of its messages, or of its member. */
   readonly name: string
-  readonly produce?: { readonly perTick: number; readonly keys?: number }
+  readonly produce?: { readonly perTick: number; readonly keys?: number; readonly everyMs?: number }
   readonly consume?: {
     readonly group: string
     readonly from?: 'earliest' | 'latest'
@@ -32,6 +32,8 @@ interface Event {
 }
 
 const TICK_MS = 10
+/** On a busy machine a control plane takes its time to answer. */
+const WAIT_MS = 120_000
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 /** One clock for all processes of the machine. */
 export const nowUs = (): number => Number(process.hrtime.bigint() / 1_000n)
@@ -56,7 +58,14 @@ export class App {
     connecting: Partial<ConnectOptions> = {},
   ): Promise<App> {
     const logger = { warn: () => {}, error: () => {} }
-    const mq = await connect({ url: options.url, app: 'faults', cacheDir: null, logger, ...connecting })
+    const mq = await connect({
+      url: options.url,
+      app: 'faults',
+      cacheDir: null,
+      logger,
+      waitMs: WAIT_MS,
+      ...connecting,
+    })
     const app = new App(mq, options, write)
     try {
       await app.#consume()
@@ -64,7 +73,7 @@ export class App {
       await app.halt()
       throw error
     }
-    if (options.produce !== undefined) app.#sending = app.#produce(options.produce.perTick)
+    if (options.produce !== undefined) app.#sending = app.#produce(options.produce)
     return app
   }
 
@@ -100,10 +109,10 @@ export class App {
     await this.mq.close({ deadlineMs: 8_000 })
   }
 
-  async #produce(perTick: number): Promise<void> {
+  async #produce({ perTick, everyMs = TICK_MS }: NonNullable<AppOptions['produce']>): Promise<void> {
     while (!this.#isOver) {
       this.send(perTick)
-      await pause(TICK_MS)
+      await pause(everyMs)
     }
   }
 

@@ -14,7 +14,7 @@ import { App, type AppOptions, nowUs } from './app.ts'
 
 const APP = fileURLToPath(new URL('app.ts', import.meta.url))
 /** Limits of waits are meant for an idle machine; only what hangs may reach them on a busy one. */
-const PATIENCE = 4
+export const PATIENCE = 4
 const POLL_MS = 50
 
 /** An application in a process of its own. */
