@@ -160,7 +160,7 @@ function resultOf(judged: Judged, migrations: readonly MeasuredMigration[]): Mig
     slowestSendMs: percentiles(judged.slowestSendsMs),
     closedMs: percentiles(reports.map((report) => report.closedMs ?? 0)),
     sealMs: percentiles(reports.map((report) => report.sealMs ?? 0)),
-    firstMigration: { writePauseMs: firstOf(judged.writePausesMs), closedMs: reports[0]!.closedMs ?? 0 },
+    firstMove: { writePauseMs: firstOf(judged.writePausesMs), closedMs: reports[0]!.closedMs ?? 0 },
     usualGapMs: { acknowledgements: round(judged.usualAckGapMs, 2), deliveries: round(judged.usualDeliveryGapMs, 2) },
     handledByGroup: verdict.handledByGroup,
     options: {
