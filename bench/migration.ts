@@ -22,7 +22,7 @@ import { type Judged, judge } from './migration/judge.ts'
 import { type MeasuredMigration, MigrationStage } from './migration/stage.ts'
 import { publish } from './publish.ts'
 import { MigrationResult } from './results.ts'
-import { percentile, round } from './statistics.ts'
+import { percentiles, round } from './statistics.ts'
 import { migrationTable } from './tables.ts'
 
 const USAGE = `mq measure migration [--runs 10] [--json] [--save] [--partitions-from 6] [--partitions-to 12] [--rate 20000]
@@ -123,12 +123,6 @@ async function settle(producers: readonly App[], consumers: readonly App[]): Pro
 
 function sum(apps: readonly App[], of: (app: App) => number): number {
   return apps.reduce((total, app) => total + of(app), 0)
-}
-
-function percentiles(values: readonly number[]): { p50: number; p99: number; max: number } {
-  const sorted = Float64Array.from(values).sort()
-  const at = (percent: number): number => round(percentile(sorted, percent), 1)
-  return { p50: at(50), p99: at(99), max: at(100) }
 }
 
 function sealsOf(migrations: readonly MeasuredMigration[]): Extract<HistoryEvent, { type: 'seal' }>[] {

@@ -19,6 +19,7 @@ import { readFlags } from './flags.ts'
 import { machineFacts } from './machine.ts'
 import { publish } from './publish.ts'
 import { OutagesResult } from './results.ts'
+import { stopOnce } from './stop-once.ts'
 import { outagesTable } from './tables.ts'
 
 type Outage = OutagesResult['controlPlane'][number]
@@ -168,13 +169,7 @@ const now = (): number => Number(process.hrtime.bigint() / 1_000n)
 const states = asked(flags.states, PLANE_STATES)
 const sourceStates = asked(flags['source-states'], SOURCE_STATES)
 const stage = await Stage.start()
-let isStopped = false
-const stop = async (): Promise<void> => {
-  if (isStopped) return
-  isStopped = true
-  await stage.stop()
-}
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop().then(() => process.exit(1)))
+const stop = stopOnce(() => stage.stop())
 try {
   const controlPlane = await planeAway(stage, states, flags['away-seconds'] * 1_000)
   const source: Outage[] = []

@@ -14,6 +14,7 @@ import { readFlags } from './flags.ts'
 import { machineFacts } from './machine.ts'
 import { publish } from './publish.ts'
 import { RestoreResult } from './results.ts'
+import { stopOnce } from './stop-once.ts'
 import { restoreTable } from './tables.ts'
 
 const USAGE = 'mq measure restore [--seeds 20] [--steps 5] [--seed 1] [--json] [--save] [--date YYYY-MM-DD]'
@@ -183,13 +184,7 @@ async function once(stage: Stage, seed: number): Promise<Run> {
 }
 
 const stage = await Stage.start({ deleteAfterMs: 0, watchMs: 0 })
-let isStopped = false
-const stop = async (): Promise<void> => {
-  if (isStopped) return
-  isStopped = true
-  await stage.stop()
-}
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop().then(() => process.exit(1)))
+const stop = stopOnce(() => stage.stop())
 try {
   const runs: Run[] = []
   for (let seed = flags.seed; seed < flags.seed + flags.seeds; seed++) {

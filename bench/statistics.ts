@@ -15,6 +15,13 @@ export function percentile(sorted: ArrayLike<number>, percent: number): number {
   return sorted[Math.min(sorted.length - 1, Math.max(0, rank - 1))]!
 }
 
+/** p50, p99 and the longest of some times, to a tenth. Throws on an empty list. */
+export function percentiles(values: readonly number[]): { p50: number; p99: number; max: number } {
+  const sorted = Float64Array.from(values).sort()
+  const at = (percent: number): number => round(percentile(sorted, percent), 1)
+  return { p50: at(50), p99: at(99), max: at(100) }
+}
+
 /**
  * The median and its 95 % interval by order statistics: the ranks n/2 -+ 0.98 sqrt(n), which hold whatever the distribution.
  * @param values enough of them for ranks to be inside: 6 or more

@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type LocalCluster, startCluster } from '@mq/local'
+import { declare } from './declare.ts'
 import { readFlags } from './flags.ts'
 import { machineFacts } from './machine.ts'
 import { App } from './migration/apps.ts'
@@ -18,7 +19,7 @@ import type { ConsumerJob, ProducerJob } from './migration/job.ts'
 import { judge } from './migration/judge.ts'
 import { publish } from './publish.ts'
 import { UpgradeResult } from './results.ts'
-import { percentile, round } from './statistics.ts'
+import { percentiles, round } from './statistics.ts'
 import { upgradeTable } from './tables.ts'
 import { type RollStep, roll } from './upgrade/roll.ts'
 import type { VisitorsJob, VisitorsProgress } from './upgrade/visitors.ts'
@@ -58,15 +59,6 @@ function run(name: string, program: string, job: unknown): App {
 
 function history(name: string): string {
   return join(folder, `${name}.history`)
-}
-
-async function declare(url: string, id: string, intent: object): Promise<void> {
-  const answer = await fetch(new URL(`/v1/ids/${id}`, url), {
-    method: 'PUT',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ intent }),
-  })
-  if (!answer.ok) throw new Error(`PUT ${id}: ${answer.status} ${await answer.text()}`)
 }
 
 async function measure(): Promise<UpgradeResult> {
@@ -179,9 +171,7 @@ function judged(steps: readonly RollStep[], came: VisitorsProgress): UpgradeResu
 }
 
 function spans(values: readonly number[]): { p50: number; p99: number; max: number } {
-  const sorted = Float64Array.from(values.length === 0 ? [0] : values).sort()
-  const at = (percent: number): number => round(percentile(sorted, percent), 1)
-  return { p50: at(50), p99: at(99), max: at(100) }
+  return percentiles(values.length === 0 ? [0] : values)
 }
 
 // Whatever ends the measurement, what it started ends with it.

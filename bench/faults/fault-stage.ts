@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { freePorts, type LocalBroker, type LocalCluster, startCluster } from '@mq/local'
+import { declare } from '../declare.ts'
 import { allInSync } from '../in-sync.ts'
 import { App } from '../migration/apps.ts'
 import { type ConsumerJob, nowUs, type ProducerJob } from '../migration/job.ts'
@@ -74,7 +75,7 @@ export class FaultStage {
   async play(scenario: Scenario, run: number): Promise<PlayedRun> {
     const mqId = `faults.s${scenario.number}.r${run}`
     const { rate, keys, payloadBytes } = this.#load
-    await this.#declare(mqId)
+    await declare(this.#url, mqId, {})
     const history = (name: string): string => join(this.#folder, `${mqId}.${name}.history`)
     const common = { url: this.#url, mqId, cacheDir: this.#folder }
     const consumers = MEMBERS.map((member) => {
@@ -170,15 +171,6 @@ export class FaultStage {
     const app = new App(name, program, job, this.failed.reject)
     this.#apps.push(app)
     return app
-  }
-
-  async #declare(mqId: string): Promise<void> {
-    const answer = await fetch(new URL(`/v1/ids/${mqId}`, this.#url), {
-      method: 'PUT',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ intent: {} }),
-    })
-    if (!answer.ok) throw new Error(`PUT ${mqId}: ${answer.status} ${await answer.text()}`)
   }
 
   async #until(what: string, isSo: () => boolean): Promise<void> {

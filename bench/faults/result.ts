@@ -1,7 +1,7 @@
 /** What `mq measure faults` prints: a row for each scenario, and what its words mean. */
 import { z } from 'zod'
 import { Machine } from '../results.ts'
-import { percentile, round } from '../statistics.ts'
+import { percentiles } from '../statistics.ts'
 import { count, table } from '../tables.ts'
 import type { PlayedRun } from './fault-stage.ts'
 import type { Scenario } from './scenario.ts'
@@ -65,9 +65,9 @@ export function scenarioResult({ number, name, marginMs }: Scenario, runs: reado
     name,
     runs: runs.length,
     ...found,
-    recoveryMs: times(slowest),
-    clusterMs: times(runs.map(({ clusterMs }) => clusterMs)),
-    consumerGapMs: times(runs.flatMap(({ judged }) => judged.consumerGapsMs)),
+    recoveryMs: percentiles(slowest),
+    clusterMs: percentiles(runs.map(({ clusterMs }) => clusterMs)),
+    consumerGapMs: percentiles(runs.flatMap(({ judged }) => judged.consumerGapsMs)),
     verdict: isBroken ? 'broken' : isSlow ? 'slow' : 'ok',
   }
 }
@@ -91,10 +91,4 @@ export function faultsTable({ machine, options, scenarios }: FaultsResult): stri
     '',
     'cluster: how long the cluster itself could take no records; recovery: the longest time from a send to its acknowledgement; each the longest of the runs',
   ].join('\n')
-}
-
-function times(values: readonly number[]): z.output<typeof Times> {
-  const sorted = Float64Array.from(values.length === 0 ? [0] : values).sort()
-  const at = (percent: number): number => round(percentile(sorted, percent), 1)
-  return { p50: at(50), p99: at(99), max: at(100) }
 }

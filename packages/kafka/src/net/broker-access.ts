@@ -225,20 +225,19 @@ export class BrokerAccess {
     candidates: readonly BrokerAddress[] = this.#candidates(way),
   ): Promise<T> {
     const { cluster, deps } = this.#options
-    const problems: MqError[] = []
     const ways = this.#inTurn(way, candidates, purpose).map((address) => async (): Promise<T> => {
       try {
         return await use(address)
       } catch (error) {
-        const problem = toMqError(error, `connect to ${addressText(address)}`)
-        problems.push(problem)
-        throw problem
+        throw toMqError(error, `connect to ${addressText(address)}`)
       }
     })
+    let problems: readonly MqError[]
     try {
       return await hedged(deps, HEDGE_MS, ways, (error) => error instanceof MqError && error.code === 'MQ_CLOSED')
     } catch (error) {
       if (!(error instanceof AllFailed)) throw error
+      problems = error.errors as readonly MqError[]
     }
     // Credentials or certificates that one broker refuses are a better answer than the silence of another.
     const telling =

@@ -24,20 +24,14 @@ import type { PartitionSender } from './partition-sender.ts'
 import type { PendingBatch } from './pending-batch.ts'
 import { outcomeOf } from './produce-outcome.ts'
 import type { ProducerObserver } from './producer-observer.ts'
+import type { ProduceCluster } from './producer-options.ts'
 
 export interface Parcel {
   readonly sender: PartitionSender
   readonly batch: PendingBatch
 }
 
-export interface DispatchCluster {
-  connection(nodeId: number, purpose: 'produce'): Promise<Connection>
-  markStale(topic: string): void
-  /** Whether a broker answers at all, asked on a connection of its own. Never rejects. */
-  isAlive?(nodeId: number): Promise<boolean>
-  /** The leader as last heard, with fresh facts. Never rejects: undefined where nobody knows. */
-  freshLeaders?(topics: readonly string[]): Promise<(topic: string, partition: number) => number | undefined>
-}
+export type DispatchCluster = Pick<ProduceCluster, 'connection' | 'markStale' | 'isAlive' | 'freshLeaders'>
 
 interface Link {
   readonly nodeId: number
